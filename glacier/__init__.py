@@ -1,0 +1,1 @@
+"""Glacier mapping from satellite images: monthly composites, model comparison, maps."""

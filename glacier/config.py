@@ -1,0 +1,394 @@
+"""The configuration: one tree of frozen models, read from one YAML file, set from flags.
+
+    config = load_config(["jobs/demo.yaml", "--sweep.epochs", "3"], about="Train.")
+
+Every field states its unit and range. A bad value is answered with its name, what was given,
+what is allowed and the nearest spelling. Environment variables are read only where a path
+names one (``$GLACIER_REAL_DATA/everest_l7_rgi``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+from glacier.errors import ConfigError
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+"""An identifier that is safe as a folder name."""
+
+Month = Annotated[str, Field(pattern=r"^[12][0-9]{3}-(0[1-9]|1[0-2])$")]
+"""A calendar month, ``YYYY-MM``."""
+
+
+def expand_path(value: str) -> str:
+    """Put environment variables into a path.
+
+    Raises:
+        ValueError: A variable that the path names is not set.
+    """
+    expanded = os.path.expanduser(os.path.expandvars(value))
+    if missing := re.search(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)", expanded):
+        raise ValueError(
+            f"the environment variable {missing[1]} is not set; set it or write the path out"
+        )
+    return expanded
+
+
+PathText = Annotated[str, AfterValidator(expand_path)]
+
+
+class Model(BaseModel):
+    """What all parts of the configuration share: unknown fields refused, nothing changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Region(Model):
+    """A place on the ground."""
+
+    name: Name
+    """Folder-safe identifier."""
+    polygon: tuple[tuple[float, float], ...] | None = None
+    """Corners as (longitude, latitude) in degrees, WGS 84. None: the grid of the source's files."""
+    pixel_m: float = Field(30.0, gt=0, le=1000)
+    """Side of a pixel, metres, in the UTM zone of the polygon."""
+
+    @model_validator(mode="after")
+    def check_polygon(self) -> Self:
+        """Refuse a polygon that cannot be one on Earth."""
+        if self.polygon is None:
+            return self
+        if len(self.polygon) < 3:
+            raise ValueError(f"a polygon needs 3 corners or more, got {len(self.polygon)}")
+        for lon, lat in self.polygon:
+            if not (-180 <= lon <= 180 and -80 <= lat <= 84):
+                raise ValueError(
+                    f"corner ({lon}, {lat}) is not (longitude, latitude) within the UTM zones: "
+                    "-180..180, -80..84"
+                )
+        return self
+
+
+class Months(Model):
+    """A span of calendar months, both ends included."""
+
+    first: Month = "2014-01"
+    """First month, YYYY-MM."""
+    last: Month = "2023-12"
+    """Last month, YYYY-MM."""
+
+    @model_validator(mode="after")
+    def check_order(self) -> Self:
+        """Refuse a span that ends before it begins."""
+        if self.last < self.first:
+            raise ValueError(f"last month {self.last} lies before the first, {self.first}")
+        return self
+
+    def dates(self) -> tuple[date, date]:
+        """First days of the first and of the last month."""
+        return date.fromisoformat(f"{self.first}-01"), date.fromisoformat(f"{self.last}-01")
+
+
+class Synthetic(Model):
+    """The embedded archive: invented scenes whose truth is known at every pixel."""
+
+    scenes_per_month: tuple[int, int] = (2, 4)
+    """Fewest and most scenes a month, 1..12 (Landsat 8 alone passes about twice)."""
+    cloud_share: float = Field(0.35, ge=0, le=1)
+    """Mean share of a scene under cloud, 0..1."""
+
+    @model_validator(mode="after")
+    def check_scenes(self) -> Self:
+        """Refuse an empty or reversed span of scenes."""
+        low, high = self.scenes_per_month
+        if not 1 <= low <= high <= 12:
+            raise ValueError(f"scenes_per_month {low}, {high}: wanted 1 <= fewest <= most <= 12")
+        return self
+
+
+class BandFile(Model):
+    """Where one band of a single image lies."""
+
+    file: str
+    """File name within the source's folder."""
+    band: int = Field(1, ge=1)
+    """Position of the band in that file, from 1."""
+
+
+class Image(Model):
+    """One image without a month in its name, such as an old scene with outlines."""
+
+    month: Month
+    """The month it stands for."""
+    bands: dict[str, BandFile]
+    """Landsat-8 band name (SR_B2..SR_B7) to the file and position that hold it."""
+    scale: float = Field(2.75e-5, gt=0)
+    """Factor from the file's numbers to reflectance."""
+    offset: float = -0.2
+    """Added after the factor, reflectance."""
+    nodata: float | None = None
+    """Number that means no data in the files; None: every pixel holds data."""
+
+
+class Folder(Model):
+    """Local files: month-named composites, or one image."""
+
+    path: PathText = "."
+    """Folder of the files; for many regions, ``<path>/<region>/`` where that exists."""
+    image: Image | None = None
+    """The one image; None: files named ``<YYYY-MM>.tif`` whose bands carry Landsat names."""
+
+
+class Ingest(Model):
+    """Scenes -> one composite a month."""
+
+    source: Literal["synthetic", "folder", "earthengine", "stac"] = "synthetic"
+    """Where the scenes come from."""
+    cloud_profile: Literal["strict", "standard", "ice", "notebook"] = "ice"
+    """QA_PIXEL bits that hide a pixel; see ``landsat.QA_MASK`` for what each costs over snow."""
+    min_valid_share: float = Field(0.0, ge=0, le=1)
+    """Least share of pixels with a clear look; a month below it is EMPTY."""
+    synthetic: Synthetic = Synthetic()
+    """Settings of the synthetic source."""
+    folder: Folder = Folder()
+    """Settings of the folder source."""
+
+
+class Label(Model):
+    """What counts as glacier when training and scoring."""
+
+    kind: Literal["truth", "outlines", "ndsi", "threshold"] = "truth"
+    """truth: the synthetic class map. outlines: polygons from a file. ndsi: NDSI and near
+    infrared over thresholds. threshold: grey level of the false colour, as published."""
+    outlines: PathText | None = None
+    """Vector file of glacier polygons, for ``outlines``."""
+    unseen: Literal["ignore", "background"] = "ignore"
+    """Pixels without a clear look: left out, or bare ground as published (notebook only)."""
+    ndsi_above: float = Field(0.4, ge=-1, le=1)
+    """Least NDSI of ice and snow, for ``ndsi``."""
+    nir_above: float = Field(0.11, ge=0, le=1)
+    """Least near-infrared reflectance of ice and snow (water is darker), for ``ndsi``."""
+    threshold: int = Field(128, ge=0, le=255)
+    """Grey level, 0..255, above which a pixel is glacier, for ``threshold``."""
+
+
+class Prepare(Model):
+    """Composites -> samples."""
+
+    layout: Literal["resize", "chips"] = "chips"
+    """resize: the whole region as one sample a month. chips: windows at native resolution."""
+    size_px: int = Field(128, ge=32, le=2048, multiple_of=32)
+    """Side of a sample, pixels; a multiple of 32, since the encoders halve five times."""
+    stride_px: int | None = Field(None, ge=8, le=2048)
+    """Step between chips, pixels; None: half a chip."""
+    image: tuple[Literal["nir", "red", "green", "blue", "swir1", "swir2", "ndsi"], ...] = (
+        "nir",
+        "red",
+        "green",
+    )
+    """Bands of the image, in order."""
+    scale: Literal["reflectance", "own_maximum"] = "reflectance"
+    """reflectance: as it is. own_maximum: each band over its maximum of the month (notebook)."""
+    reflectance_range: tuple[float, float] = (0.0, 1.0)
+    """Reflectance is clipped to this range; NDSI to -1..1."""
+    label: Label = Label()
+    """The labels."""
+    blocks: tuple[int, int] = (5, 5)
+    """Rows and columns of the grid of ground blocks that ``by_block`` folds use."""
+    quick_looks: bool = True
+    """Write false-colour, true-colour and NDSI pictures of every month."""
+    max_failed: int = Field(0, ge=0)
+    """Months that may fail before the job's exit code says so."""
+
+    @model_validator(mode="after")
+    def check_image(self) -> Self:
+        """Refuse repeated bands and reversed ranges."""
+        if not self.image or len(set(self.image)) != len(self.image):
+            raise ValueError(f"image {self.image}: wanted one band or more, none twice")
+        if self.reflectance_range[0] >= self.reflectance_range[1]:
+            raise ValueError(f"reflectance_range {self.reflectance_range}: low must be below high")
+        if self.label.kind == "outlines" and self.label.outlines is None:
+            raise ValueError("label.kind outlines needs label.outlines, a vector file of polygons")
+        return self
+
+
+class Folds(Model):
+    """How samples are parted into test, validation and training."""
+
+    kind: Literal["shuffled", "by_year", "by_region", "by_block"] = "by_block"
+    """shuffled: months at random, as published. by_year: whole years (separates dates, not
+    ground). by_region: whole glaciers. by_block: columns of ground blocks."""
+    count: int = Field(5, ge=2, le=20)
+    """Number of folds."""
+    validation_share: float = Field(0.2, gt=0, lt=1)
+    """Share of the units outside the test part that choose the checkpoint, at least one."""
+    hold_out_last: bool = False
+    """Keep the last month in text order out of every fold, for the final picture."""
+
+
+class Sweep(Model):
+    """Samples -> one trained model per (encoder, fold)."""
+
+    encoders: tuple[str, ...] = ("resnet34", "resnet50", "efficientnet-b4")
+    """Encoder names of segmentation-models-pytorch."""
+    encoder_weights: PathText = "none"
+    """imagenet (needs the network once), none (random), or a local weights file."""
+    protocol: Literal["honest", "notebook"] = "honest"
+    """honest: the checkpoint is chosen on a validation part and tested once. notebook: chosen
+    on the test fold, as published."""
+    folds: Folds = Folds()
+    """The folds."""
+    epochs: int = Field(30, ge=1, le=10_000)
+    """Passes over the training samples."""
+    steps_per_epoch: int | None = Field(None, ge=1)
+    """Batches an epoch, drawn without repeats until the samples run out; None: all samples."""
+    batch_size: int = Field(8, ge=2, le=1024)
+    """Samples a batch; 2 or more, since batch normalisation needs them."""
+    learning_rate: float = Field(1e-4, gt=0, le=1)
+    """Step size of Adam."""
+    normalise: Literal["training", "imagenet"] = "training"
+    """Mean and standard deviation from the training samples of the fold, or ImageNet's."""
+    flips: bool = True
+    """Random flips and quarter turns of the training samples."""
+    batch_norm_momentum: float | None = Field(None, gt=0, le=1)
+    """Momentum of the running statistics; None: the encoder's own (efficientnet's 0.01 needs
+    hundreds of steps from random weights)."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of the network's forward pass; the loss is always float32."""
+    channels_last: bool = False
+    """Memory layout with the channels innermost; faster on many devices."""
+    cpus_per_trial: int = Field(1, ge=1)
+    """Cores, and so threads, of one trial; part of the answer to the last bit."""
+    gpus_per_trial: float = Field(0.0, ge=0)
+    """Share of a GPU of one trial; 0.5 lets two trials share one."""
+    max_retries: int = Field(1, ge=0, le=10)
+    """New starts of a trial that failed, from its last checkpoint."""
+    max_failed: int = Field(0, ge=0)
+    """Trials that may fail before the job's exit code says so."""
+    forest: bool = True
+    """Fit the random-forest baseline in every fold."""
+
+    @model_validator(mode="after")
+    def check_sweep(self) -> Self:
+        """Refuse repeated encoders and shares of a GPU that cannot be scheduled."""
+        if not self.encoders or len(set(self.encoders)) != len(self.encoders):
+            raise ValueError(f"encoders {self.encoders}: wanted one or more, none twice")
+        if self.gpus_per_trial > 1 and not float(self.gpus_per_trial).is_integer():
+            raise ValueError(f"gpus_per_trial {self.gpus_per_trial}: above 1, wanted a whole number")
+        return self
+
+
+class Cluster(Model):
+    """Where Ray runs."""
+
+    address: str = "local"
+    """local: a private Ray on this machine. Inside ``ray job submit`` the job's own cluster is
+    used whatever stands here. Else the address of a running cluster."""
+    cpus: int | None = Field(None, ge=1)
+    """Cores that a local Ray may use; None: all."""
+    gpus: int | None = Field(None, ge=0)
+    """GPUs that a local Ray may use; None: what it finds."""
+
+
+class Config(Model):
+    """A run, from region and months to the report."""
+
+    name: Name
+    """Name of the run; its outputs carry it."""
+    storage: PathText = "./data"
+    """Folder or object-store address for archive, samples, sweeps, models and maps."""
+    results: PathText = "./results"
+    """Folder for reports."""
+    seed: int = Field(42, ge=0, lt=2**32)
+    """Seed of everything that is drawn at random."""
+    regions: tuple[Region, ...]
+    """Places to work on."""
+    months: Months = Months()
+    """Span of months."""
+    ingest: Ingest = Ingest()
+    """Scenes -> composites."""
+    prepare: Prepare = Prepare()
+    """Composites -> samples."""
+    sweep: Sweep = Sweep()
+    """Samples -> models."""
+    cluster: Cluster = Cluster()
+    """Where Ray runs."""
+
+    @model_validator(mode="after")
+    def check_run(self) -> Self:
+        """Refuse combinations that no stage could honour."""
+        names = [region.name for region in self.regions]
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"regions {names}: wanted one or more, no name twice")
+        if self.ingest.source != "folder":
+            for region in self.regions:
+                if region.polygon is None:
+                    raise ValueError(f"region {region.name} needs a polygon; only files bring a grid")
+        published = self.sweep.protocol == "notebook"
+        if not published and self.prepare.label.unseen == "background":
+            raise ValueError(
+                "prepare.label.unseen background counts clouds as bare ground: only for "
+                "sweep.protocol notebook; use ignore"
+            )
+        if self.prepare.label.kind == "truth" and self.ingest.source != "synthetic":
+            raise ValueError(
+                f"prepare.label.kind truth is known only to the synthetic source, not to "
+                f"{self.ingest.source}; use outlines, ndsi or threshold"
+            )
+        if self.sweep.folds.kind == "by_block" and self.prepare.layout != "chips":
+            raise ValueError(
+                "sweep.folds.kind by_block parts the ground, which resized samples cannot be: "
+                "set prepare.layout chips"
+            )
+        if self.sweep.normalise == "imagenet" and len(self.prepare.image) != 3:
+            raise ValueError(
+                f"sweep.normalise imagenet knows 3 bands, prepare.image has "
+                f"{len(self.prepare.image)}; use training"
+            )
+        return self
+
+
+def digest(value: Any) -> str:
+    """Hash of anything that JSON can hold: 64 hexadecimal digits, the same on every machine."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def config_digest(config: Config) -> str:
+    """Hash of the fields that decide what a run computes, not where or how fast."""
+    return digest(config.model_dump(mode="json", exclude={"storage", "results", "cluster"}))
+
+
+def load_config(argv: Sequence[str], about: str) -> Config:
+    """Read the file that the first argument names and apply the flags after it.
+
+    Args:
+        argv: ``[file, "--field", "value", ...]``; ``--help`` prints every field and exits 0.
+        about: What the command does, for its help.
+
+    Raises:
+        ConfigError: The file or a flag is wrong; the message has a line for every fault.
+    """
+    from glacier.flags import read_flags  # the machinery of flags is needed only here
+
+    return read_flags(Config, Path, argv, about)
+
+
+def explain(*lines: str) -> ConfigError:
+    """One error of several lines."""
+    return ConfigError("\n".join(lines))

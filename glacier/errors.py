@@ -1,0 +1,45 @@
+"""The errors that a run expects, and that become a row instead of a dead job.
+
+Every message names the thing, its value and the remedy. Anything else that is raised is a
+defect and stops the job.
+"""
+
+
+class GlacierError(Exception):
+    """Base of every error that the product raises on purpose."""
+
+
+class ConfigError(GlacierError, ValueError):
+    """The configuration cannot be used; found before any work is done."""
+
+
+class RasterError(GlacierError, OSError):
+    """A raster file is missing, damaged, of the wrong kind or larger than allowed."""
+
+
+class VectorError(GlacierError, OSError):
+    """A file of outlines is missing, damaged or lacks what the labels need."""
+
+
+class StoreError(GlacierError, OSError):
+    """A stored file is missing, incomplete or differs from its checksum."""
+
+
+class SourceError(GlacierError, OSError):
+    """A source could not deliver a month that it should have."""
+
+
+class SampleError(GlacierError, ValueError):
+    """A month cannot be turned into samples as asked."""
+
+
+class WeightsError(GlacierError, OSError):
+    """Encoder weights or a model file cannot be had or do not fit the network."""
+
+
+class TrainingError(GlacierError, ArithmeticError):
+    """A trial cannot go on, such as when its loss is not a number."""
+
+
+class SweepError(GlacierError, RuntimeError):
+    """Too many trials of a sweep have failed for a comparison."""

@@ -1,0 +1,106 @@
+"""Labels: what counts as glacier, what does not, and what nobody knows (255)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from glacier.indices import normalised_difference
+
+IGNORE = 255
+"""Label of a pixel that counts in no loss and no metric."""
+
+
+class Surface(IntEnum):
+    """Codes of a class map; 0 is no data."""
+
+    ROCK = 1
+    VEGETATION = 2
+    WATER = 3
+    SNOW = 4
+    """Seasonal snow on ground that is not glacier."""
+    CLEAN_ICE = 5
+    DEBRIS_ICE = 6
+    SNOW_ON_ICE = 7
+    """Glacier under firn or seasonal snow."""
+
+
+GLACIER = (Surface.CLEAN_ICE, Surface.DEBRIS_ICE, Surface.SNOW_ON_ICE)
+"""Surfaces that belong to a glacier, whatever covers it."""
+
+
+def label_truth(classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Glacier pixels of a class map.
+
+    Args:
+        classes: (H, W) uint8 codes of :class:`Surface`, 0 where unknown.
+
+    Returns:
+        (H, W) uint8: 1 glacier, 0 not, 255 where the class is unknown.
+    """
+    label = np.isin(classes, GLACIER).astype(np.uint8)
+    label[classes == 0] = IGNORE
+    return label
+
+
+def label_ndsi(
+    green: NDArray[np.float32],
+    nir: NDArray[np.float32],
+    swir1: NDArray[np.float32],
+    ndsi_above: float,
+    nir_above: float,
+) -> NDArray[np.uint8]:
+    """Ice and snow by the normalised-difference snow index and near-infrared brightness.
+
+    Args:
+        green, nir, swir1: (H, W) float32 reflectance, NaN where unseen.
+        ndsi_above: NDSI must exceed this; 0.4 is usual.
+        nir_above: Near-infrared reflectance must exceed this, which water does not.
+
+    Returns:
+        (H, W) uint8: 1 ice or snow, 0 not, 255 where any band is unseen.
+
+    Source:
+        Hall, Riggs & Salomonson 1995 (NDSI > 0.4, NIR > 0.11), Remote Sensing of Environment 54.
+    """
+    seen = np.isfinite(green) & np.isfinite(nir) & np.isfinite(swir1)
+    ndsi = normalised_difference(green, swir1)
+    with np.errstate(invalid="ignore"):
+        label = ((ndsi > ndsi_above) & (nir > nir_above)).astype(np.uint8)
+    label[~seen] = IGNORE
+    return label
+
+
+def grey_level(false_colour: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Grey level of a false-colour picture, as OpenCV reads one.
+
+    Args:
+        false_colour: (3, H, W) float32 near infrared, red, green, each scaled to 0..1 (values
+            outside are clipped, NaN counts as 0).
+
+    Returns:
+        (H, W) uint8, 0..255.
+    """
+    picture = np.rint(np.clip(np.nan_to_num(false_colour), 0, 1) * 255).astype(np.uint8)
+    return np.asarray(cv2.cvtColor(picture.transpose(1, 2, 0), cv2.COLOR_RGB2GRAY))
+
+
+def label_threshold(false_colour: NDArray[np.float32], threshold: int) -> NDArray[np.uint8]:
+    """The published label: the false colour's grey level above a threshold.
+
+    It is a function of the very picture that a network sees, so it says how well a threshold
+    is copied and nothing of glaciers.
+
+    Args:
+        false_colour: (3, H, W) float32 near infrared, red, green, scaled to 0..1, NaN unseen.
+        threshold: Grey level, 0..255.
+
+    Returns:
+        (H, W) uint8: 1 above the threshold, 0 not, 255 where any band is unseen.
+    """
+    label = (grey_level(false_colour) > threshold).astype(np.uint8)
+    label[~np.isfinite(false_colour).all(axis=0)] = IGNORE
+    return label

@@ -1,0 +1,244 @@
+"""Rasters in and out: grids, guarded opening, named bands, cloud-optimised GeoTIFF.
+
+The only module besides the sources that imports rasterio.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.features import rasterize, shapes
+from rasterio.io import DatasetReader, MemoryFile
+from rasterio.warp import transform_geom
+
+from glacier.config import Region
+from glacier.errors import ConfigError, RasterError
+from glacier.landsat import NODATA, band_scale
+
+MAX_BYTES = 2 * 1024**3
+"""Largest raster, decoded, that is opened: bytes of all its bands."""
+
+LANDSAT_EDGE_M = 15.0
+"""Landsat pixel edges lie at multiples of 30 m plus this.
+
+Source: geotransforms of USGS Collection 2 products, such as 236685, 6789615 for path 68 row 18.
+"""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Pixels on the ground, north up."""
+
+    crs: str
+    """Coordinate system, such as ``EPSG:32608``; its unit is the metre."""
+    left_m: float
+    """West edge of the first column."""
+    top_m: float
+    """North edge of the first row."""
+    pixel_m: float
+    """Side of a pixel."""
+    height: int
+    """Rows."""
+    width: int
+    """Columns."""
+
+    @property
+    def transform(self) -> rasterio.Affine:
+        """Affine map from (column, row) to (x, y) in metres."""
+        return rasterio.Affine(self.pixel_m, 0, self.left_m, 0, -self.pixel_m, self.top_m)
+
+    @property
+    def pixel_km2(self) -> float:
+        """Ground area of a pixel."""
+        return self.pixel_m**2 / 1e6
+
+    def as_dict(self) -> dict[str, Any]:
+        """The grid as plain values, for JSON."""
+        return asdict(self)
+
+
+def grid_of_region(region: Region) -> Grid:
+    """Smallest grid in the region's UTM zone that covers its polygon.
+
+    Pixel edges lie where Landsat's own scenes have them, so that nothing is moved by half a
+    pixel.
+
+    Raises:
+        ConfigError: The region has no polygon, or it is wider than a UTM zone can hold.
+    """
+    if region.polygon is None:
+        raise ConfigError(f"region {region.name} has no polygon, so it has no grid of its own")
+    lons, lats = zip(*region.polygon, strict=True)
+    if max(lons) - min(lons) > 6:
+        raise ConfigError(
+            f"region {region.name} spans {max(lons) - min(lons):.1f} degrees of longitude; a UTM "
+            "zone holds 6: split it"
+        )
+    lon, lat = (min(lons) + max(lons)) / 2, (min(lats) + max(lats)) / 2
+    crs = f"EPSG:{(32600 if lat >= 0 else 32700) + min(int((lon + 180) // 6) + 1, 60)}"
+    ring = {"type": "Polygon", "coordinates": [[*region.polygon, region.polygon[0]]]}
+    projected = np.array(transform_geom("EPSG:4326", crs, ring)["coordinates"][0])
+    step, edge = region.pixel_m, LANDSAT_EDGE_M
+
+    def snap(value: float, rounding: Any) -> float:
+        return float(rounding((value - edge) / step) * step + edge)
+
+    left, bottom = (snap(v, math.floor) for v in projected.min(axis=0)[:2])
+    right, top = (snap(v, math.ceil) for v in projected.max(axis=0)[:2])
+    return Grid(crs, left, top, step, round((top - bottom) / step), round((right - left) / step))
+
+
+@contextmanager
+def safe_open(path: str | Path, max_bytes: int = MAX_BYTES) -> Iterator[DatasetReader]:
+    """Open a GeoTIFF that a user named, without letting it reach anything else.
+
+    Only a regular local file with a TIFF signature is opened, by the GeoTIFF driver alone: no
+    VRT, no virtual file system, no network. Its size is checked before a pixel is decoded.
+
+    Args:
+        path: Local file.
+        max_bytes: Largest decoded size, bytes.
+
+    Raises:
+        RasterError: The path is no plain GeoTIFF, is too large, or cannot be read.
+    """
+    text = str(path)
+    if any(mark in text for mark in ("/vsi", "://", "<", "\0")) or text.startswith("MEM:"):
+        raise RasterError(f"{text!r} is not the path of a local file")
+    if not os.path.isfile(text):
+        raise RasterError(f"{text} is missing or not a regular file")
+    with open(text, "rb") as file:
+        if file.read(4) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+            raise RasterError(f"{text} is not a GeoTIFF (its first bytes say so)")
+    environment = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
+    try:
+        with (
+            rasterio.Env(**environment),
+            rasterio.open(text, driver="GTiff", sharing=False) as source,
+        ):
+            size = sum(
+                source.height * source.width * np.dtype(kind).itemsize for kind in source.dtypes
+            )
+            if size > max_bytes:
+                raise RasterError(
+                    f"{text} decodes to {size} bytes ({source.count} bands of {source.height} x "
+                    f"{source.width}), more than the {max_bytes} allowed"
+                )
+            yield source
+    except rasterio.errors.RasterioError as error:
+        raise RasterError(f"cannot read {text}: {error}") from error
+
+
+def grid_of(source: DatasetReader) -> Grid:
+    """Grid of an open raster.
+
+    Raises:
+        RasterError: It is rotated, its pixels are not square, or its unit is not the metre.
+    """
+    t, crs = source.transform, source.crs
+    if crs is None or not crs.is_projected or t.b or t.d or not math.isclose(t.a, -t.e):
+        raise RasterError(
+            f"{source.name}: CRS {crs}, transform {tuple(t)[:6]}; wanted square, north-up pixels "
+            "in a projected CRS in metres (gdalwarp -t_srs EPSG:326NN -tr 30 30)"
+        )
+    name = f"EPSG:{crs.to_epsg()}" if crs.to_epsg() else crs.to_wkt()
+    return Grid(name, t.c, t.f, t.a, source.height, source.width)
+
+
+def read_named(path: str | Path) -> tuple[dict[str, NDArray[Any]], Grid]:
+    """All bands of a raster by the names that its descriptions give.
+
+    Returns:
+        Band name to (H, W) array in the file's dtype, and the grid.
+
+    Raises:
+        RasterError: The file cannot be read, or its bands have no distinct names.
+    """
+    with safe_open(path) as source:
+        names = source.descriptions
+        if None in names or len(set(names)) != len(names):
+            raise RasterError(
+                f"{path}: band descriptions are {names}; every band needs its own Landsat name "
+                "such as SR_B4 (gdal_edit.py, or a band map in the configuration)"
+            )
+        return dict(zip(names, source.read(), strict=True)), grid_of(source)
+
+
+def encode_cog(bands: dict[str, NDArray[Any]], grid: Grid, tags: dict[str, str]) -> bytes:
+    """A cloud-optimised GeoTIFF with named bands, as bytes.
+
+    Args:
+        bands: Band name to (H, W) array, all of one dtype; 0 is no data. ``SR_*`` and ``ST_*``
+            bands carry Landsat's scale and offset.
+        grid: Where the pixels lie.
+        tags: Metadata of the file.
+
+    Raises:
+        RasterError: A band's shape differs from the grid's.
+    """
+    for name, band in bands.items():
+        if band.shape != (grid.height, grid.width):
+            raise RasterError(
+                f"band {name} has shape {band.shape}, its grid {(grid.height, grid.width)}"
+            )
+    data = np.stack(list(bands.values()))
+    profile = {
+        "driver": "GTiff", "height": grid.height, "width": grid.width, "count": len(bands),
+        "dtype": data.dtype, "crs": grid.crs, "transform": grid.transform, "nodata": NODATA,
+    }  # fmt: skip
+    with MemoryFile() as plain, MemoryFile() as cog:
+        with plain.open(**profile) as out:
+            out.write(data)
+            out.descriptions = tuple(bands)
+            out.update_tags(**tags)
+            measured = [name.startswith(("SR_", "ST_")) for name in bands]
+            pairs = [band_scale(n) if m else (1.0, 0.0) for n, m in zip(bands, measured, strict=True)]
+            out.scales, out.offsets = [p[0] for p in pairs], [p[1] for p in pairs]
+        options = {"compress": "deflate", "predictor": 2, "level": 1, "blocksize": 256}
+        if max(grid.height, grid.width) <= 512:
+            options["overviews"] = "none"  # GDAL would make none; saying so keeps it quiet
+        with plain.open() as source:
+            rasterio.shutil.copy(source, cog.name, driver="COG", **options)
+        return bytes(cog.read())
+
+
+def burn(geometries: Iterable[Any], grid: Grid) -> NDArray[np.uint8]:
+    """Pixels whose centre lies in any of the geometries.
+
+    Args:
+        geometries: Polygons in the grid's CRS (shapely or GeoJSON-like).
+        grid: Where the pixels lie.
+
+    Returns:
+        (H, W) uint8, 1 inside and 0 outside.
+    """
+    parts = [(geometry, 1) for geometry in geometries]
+    shape = (grid.height, grid.width)
+    if not parts:
+        return np.zeros(shape, np.uint8)
+    return np.asarray(
+        rasterize(parts, out_shape=shape, transform=grid.transform, fill=0, dtype="uint8")
+    )
+
+
+def trace(mask: NDArray[np.bool_], grid: Grid) -> Sequence[dict[str, Any]]:
+    """Outlines of the True pixels, along their edges (4-connected).
+
+    Args:
+        mask: (H, W) bool.
+        grid: Where the pixels lie.
+
+    Returns:
+        GeoJSON-like polygons in the grid's CRS, holes included. Burning them gives the mask.
+    """
+    image = mask.astype(np.uint8)
+    return [g for g, _ in shapes(image, mask=mask, connectivity=4, transform=grid.transform)]

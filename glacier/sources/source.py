@@ -1,0 +1,51 @@
+"""What every source of scenes promises."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Protocol
+
+from glacier.composite import Composite, Empty
+from glacier.config import Config, Region
+from glacier.errors import ConfigError
+from glacier.raster import Grid
+
+
+class Source(Protocol):
+    """Where monthly composites come from."""
+
+    def grid(self, region: Region) -> Grid:
+        """The one grid of all months of a region."""
+        ...
+
+    def months(self, region: Region) -> list[date] | None:
+        """Months that the source holds; None: any month may be asked for."""
+        ...
+
+    def fetch_month(self, region: Region, month: date) -> Composite | Empty:
+        """The composite of a month on the region's grid, or why there is none.
+
+        Raises:
+            GlacierError: The month should have been there and could not be had.
+        """
+        ...
+
+
+def open_source(config: Config) -> Source:
+    """The source that a configuration names.
+
+    Raises:
+        ConfigError: The source is not built yet.
+    """
+    if config.ingest.source == "synthetic":
+        from glacier.sources.synthetic import SyntheticSource
+
+        return SyntheticSource(config.ingest.synthetic, config.ingest.cloud_profile, config.seed)
+    if config.ingest.source == "folder":
+        from glacier.sources.folder import FolderSource
+
+        return FolderSource(config.ingest.folder)
+    raise ConfigError(
+        f"ingest.source = {config.ingest.source!r}: this version reads 'synthetic' and 'folder' "
+        "only; export the months to files and use 'folder', or try 'synthetic'"
+    )

@@ -1,0 +1,140 @@
+"""Files by address, local or in an object store: whole or absent, with checksums.
+
+A local file is written beside its place, flushed to disk, and renamed; an object store's put
+is whole by itself. So a name that exists holds everything that was meant to be there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from glacier.errors import StoreError
+
+
+def join(base: str, *parts: str) -> str:
+    """Address of something below a base address."""
+    return "/".join([base.rstrip("/"), *parts])
+
+
+def absolute(address: str) -> str:
+    """The address as workers in other folders can use it; object-store addresses unchanged."""
+    return address if "://" in address else str(Path(address).absolute())
+
+
+def exists(address: str) -> bool:
+    """Whether a file is there."""
+    if "://" not in address:
+        return os.path.exists(address)
+    fs, path = fsspec.core.url_to_fs(address)
+    return bool(fs.exists(path))
+
+
+def read_bytes(address: str, sha256: str | None = None) -> bytes:
+    """Content of a file.
+
+    Args:
+        address: Local path or object-store address.
+        sha256: Checksum that the content must have; None: not checked.
+
+    Raises:
+        StoreError: The file is not there, cannot be read, or differs from its checksum.
+    """
+    try:
+        with fsspec.open(address, "rb") as file:
+            data = bytes(file.read())
+    except OSError as error:
+        raise StoreError(f"cannot read {address}: {error}") from error
+    if sha256 is not None and (found := hashlib.sha256(data).hexdigest()) != sha256:
+        raise StoreError(
+            f"{address} is damaged: sha256 {found[:12]}, expected {sha256[:12]}; remove it and "
+            "run the same command again"
+        )
+    return data
+
+
+def write_bytes(address: str, data: bytes) -> str:
+    """Write a file whole or not at all.
+
+    Returns:
+        sha256 of the content, hexadecimal.
+
+    Raises:
+        StoreError: The place cannot be written to; nothing is left under the name.
+    """
+    try:
+        if "://" in address:
+            fs, path = fsspec.core.url_to_fs(address)
+            fs.pipe_file(path, data)
+        else:
+            replace_file(Path(address), data)
+    except OSError as error:
+        raise StoreError(f"cannot write {address} ({len(data)} bytes): {error}") from error
+    return hashlib.sha256(data).hexdigest()
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write beside a local path, flush to disk, and rename over it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with open(beside, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def read_json(address: str, sha256: str | None = None) -> Any:
+    """Content of a JSON file.
+
+    Raises:
+        StoreError: The file is not there, damaged, or not JSON.
+    """
+    try:
+        return json.loads(read_bytes(address, sha256))
+    except ValueError as error:
+        raise StoreError(f"{address} is not JSON: {error}") from error
+
+
+def write_json(address: str, value: Any) -> str:
+    """Write a JSON file whole, keys sorted; returns its sha256.
+
+    Raises:
+        StoreError: The place cannot be written to.
+        ValueError: The value holds a number that JSON has no word for, such as NaN.
+    """
+    text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    return write_bytes(address, text.encode())
+
+
+@contextmanager
+def local_copy(address: str) -> Iterator[Path]:
+    """The file as a local path: itself, or a copy that lasts as long as the block.
+
+    Raises:
+        StoreError: The file is not there.
+    """
+    if "://" not in address:
+        yield Path(address)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / address.rsplit("/", 1)[-1]
+        path.write_bytes(read_bytes(address))
+        yield path
