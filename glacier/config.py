@@ -1,6 +1,6 @@
 """The configuration: one tree of frozen models, read from one YAML file, set from flags.
 
-    config = load_config(["jobs/demo.yaml", "--sweep.epochs", "3"], about="Train.")
+Reading it from a file and flags is ``flags.load_config``.
 
 Every field states its unit and range. A bad value is answered with its name, what was given,
 what is allowed and the nearest spelling. Environment variables are read only where a path
@@ -13,9 +13,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -25,8 +23,6 @@ from pydantic import (
     Field,
     model_validator,
 )
-
-from glacier.errors import ConfigError
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 """An identifier that is safe as a folder name."""
@@ -372,23 +368,3 @@ def digest(value: Any) -> str:
 def config_digest(config: Config) -> str:
     """Hash of the fields that decide what a run computes, not where or how fast."""
     return digest(config.model_dump(mode="json", exclude={"storage", "results", "cluster"}))
-
-
-def load_config(argv: Sequence[str], about: str) -> Config:
-    """Read the file that the first argument names and apply the flags after it.
-
-    Args:
-        argv: ``[file, "--field", "value", ...]``; ``--help`` prints every field and exits 0.
-        about: What the command does, for its help.
-
-    Raises:
-        ConfigError: The file or a flag is wrong; the message has a line for every fault.
-    """
-    from glacier.flags import read_flags  # the machinery of flags is needed only here
-
-    return read_flags(Config, Path, argv, about)
-
-
-def explain(*lines: str) -> ConfigError:
-    """One error of several lines."""
-    return ConfigError("\n".join(lines))

@@ -1,0 +1,36 @@
+"""A job: flags -> one call -> exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from glacier.config import Config
+from glacier.errors import ConfigError, GlacierError
+from glacier.flags import load_config
+
+
+def run_command(about: str | None, stage: Callable[[Config], int]) -> int:
+    """Run one stage as a command.
+
+    Args:
+        about: The job's docstring, printed by ``--help``.
+        stage: Takes the configuration, returns how many units failed past the allowed number.
+            It imports what it needs itself, so that help and faults are answered at once.
+
+    Returns:
+        0 when all is well, 1 when units failed or an expected error ended the work, 2 when the
+        configuration is wrong, 130 when interrupted.
+    """
+    try:
+        config = load_config(sys.argv[1:], about or "")
+        return 1 if stage(config) else 0
+    except ConfigError as error:
+        print(f"configuration error\n{error}", file=sys.stderr)
+        return 2
+    except GlacierError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        return 130

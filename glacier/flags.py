@@ -1,0 +1,173 @@
+"""One YAML file plus command-line flags -> a checked configuration.
+
+    config = load_config(["jobs/demo.yaml", "--sweep.epochs", "3"], about="Train the models.")
+
+The flags are derived from the models of ``config``, so a parameter is written once.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    CliSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from glacier.config import Config
+from glacier.errors import ConfigError
+
+
+class Settings(Config, BaseSettings):
+    """The configuration as pydantic-settings reads it: flags over file, nothing else."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, cli_avoid_json=True, cli_hide_none_type=True,
+        cli_use_class_docs_for_groups=True, cli_exit_on_error=False,
+    )  # fmt: skip
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        **_: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the values given by :func:`load_config` alone: no environment, no secrets."""
+        return (init_settings,)
+
+
+def load_config(argv: Sequence[str], about: str) -> Config:
+    """Read the file that the first argument names and apply the flags after it.
+
+    Args:
+        argv: ``[file, "--field", "value", ...]``; ``--help`` prints every field and exits 0.
+        about: What the command does, for its help.
+
+    Raises:
+        ConfigError: The file or a flag is wrong; the message has a line for every fault.
+        SystemExit: Help was asked for.
+    """
+    if not argv or "--help" in argv or "-h" in argv:
+        print(f"{about.strip()}\n\nThe first argument is the configuration file; any field in it "
+              "can be set by a flag.\n")  # fmt: skip
+        read_flags({}, ["--help"])
+    path, flags = argv[0], list(argv[1:])
+    if path.startswith("-"):
+        raise ConfigError(f"the first argument is {path!r}: it must be the configuration file")
+    values = read_yaml(path)
+    check_flags(flags)
+    try:
+        return Config.model_validate(read_flags(values, flags))
+    except ValidationError as error:
+        raise ConfigError("\n".join(describe(error, path))) from None
+
+
+def read_yaml(path: str) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        ConfigError: The file is missing, is not YAML, or holds no mapping.
+    """
+    if not Path(path).is_file():
+        known = sorted(str(p) for p in Path(path).parent.glob("*.yaml"))
+        hint = f"; there are {', '.join(known)}" if known else ""
+        raise ConfigError(f"no configuration file {path}{hint}")
+    try:
+        values = yaml.safe_load(Path(path).read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} holds {type(values).__name__}, wanted fields and values")
+    return values
+
+
+def read_flags(values: dict[str, Any], flags: list[str]) -> dict[str, Any]:
+    """Values of the file with those of the flags laid over them, not yet checked.
+
+    Raises:
+        ConfigError: A flag has no value or cannot be parsed.
+    """
+    prog = "python -m jobs.<verb> <config.yaml>"
+    try:
+        source = CliSettingsSource[Any](Settings, cli_parse_args=flags, cli_prog_name=prog)
+        return overlay(values, source())
+    except (ValueError, SystemError) as error:
+        raise ConfigError(f"flags {' '.join(flags)}: {error}") from None
+
+
+def overlay(below: Any, above: Any) -> Any:
+    """Nested mappings merged, the upper one's values winning."""
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return below | {key: overlay(below.get(key), value) for key, value in above.items()}
+
+
+def check_flags(flags: list[str]) -> None:
+    """Refuse a flag that names no field.
+
+    Raises:
+        ConfigError: With the flag, its value and the nearest spelling.
+    """
+    known = list(field_names(Config))
+    for at, flag in enumerate(flags):
+        if not flag.startswith("--"):
+            continue
+        name, _, inline = flag[2:].partition("=")
+        if name not in known:
+            value = inline or (flags[at + 1] if at + 1 < len(flags) else "")
+            raise ConfigError(f"--{name} {value}: no such field{nearest(name, known)}")
+
+
+def field_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Dotted names of all fields of a model and of the models within it."""
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from field_names(kind, f"{prefix}{name}.")
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """``; did you mean ...`` with the nearest known name, or all of a few, or nothing."""
+    if close := difflib.get_close_matches(name, known, n=1, cutoff=0.5):
+        return f"; did you mean {close[0]}?"
+    return f"; known: {', '.join(known)}" if len(known) <= 12 else ""
+
+
+def describe(error: ValidationError, path: str) -> Iterator[str]:
+    """One line for every fault: field, value, what is allowed, nearest spelling."""
+    for fault in error.errors():
+        where = ".".join(str(part) for part in fault["loc"])
+        given = repr(fault["input"])
+        given = given if len(given) <= 80 else given[:77] + "..."
+        if fault["type"] == "extra_forbidden":
+            yield f"{path}: {where} = {given}: no such field{nearest(where, siblings_of(fault['loc']))}"
+        elif fault["type"] == "missing":
+            yield f"{path}: {where}: this field is needed and is not there"
+        elif fault["type"] == "literal_error":
+            allowed = [word.strip("'") for word in fault["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+            yield f"{path}: {where} = {given}: allowed are {', '.join(allowed)}{nearest(given, allowed)}"
+        elif fault["type"] == "value_error":
+            yield f"{path}: {where + ': ' if where else ''}{fault['msg'].removeprefix('Value error, ')}"
+        else:
+            yield f"{path}: {where} = {given}: {fault['msg'][0].lower() + fault['msg'][1:]}"
+
+
+def siblings_of(loc: tuple[int | str, ...]) -> list[str]:
+    """Dotted names of the fields that could stand at a location."""
+    model: type[BaseModel] = Config
+    for part in loc[:-1]:
+        if part in model.model_fields:
+            annotation = model.model_fields[str(part)].annotation
+            kinds = (annotation, *get_args(annotation))
+            model = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), model)
+    prefix = "".join(f"{part}." for part in loc[:-1])
+    return [prefix + name for name in model.model_fields]

@@ -1,0 +1,185 @@
+"""Test, validation and training parts, made of whole units so that nothing leaks.
+
+A unit is what folds keep whole: a month image, a year, a region, or a block of ground. A fold
+is its test units; of the rest a share is set aside to choose the checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import KFold
+
+from glacier.config import Folds
+from glacier.errors import ConfigError
+
+FoldKind = Literal["shuffled", "by_year", "by_region", "by_block"]
+Rectangle = tuple[int, int, int, int]
+"""First row, end row, first column, end column; ends are exclusive; pixels."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """The parts of one fold, as unit names."""
+
+    fold: int
+    test: tuple[str, ...]
+    validation: tuple[str, ...]
+    """Empty where the test part itself chooses (protocol notebook)."""
+    train: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The split as plain values, for JSON."""
+        return asdict(self)
+
+
+def text_order(month: date) -> str:
+    """Sort key of the published experiment: the name with an unpadded month number.
+
+    2014-10 comes before 2014-2.
+    """
+    return f"{month.year}-{month.month}"
+
+
+def block_rectangles(shape: tuple[int, int], blocks: tuple[int, int]) -> dict[str, Rectangle]:
+    """Grid of ground blocks over an image, in row-major order.
+
+    Args:
+        shape: Image height x width, pixels.
+        blocks: Rows and columns of the grid.
+
+    Returns:
+        ``r<row>c<column>`` to rectangle; the rectangles part the image.
+    """
+    rows, cols = (
+        [round(k * length / parts) for k in range(parts + 1)]
+        for length, parts in zip(shape, blocks, strict=True)
+    )
+    return {
+        f"r{i}c{j}": (top, bottom, left, right)
+        for i, (top, bottom) in enumerate(pairwise(rows))
+        for j, (left, right) in enumerate(pairwise(cols))
+    }
+
+
+def unit_rectangles(
+    kind: FoldKind, region: str, month: date, shape: tuple[int, int], blocks: tuple[int, int]
+) -> dict[str, Rectangle]:
+    """Units that an image holds, and the pixels of each.
+
+    Args:
+        kind: What the folds keep whole.
+        region: Region of the image.
+        month: Month of the image.
+        shape: Image height x width, pixels.
+        blocks: Grid of ground blocks, rows and columns.
+    """
+    whole = (0, shape[0], 0, shape[1])
+    if kind == "by_block":
+        return {f"{region}/{name}": box for name, box in block_rectangles(shape, blocks).items()}
+    if kind == "by_year":
+        return {str(month.year): whole}
+    return {region if kind == "by_region" else f"{region}/{month:%Y-%m}": whole}
+
+
+def mask_of(
+    rectangles: dict[str, Rectangle], units: Collection[str], shape: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """Pixels of an image that belong to any of the given units: (H, W) bool."""
+    mask = np.zeros(shape, bool)
+    for name, (top, bottom, left, right) in rectangles.items():
+        if name in units:
+            mask[top:bottom, left:right] = True
+    return mask
+
+
+def make_splits(
+    images: Iterable[tuple[str, date]], settings: Folds, blocks: tuple[int, int], seed: int
+) -> tuple[list[Split], list[tuple[str, date]]]:
+    """Part the images of a run into folds.
+
+    Args:
+        images: (region, month) of every usable image.
+        settings: Kind and number of folds, validation share, whether the last is held out.
+        blocks: Grid of ground blocks, rows and columns.
+        seed: Decides the shuffle and where validation units lie.
+
+    Returns:
+        The splits with a validation part, and the held-out images (none, or the last in text
+        order). In every split test, validation and training are disjoint and hold every unit;
+        every unit is in exactly one test part.
+
+    Raises:
+        ConfigError: There are fewer units than the folds need.
+    """
+    ordered = sorted(images, key=lambda image: (text_order(image[1]), image[0]))
+    held_out = [ordered.pop()] if settings.hold_out_last and ordered else []
+    groups = group_units(ordered, settings.kind, blocks)
+    if len(groups) < settings.count:
+        raise ConfigError(
+            f"sweep.folds.count = {settings.count}: {settings.kind} has only {len(groups)} "
+            f"unit(s) to part; lower the count, or give more months, regions or blocks"
+        )
+    units = [unit for group in groups for unit in group]
+    if settings.kind == "by_block":  # row-major, so that even steps run down diagonals
+        units.sort(key=lambda unit: (unit.rpartition("/")[0], block_index(unit)))
+    splits = []
+    for fold, chosen in enumerate(part_groups(len(groups), settings, seed)):
+        test = {unit for k in chosen for unit in groups[k]}
+        rest = [unit for unit in units if unit not in test]
+        validation = pick_evenly(rest, settings.validation_share, np.random.default_rng([seed, fold]))
+        train = [unit for unit in rest if unit not in validation]
+        if not train:
+            raise ConfigError(
+                f"sweep.folds.count = {settings.count}: fold {fold} has {len(rest)} unit(s) "
+                "outside its test part, too few for validation and training"
+            )
+        splits.append(Split(fold, tuple(sorted(test)), tuple(sorted(validation)), tuple(train)))
+    return splits, held_out
+
+
+def block_index(unit: str) -> tuple[int, int]:
+    """Row and column of a block unit's name, ``<region>/r<row>c<column>``."""
+    row, _, col = unit.rpartition("/r")[2].partition("c")
+    return int(row), int(col)
+
+
+def group_units(
+    images: Sequence[tuple[str, date]], kind: FoldKind, blocks: tuple[int, int]
+) -> list[list[str]]:
+    """Units in the groups that a fold takes whole: a block column, else each unit by itself."""
+    names: dict[str, None] = {}
+    for region, month in images:
+        names |= dict.fromkeys(unit_rectangles(kind, region, month, blocks, blocks))
+    if kind != "by_block":
+        return [[unit] for unit in names]
+    columns: dict[int, list[str]] = {}
+    for unit in names:
+        columns.setdefault(block_index(unit)[1], []).append(unit)
+    return [columns[col] for col in sorted(columns)]
+
+
+def part_groups(groups: int, settings: Folds, seed: int) -> list[list[int]]:
+    """Indices of the groups in each test part.
+
+    Years and block columns stay in order (neighbours together); months and regions are
+    shuffled as scikit-learn's ``KFold`` does.
+    """
+    indices = np.arange(groups)
+    if settings.kind in ("by_year", "by_block"):
+        return [part.tolist() for part in np.array_split(indices, settings.count)]
+    parter = KFold(settings.count, shuffle=True, random_state=seed)
+    return [test.tolist() for _, test in parter.split(indices)]
+
+
+def pick_evenly(units: Sequence[str], share: float, rng: np.random.Generator) -> list[str]:
+    """A share of the units, at least one, evenly spaced from a random start."""
+    count = max(1, round(share * len(units)))
+    places = np.floor((np.arange(count) + rng.random()) * len(units) / count).astype(int)
+    return [units[k] for k in places]

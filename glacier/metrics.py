@@ -1,0 +1,73 @@
+"""Overlap metrics from integer counts, which add up exactly over images and workers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glacier.labels import IGNORE
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Pixels by predicted and true class. Adding is exact in any order."""
+
+    tp: int = 0
+    """Glacier called glacier."""
+    fp: int = 0
+    """Ground called glacier."""
+    fn: int = 0
+    """Glacier called ground."""
+    tn: int = 0
+    """Ground called ground."""
+
+    def __add__(self, other: Counts) -> Counts:
+        """Counts of both together."""
+        return Counts(
+            self.tp + other.tp, self.fp + other.fp, self.fn + other.fn, self.tn + other.tn
+        )
+
+    @property
+    def dice(self) -> float:
+        """2 TP / (2 TP + FP + FN); 1 where neither truth nor prediction has a glacier."""
+        return ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
+
+    @property
+    def iou(self) -> float:
+        """TP / (TP + FP + FN); 1 where neither truth nor prediction has a glacier."""
+        return ratio(self.tp, self.tp + self.fp + self.fn)
+
+    @property
+    def precision(self) -> float:
+        """TP / (TP + FP); where nothing is called glacier, 1 if there is none and else 0."""
+        return self.tp / (self.tp + self.fp) if self.tp + self.fp else float(self.fn == 0)
+
+    @property
+    def recall(self) -> float:
+        """TP / (TP + FN); where there is no glacier, 1 if none is called so and else 0."""
+        return self.tp / (self.tp + self.fn) if self.tp + self.fn else float(self.fp == 0)
+
+
+def ratio(part: int, whole: int) -> float:
+    """part / whole, or 1 where both are zero."""
+    return part / whole if whole else 1.0
+
+
+def count_pixels(
+    predicted: NDArray[np.bool_], label: NDArray[np.uint8], part: NDArray[np.bool_] | None = None
+) -> Counts:
+    """Compare a prediction with a label.
+
+    Args:
+        predicted: (H, W) bool, True where glacier is predicted.
+        label: (H, W) uint8: 1 glacier, 0 not, 255 unknown.
+        part: (H, W) bool, pixels that count; None: all. Unknown pixels never count.
+    """
+    valid = label != IGNORE
+    if part is not None:
+        valid &= part
+    cells = np.bincount((2 * (label[valid] == 1) + predicted[valid]).astype(np.int64), minlength=4)
+    tn, fp, fn, tp = (int(n) for n in cells)
+    return Counts(tp, fp, fn, tn)

@@ -1,0 +1,103 @@
+"""Windows over an image: where they lie, what they may cover, how their answers are blended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Predictor = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""(N, B, h, w) float32 image windows -> (N, h, w) float32 logits."""
+
+
+def window_starts(length: int, size: int, stride: int) -> list[int]:
+    """First pixels of windows along one axis.
+
+    Args:
+        length: Pixels of the axis, at least ``size``.
+        size: Pixels of a window.
+        stride: Step between windows; the last one is moved back to end at the edge.
+
+    Returns:
+        Ascending starts; the windows cover every pixel where ``stride <= size``.
+
+    Raises:
+        ValueError: The axis is shorter than a window.
+    """
+    if length < size:
+        raise ValueError(f"an axis of {length} px cannot hold a window of {size} px")
+    return [*range(0, length - size, stride), length - size]
+
+
+def free_starts(allowed: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
+    """Where a window may start so that it lies wholly in allowed pixels.
+
+    Args:
+        allowed: (H, W) bool.
+        size: Side of the window, pixels.
+
+    Returns:
+        (H - size + 1, W - size + 1) bool, True at the (row, column) of good upper-left corners.
+    """
+    return window_sums(~allowed, size) == 0
+
+
+def window_sums(mask: NDArray[np.bool_], size: int) -> NDArray[np.int64]:
+    """Number of True pixels in every window: (H - size + 1, W - size + 1) int64."""
+    total = np.pad(mask.astype(np.int64).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    return (
+        total[size:, size:] - total[:-size, size:] - total[size:, :-size] + total[:-size, :-size]
+    )
+
+
+def blend_weights(size: int) -> NDArray[np.float32]:
+    """Weight of each pixel of a window when windows overlap: high in the middle.
+
+    Returns:
+        (size, size) float32, positive everywhere, symmetric.
+    """
+    ramp = np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2 + 1e-3
+    return np.outer(ramp, ramp).astype(np.float32)
+
+
+def predict_blended(
+    predict: Predictor,
+    image: NDArray[np.float32],
+    wanted: NDArray[np.bool_],
+    size: int,
+    batch: int,
+) -> NDArray[np.float32]:
+    """Logits of an image from overlapping windows, half a window apart.
+
+    Windows that hold no wanted pixel are not computed. Every window that covers a wanted pixel
+    is, so a pixel's answer does not depend on which others are wanted.
+
+    Args:
+        predict: The network.
+        image: (B, H, W) float32, normalised; H and W at least ``size``.
+        wanted: (H, W) bool, pixels whose answer is needed.
+        size: Side of a window, pixels.
+        batch: Windows per call.
+
+    Returns:
+        (H, W) float32 logits; NaN where not wanted.
+    """
+    height, width = wanted.shape
+    corners = [
+        (row, col)
+        for row in window_starts(height, size, size // 2)
+        for col in window_starts(width, size, size // 2)
+        if wanted[row : row + size, col : col + size].any()
+    ]
+    weights = blend_weights(size)
+    total = np.zeros((height, width), np.float32)
+    weight = np.zeros((height, width), np.float32)
+    for first in range(0, len(corners), batch):
+        part = corners[first : first + batch]
+        windows = np.stack([image[:, r : r + size, c : c + size] for r, c in part])
+        for (row, col), logits in zip(part, predict(windows), strict=True):
+            total[row : row + size, col : col + size] += logits * weights
+            weight[row : row + size, col : col + size] += weights
+    with np.errstate(invalid="ignore"):
+        return np.where(wanted, total / weight, np.float32(np.nan))

@@ -1,0 +1,18 @@
+"""Region and months -> one cloud-masked composite a month, in the archive.
+
+    python -m jobs.ingest jobs/demo.yaml
+"""
+
+from glacier.command import run_command
+from glacier.config import Config
+
+
+def run(config: Config) -> int:
+    """Run the stage; imports are late so that flags are answered at once."""
+    from glacier.ingest import run_ingest
+
+    return run_ingest(config)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_command(__doc__, run))
