@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import rasterio
+import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio.features import rasterize, shapes
 from rasterio.io import DatasetReader, MemoryFile

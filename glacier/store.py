@@ -54,12 +54,17 @@ def read_bytes(address: str, sha256: str | None = None) -> bytes:
             data = bytes(file.read())
     except OSError as error:
         raise StoreError(f"cannot read {address}: {error}") from error
-    if sha256 is not None and (found := hashlib.sha256(data).hexdigest()) != sha256:
+    if sha256 is not None and (found := checksum(data)) != sha256:
         raise StoreError(
             f"{address} is damaged: sha256 {found[:12]}, expected {sha256[:12]}; remove it and "
             "run the same command again"
         )
     return data
+
+
+def checksum(data: bytes) -> str:
+    """sha256 of bytes, hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def write_bytes(address: str, data: bytes) -> str:
@@ -79,7 +84,7 @@ def write_bytes(address: str, data: bytes) -> str:
             replace_file(Path(address), data)
     except OSError as error:
         raise StoreError(f"cannot write {address} ({len(data)} bytes): {error}") from error
-    return hashlib.sha256(data).hexdigest()
+    return checksum(data)
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -125,16 +130,18 @@ def write_json(address: str, value: Any) -> str:
 
 
 @contextmanager
-def local_copy(address: str) -> Iterator[Path]:
+def local_copy(address: str, sha256: str | None = None) -> Iterator[Path]:
     """The file as a local path: itself, or a copy that lasts as long as the block.
 
     Raises:
-        StoreError: The file is not there.
+        StoreError: The file is not there, or differs from the checksum given.
     """
     if "://" not in address:
+        if sha256 is not None:
+            read_bytes(address, sha256)
         yield Path(address)
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / address.rsplit("/", 1)[-1]
-        path.write_bytes(read_bytes(address))
+        path.write_bytes(read_bytes(address, sha256))
         yield path

@@ -8,6 +8,7 @@ from typing import Any
 
 import geopandas
 import numpy as np
+import pyogrio
 from numpy.typing import NDArray
 from shapely.geometry import shape
 
@@ -65,6 +66,7 @@ def encode_outlines(mask: NDArray[np.bool_], grid: Grid, facts: dict[str, Any]) 
         geometry=parts,
         crs=grid.crs,
     )
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2000-01-01T00:00:00Z"})  # same bytes
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "outlines.gpkg"
         frame.to_file(path, driver="GPKG", layer="outlines")

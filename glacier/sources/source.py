@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Protocol
+from typing import Any, Protocol
 
 from glacier.composite import Composite, Empty
 from glacier.config import Config, Region
@@ -16,6 +16,10 @@ class Source(Protocol):
 
     def grid(self, region: Region) -> Grid:
         """The one grid of all months of a region."""
+        ...
+
+    def identity(self, region: Region) -> Any:
+        """All that decides the source's bytes for a region, as JSON values."""
         ...
 
     def months(self, region: Region) -> list[date] | None:

@@ -1,0 +1,53 @@
+"""Ray: start a private one, or join the cluster that a job runs on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # else `uv run` packs the folder
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+
+import ray
+
+from glacier.config import Cluster
+
+
+@contextmanager
+def connect(settings: Cluster) -> Iterator[None]:
+    """Have Ray for the length of the block; a Ray that is already there is used and left alone.
+
+    Inside ``ray job submit`` the address is set in the environment and wins over the
+    configuration, so that one file serves the laptop and the cluster.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    address = os.environ.get("RAY_ADDRESS") or settings.address
+    options = {"log_to_driver": False, "logging_level": "WARNING"}
+    if address == "local":
+        options |= {
+            "num_cpus": settings.cpus,
+            "num_gpus": settings.gpus,
+            "include_dashboard": False,
+        }
+    ray.init(address=address, **options)
+    quieten()
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def quieten() -> None:
+    """Leave the terminal to our own progress lines."""
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+
+
+def count_cpus() -> int:
+    """Cores that the connected Ray has to give."""
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))

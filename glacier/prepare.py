@@ -1,0 +1,403 @@
+"""Archive -> samples: images and labels in Parquet, made month by month with Ray Data.
+
+One bad raster becomes one failed row; the other months are not touched by it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+import ray
+from numpy.typing import NDArray
+
+from glacier import labels, samples, store
+from glacier.cluster import connect, count_cpus
+from glacier.config import Config, Prepare, digest
+from glacier.errors import GlacierError, SampleError
+from glacier.folds import block_rectangles
+from glacier.indices import normalised_difference
+from glacier.ingest import MonthRecord, read_records
+from glacier.landsat import BAND_OF, reflectance
+from glacier.progress import Progress, say
+from glacier.raster import Grid, read_named
+from glacier.tiles import window_starts
+from glacier.vectors import rasterise_outlines
+
+FORMAT = 1
+"""Counts up when the samples' bytes change for the same configuration."""
+
+
+@dataclass(frozen=True)
+class MonthTask:
+    """What a worker needs to make the samples of one month."""
+
+    record: MonthRecord
+    archive: str
+    """Address of the region's archive."""
+    samples: str
+    """Address of the samples."""
+    settings: Prepare
+
+
+def samples_folder(config: Config, archives: dict[str, list[MonthRecord]]) -> str:
+    """Address of a run's samples; it changes with all that changes their bytes."""
+    outlines = config.prepare.label.outlines
+    key = digest(
+        {
+            "format": FORMAT,
+            "settings": config.prepare.model_dump(mode="json", exclude={"max_failed"}),
+            "outlines": digest(store.read_bytes(outlines).hex()) if outlines else None,
+            "inputs": [
+                (r.region, r.month, r.status, r.sha256, r.truth_sha256)
+                for records in archives.values()
+                for r in records
+            ],
+        }
+    )
+    return store.join(store.absolute(config.storage), "samples", f"{config.name}-{key[:8]}")
+
+
+def run_prepare(config: Config) -> int:
+    """Make the samples of a run; returns how many months failed past the allowed number."""
+    archives = read_records(config)
+    folder = samples_folder(config, archives)
+    tasks = [
+        MonthTask(record, archive, folder, config.prepare)
+        for archive, records in archives.items()
+        for record in records
+    ]
+    summary_address = store.join(folder, "summary.json")
+    if not store.exists(summary_address):
+        pending = [task for task in tasks if not is_prepared(task)]
+        parts = prepare_months(config, pending) if pending else {}
+        done = [parts.get(key_of(task)) or read_part(task) for task in tasks]
+        store.write_json(summary_address, summarise(config, done))
+    return report_outcome(config, folder)
+
+
+def key_of(task: MonthTask) -> tuple[str, str]:
+    """Region and month of a task."""
+    return task.record.region, task.record.month
+
+
+def part_of(task: MonthTask) -> str:
+    """Address of the part that a task writes."""
+    month = date.fromisoformat(f"{task.record.month}-01")
+    return samples.part_address(task.samples, task.record.region, month)
+
+
+def is_prepared(task: MonthTask) -> bool:
+    """Whether a month's rows are there and did not fail."""
+    return store.exists(part_of(task)) and read_part(task)["status"] != "failed"
+
+
+def read_part(task: MonthTask) -> dict[str, Any]:
+    """What the summary needs of a part that is there."""
+    data = store.read_bytes(part_of(task))
+    return samples.read_facts(part_of(task)) | {"sha256": store.checksum(data)}
+
+
+def prepare_months(config: Config, pending: list[MonthTask]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Run the months through Ray Data; only facts come back, never pixels."""
+    parts = {}
+    with connect(config.cluster), Progress("prepare", len(pending)) as progress:
+        blocks = min(len(pending), 4 * count_cpus())
+        items = [{"task": task} for task in pending]
+        plan = ray.data.from_items(items, override_num_blocks=blocks).map(prepare_row, num_cpus=1)
+        for row in plan.iter_rows():
+            facts = row["facts"]
+            parts[facts["region"], facts["month"][:7]] = facts
+            progress.advance(f"{facts['region']} {facts['month'][:7]} {facts['status']}")
+    return parts
+
+
+def prepare_row(row: dict[str, Any]) -> dict[str, Any]:
+    """One row of the Ray Data plan: a task in, its facts out."""
+    return {"facts": prepare_month(row["task"])}
+
+
+def prepare_month(task: MonthTask) -> dict[str, Any]:
+    """Write the samples and quick looks of one month.
+
+    Returns:
+        What the summary needs: status, counts, sums over seen pixels, checksum. An expected
+        error becomes one failed row.
+    """
+    record = task.record
+    base = {"region": record.region, "month": date.fromisoformat(f"{record.month}-01")}
+    facts: dict[str, Any] = {"status": record.status, "reason": record.reason, "rows": 0}
+    rows: list[dict[str, Any]] = []
+    if record.status == "ok":
+        try:
+            rows, facts = make_rows(task, base)
+        except GlacierError as error:
+            facts |= {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+    if not rows:
+        status = {"status": facts["status"], "reason": facts["reason"]}
+        rows = [base | status | {"sample_id": f"{record.region}_{record.month}"}]
+    facts |= {"region": record.region, "month": base["month"].isoformat()}
+    sha256 = store.write_bytes(part_of(task), samples.encode_part(rows, facts))
+    return facts | {"sha256": sha256}
+
+
+def make_rows(task: MonthTask, base: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Rows and facts of a month that the archive holds.
+
+    Raises:
+        GlacierError: The image cannot be read or does not fit the settings.
+    """
+    bands, grid = read_archived(task)
+    image = make_image(bands, task.settings)
+    label = make_label(task, bands, image, grid)
+    if task.settings.quick_looks:
+        write_quick_looks(bands, store.join(task.samples, "quicklooks", *key_of(task)))
+    if task.settings.layout == "resize":
+        image, label = resize_sample(image, label, task.settings.size_px)
+    if task.settings.label.unseen == "background":
+        image, label = np.nan_to_num(image), np.where(label == labels.IGNORE, 0, label)
+    rows = cut_rows(image, label, task.settings, base)
+    seen = np.isfinite(image)
+    facts = {
+        "status": "ok", "reason": "", "rows": len(rows), "grid": grid.as_dict(),
+        "shape": list(label.shape),
+        "pixels": [int(n) for n in seen.sum(axis=(1, 2))],
+        "sum": [float(s) for s in np.nansum(image, axis=(1, 2), dtype=np.float64)],
+        "sum_squares": [float((band[ok].astype(np.float64) ** 2).sum()) for band, ok in zip(image, seen, strict=True)],
+        "label_pixels": {name: int((label == code).sum()) for name, code in (("glacier", 1), ("ground", 0), ("unknown", 255))},
+    }  # fmt: skip
+    return rows, facts
+
+
+def read_archived(task: MonthTask) -> tuple[dict[str, NDArray[Any]], Grid]:
+    """Bands of a month by name, the class map as ``surface`` where there is one, and the grid.
+
+    Raises:
+        StoreError: A file is missing or differs from its checksum.
+        RasterError: A file cannot be read.
+    """
+    stem = store.join(task.archive, task.record.month)
+    with store.local_copy(f"{stem}.tif", task.record.sha256) as path:
+        bands, grid = read_named(path)
+    if task.settings.label.kind == "truth":
+        with store.local_copy(f"{stem}.truth.tif", task.record.truth_sha256) as path:
+            bands |= read_named(path)[0]
+    return bands, grid
+
+
+def colour(bands: dict[str, NDArray[Any]], name: str) -> NDArray[np.float32]:
+    """Reflectance of a colour, or the NDSI: (H, W) float32, NaN where unseen.
+
+    Raises:
+        SampleError: The month lacks the band.
+    """
+    if name == "ndsi":
+        return normalised_difference(colour(bands, "green"), colour(bands, "swir1"))
+    if BAND_OF[name] not in bands:
+        raise SampleError(f"{name} needs band {BAND_OF[name]}; the month holds {', '.join(bands)}")
+    return reflectance(bands[BAND_OF[name]])
+
+
+def make_image(bands: dict[str, NDArray[Any]], settings: Prepare) -> NDArray[np.float32]:
+    """The image that networks see.
+
+    Args:
+        bands: Digital numbers by band name, (H, W) uint16.
+        settings: Bands of the image, their scale and range.
+
+    Returns:
+        (B, H, W) float32: clipped reflectance (NDSI as it is), or each band over its own
+        maximum; NaN in every band where any is unseen.
+
+    Raises:
+        SampleError: The month lacks a band.
+    """
+    image = np.stack([colour(bands, name) for name in settings.image])
+    low, high = settings.reflectance_range
+    for k, name in enumerate(settings.image):
+        if settings.scale == "own_maximum":
+            image[k] /= max(float(np.nanmax(image[k], initial=0)), 1e-6)
+        elif name != "ndsi":
+            np.clip(image[k], low, high, out=image[k])
+    image[:, ~np.isfinite(image).all(axis=0)] = np.nan
+    return image
+
+
+def make_label(
+    task: MonthTask, bands: dict[str, NDArray[Any]], image: NDArray[np.float32], grid: Grid
+) -> NDArray[np.uint8]:
+    """Label of a month: (H, W) uint8, 255 where the image or what the label needs is unseen.
+
+    Raises:
+        SampleError: The month lacks a band that the label needs.
+        VectorError: The outlines cannot be used.
+    """
+    settings = task.settings.label
+    if settings.kind == "truth":
+        label = labels.label_truth(bands["surface"])
+    elif settings.kind == "outlines":
+        assert settings.outlines is not None
+        label = outlines_on(settings.outlines, grid).copy()
+    elif settings.kind == "ndsi":
+        parts = [colour(bands, name) for name in ("green", "nir", "swir1")]
+        label = labels.label_ndsi(*parts, settings.ndsi_above, settings.nir_above)
+    else:
+        picture = task.settings.model_copy(update={"image": ("nir", "red", "green")})
+        label = labels.label_threshold(make_image(bands, picture), settings.threshold)
+    label[~np.isfinite(image).all(axis=0)] = labels.IGNORE
+    return label
+
+
+@lru_cache(maxsize=8)
+def outlines_on(address: str, grid: Grid) -> NDArray[np.uint8]:
+    """Outlines as pixels, read once per worker for all months of a region."""
+    return rasterise_outlines(address, grid)
+
+
+def resize_sample(
+    image: NDArray[np.float32], label: NDArray[np.uint8], size: int
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Resize a month to one square sample.
+
+    Args:
+        image: (B, H, W) float32, NaN where unseen.
+        label: (H, W) uint8.
+        size: Side of the sample, pixels.
+
+    Returns:
+        (B, size, size) float32, the area mean of the seen pixels; (size, size) uint8, the
+        nearest label. A pixel is unseen where the nearest original is.
+    """
+    seen = np.isfinite(image).all(axis=0)
+    shape = (size, size)
+    weight = cv2.resize(seen.astype(np.float32), shape, interpolation=cv2.INTER_AREA)
+    total = cv2.resize(
+        np.nan_to_num(image).transpose(1, 2, 0), shape, interpolation=cv2.INTER_AREA
+    ).reshape(size, size, len(image))
+    nearest = cv2.resize(seen.astype(np.uint8), shape, interpolation=cv2.INTER_NEAREST_EXACT)
+    visible = (nearest == 1) & (weight > 0)
+    small = np.full((len(image), *shape), np.nan, np.float32)
+    small[:, visible] = (total[visible] / weight[visible, None]).T
+    small_label = cv2.resize(label, shape, interpolation=cv2.INTER_NEAREST_EXACT)
+    small_label[~visible] = labels.IGNORE
+    return small, small_label
+
+
+def cut_rows(
+    image: NDArray[np.float32], label: NDArray[np.uint8], settings: Prepare, base: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Rows of all windows of a month; together they hold every pixel.
+
+    Raises:
+        SampleError: The month is smaller than a window.
+    """
+    height, width = label.shape
+    size = settings.size_px
+    if min(height, width) < size:
+        raise SampleError(
+            f"the region is {height} x {width} px, smaller than prepare.size_px = {size}; "
+            "lower it, or take a larger region"
+        )
+    stride = settings.stride_px or size // 2
+    boxes = block_rectangles((height, width), settings.blocks)
+    rows = []
+    for row in window_starts(height, size, stride):
+        for col in window_starts(width, size, stride):
+            place = np.s_[row : row + size, col : col + size]
+            touched = [
+                name
+                for name, (top, bottom, left, right) in boxes.items()
+                if top < row + size and row < bottom and left < col + size and col < right
+            ]
+            rows.append(
+                base
+                | {
+                    "sample_id": f"{base['region']}_{base['month']:%Y-%m}_{row}_{col}",
+                    "row_px": row,
+                    "col_px": col,
+                    "block": "+".join(touched),
+                    "status": "ok",
+                    "reason": "",
+                    "image": image[(slice(None), *place)].astype("<f4").tobytes(),
+                    "label": label[place].tobytes(),
+                }
+            )
+    return rows
+
+
+def write_quick_looks(bands: dict[str, NDArray[Any]], stem: str) -> None:
+    """Write ``<stem>_{false,true,ndsi}.png``; what needs a missing band is left out."""
+    pictures = {
+        "false": ("nir", "red", "green"),
+        "true": ("red", "green", "blue"),
+        "ndsi": ("ndsi",),
+    }
+    for name, parts in pictures.items():
+        try:
+            image = np.stack([colour(bands, part) for part in parts])
+        except SampleError:
+            continue
+        store.write_bytes(f"{stem}_{name}.png", encode_picture(image))
+
+
+def encode_picture(image: NDArray[np.float32]) -> bytes:
+    """PNG of a (3, H, W) reflectance picture or a (1, H, W) index; unseen pixels are clear."""
+    seen = np.isfinite(image).all(axis=0)
+    filled = np.nan_to_num(image)
+    if len(image) == 3:
+        pixels = np.clip(filled, 0, 1).transpose(1, 2, 0)[..., ::-1] * 255
+        pixels = pixels.astype(np.uint8)
+    else:
+        level = ((np.clip(filled[0], -1, 1) + 1) * 127.5).astype(np.uint8)
+        pixels = cv2.applyColorMap(level, cv2.COLORMAP_CIVIDIS)
+    alpha = np.where(seen, 255, 0).astype(np.uint8)
+    done, data = cv2.imencode(".png", np.dstack([pixels, alpha]))
+    if not done:
+        raise SampleError(f"a quick look of {image.shape} px could not be encoded")
+    return data.tobytes()
+
+
+def summarise(config: Config, parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Description of a complete set, from the facts of its parts."""
+    settings = config.prepare
+    good = [part for part in parts if part["status"] == "ok"]
+    pixels, total, squares = (
+        np.sum([part[name] for part in good], axis=0) if good else np.zeros(len(settings.image))
+        for name in ("pixels", "sum", "sum_squares")
+    )
+    mean = total / np.maximum(pixels, 1)
+    variance = np.maximum(squares / np.maximum(pixels, 1) - mean**2, 0)
+    kept = ("region", "month", "status", "reason", "rows", "sha256", "label_pixels")
+    return {
+        "schema": 1,
+        "bands": list(settings.image),
+        "size_px": settings.size_px,
+        "layout": settings.layout,
+        "resize": [settings.size_px] * 2 if settings.layout == "resize" else None,
+        "blocks": list(settings.blocks),
+        "scale": settings.scale,
+        "range": list(settings.reflectance_range),
+        "fill": 0.0 if settings.label.unseen == "background" else "mean",
+        "mean": mean.tolist(),
+        "std": np.sqrt(variance).tolist(),
+        "label": settings.label.model_dump(mode="json"),
+        "regions": {part["region"]: {"grid": part["grid"], "shape": part["shape"]} for part in good},
+        "parts": [{name: part.get(name) for name in kept} for part in parts],
+    }
+
+
+def report_outcome(config: Config, folder: str) -> int:
+    """Say what came of the months; returns the failures past the allowed number."""
+    parts = samples.read_summary(folder)["parts"]
+    outcome = Counter(part["status"] for part in parts)
+    rows = sum(part["rows"] for part in parts if part["status"] == "ok")
+    say(f"prepare: {rows} samples from {outcome['ok']} months in {folder}; " + ", ".join(f"{n} {what}" for what, n in outcome.items() if what != "ok"))
+    reasons = Counter(part["reason"] for part in parts if part["status"] == "failed")
+    for reason, count in reasons.most_common(5):
+        say(f"prepare: {count} failed: {reason}")
+    return max(0, outcome["failed"] - config.prepare.max_failed)

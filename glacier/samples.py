@@ -1,0 +1,144 @@
+"""Samples in Parquet: one row a window of a month image, readable with plain pyarrow.
+
+A part file holds the rows of one region and month. ``summary.json``, written last, describes
+them and says that the set is complete.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from glacier import store
+from glacier.errors import StoreError
+
+SCHEMA = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("region", pa.string(), nullable=False),
+        pa.field("month", pa.date32(), nullable=False),
+        pa.field("row_px", pa.int32()),
+        pa.field("col_px", pa.int32()),
+        pa.field("block", pa.string()),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("reason", pa.string()),
+        pa.field("image", pa.binary()),
+        pa.field("label", pa.binary()),
+    ]
+)
+"""``row_px``, ``col_px``: upper-left pixel in the archive grid (0 for a resized sample).
+``block``: ground blocks that the window touches, joined by ``+``. ``status``: ok, empty or
+failed. ``image``: little-endian float32 (B, H, W), reflectance, NaN where unseen (0 for labels
+with unseen = background). ``label``: uint8 (H, W)."""
+
+FACTS = b"glacier"
+"""Key of the part's own summary in the Parquet schema metadata."""
+
+
+@dataclass(frozen=True)
+class MonthImage:
+    """One month of one region, put together from its windows."""
+
+    region: str
+    month: date
+    image: NDArray[np.float32]
+    """(B, H, W) float32 reflectance, NaN where unseen."""
+    label: NDArray[np.uint8]
+    """(H, W) uint8: 1 glacier, 0 not, 255 unknown."""
+
+    @property
+    def key(self) -> str:
+        """``<region>/<YYYY-MM>``."""
+        return f"{self.region}/{self.month:%Y-%m}"
+
+
+def encode_part(rows: list[dict[str, Any]], facts: dict[str, Any]) -> bytes:
+    """Parquet bytes of the rows of one region and month.
+
+    Args:
+        rows: Values by column; a column left out is null.
+        facts: Kept in the file's metadata: what the set's summary needs of this part.
+    """
+    table = pa.Table.from_pylist(rows, schema=SCHEMA)
+    table = table.replace_schema_metadata({FACTS: json.dumps(facts, sort_keys=True).encode()})
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def part_address(folder: str, region: str, month: date) -> str:
+    """Where the rows of a region and month lie."""
+    return store.join(folder, f"{region}_{month:%Y-%m}.parquet")
+
+
+def read_facts(address: str) -> dict[str, Any]:
+    """What :func:`encode_part` was told about a part."""
+    schema = pq.read_schema(io.BytesIO(store.read_bytes(address)))
+    return dict(json.loads(schema.metadata[FACTS]))
+
+
+def read_summary(folder: str) -> dict[str, Any]:
+    """The description of a complete set of samples.
+
+    Raises:
+        StoreError: The set is not complete.
+    """
+    address = store.join(folder, "summary.json")
+    if not store.exists(address):
+        raise StoreError(
+            f"there are no complete samples in {folder}; run jobs.prepare with this "
+            "configuration first"
+        )
+    return dict(store.read_json(address))
+
+
+def read_images(folder: str, summary: dict[str, Any]) -> list[MonthImage]:
+    """All usable month images of a set, in the order of the summary.
+
+    Args:
+        folder: Where the samples lie.
+        summary: Their description.
+
+    Raises:
+        StoreError: A part is missing or differs from its checksum.
+    """
+    images = []
+    for part in summary["parts"]:
+        if part["status"] != "ok":
+            continue
+        month = date.fromisoformat(part["month"])
+        data = store.read_bytes(part_address(folder, part["region"], month), part["sha256"])
+        rows = pq.read_table(io.BytesIO(data)).to_pylist()
+        shape = tuple(summary["regions"][part["region"]]["shape"])
+        images.append(assemble(rows, len(summary["bands"]), summary["size_px"], shape))
+    return images
+
+
+def assemble(
+    rows: Iterable[dict[str, Any]], bands: int, size: int, shape: tuple[int, int]
+) -> MonthImage:
+    """Put the windows of one month back where they were cut.
+
+    Args:
+        rows: Rows of the part, all ok.
+        bands: Number of bands B.
+        size: Side of a window, pixels.
+        shape: Height x width of the month image, pixels.
+    """
+    image = np.full((bands, *shape), np.nan, np.float32)
+    label = np.full(shape, 255, np.uint8)
+    for row in rows:
+        place = np.s_[row["row_px"] : row["row_px"] + size, row["col_px"] : row["col_px"] + size]
+        image[(slice(None), *place)] = np.frombuffer(row["image"], "<f4").reshape(bands, size, size)
+        label[place] = np.frombuffer(row["label"], np.uint8).reshape(size, size)
+        region, month = row["region"], row["month"]
+    return MonthImage(region, month, image, label)
