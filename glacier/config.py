@@ -272,6 +272,8 @@ class Sweep(Model):
     """Cores, and so threads, of one trial; part of the answer to the last bit."""
     gpus_per_trial: float = Field(0.0, ge=0)
     """Share of a GPU of one trial; 0.5 lets two trials share one."""
+    checkpoint_s: float = Field(60.0, ge=0)
+    """Least time between checkpoints of a running trial, seconds; what a lost worker costs."""
     max_retries: int = Field(1, ge=0, le=10)
     """New starts of a trial that failed, from its last checkpoint."""
     max_failed: int = Field(0, ge=0)

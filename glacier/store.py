@@ -129,6 +129,13 @@ def write_json(address: str, value: Any) -> str:
     return write_bytes(address, text.encode())
 
 
+def remove(address: str) -> None:
+    """Remove a file; one that is not there is no error."""
+    fs, path = fsspec.core.url_to_fs(address)
+    if fs.exists(path):
+        fs.rm_file(path)
+
+
 @contextmanager
 def local_copy(address: str, sha256: str | None = None) -> Iterator[Path]:
     """The file as a local path: itself, or a copy that lasts as long as the block.

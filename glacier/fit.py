@@ -1,0 +1,403 @@
+"""One trial: train one encoder on one fold, keep its best weights, test them once.
+
+No Ray in here. A trial can be stopped at any moment and run again: it goes on from its last
+checkpoint and ends in the same bytes, since the random state of an epoch follows from the
+trial's seed and the epoch alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import segmentation_models_pytorch as smp
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from glacier import store
+from glacier.config import Sweep, digest
+from glacier.crops import Crops
+from glacier.errors import StoreError, TrainingError
+from glacier.folds import FoldKind, Rectangle, Split, mask_of, unit_rectangles
+from glacier.labels import IGNORE
+from glacier.metrics import Counts, count_pixels
+from glacier.samples import MonthImage
+from glacier.tiles import Predictor, predict_blended
+from glacier.unet import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    autocast,
+    build_unet,
+    make_predictor,
+    normalise,
+    save_model,
+)
+
+State = dict[str, Any]
+OnEpoch = Callable[[dict[str, Any]], None]
+
+THRESHOLD = 0.5
+"""Probability from which a pixel is called glacier."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What to train and on which parts."""
+
+    encoder: str
+    split: Split
+    settings: Sweep
+    seed: int
+    """Seed of the run."""
+    samples: dict[str, Any]
+    """Summary of the samples."""
+    folder: str
+    """Address of the trial's files."""
+    model_folder: str
+    """Address that the best model is exported to."""
+    weights: str | None = None
+    """Address of the encoder's initial weights; None: random."""
+    held_out: tuple[str, ...] = ()
+    """Keys of month images that are in no fold and only looked at."""
+
+    @property
+    def trial_seed(self) -> int:
+        """Seed of the trial, from the run's seed, encoder and fold alone."""
+        return int(digest([self.seed, self.encoder, self.split.fold])[:8], 16)
+
+    def seed_at(self, epoch: int) -> int:
+        """Seed of all that is drawn in an epoch."""
+        return int(digest([self.trial_seed, epoch])[:8], 16)
+
+    def rectangles(self, image: MonthImage) -> dict[str, Rectangle]:
+        """Units of an image and their pixels."""
+        kind: FoldKind = self.settings.folds.kind
+        blocks = tuple(self.samples["blocks"])
+        shape = image.label.shape
+        return unit_rectangles(kind, image.region, image.month, (shape[0], shape[1]), (blocks[0], blocks[1]))
+
+    def part(self, image: MonthImage, units: tuple[str, ...]) -> NDArray[np.bool_]:
+        """Pixels of an image that belong to some units; a held-out image has none."""
+        shape = (image.label.shape[0], image.label.shape[1])
+        if image.key in self.held_out:
+            return np.zeros(shape, bool)
+        return mask_of(self.rectangles(image), set(units), shape)
+
+
+@dataclass
+class Progress:
+    """All that a trial needs to go on: written whole, read back without unpickling."""
+
+    epoch: int = -1
+    """Last finished epoch; -1: none."""
+    model: State = field(default_factory=dict)
+    optimizer: State = field(default_factory=dict)
+    best: State = field(default_factory=dict)
+    """Weights of the epoch with the lowest loss on the choosing part."""
+    best_epoch: int = -1
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    """One row of metrics per finished epoch."""
+
+
+def run_trial(trial: Trial, images: list[MonthImage], on_epoch: OnEpoch) -> dict[str, Any]:
+    """Train, choose, test and export; a trial that has ended returns at once.
+
+    Args:
+        trial: What to train.
+        images: All month images of the run, read-only.
+        on_epoch: Called with the row of each epoch as it ends.
+
+    Returns:
+        Content of ``done.json``: epoch rows, best epoch, test counts by image, costs, and
+        where the model and the test predictions lie.
+
+    Raises:
+        TrainingError: The loss is not a number, or no training window fits.
+        WeightsError: The initial weights do not fit.
+    """
+    done_address = store.join(trial.folder, "done.json")
+    if store.exists(done_address):
+        return dict(store.read_json(done_address))
+    torch.set_num_threads(trial.settings.cpus_per_trial)
+    mean, std = band_statistics(trial, images)
+    crops = Crops.plan(
+        images,
+        [trial.part(image, trial.split.train) for image in images],
+        trial.samples["size_px"],
+        whole=trial.samples["layout"] == "resize",
+    )
+    learner = Learner(trial, crops, mean, std)
+    progress = learner.train(images, on_epoch)
+    return conclude_trial(trial, images, learner, progress)
+
+
+def band_statistics(
+    trial: Trial, images: list[MonthImage]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation per band, (B,) float32, from training pixels alone."""
+    if trial.settings.normalise == "imagenet":
+        return np.array(IMAGENET_MEAN, np.float32), np.array(IMAGENET_STD, np.float32)
+    pixels, total, squares = 0, 0.0, 0.0
+    for image in images:
+        part = trial.part(image, trial.split.train) & np.isfinite(image.image).all(axis=0)
+        values = image.image[:, part].astype(np.float64)
+        pixels += values.shape[1]
+        total, squares = total + values.sum(axis=1), squares + (values**2).sum(axis=1)
+    if not pixels:
+        raise TrainingError(f"fold {trial.split.fold}: no training pixel was ever seen")
+    mean = total / pixels
+    std = np.sqrt(np.maximum(squares / pixels - mean**2, 1e-8))
+    return np.asarray(mean, np.float32), np.asarray(std, np.float32)
+
+
+class Learner:
+    """The network of one trial and how it learns."""
+
+    def __init__(
+        self, trial: Trial, crops: Crops, mean: NDArray[np.float32], std: NDArray[np.float32]
+    ) -> None:
+        """Build the network from the trial's seed, on the trial's device."""
+        settings = trial.settings
+        self.trial, self.settings, self.crops = trial, settings, crops
+        self.mean, self.std = mean, std
+        on_gpu = settings.gpus_per_trial > 0 and torch.cuda.is_available()
+        self.device = torch.device("cuda" if on_gpu else "cpu")
+        torch.manual_seed(trial.trial_seed)
+        weights = store.read_bytes(trial.weights) if trial.weights else None
+        model = build_unet(trial.encoder, len(mean), weights, settings.batch_norm_momentum)
+        layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+        self.model: nn.Module = model.to(self.device, memory_format=layout)
+        self.layout = layout
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate)
+        self.loss = smp.losses.DiceLoss(mode="binary", ignore_index=IGNORE)
+        self.predict: Predictor = make_predictor(self.model, mean, std, settings.precision)
+
+    def train(self, images: list[MonthImage], on_epoch: OnEpoch) -> Progress:
+        """Run all epochs that are missing.
+
+        Raises:
+            TrainingError: The loss is not a number; a checkpoint of the best epoch so far is
+                kept.
+        """
+        progress = self.restore()
+        for row in progress.rows:
+            on_epoch(row)
+        chooser = self.trial.split.validation or self.trial.split.test
+        saved = time.monotonic()
+        for epoch in range(progress.epoch + 1, self.settings.epochs):
+            began = time.monotonic()
+            try:
+                train_loss, seen = self.run_epoch(images, epoch)
+            except TrainingError:
+                self.save(progress)
+                raise
+            trained_s = time.monotonic() - began
+            scores = self.score(images, chooser)
+            row = {
+                "epoch": epoch,
+                "train_dice_loss": train_loss,
+                **scores,
+                "images_per_s": seen / trained_s,
+                "seconds": time.monotonic() - began,
+            }
+            self.keep(progress, row)
+            on_epoch(row)
+            if time.monotonic() - saved >= self.settings.checkpoint_s:
+                self.save(progress)
+                saved = time.monotonic()
+        return progress
+
+    def run_epoch(self, images: list[MonthImage], epoch: int) -> tuple[float, int]:
+        """One pass; returns the mean loss of its batches and the number of samples.
+
+        Raises:
+            TrainingError: The loss is not a number.
+        """
+        torch.manual_seed(self.trial.seed_at(epoch))
+        rng = np.random.default_rng(self.trial.seed_at(epoch))
+        self.model.train()
+        losses, seen = [], 0
+        for image, label in self.crops.draw_epoch(images, rng, self.settings):
+            batch = torch.from_numpy(normalise(image, self.mean, self.std))
+            batch = batch.to(self.device, memory_format=self.layout)
+            target = torch.from_numpy(label.astype(np.int64))[:, None].to(self.device)
+            with autocast(self.device, self.settings.precision):
+                logits = self.model(batch)
+            loss = self.loss(logits.float(), target)
+            value = float(loss.detach())
+            if not np.isfinite(value):
+                raise TrainingError(
+                    f"{self.trial.encoder}, fold {self.trial.split.fold}: the loss is {value} in "
+                    f"epoch {epoch}; lower sweep.learning_rate ({self.settings.learning_rate})"
+                )
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimizer.step()
+            losses.append(value)
+            seen += len(image)
+        return float(np.mean(losses)), seen
+
+    def score(self, images: list[MonthImage], units: tuple[str, ...]) -> dict[str, float]:
+        """Pooled soft Dice loss, Dice and IoU on the part that chooses the checkpoint."""
+        sums, counts = np.zeros(3), Counts()
+        for image in images:
+            part = self.trial.part(image, units) & (image.label != IGNORE)
+            if part.any():
+                probability = sigmoid(self.logits(image, part)[part])
+                truth = image.label[part] == 1
+                sums += [probability[truth].sum(), probability.sum(), truth.sum()]
+                counts += count_pixels(probability >= THRESHOLD, image.label[part])
+        return {
+            "val_dice_loss": soft_dice_loss(sums),
+            "val_dice": counts.dice,
+            "val_iou": counts.iou,
+        }
+
+    def logits(self, image: MonthImage, wanted: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Logits of an image's wanted pixels, (H, W) float32, NaN elsewhere."""
+        size = self.trial.samples["size_px"]
+        return predict_blended(self.predict, image.image, wanted, size, self.settings.batch_size)
+
+    def keep(self, progress: Progress, row: dict[str, Any]) -> None:
+        """Note a finished epoch, and its weights if its loss is the lowest so far."""
+        lowest = min((r["val_dice_loss"] for r in progress.rows), default=np.inf)
+        progress.rows.append(row)
+        progress.epoch = row["epoch"]
+        if row["val_dice_loss"] < lowest:
+            progress.best_epoch = row["epoch"]
+            progress.best = copy.deepcopy(self.model.state_dict())
+
+    def save(self, progress: Progress) -> None:
+        """Write a checkpoint, and its seal last; the one before stays until then."""
+        progress.model = self.model.state_dict()
+        progress.optimizer = self.optimizer.state_dict()
+        buffer = io.BytesIO()
+        torch.save({name: getattr(progress, name) for name in progress.__dataclass_fields__}, buffer)
+        name = f"epoch-{progress.epoch}.pt"
+        sha256 = store.write_bytes(store.join(self.trial.folder, name), buffer.getvalue())
+        seal_address = store.join(self.trial.folder, "checkpoint.json")
+        before = store.read_json(seal_address) if store.exists(seal_address) else {}
+        store.write_json(seal_address, {"file": name, "sha256": sha256})
+        if before and before["file"] != name:
+            store.remove(store.join(self.trial.folder, before["file"]))
+
+    def restore(self) -> Progress:
+        """The last sealed checkpoint, or a fresh start where there is none that can be trusted."""
+        seal_address = store.join(self.trial.folder, "checkpoint.json")
+        if not store.exists(seal_address):
+            return Progress()
+        try:
+            seal = store.read_json(seal_address)
+            data = store.read_bytes(store.join(self.trial.folder, seal["file"]), seal["sha256"])
+            state = torch.load(io.BytesIO(data), weights_only=True, map_location=self.device)
+        except StoreError as error:
+            print(f"{self.trial.encoder}, fold {self.trial.split.fold}: starts afresh; {error}")
+            return Progress()
+        progress = Progress(**state)
+        self.model.load_state_dict(progress.model)
+        self.optimizer.load_state_dict(progress.optimizer)
+        return progress
+
+
+def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probability of logits, float32, without overflow."""
+    return (0.5 * (1 + np.tanh(0.5 * logits))).astype(np.float32)
+
+
+def soft_dice_loss(sums: NDArray[np.float64]) -> float:
+    """1 - 2 sum(p y) / (sum(p) + sum(y)) from the three sums over all pixels of a part.
+
+    Where the part has no glacier this is 1 however small the probabilities are.
+    """
+    overlap, predicted, true = (float(s) for s in sums)
+    return 1 - 2 * overlap / max(predicted + true, 1e-7)
+
+
+def conclude_trial(
+    trial: Trial, images: list[MonthImage], learner: Learner, progress: Progress
+) -> dict[str, Any]:
+    """Test the best weights, export them, write ``done.json``, drop the checkpoint."""
+    learner.model.load_state_dict(progress.best)
+    tested, predictions = test_images(trial, images, learner)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **predictions)
+    predictions_address = store.join(trial.folder, "predictions.npz")
+    sha256 = store.write_bytes(predictions_address, buffer.getvalue())
+    seconds = [row["seconds"] for row in progress.rows]
+    facts = {
+        "encoder": trial.encoder,
+        "fold": trial.split.fold,
+        "best_epoch": progress.best_epoch,
+        "parameters": sum(p.numel() for p in learner.model.parameters()),
+        "images_per_s": float(np.median([row["images_per_s"] for row in progress.rows])),
+        "epoch_s": float(np.median(seconds)),
+        "train_s": float(np.sum(seconds)),
+        "device": learner.device.type,
+        "threads": trial.settings.cpus_per_trial,
+        "tested": tested,
+    }
+    save_model(trial.model_folder, progress.best, model_card(trial, learner, facts))
+    done = facts | {
+        "rows": progress.rows,
+        "model": trial.model_folder,
+        "predictions": {"address": predictions_address, "sha256": sha256},
+    }
+    store.write_json(store.join(trial.folder, "done.json"), done)
+    seal_address = store.join(trial.folder, "checkpoint.json")
+    if store.exists(seal_address):
+        store.remove(store.join(trial.folder, store.read_json(seal_address)["file"]))
+        store.remove(seal_address)
+    return done
+
+
+def test_images(
+    trial: Trial, images: list[MonthImage], learner: Learner
+) -> tuple[list[dict[str, Any]], dict[str, NDArray[np.uint8]]]:
+    """Counts of every image with test pixels, and the probabilities of those pixels.
+
+    Returns:
+        Rows of region, month and counts; and by ``<region>/<YYYY-MM>`` (H, W) uint8 images of
+        probability x 255 (0 outside the test part). Held-out images have a picture, no row.
+    """
+    rows, pictures = [], {}
+    for image in images:
+        part = trial.part(image, trial.split.test)
+        if image.key in trial.held_out:
+            part = np.ones_like(part)
+        if not part.any():
+            continue
+        probability = np.nan_to_num(sigmoid(learner.logits(image, part)))
+        pictures[image.key] = np.rint(probability * 255).astype(np.uint8)
+        if image.key not in trial.held_out:
+            counts = count_pixels(probability >= THRESHOLD, image.label, part)
+            month = image.month.isoformat()
+            rows.append({"region": image.region, "month": month, **asdict(counts)})
+    return rows, pictures
+
+
+def model_card(trial: Trial, learner: Learner, facts: dict[str, Any]) -> dict[str, Any]:
+    """``model.json``: all that is needed to use the model, how it was made, what it scored."""
+    from_samples = ("bands", "scale", "range", "size_px", "resize", "label")
+    fill = trial.samples["fill"]
+    return {
+        **{name: trial.samples[name] for name in from_samples},
+        "schema": 1,
+        "encoder": trial.encoder,
+        "fold": trial.split.fold,
+        "mean": [float(v) for v in learner.mean],
+        "std": [float(v) for v in learner.std],
+        "fill": [float(v) for v in learner.mean] if fill == "mean" else [fill] * len(learner.mean),
+        "threshold": THRESHOLD,
+        "temperature": 1.0,
+        "split": trial.split.as_dict(),
+        "training": trial.settings.model_dump(mode="json"),
+        "seed": trial.seed,
+        "scores": {"best_epoch": facts["best_epoch"], "tested": facts["tested"]},
+        "parameters": facts["parameters"],
+    }

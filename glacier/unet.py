@@ -1,0 +1,195 @@
+"""The network: a U-Net over any encoder and band count, its weights, and its files.
+
+A model is a folder with ``model.safetensors`` and ``model.json``; nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import difflib
+import io
+from typing import Any
+
+import numpy as np
+import segmentation_models_pytorch as smp
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import nn
+
+from glacier import store
+from glacier.errors import ConfigError, WeightsError
+from glacier.tiles import Predictor
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Statistics of ImageNet's RGB in 0..1, as torchvision publishes them."""
+
+
+def check_encoder(encoder: str) -> None:
+    """Refuse an encoder that segmentation-models-pytorch does not know.
+
+    Raises:
+        ConfigError: With the nearest known names.
+    """
+    known = smp.encoders.get_encoder_names()
+    if encoder not in known and not encoder.startswith("tu-"):
+        close = difflib.get_close_matches(encoder, known, n=3) or ["resnet34", "efficientnet-b4"]
+        raise ConfigError(
+            f"sweep.encoders: {encoder!r} is not an encoder of segmentation-models-pytorch; "
+            f"did you mean {', '.join(close)}?"
+        )
+
+
+def fetch_encoder(encoder: str, source: str) -> bytes | None:
+    """Encoder weights for three bands as safetensors bytes; None for random ones.
+
+    Args:
+        encoder: Name in segmentation-models-pytorch.
+        source: ``none``, ``imagenet``, or a local ``.pth`` or ``.safetensors`` file of the
+            encoder's state.
+
+    Raises:
+        ConfigError: The encoder is unknown.
+        WeightsError: The weights cannot be had or do not fit.
+    """
+    check_encoder(encoder)
+    if source == "none":
+        return None
+    choices = (
+        "choose sweep.encoder_weights imagenet (needs the network once), a local file of encoder "
+        "weights, or none (random weights)"
+    )
+    try:
+        if source == "imagenet":
+            part = smp.encoders.get_encoder(encoder, in_channels=3, weights="imagenet")
+        else:
+            part = smp.encoders.get_encoder(encoder, in_channels=3, weights=None)
+            part.load_state_dict(read_state(source))
+    except WeightsError:
+        raise
+    except Exception as error:  # the hub, the network and torch each raise their own kinds
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        raise WeightsError(
+            f"sweep.encoder_weights = {source!r} cannot be used for {encoder}: {reason}; {choices}"
+        ) from error
+    return save_tensors({k: v.contiguous() for k, v in part.state_dict().items()})
+
+
+def read_state(path: str) -> dict[str, torch.Tensor]:
+    """Tensors of a ``.safetensors`` or ``.pth`` file; no code in it is run.
+
+    Raises:
+        WeightsError: The file is missing, damaged, or holds more than tensors.
+    """
+    data = store.read_bytes(path) if store.exists(path) else None
+    if data is None:
+        raise WeightsError(f"sweep.encoder_weights = {path!r}: no such file")
+    try:
+        if path.endswith(".safetensors"):
+            return dict(load_tensors(data))
+        return dict(torch.load(io.BytesIO(data), weights_only=True, map_location="cpu"))
+    except Exception as error:
+        raise WeightsError(f"{path} holds no plain tensors: {error}") from error
+
+
+def build_unet(
+    encoder: str, bands: int, weights: bytes | None = None, momentum: float | None = None
+) -> nn.Module:
+    """A U-Net with one output, the logit of glacier.
+
+    Args:
+        encoder: Name in segmentation-models-pytorch.
+        bands: Number of input bands B.
+        weights: Three-band encoder weights from :func:`fetch_encoder`; None: random. For other
+            band counts the first layer's weights are repeated and rescaled.
+        momentum: Of all batch normalisations; None: the encoder's own.
+
+    Returns:
+        Maps (N, B, H, W) float to (N, 1, H, W) logits; H and W multiples of 32. Random weights
+        follow torch's global seed.
+    """
+    model = smp.Unet(encoder, encoder_weights=None, in_channels=bands, classes=1)
+    if weights is not None:
+        part = smp.encoders.get_encoder(encoder, in_channels=3, weights=None)
+        nn.Module.load_state_dict(part, load_tensors(weights))
+        part.set_in_channels(bands, pretrained=True)
+        nn.Module.load_state_dict(model.encoder, part.state_dict())
+    if momentum is not None:
+        for layer in model.modules():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                layer.momentum = momentum
+    return model
+
+
+def normalise(
+    image: NDArray[np.float32], mean: NDArray[np.float32], std: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Bands to mean 0 and deviation 1; an unseen pixel becomes the mean.
+
+    Args:
+        image: (..., B, H, W) float32, NaN where unseen.
+        mean, std: (B,) float32, in the image's unit.
+    """
+    scaled = (image - mean[:, None, None]) / std[:, None, None]
+    return np.nan_to_num(scaled, copy=False).astype(np.float32, copy=False)
+
+
+def make_predictor(
+    model: nn.Module, mean: NDArray[np.float32], std: NDArray[np.float32], precision: str
+) -> Predictor:
+    """The network as a function of image windows, in evaluation mode.
+
+    Args:
+        model: The U-Net, on its device.
+        mean, std: (B,) float32 normalisation.
+        precision: ``float32`` or ``bfloat16``.
+
+    Returns:
+        (N, B, h, w) float32 reflectance, NaN unseen -> (N, h, w) float32 logits.
+    """
+    device = next(model.parameters()).device
+
+    def predict(windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        batch = torch.from_numpy(normalise(windows, mean, std)).to(device)
+        model.eval()
+        with torch.inference_mode(), autocast(device, precision):
+            return np.asarray(model(batch)[:, 0].float().cpu().numpy())
+
+    return predict
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Context in which layers run in a precision."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def save_model(folder: str, state: dict[str, torch.Tensor], card: dict[str, Any]) -> None:
+    """Write a model: the weights first, then ``model.json`` with their checksum.
+
+    Args:
+        folder: Address of the model.
+        state: The network's tensors.
+        card: All that is needed to build and use the network, and how it was made.
+    """
+    data = save_tensors({k: v.detach().cpu().contiguous() for k, v in state.items()})
+    sha256 = store.write_bytes(store.join(folder, "model.safetensors"), data)
+    store.write_json(store.join(folder, "model.json"), card | {"sha256": sha256})
+
+
+def load_model(folder: str) -> tuple[nn.Module, dict[str, Any]]:
+    """A model in evaluation mode, and its card.
+
+    Raises:
+        StoreError: A file is missing or differs from its checksum.
+        WeightsError: The weights do not fit the network that the card describes.
+    """
+    card = store.read_json(store.join(folder, "model.json"))
+    data = store.read_bytes(store.join(folder, "model.safetensors"), card["sha256"])
+    model = build_unet(card["encoder"], len(card["bands"]))
+    try:
+        model.load_state_dict(load_tensors(data))
+    except (SafetensorError, RuntimeError) as error:
+        raise WeightsError(f"the weights in {folder} do not fit {card['encoder']}: {error}") from error
+    return model.eval(), card
