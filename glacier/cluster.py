@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # else `uv run` packs the folder
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # else Tune prints tables over our lines
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the trial keeps its own rows
 
 import ray
 
@@ -26,7 +27,7 @@ def connect(settings: Cluster) -> Iterator[None]:
         yield
         return
     address = os.environ.get("RAY_ADDRESS") or settings.address
-    options = {"log_to_driver": False, "logging_level": "WARNING"}
+    options = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == "local":
         options |= {
             "num_cpus": settings.cpus,

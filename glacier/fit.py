@@ -166,6 +166,7 @@ class Learner:
         settings = trial.settings
         self.trial, self.settings, self.crops = trial, settings, crops
         self.mean, self.std = mean, std
+        self.size: int = trial.samples["size_px"]
         on_gpu = settings.gpus_per_trial > 0 and torch.cuda.is_available()
         self.device = torch.device("cuda" if on_gpu else "cpu")
         torch.manual_seed(trial.trial_seed)
@@ -249,7 +250,7 @@ class Learner:
         for image in images:
             part = self.trial.part(image, units) & (image.label != IGNORE)
             if part.any():
-                probability = sigmoid(self.logits(image, part)[part])
+                probability = sigmoid(self.logits(image, part, self.size)[part])
                 truth = image.label[part] == 1
                 sums += [probability[truth].sum(), probability.sum(), truth.sum()]
                 counts += count_pixels(probability >= THRESHOLD, image.label[part])
@@ -259,10 +260,16 @@ class Learner:
             "val_iou": counts.iou,
         }
 
-    def logits(self, image: MonthImage, wanted: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Logits of an image's wanted pixels, (H, W) float32, NaN elsewhere."""
-        size = self.trial.samples["size_px"]
-        return predict_blended(self.predict, image.image, wanted, size, self.settings.batch_size)
+    def logits(
+        self, image: MonthImage, wanted: NDArray[np.bool_], stride: int
+    ) -> NDArray[np.float32]:
+        """Logits of an image's wanted pixels, (H, W) float32, NaN elsewhere.
+
+        Windows side by side (stride = size) are enough to choose an epoch; half a window apart
+        they cost four times as much and are used to test.
+        """
+        batch = self.settings.batch_size
+        return predict_blended(self.predict, image.image, wanted, self.size, stride, batch)
 
     def keep(self, progress: Progress, row: dict[str, Any]) -> None:
         """Note a finished epoch, and its weights if its loss is the lowest so far."""
@@ -372,7 +379,7 @@ def test_images(
             part = np.ones_like(part)
         if not part.any():
             continue
-        probability = np.nan_to_num(sigmoid(learner.logits(image, part)))
+        probability = np.nan_to_num(sigmoid(learner.logits(image, part, learner.size // 2)))
         pictures[image.key] = np.rint(probability * 255).astype(np.uint8)
         if image.key not in trial.held_out:
             counts = count_pixels(probability >= THRESHOLD, image.label, part)

@@ -101,6 +101,11 @@ def read_summary(folder: str) -> dict[str, Any]:
     return dict(store.read_json(address))
 
 
+def month_of(part: dict[str, Any]) -> date:
+    """First day of the month that a part of the summary describes."""
+    return date.fromisoformat(part["month"])
+
+
 def read_images(folder: str, summary: dict[str, Any]) -> list[MonthImage]:
     """All usable month images of a set, in the order of the summary.
 
@@ -115,7 +120,7 @@ def read_images(folder: str, summary: dict[str, Any]) -> list[MonthImage]:
     for part in summary["parts"]:
         if part["status"] != "ok":
             continue
-        month = date.fromisoformat(part["month"])
+        month = month_of(part)
         data = store.read_bytes(part_address(folder, part["region"], month), part["sha256"])
         rows = pq.read_table(io.BytesIO(data)).to_pylist()
         shape = tuple(summary["regions"][part["region"]]["shape"])

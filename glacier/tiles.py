@@ -66,9 +66,10 @@ def predict_blended(
     image: NDArray[np.float32],
     wanted: NDArray[np.bool_],
     size: int,
+    stride: int,
     batch: int,
 ) -> NDArray[np.float32]:
-    """Logits of an image from overlapping windows, half a window apart.
+    """Logits of an image from windows, blended where they overlap.
 
     Windows that hold no wanted pixel are not computed. Every window that covers a wanted pixel
     is, so a pixel's answer does not depend on which others are wanted.
@@ -78,6 +79,7 @@ def predict_blended(
         image: (B, H, W) float32, normalised; H and W at least ``size``.
         wanted: (H, W) bool, pixels whose answer is needed.
         size: Side of a window, pixels.
+        stride: Step between windows, pixels, at most ``size``.
         batch: Windows per call.
 
     Returns:
@@ -86,8 +88,8 @@ def predict_blended(
     height, width = wanted.shape
     corners = [
         (row, col)
-        for row in window_starts(height, size, size // 2)
-        for col in window_starts(width, size, size // 2)
+        for row in window_starts(height, size, stride)
+        for col in window_starts(width, size, stride)
         if wanted[row : row + size, col : col + size].any()
     ]
     weights = blend_weights(size)

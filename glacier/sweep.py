@@ -1,0 +1,341 @@
+"""Samples -> one trained model per (encoder, fold), side by side under Ray Tune.
+
+The sweep's folder is its state: a trial with a ``done.json`` is never run again, any other goes
+on from its own sealed checkpoint. So the same command creates the sweep, and resumes it.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import ray
+from ray import tune
+
+from glacier import baselines, samples, store
+from glacier.cluster import connect
+from glacier.config import Config, config_digest, digest
+from glacier.errors import GlacierError, SampleError, SweepError
+from glacier.fit import Trial, run_trial
+from glacier.folds import Split, make_splits
+from glacier.ingest import read_records
+from glacier.labels import IGNORE
+from glacier.metrics import Counts, count_pixels
+from glacier.prepare import samples_folder
+from glacier.progress import Progress, duration, say
+from glacier.samples import MonthImage
+from glacier.unet import fetch_encoder
+
+FORMAT = 1
+"""Counts up when a sweep's bytes change for the same configuration."""
+
+NOT_IN_THE_ANSWER = {"max_retries", "max_failed", "gpus_per_trial", "checkpoint_s"}
+"""Settings of a sweep that change nothing in its results."""
+
+
+def sweep_folders(config: Config, samples_at: str) -> tuple[str, str]:
+    """Addresses of a sweep and of its models; they change with all that changes their bytes."""
+    key = digest(
+        {
+            "format": FORMAT,
+            "samples": store.checksum(store.read_bytes(store.join(samples_at, "summary.json"))),
+            "settings": config.sweep.model_dump(mode="json", exclude=NOT_IN_THE_ANSWER),
+            "seed": config.seed,
+        }
+    )
+    name, storage = f"{config.name}-{key[:8]}", store.absolute(config.storage)
+    return store.join(storage, "sweeps", name), store.join(storage, "models", name)
+
+
+def run_sweep(config: Config) -> int:
+    """Train, test and export every trial; returns how many failed past the allowed number.
+
+    Raises:
+        ConfigError: The folds cannot be made of the samples.
+        WeightsError: The encoder weights cannot be had.
+    """
+    samples_at = samples_folder(config, read_records(config))
+    summary = samples.read_summary(samples_at)
+    folder, models = sweep_folders(config, samples_at)
+    if store.exists(store.join(folder, "sweep.json")):
+        found = store.read_json(store.join(folder, "sweep.json"))
+        if not found["failed"]:
+            say(f"sweep: complete in {folder}")
+            return 0
+    began = time.monotonic()
+    trials, splits, held_out = plan_trials(config, summary, folder, models)
+    pending = [t for t in trials if not store.exists(store.join(t.folder, "done.json"))]
+    say(f"sweep: {len(trials)} trials, {len(trials) - len(pending)} done before, in {folder}")
+    with connect(config.cluster):
+        images = ray.remote(samples.read_images).options(num_cpus=1).remote(samples_at, summary)
+        failed = tune_trials(config, pending, images, folder) if pending else []
+        baseline_rows = run_baselines(config, images, splits, summary)
+    done = [
+        store.read_json(store.join(t.folder, "done.json"))
+        for t in trials
+        if store.exists(store.join(t.folder, "done.json"))
+    ]
+    if not done:
+        raise SweepError(f"every trial failed; the first said: {failed[0]['reason']}")
+    facts = {
+        "schema": 1,
+        "config": config.model_dump(mode="json"),
+        "config_sha256": config_digest(config),
+        "samples": samples_at,
+        "models": models,
+        "splits": [split.as_dict() for split in splits],
+        "held_out": held_out,
+        "trials": done,
+        "failed": failed,
+        "baselines": baseline_rows,
+        "sweep_s": time.monotonic() - began,
+    }
+    store.write_bytes(store.join(folder, "trials.parquet"), encode_trials(trials, done, failed))
+    store.write_json(store.join(folder, "sweep.json"), facts)
+    name_best(done)
+    say(f"sweep: {len(done)} trials done, {len(failed)} failed; models in {models}")
+    return max(0, len(failed) - config.sweep.max_failed)
+
+
+def plan_trials(
+    config: Config, summary: dict[str, Any], folder: str, models: str
+) -> tuple[list[Trial], list[Split], list[str]]:
+    """Every (encoder, fold) of a sweep, encoder by encoder, with its initial weights at hand.
+
+    Returns:
+        Trials, splits, and the keys of the held-out images.
+    """
+    usable = [
+        (part["region"], samples.month_of(part)) for part in summary["parts"] if part["status"] == "ok"
+    ]
+    rows, cols = summary["blocks"]
+    splits, held = make_splits(usable, config.sweep.folds, (rows, cols), config.seed)
+    if config.sweep.protocol == "notebook":  # the test part chooses, so validation trains
+        splits = [
+            Split(s.fold, s.test, (), tuple(sorted(s.train + s.validation))) for s in splits
+        ]
+    held_out = [f"{region}/{month:%Y-%m}" for region, month in held]
+    weights = {name: keep_weights(config, name) for name in config.sweep.encoders}
+    trials = [
+        Trial(
+            encoder=encoder,
+            split=split,
+            settings=config.sweep,
+            seed=config.seed,
+            samples=summary,
+            folder=store.join(folder, "trials", encoder, f"fold-{split.fold}"),
+            model_folder=store.join(models, encoder, f"fold-{split.fold}"),
+            weights=weights[encoder],
+            held_out=tuple(held_out),
+        )
+        for encoder in config.sweep.encoders
+        for split in splits
+    ]
+    return trials, splits, held_out
+
+
+def keep_weights(config: Config, encoder: str) -> str | None:
+    """Fetch an encoder's initial weights once, into the storage that every worker reads.
+
+    Raises:
+        ConfigError: The encoder is unknown.
+        WeightsError: They cannot be had.
+    """
+    data = fetch_encoder(encoder, config.sweep.encoder_weights)
+    if data is None:
+        return None
+    name = f"{encoder}-{store.checksum(data)[:8]}.safetensors"
+    address = store.join(store.absolute(config.storage), "weights", name)
+    store.write_bytes(address, data)
+    return address
+
+
+def tune_trials(
+    config: Config, pending: list[Trial], images: ray.ObjectRef[Any], folder: str
+) -> list[dict[str, Any]]:
+    """Run trials under Ray Tune, as many at once as the cluster has room for.
+
+    Args:
+        config: The run.
+        pending: Trials without a ``done.json``.
+        images: The month images, read once and shared by all trials of a node.
+        folder: Address of the sweep.
+
+    Returns:
+        A row of encoder, fold and reason for every trial that failed after its retries.
+    """
+    settings = config.sweep
+    room = {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial}
+    with Progress("sweep", len(pending)) as progress:
+        tuner = tune.Tuner(
+            tune.with_resources(tune.with_parameters(train_trial, images=[images]), room),
+            param_space={"trial": tune.grid_search(pending)},
+            tune_config=tune.TuneConfig(
+                reuse_actors=settings.gpus_per_trial == 0,  # on a GPU memory would stay taken
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                name="tune",
+                storage_path=folder,
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=settings.max_retries),
+                callbacks=[Table(progress, settings.epochs)],
+            ),
+        )
+        results = tuner.fit()
+    failed = []
+    for trial, result in zip(pending, results, strict=True):
+        reason = (result.metrics or {}).get("failed") or (result.error and last_line(result.error))
+        if reason:
+            failed.append({"encoder": trial.encoder, "fold": trial.split.fold, "reason": str(reason)})
+            say(f"sweep: {trial.encoder}, fold {trial.split.fold} failed: {reason}")
+    return failed
+
+
+def last_line(error: Exception) -> str:
+    """What an error says in its last line, which in a remote one is the cause."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
+
+
+def train_trial(space: dict[str, Any], images: list[ray.ObjectRef[Any]]) -> None:
+    """Run one trial in a Ray Tune worker.
+
+    An expected error is the trial's outcome and is not tried again; a lost worker is.
+    """
+    trial: Trial = space["trial"]
+
+    def on_epoch(row: dict[str, Any]) -> None:
+        tune.report({**row, "encoder": trial.encoder, "fold": trial.split.fold})
+
+    try:
+        run_trial(trial, ray.get(images[0]), on_epoch)
+    except GlacierError as error:
+        tune.report({"failed": f"{type(error).__name__}: {error}"})
+
+
+class Table(tune.Callback):
+    """Turns Tune's results into progress lines; the only printer of a sweep."""
+
+    def __init__(self, progress: Progress, epochs: int) -> None:
+        """Count finished epochs as parts of a trial."""
+        self.progress, self.epochs = progress, epochs
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any
+    ) -> None:
+        """Show an epoch."""
+        if "epoch" not in result:
+            return
+        text = (
+            f"{result['encoder']} fold {result['fold']} epoch {result['epoch'] + 1}/{self.epochs}: "
+            f"validation Dice {result['val_dice']:.3f}, {duration(result['seconds'])} an epoch"
+        )
+        self.progress.advance(text, 1 / self.epochs)
+
+
+def run_baselines(
+    config: Config, images: ray.ObjectRef[Any], splits: list[Split], summary: dict[str, Any]
+) -> dict[str, Any]:
+    """Score the simple methods in every fold.
+
+    Returns:
+        Name to ``{"folds": [{"fold", "tested"}]}``, or to ``{"reason"}`` where a method cannot
+        be used on these samples.
+    """
+    names = ["everything", "threshold"] + (["random_forest"] if config.sweep.forest else [])
+    task = ray.remote(num_cpus=1, max_retries=3)(score_baseline)
+    refs = {
+        name: [task.remote(name, config, images, split, summary) for split in splits]
+        for name in names
+    }
+    rows: dict[str, Any] = {}
+    with Progress("baselines", len(names) * len(splits)) as progress:
+        for name in names:
+            answers = []
+            for ref in refs[name]:
+                answers.append(ray.get(ref))
+                progress.advance(name)
+            reasons = [a["reason"] for a in answers if "reason" in a]
+            rows[name] = {"reason": reasons[0]} if reasons else {"folds": answers}
+    return rows
+
+
+def score_baseline(
+    name: str, config: Config, images: list[MonthImage], split: Split, summary: dict[str, Any]
+) -> dict[str, Any]:
+    """Counts of one simple method on the test part of one fold, or why there are none."""
+    trial = Trial(name, split, config.sweep, config.seed, summary, "", "")
+    rng = np.random.default_rng(trial.trial_seed)
+    train = [(image, trial.part(image, split.train)) for image in images]
+    train = [(image, part) for image, part in train if (part & (image.label != IGNORE)).any()]
+    forest = None
+    if name == "random_forest":
+        share = max(1, baselines.FOREST_PIXELS // len(train))
+        drawn = [baselines.draw_pixels(i.image, i.label, part, share, rng) for i, part in train]
+        features, label = (np.concatenate(column) for column in zip(*drawn, strict=True))
+        forest = baselines.fit_forest(features, label, trial.trial_seed)
+    rows = []
+    for image in images:
+        part = trial.part(image, split.test)
+        if not part.any():
+            continue
+        try:
+            if forest is not None:
+                answer = baselines.predict_forest(forest, image.image, part)
+            elif name == "threshold":
+                low, high = (0.0, 1.0) if summary["scale"] == "own_maximum" else summary["range"]
+                level = config.prepare.label.threshold
+                answer = baselines.threshold_prediction(image.image, summary["bands"], (low, high), level)
+            else:
+                answer = baselines.everything(image.image)
+        except SampleError as error:
+            return {"reason": str(error)}
+        counts = count_pixels(answer, image.label, part)
+        rows.append({"region": image.region, "month": image.month.isoformat(), **asdict(counts)})
+    return {"fold": split.fold, "tested": rows}
+
+
+def fold_counts(tested: list[dict[str, Any]]) -> Counts:
+    """Counts of a fold: the sum over its test images."""
+    return sum((Counts(r["tp"], r["fp"], r["fn"], r["tn"]) for r in tested), Counts())
+
+
+def encode_trials(
+    trials: list[Trial], done: list[dict[str, Any]], failed: list[dict[str, Any]]
+) -> bytes:
+    """``trials.parquet``: a row a trial."""
+    by_key: Mapping[tuple[str, int], dict[str, Any]] = {(d["encoder"], d["fold"]): d for d in done}
+    reasons = {(f["encoder"], f["fold"]): f["reason"] for f in failed}
+    rows = []
+    for trial in trials:
+        key = (trial.encoder, trial.split.fold)
+        row: dict[str, Any] = {"encoder": key[0], "fold": key[1]}
+        row |= {"status": "done" if key in by_key else "failed", "reason": reasons.get(key, "")}
+        if key in by_key:
+            outcome = by_key[key]
+            counts = fold_counts(outcome["tested"])
+            best = outcome["rows"][outcome["best_epoch"]]
+            row |= {name: outcome[name] for name in ("best_epoch", "parameters", "images_per_s", "epoch_s", "train_s", "model")}
+            row |= {name: best[name] for name in ("val_dice_loss", "val_dice", "val_iou")}
+            row |= asdict(counts) | {name: getattr(counts, name) for name in ("dice", "iou", "precision", "recall")}
+        rows.append(row)
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), buffer)
+    return buffer.getvalue()
+
+
+def name_best(done: list[dict[str, Any]]) -> None:
+    """Say which fold's model of each encoder scored best on the part that chose it."""
+    for encoder in dict.fromkeys(d["encoder"] for d in done):
+        best = min(
+            (d for d in done if d["encoder"] == encoder),
+            key=lambda d: d["rows"][d["best_epoch"]]["val_dice_loss"],
+        )
+        loss = best["rows"][best["best_epoch"]]["val_dice_loss"]
+        say(f"sweep: best of {encoder}: fold {best['fold']}, Dice loss {loss:.3f}, {best['model']}")
