@@ -48,7 +48,8 @@ def threshold_prediction(
         raise SampleError(f"the samples hold {', '.join(bands)}, not {', '.join(missing)}")
     low, high = reflectance_range
     picture = np.stack([image[bands.index(name)] for name in ("nir", "red", "green")])
-    return grey_level((picture - low) / (high - low)) > threshold
+    scaled = (picture - np.float32(low)) / np.float32(high - low)
+    return np.asarray(grey_level(scaled) > threshold)
 
 
 def pixel_features(image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,14 +28,17 @@ def connect(settings: Cluster) -> Iterator[None]:
         yield
         return
     address = os.environ.get("RAY_ADDRESS") or settings.address
-    options = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == "local":
-        options |= {
-            "num_cpus": settings.cpus,
-            "num_gpus": settings.gpus,
-            "include_dashboard": False,
-        }
-    ray.init(address=address, **options)
+        ray.init(
+            address="local",
+            num_cpus=settings.cpus,
+            num_gpus=settings.gpus,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    else:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     quieten()
     try:
         yield
@@ -51,4 +55,5 @@ def quieten() -> None:
 
 def count_cpus() -> int:
     """Cores that the connected Ray has to give."""
-    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return max(1, int(resources.get("CPU", 1)))

@@ -91,9 +91,7 @@ def composite_scenes(
     return Composite(bands, n_obs, [scene.scene_id for scene in ordered], elevation, truth)
 
 
-def masked_median(
-    stack: NDArray[np.uint16], usable: NDArray[np.bool_]
-) -> NDArray[np.uint16]:
+def masked_median(stack: NDArray[np.uint16], usable: NDArray[np.bool_]) -> NDArray[np.uint16]:
     """Median over T of the usable values of each pixel.
 
     Sorts with a network of element-wise minima and maxima, which runs at memory speed for the

@@ -287,7 +287,9 @@ class Sweep(Model):
         if not self.encoders or len(set(self.encoders)) != len(self.encoders):
             raise ValueError(f"encoders {self.encoders}: wanted one or more, none twice")
         if self.gpus_per_trial > 1 and not float(self.gpus_per_trial).is_integer():
-            raise ValueError(f"gpus_per_trial {self.gpus_per_trial}: above 1, wanted a whole number")
+            raise ValueError(
+                f"gpus_per_trial {self.gpus_per_trial}: above 1, wanted a whole number"
+            )
         return self
 
 
@@ -336,7 +338,9 @@ class Config(Model):
         if self.ingest.source != "folder":
             for region in self.regions:
                 if region.polygon is None:
-                    raise ValueError(f"region {region.name} needs a polygon; only files bring a grid")
+                    raise ValueError(
+                        f"region {region.name} needs a polygon; only files bring a grid"
+                    )
         published = self.sweep.protocol == "notebook"
         if not published and self.prepare.label.unseen == "background":
             raise ValueError(

@@ -80,7 +80,9 @@ class Trial:
         kind: FoldKind = self.settings.folds.kind
         blocks = tuple(self.samples["blocks"])
         shape = image.label.shape
-        return unit_rectangles(kind, image.region, image.month, (shape[0], shape[1]), (blocks[0], blocks[1]))
+        return unit_rectangles(
+            kind, image.region, image.month, (shape[0], shape[1]), (blocks[0], blocks[1])
+        )
 
     def part(self, image: MonthImage, units: tuple[str, ...]) -> NDArray[np.bool_]:
         """Pixels of an image that belong to some units; a held-out image has none."""
@@ -173,7 +175,7 @@ class Learner:
         weights = store.read_bytes(trial.weights) if trial.weights else None
         model = build_unet(trial.encoder, len(mean), weights, settings.batch_norm_momentum)
         layout = torch.channels_last if settings.channels_last else torch.contiguous_format
-        self.model: nn.Module = model.to(self.device, memory_format=layout)
+        self.model: nn.Module = model.to(self.device).to(memory_format=layout)
         self.layout = layout
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate)
         self.loss = smp.losses.DiceLoss(mode="binary", ignore_index=IGNORE)
@@ -285,7 +287,9 @@ class Learner:
         progress.model = self.model.state_dict()
         progress.optimizer = self.optimizer.state_dict()
         buffer = io.BytesIO()
-        torch.save({name: getattr(progress, name) for name in progress.__dataclass_fields__}, buffer)
+        torch.save(
+            {name: getattr(progress, name) for name in progress.__dataclass_fields__}, buffer
+        )
         name = f"epoch-{progress.epoch}.pt"
         sha256 = store.write_bytes(store.join(self.trial.folder, name), buffer.getvalue())
         seal_address = store.join(self.trial.folder, "checkpoint.json")
@@ -314,7 +318,7 @@ class Learner:
 
 def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Probability of logits, float32, without overflow."""
-    return (0.5 * (1 + np.tanh(0.5 * logits))).astype(np.float32)
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)), np.float32)
 
 
 def soft_dice_loss(sums: NDArray[np.float64]) -> float:
@@ -333,7 +337,7 @@ def conclude_trial(
     learner.model.load_state_dict(progress.best)
     tested, predictions = test_images(trial, images, learner)
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **predictions)
+    np.savez_compressed(buffer, **predictions)  # type: ignore[arg-type]  # numpy's stub takes a bool for any keyword
     predictions_address = store.join(trial.folder, "predictions.npz")
     sha256 = store.write_bytes(predictions_address, buffer.getvalue())
     seconds = [row["seconds"] for row in progress.rows]

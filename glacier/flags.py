@@ -8,6 +8,8 @@ The flags are derived from the models of ``config``, so a parameter is written o
 from __future__ import annotations
 
 import difflib
+import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -38,7 +40,9 @@ class Settings(Config, BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        **_: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read the values given by :func:`load_config` alone: no environment, no secrets."""
         return (init_settings,)
@@ -98,7 +102,7 @@ def read_flags(values: dict[str, Any], flags: list[str]) -> dict[str, Any]:
     prog = "python -m jobs.<verb> <config.yaml>"
     try:
         source = CliSettingsSource[Any](Settings, cli_parse_args=flags, cli_prog_name=prog)
-        return overlay(values, source())
+        return dict(overlay(values, source()))
     except (ValueError, SystemError) as error:
         raise ConfigError(f"flags {' '.join(flags)}: {error}") from None
 
@@ -146,19 +150,20 @@ def describe(error: ValidationError, path: str) -> Iterator[str]:
     """One line for every fault: field, value, what is allowed, nearest spelling."""
     for fault in error.errors():
         where = ".".join(str(part) for part in fault["loc"])
-        given = repr(fault["input"])
-        given = given if len(given) <= 80 else given[:77] + "..."
-        if fault["type"] == "extra_forbidden":
-            yield f"{path}: {where} = {given}: no such field{nearest(where, siblings_of(fault['loc']))}"
-        elif fault["type"] == "missing":
-            yield f"{path}: {where}: this field is needed and is not there"
-        elif fault["type"] == "literal_error":
-            allowed = [word.strip("'") for word in fault["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-            yield f"{path}: {where} = {given}: allowed are {', '.join(allowed)}{nearest(given, allowed)}"
-        elif fault["type"] == "value_error":
-            yield f"{path}: {where + ': ' if where else ''}{fault['msg'].removeprefix('Value error, ')}"
-        else:
-            yield f"{path}: {where} = {given}: {fault['msg'][0].lower() + fault['msg'][1:]}"
+        given = textwrap.shorten(repr(fault["input"]), 80, placeholder="...")
+        kind, message = fault["type"], fault["msg"]
+        if kind == "value_error":  # ours: it names field and value itself
+            message = message.removeprefix("Value error, ")
+            yield f"{path}: {where}: {message}" if where else f"{path}: {message}"
+            continue
+        if kind == "extra_forbidden":
+            message = f"no such field{nearest(where, siblings_of(fault['loc']))}"
+        elif kind == "missing":
+            given, message = "nothing", "this field is needed"
+        elif kind == "literal_error":
+            allowed = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
+            message = f"allowed are {', '.join(allowed)}{nearest(given, allowed)}"
+        yield f"{path}: {where} = {given}: {message[0].lower()}{message[1:]}"
 
 
 def siblings_of(loc: tuple[int | str, ...]) -> list[str]:
@@ -168,6 +173,8 @@ def siblings_of(loc: tuple[int | str, ...]) -> list[str]:
         if part in model.model_fields:
             annotation = model.model_fields[str(part)].annotation
             kinds = (annotation, *get_args(annotation))
-            model = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), model)
+            model = next(
+                (k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), model
+            )
     prefix = "".join(f"{part}." for part in loc[:-1])
     return [prefix + name for name in model.model_fields]

@@ -133,7 +133,9 @@ def make_splits(
     for fold, chosen in enumerate(part_groups(len(groups), settings, seed)):
         test = {unit for k in chosen for unit in groups[k]}
         rest = [unit for unit in units if unit not in test]
-        validation = pick_evenly(rest, settings.validation_share, np.random.default_rng([seed, fold]))
+        validation = pick_evenly(
+            rest, settings.validation_share, np.random.default_rng([seed, fold])
+        )
         train = [unit for unit in rest if unit not in validation]
         if not train:
             raise ConfigError(

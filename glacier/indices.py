@@ -12,7 +12,8 @@ def normalised_difference(
     """(first - second) / (first + second).
 
     Args:
-        first, second: Arrays of one shape, float32 reflectance; NaN stays NaN.
+        first: Reflectance, float32, any shape; NaN stays NaN.
+        second: The same of the other band.
 
     Returns:
         Same shape, float32, clipped to -1..1 (corrected reflectance can go below zero, and the

@@ -99,7 +99,7 @@ def run_ingest(config: Config) -> int:
     for region in config.regions:
         folder = archive_folder(config, region, source)
         units += [(region, month, folder) for month in month_names(config, region, source)]
-    records = {unit[2:] + (unit[1],): complete_record(unit[2], unit[1]) for unit in units}
+    records = {(folder, month): complete_record(folder, month) for _, month, folder in units}
     pending = [unit for unit in units if not records[unit[2], unit[1]]]
     if pending:
         with connect(config.cluster), Progress("ingest", len(pending)) as progress:

@@ -56,7 +56,9 @@ def label_ndsi(
     """Ice and snow by the normalised-difference snow index and near-infrared brightness.
 
     Args:
-        green, nir, swir1: (H, W) float32 reflectance, NaN where unseen.
+        green: (H, W) float32 reflectance, NaN where unseen.
+        nir: The same, near infrared.
+        swir1: The same, short-wave infrared at 1.6 micrometres.
         ndsi_above: NDSI must exceed this; 0.4 is usual.
         nir_above: Near-infrared reflectance must exceed this, which water does not.
 

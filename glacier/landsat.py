@@ -94,7 +94,7 @@ def is_clear(qa_pixel: NDArray[np.uint16], profile: CloudProfile) -> NDArray[np.
         qa_pixel: Any shape, uint16 QA_PIXEL values (fill is 1).
         profile: Which bits hide a pixel.
     """
-    return (qa_pixel & np.uint16(QA_MASK[profile])) == 0
+    return np.asarray((qa_pixel & np.uint16(QA_MASK[profile])) == 0)
 
 
 def months_between(first: date, last: date) -> list[date]:

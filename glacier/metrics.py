@@ -51,7 +51,7 @@ class Counts:
 
 
 def ratio(part: int, whole: int) -> float:
-    """part / whole, or 1 where both are zero."""
+    """A share, or 1 where both are zero."""
     return part / whole if whole else 1.0
 
 

@@ -73,7 +73,7 @@ def run_prepare(config: Config) -> int:
         for record in records
     ]
     summary_address = store.join(folder, "summary.json")
-    if not store.exists(summary_address):
+    if not store.exists(summary_address) or count_failed(samples.read_summary(folder)):
         pending = [task for task in tasks if not is_prepared(task)]
         parts = prepare_months(config, pending) if pending else {}
         done = [parts.get(key_of(task)) or read_part(task) for task in tasks]
@@ -103,7 +103,9 @@ def read_part(task: MonthTask) -> dict[str, Any]:
     return samples.read_facts(part_of(task)) | {"sha256": store.checksum(data)}
 
 
-def prepare_months(config: Config, pending: list[MonthTask]) -> dict[tuple[str, str], dict[str, Any]]:
+def prepare_months(
+    config: Config, pending: list[MonthTask]
+) -> dict[tuple[str, str], dict[str, Any]]:
     """Run the months through Ray Data; only facts come back, never pixels."""
     parts = {}
     with connect(config.cluster), Progress("prepare", len(pending)) as progress:
@@ -130,7 +132,8 @@ def prepare_month(task: MonthTask) -> dict[str, Any]:
         error becomes one failed row.
     """
     record = task.record
-    base = {"region": record.region, "month": date.fromisoformat(f"{record.month}-01")}
+    month = date.fromisoformat(f"{record.month}-01")
+    base: dict[str, Any] = {"region": record.region, "month": month}
     facts: dict[str, Any] = {"status": record.status, "reason": record.reason, "rows": 0}
     rows: list[dict[str, Any]] = []
     if record.status == "ok":
@@ -141,7 +144,7 @@ def prepare_month(task: MonthTask) -> dict[str, Any]:
     if not rows:
         status = {"status": facts["status"], "reason": facts["reason"]}
         rows = [base | status | {"sample_id": f"{record.region}_{record.month}"}]
-    facts |= {"region": record.region, "month": base["month"].isoformat()}
+    facts |= {"region": record.region, "month": month.isoformat()}
     sha256 = store.write_bytes(part_of(task), samples.encode_part(rows, facts))
     return facts | {"sha256": sha256}
 
@@ -162,16 +165,25 @@ def make_rows(task: MonthTask, base: dict[str, Any]) -> tuple[list[dict[str, Any
     if task.settings.label.unseen == "background":
         image, label = np.nan_to_num(image), np.where(label == labels.IGNORE, 0, label)
     rows = cut_rows(image, label, task.settings, base)
-    seen = np.isfinite(image)
-    facts = {
-        "status": "ok", "reason": "", "rows": len(rows), "grid": grid.as_dict(),
+    return rows, describe_month(image, label, grid) | {"rows": len(rows)}
+
+
+def describe_month(
+    image: NDArray[np.float32], label: NDArray[np.uint8], grid: Grid
+) -> dict[str, Any]:
+    """What the summary needs of a good month: sums per band over seen pixels, label counts."""
+    values = image[:, np.isfinite(image).all(axis=0)].astype(np.float64)
+    codes = {"glacier": 1, "ground": 0, "unknown": labels.IGNORE}
+    return {
+        "status": "ok",
+        "reason": "",
+        "grid": grid.as_dict(),
         "shape": list(label.shape),
-        "pixels": [int(n) for n in seen.sum(axis=(1, 2))],
-        "sum": [float(s) for s in np.nansum(image, axis=(1, 2), dtype=np.float64)],
-        "sum_squares": [float((band[ok].astype(np.float64) ** 2).sum()) for band, ok in zip(image, seen, strict=True)],
-        "label_pixels": {name: int((label == code).sum()) for name, code in (("glacier", 1), ("ground", 0), ("unknown", 255))},
-    }  # fmt: skip
-    return rows, facts
+        "pixels": values.shape[1],
+        "sum": values.sum(axis=1).tolist(),
+        "sum_squares": (values**2).sum(axis=1).tolist(),
+        "label_pixels": {name: int((label == code).sum()) for name, code in codes.items()},
+    }
 
 
 def read_archived(task: MonthTask) -> tuple[dict[str, NDArray[Any]], Grid]:
@@ -244,8 +256,8 @@ def make_label(
         assert settings.outlines is not None
         label = outlines_on(settings.outlines, grid).copy()
     elif settings.kind == "ndsi":
-        parts = [colour(bands, name) for name in ("green", "nir", "swir1")]
-        label = labels.label_ndsi(*parts, settings.ndsi_above, settings.nir_above)
+        green, nir, swir1 = (colour(bands, name) for name in ("green", "nir", "swir1"))
+        label = labels.label_ndsi(green, nir, swir1, settings.ndsi_above, settings.nir_above)
     else:
         picture = task.settings.model_copy(update={"image": ("nir", "red", "green")})
         label = labels.label_threshold(make_image(bands, picture), settings.threshold)
@@ -366,12 +378,12 @@ def summarise(config: Config, parts: list[dict[str, Any]]) -> dict[str, Any]:
     """Description of a complete set, from the facts of its parts."""
     settings = config.prepare
     good = [part for part in parts if part["status"] == "ok"]
-    pixels, total, squares = (
-        np.sum([part[name] for part in good], axis=0) if good else np.zeros(len(settings.image))
-        for name in ("pixels", "sum", "sum_squares")
+    pixels = max(1, sum(part["pixels"] for part in good))
+    mean, square = (
+        np.array([part[name] for part in good]).reshape(-1, len(settings.image)).sum(axis=0)
+        / pixels
+        for name in ("sum", "sum_squares")
     )
-    mean = total / np.maximum(pixels, 1)
-    variance = np.maximum(squares / np.maximum(pixels, 1) - mean**2, 0)
     kept = ("region", "month", "status", "reason", "rows", "sha256", "label_pixels")
     return {
         "schema": 1,
@@ -384,11 +396,18 @@ def summarise(config: Config, parts: list[dict[str, Any]]) -> dict[str, Any]:
         "range": list(settings.reflectance_range),
         "fill": 0.0 if settings.label.unseen == "background" else "mean",
         "mean": mean.tolist(),
-        "std": np.sqrt(variance).tolist(),
+        "std": np.sqrt(np.maximum(square - mean**2, 0)).tolist(),
         "label": settings.label.model_dump(mode="json"),
-        "regions": {part["region"]: {"grid": part["grid"], "shape": part["shape"]} for part in good},
+        "regions": {
+            part["region"]: {"grid": part["grid"], "shape": part["shape"]} for part in good
+        },
         "parts": [{name: part.get(name) for name in kept} for part in parts],
     }
+
+
+def count_failed(summary: dict[str, Any]) -> int:
+    """Months of a set that failed."""
+    return sum(part["status"] == "failed" for part in summary["parts"])
 
 
 def report_outcome(config: Config, folder: str) -> int:
@@ -396,7 +415,10 @@ def report_outcome(config: Config, folder: str) -> int:
     parts = samples.read_summary(folder)["parts"]
     outcome = Counter(part["status"] for part in parts)
     rows = sum(part["rows"] for part in parts if part["status"] == "ok")
-    say(f"prepare: {rows} samples from {outcome['ok']} months in {folder}; " + ", ".join(f"{n} {what}" for what, n in outcome.items() if what != "ok"))
+    say(
+        f"prepare: {rows} samples from {outcome['ok']} months in {folder}; "
+        + ", ".join(f"{n} {what}" for what, n in outcome.items() if what != "ok")
+    )
     reasons = Counter(part["reason"] for part in parts if part["status"] == "failed")
     for reason, count in reasons.most_common(5):
         say(f"prepare: {count} failed: {reason}")

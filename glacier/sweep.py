@@ -112,14 +112,14 @@ def plan_trials(
         Trials, splits, and the keys of the held-out images.
     """
     usable = [
-        (part["region"], samples.month_of(part)) for part in summary["parts"] if part["status"] == "ok"
+        (part["region"], samples.month_of(part))
+        for part in summary["parts"]
+        if part["status"] == "ok"
     ]
     rows, cols = summary["blocks"]
     splits, held = make_splits(usable, config.sweep.folds, (rows, cols), config.seed)
     if config.sweep.protocol == "notebook":  # the test part chooses, so validation trains
-        splits = [
-            Split(s.fold, s.test, (), tuple(sorted(s.train + s.validation))) for s in splits
-        ]
+        splits = [Split(s.fold, s.test, (), tuple(sorted(s.train + s.validation))) for s in splits]
     held_out = [f"{region}/{month:%Y-%m}" for region, month in held]
     weights = {name: keep_weights(config, name) for name in config.sweep.encoders}
     trials = [
@@ -190,10 +190,13 @@ def tune_trials(
         )
         results = tuner.fit()
     failed = []
-    for trial, result in zip(pending, results, strict=True):
+    for at, trial in enumerate(pending):
+        result = results[at]
         reason = (result.metrics or {}).get("failed") or (result.error and last_line(result.error))
         if reason:
-            failed.append({"encoder": trial.encoder, "fold": trial.split.fold, "reason": str(reason)})
+            failed.append(
+                {"encoder": trial.encoder, "fold": trial.split.fold, "reason": str(reason)}
+            )
             say(f"sweep: {trial.encoder}, fold {trial.split.fold} failed: {reason}")
     return failed
 
@@ -291,7 +294,9 @@ def score_baseline(
             elif name == "threshold":
                 low, high = (0.0, 1.0) if summary["scale"] == "own_maximum" else summary["range"]
                 level = config.prepare.label.threshold
-                answer = baselines.threshold_prediction(image.image, summary["bands"], (low, high), level)
+                answer = baselines.threshold_prediction(
+                    image.image, summary["bands"], (low, high), level
+                )
             else:
                 answer = baselines.everything(image.image)
         except SampleError as error:
@@ -321,9 +326,21 @@ def encode_trials(
             outcome = by_key[key]
             counts = fold_counts(outcome["tested"])
             best = outcome["rows"][outcome["best_epoch"]]
-            row |= {name: outcome[name] for name in ("best_epoch", "parameters", "images_per_s", "epoch_s", "train_s", "model")}
+            row |= {
+                name: outcome[name]
+                for name in (
+                    "best_epoch",
+                    "parameters",
+                    "images_per_s",
+                    "epoch_s",
+                    "train_s",
+                    "model",
+                )
+            }
             row |= {name: best[name] for name in ("val_dice_loss", "val_dice", "val_iou")}
-            row |= asdict(counts) | {name: getattr(counts, name) for name in ("dice", "iou", "precision", "recall")}
+            row |= asdict(counts) | {
+                name: getattr(counts, name) for name in ("dice", "iou", "precision", "recall")
+            }
         rows.append(row)
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows), buffer)

@@ -40,15 +40,13 @@ def free_starts(allowed: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
     Returns:
         (H - size + 1, W - size + 1) bool, True at the (row, column) of good upper-left corners.
     """
-    return window_sums(~allowed, size) == 0
+    return np.asarray(window_sums(~allowed, size) == 0)
 
 
 def window_sums(mask: NDArray[np.bool_], size: int) -> NDArray[np.int64]:
     """Number of True pixels in every window: (H - size + 1, W - size + 1) int64."""
     total = np.pad(mask.astype(np.int64).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-    return (
-        total[size:, size:] - total[:-size, size:] - total[size:, :-size] + total[:-size, :-size]
-    )
+    return total[size:, size:] - total[:-size, size:] - total[size:, :-size] + total[:-size, :-size]
 
 
 def blend_weights(size: int) -> NDArray[np.float32]:

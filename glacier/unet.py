@@ -110,7 +110,7 @@ def build_unet(
         Maps (N, B, H, W) float to (N, 1, H, W) logits; H and W multiples of 32. Random weights
         follow torch's global seed.
     """
-    model = smp.Unet(encoder, encoder_weights=None, in_channels=bands, classes=1)
+    model: nn.Module = smp.Unet(encoder, encoder_weights=None, in_channels=bands, classes=1)
     if weights is not None:
         part = smp.encoders.get_encoder(encoder, in_channels=3, weights=None)
         nn.Module.load_state_dict(part, load_tensors(weights))
@@ -130,10 +130,11 @@ def normalise(
 
     Args:
         image: (..., B, H, W) float32, NaN where unseen.
-        mean, std: (B,) float32, in the image's unit.
+        mean: (B,) float32, in the image's unit.
+        std: (B,) float32, likewise.
     """
     scaled = (image - mean[:, None, None]) / std[:, None, None]
-    return np.nan_to_num(scaled, copy=False).astype(np.float32, copy=False)
+    return np.asarray(np.nan_to_num(scaled, copy=False), np.float32)
 
 
 def make_predictor(
@@ -143,7 +144,8 @@ def make_predictor(
 
     Args:
         model: The U-Net, on its device.
-        mean, std: (B,) float32 normalisation.
+        mean: (B,) float32, subtracted from each band.
+        std: (B,) float32, each band is divided by it.
         precision: ``float32`` or ``bfloat16``.
 
     Returns:
@@ -191,5 +193,7 @@ def load_model(folder: str) -> tuple[nn.Module, dict[str, Any]]:
     try:
         model.load_state_dict(load_tensors(data))
     except (SafetensorError, RuntimeError) as error:
-        raise WeightsError(f"the weights in {folder} do not fit {card['encoder']}: {error}") from error
+        raise WeightsError(
+            f"the weights in {folder} do not fit {card['encoder']}: {error}"
+        ) from error
     return model.eval(), card

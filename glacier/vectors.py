@@ -62,7 +62,8 @@ def encode_outlines(mask: NDArray[np.bool_], grid: Grid, facts: dict[str, Any]) 
     """
     parts = [shape(polygon) for polygon in trace(mask, grid)]
     frame = geopandas.GeoDataFrame(
-        {"area_km2": [part.area / 1e6 for part in parts]} | {k: [v] * len(parts) for k, v in facts.items()},
+        {"area_km2": [part.area / 1e6 for part in parts]}
+        | {k: [v] * len(parts) for k, v in facts.items()},
         geometry=parts,
         crs=grid.crs,
     )

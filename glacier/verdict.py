@@ -40,7 +40,8 @@ def corrected_p(first: Sequence[float], second: Sequence[float]) -> float:
     """Chance that two methods with equal means differ as much over the same K folds.
 
     Args:
-        first, second: K scores of each method, fold by fold.
+        first: K scores of one method, fold by fold.
+        second: K scores of the other, over the same folds.
 
     Returns:
         Two-sided p; 1 where all differences are zero or there is one fold.
@@ -80,9 +81,7 @@ def judge(dice: Mapping[str, Sequence[float]]) -> Verdict:
     second = ranked[1]
     gap = mean - spread(dice[second])[0]
     folds = len(dice[best])
-    numbers = (
-        f"mean test Dice {mean:.3f} ± {sd:.3f} over {folds} folds, {gap:.3f} above {second}"
-    )
+    numbers = f"mean test Dice {mean:.3f} ± {sd:.3f} over {folds} folds, {gap:.3f} above {second}"
     if apart:
         return Verdict(best, f"{best} is best: {numbers}.")
     return Verdict(

@@ -1,6 +1,6 @@
 """Region and months -> one cloud-masked composite a month, in the archive.
 
-    python -m jobs.ingest jobs/demo.yaml
+python -m jobs.ingest jobs/demo.yaml
 """
 
 from glacier.command import run_command

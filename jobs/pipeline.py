@@ -1,6 +1,6 @@
 """Ingest, prepare, sweep and report in one driver; what is complete is not done again.
 
-    python -m jobs.pipeline jobs/demo.yaml
+python -m jobs.pipeline jobs/demo.yaml
 """
 
 from glacier.command import run_command

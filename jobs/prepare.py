@@ -1,6 +1,6 @@
 """Archive -> labelled samples in Parquet, with quick looks of every month.
 
-    python -m jobs.prepare jobs/demo.yaml
+python -m jobs.prepare jobs/demo.yaml
 """
 
 from glacier.command import run_command

@@ -1,6 +1,6 @@
 """A finished sweep -> the comparison, as one HTML page and its tables.
 
-    python -m jobs.report jobs/demo.yaml
+python -m jobs.report jobs/demo.yaml
 """
 
 from glacier.command import run_command

@@ -1,6 +1,6 @@
 """Samples -> one trained model per encoder and fold, side by side on Ray.
 
-    python -m jobs.sweep jobs/demo.yaml
+python -m jobs.sweep jobs/demo.yaml
 """
 
 from glacier.command import run_command

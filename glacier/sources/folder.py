@@ -53,7 +53,11 @@ class FolderSource:
             paths = list(self.files(region).values())
         else:
             paths = sorted({self.folder(region) / band.file for band in image.bands.values()})
-        stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths if path.is_file()]
+        stats = [
+            (path.name, path.stat().st_size, path.stat().st_mtime_ns)
+            for path in paths
+            if path.is_file()
+        ]
         return {"files": stats, "image": image.model_dump(mode="json") if image else None}
 
     def months(self, region: Region) -> list[date]:
@@ -99,7 +103,7 @@ class FolderSource:
         if not measured:
             raise SourceError(f"{path} holds bands {list(bands)}; wanted some of {BANDS}")
         seen = np.any([band != NODATA for band in measured.values()], axis=0)
-        n_obs = bands.get("n_obs", seen).astype(np.uint16)
+        n_obs = np.asarray(bands.get("n_obs", seen), np.uint16)
         return Composite(measured, n_obs, [path.name]) if seen.any() else Empty("all_masked")
 
 
@@ -112,7 +116,11 @@ def read_image(folder: Path, image: Image, grid: Grid) -> Composite | Empty:
     """
     if unknown := set(image.bands) - set(BANDS):
         raise SourceError(f"ingest.folder.image.bands {sorted(unknown)}: known are {BANDS}")
-    bands = {name: read_band(folder, image.bands[name], image, grid) for name in BANDS if name in image.bands}
+    bands = {
+        name: read_band(folder, image.bands[name], image, grid)
+        for name in BANDS
+        if name in image.bands
+    }
     seen = np.all([band != NODATA for band in bands.values()], axis=0)
     if not seen.any():
         return Empty("all_masked")
