@@ -257,10 +257,17 @@ class Sweep(Model):
     """Samples a batch; 2 or more, since batch normalisation needs them."""
     learning_rate: float = Field(1e-4, gt=0, le=1)
     """Step size of Adam."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """Of the step size: as it is, or falling to zero along half a cosine over all epochs."""
     normalise: Literal["training", "imagenet"] = "training"
     """Mean and standard deviation from the training samples of the fold, or ImageNet's."""
     flips: bool = True
     """Random flips and quarter turns of the training samples."""
+    brightness_jitter: float = Field(0.0, ge=0, lt=1)
+    """Training samples are multiplied by a random factor within 1 - j .. 1 + j, the same for all
+    bands, since the ratios between bands tell ice from rock."""
+    average_turns: bool = False
+    """Test with the mean over the eight flips and quarter turns of every window."""
     batch_norm_momentum: float | None = Field(None, gt=0, le=1)
     """Momentum of the running statistics; None: the encoder's own (efficientnet's 0.01 needs
     hundreds of steps from random weights)."""

@@ -13,7 +13,7 @@ from glacier.config import Sweep
 from glacier.errors import TrainingError
 from glacier.labels import IGNORE
 from glacier.samples import MonthImage
-from glacier.tiles import free_starts
+from glacier.tiles import free_starts, turn
 
 Batch = tuple[NDArray[np.float32], NDArray[np.uint8]]
 """(N, B, size, size) float32 images, NaN unseen; (N, size, size) uint8 labels."""
@@ -81,8 +81,20 @@ class Crops:
         for chosen in split_batches(order, settings.batch_size):
             pairs = [self.draw_window(images[k], self.starts[k], rng) for k in chosen]
             if settings.flips:
-                pairs = [turn(image, label, int(rng.integers(8))) for image, label in pairs]
-            yield np.stack([image for image, _ in pairs]), np.stack([label for _, label in pairs])
+                pairs = [turn_pair(image, label, int(rng.integers(8))) for image, label in pairs]
+            images_out = np.stack([image for image, _ in pairs])
+            if jitter := settings.brightness_jitter:
+                factors = rng.uniform(1 - jitter, 1 + jitter, (len(pairs), 1, 1, 1))
+                images_out *= factors.astype(np.float32)
+            yield images_out, np.stack([label for _, label in pairs])
+
+    def count_steps(self, settings: Sweep) -> int:
+        """Batches of an epoch."""
+        if settings.steps_per_epoch is not None:
+            return settings.steps_per_epoch
+        usable = sum(bool(len(found)) for found in self.starts)
+        count = usable if self.whole else self.per_epoch
+        return len(split_batches(np.arange(count), settings.batch_size))
 
     def draw_window(
         self, image: MonthImage, starts: NDArray[np.int32], rng: np.random.Generator
@@ -105,13 +117,6 @@ def split_batches(order: NDArray[np.int64], batch: int) -> list[NDArray[np.int64
     return parts
 
 
-def turn(image: NDArray[np.float32], label: NDArray[np.uint8], way: int) -> Batch:
-    """One of the eight flips and quarter turns of a window.
-
-    Args:
-        image: (B, H, W).
-        label: (H, W).
-        way: 0..7; 0 changes nothing.
-    """
-    image, label = np.rot90(image, way % 4, axes=(1, 2)), np.rot90(label, way % 4)
-    return (image[:, :, ::-1], label[:, ::-1]) if way >= 4 else (image, label)
+def turn_pair(image: NDArray[np.float32], label: NDArray[np.uint8], way: int) -> Batch:
+    """A window and its label under one of the eight flips and quarter turns."""
+    return turn(image, way), turn(label, way)

@@ -28,7 +28,7 @@ from glacier.folds import FoldKind, Rectangle, Split, mask_of, unit_rectangles
 from glacier.labels import IGNORE
 from glacier.metrics import Counts, count_pixels
 from glacier.samples import MonthImage
-from glacier.tiles import Predictor, predict_blended
+from glacier.tiles import Predictor, average_turns, predict_blended
 from glacier.unet import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -226,7 +226,9 @@ class Learner:
         rng = np.random.default_rng(self.trial.seed_at(epoch))
         self.model.train()
         losses, seen = [], 0
-        for image, label in self.crops.draw_epoch(images, rng, self.settings):
+        steps = self.crops.count_steps(self.settings)
+        for step, (image, label) in enumerate(self.crops.draw_epoch(images, rng, self.settings)):
+            self.set_step_size(epoch + step / steps)
             batch = torch.from_numpy(normalise(image, self.mean, self.std))
             batch = batch.to(self.device, memory_format=self.layout)
             target = torch.from_numpy(label.astype(np.int64))[:, None].to(self.device)
@@ -245,6 +247,14 @@ class Learner:
             losses.append(value)
             seen += len(image)
         return float(np.mean(losses)), seen
+
+    def set_step_size(self, epochs: float) -> None:
+        """Follow the schedule; it depends on the epochs gone by alone, so resuming keeps it."""
+        rate = self.settings.learning_rate
+        if self.settings.schedule == "cosine":
+            rate *= 0.5 * (1 + float(np.cos(np.pi * epochs / self.settings.epochs)))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
 
     def score(self, images: list[MonthImage], units: tuple[str, ...]) -> dict[str, float]:
         """Pooled soft Dice loss, Dice and IoU on the part that chooses the checkpoint."""
@@ -270,8 +280,11 @@ class Learner:
         Windows side by side (stride = size) are enough to choose an epoch; half a window apart
         they cost four times as much and are used to test.
         """
+        predict = self.predict
+        if self.settings.average_turns and stride < self.size:
+            predict = average_turns(predict)
         batch = self.settings.batch_size
-        return predict_blended(self.predict, image.image, wanted, self.size, stride, batch)
+        return predict_blended(predict, image.image, wanted, self.size, stride, batch)
 
     def keep(self, progress: Progress, row: dict[str, Any]) -> None:
         """Note a finished epoch, and its weights if its loss is the lowest so far."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+T = TypeVar("T", bound=np.generic)
 
 Predictor = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """(N, B, h, w) float32 image windows -> (N, h, w) float32 logits."""
@@ -57,6 +60,33 @@ def blend_weights(size: int) -> NDArray[np.float32]:
     """
     ramp = np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2 + 1e-3
     return np.outer(ramp, ramp).astype(np.float32)
+
+
+def turn(array: NDArray[T], way: int) -> NDArray[T]:
+    """One of the eight flips and quarter turns of the last two axes.
+
+    Args:
+        array: (..., H, W).
+        way: 0..7; 0 changes nothing; from 4 on the quarter-turned array is mirrored.
+    """
+    turned = np.rot90(array, way % 4, axes=(-2, -1))
+    return turned[..., ::-1] if way >= 4 else turned
+
+
+def turn_back(array: NDArray[T], way: int) -> NDArray[T]:
+    """The inverse of :func:`turn`."""
+    turned = array[..., ::-1] if way >= 4 else array
+    return np.rot90(turned, -(way % 4), axes=(-2, -1))
+
+
+def average_turns(predict: Predictor) -> Predictor:
+    """The mean answer over the eight flips and quarter turns of every window."""
+
+    def predict_turned(windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        answers = [turn_back(predict(turn(windows, way)), way) for way in range(8)]
+        return np.asarray(np.mean(answers, axis=0), np.float32)
+
+    return predict_turned
 
 
 def predict_blended(

@@ -115,7 +115,7 @@ def build_unet(
         part = smp.encoders.get_encoder(encoder, in_channels=3, weights=None)
         nn.Module.load_state_dict(part, load_tensors(weights))
         part.set_in_channels(bands, pretrained=True)
-        nn.Module.load_state_dict(model.encoder, part.state_dict())
+        nn.Module.load_state_dict(model.get_submodule("encoder"), part.state_dict())
     if momentum is not None:
         for layer in model.modules():
             if isinstance(layer, nn.modules.batchnorm._BatchNorm):
@@ -154,7 +154,7 @@ def make_predictor(
     device = next(model.parameters()).device
 
     def predict(windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        batch = torch.from_numpy(normalise(windows, mean, std)).to(device)
+        batch = torch.from_numpy(np.ascontiguousarray(normalise(windows, mean, std))).to(device)
         model.eval()
         with torch.inference_mode(), autocast(device, precision):
             return np.asarray(model(batch)[:, 0].float().cpu().numpy())
