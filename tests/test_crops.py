@@ -13,12 +13,10 @@ from glacier.tiles import turn, turn_back
 def make_images(count: int = 3, shape: tuple[int, int] = (80, 96)) -> list[MonthImage]:
     """Images whose pixel values are their coordinates, so that any shift shows."""
     rows, cols = np.indices(shape).astype(np.float32)
-    picture = np.stack([rows, cols, np.zeros(shape, np.float32)])
+    pictures = [np.stack([rows, cols, np.full(shape, k, np.float32)]) for k in range(count)]
     return [
-        MonthImage(
-            "a", date(2020, k + 1, 1), picture + [[[0]], [[0]], [[k]]], np.ones(shape, np.uint8)
-        )
-        for k in range(count)
+        MonthImage("a", date(2020, k + 1, 1), picture, np.ones(shape, np.uint8))
+        for k, picture in enumerate(pictures)
     ]
 
 

@@ -1,0 +1,272 @@
+"""One trial without Ray: learning, choosing, testing, resuming, failing."""
+
+import dataclasses
+import json
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from glacier import fit, store
+from glacier.config import Folds, Sweep
+from glacier.errors import TrainingError
+from glacier.fit import Trial, run_trial
+from glacier.folds import Split
+from glacier.metrics import Counts
+from glacier.samples import MonthImage
+from glacier.unet import load_model
+
+TINY = "tu-test_efficientnet"
+SIZE = 32
+
+
+def make_images(seed: int = 0) -> list[MonthImage]:
+    """Bright discs on a dark ground: what a network learns in a few steps."""
+    rng = np.random.default_rng(seed)
+    rows, cols = np.indices((SIZE, SIZE))
+    images = []
+    for month in range(1, 13):
+        centre = rng.uniform(8, 24, 2)
+        disc = (rows - centre[0]) ** 2 + (cols - centre[1]) ** 2 < 64
+        picture = 0.2 + 0.6 * disc + rng.normal(0, 0.02, (3, SIZE, SIZE))
+        label = disc.astype(np.uint8)
+        label[:2] = 255
+        picture[:, :2] = np.nan
+        images.append(MonthImage("a", date(2020, month, 1), picture.astype(np.float32), label))
+    return images
+
+
+SAMPLES = {
+    "bands": ["nir", "red", "green"], "blocks": [2, 2], "size_px": SIZE, "layout": "resize",
+    "resize": [SIZE, SIZE], "scale": "reflectance", "range": [0, 1], "fill": "mean",
+    "label": {"kind": "truth"},
+}  # fmt: skip
+KEYS = [f"a/2020-{month:02d}" for month in range(1, 13)]
+SPLIT = Split(0, tuple(KEYS[:3]), tuple(KEYS[3:5]), tuple(KEYS[5:]))
+
+
+def make_trial(folder: Path, **settings: object) -> Trial:
+    plain = {"encoders": (TINY,), "epochs": 4, "steps_per_epoch": 4, "learning_rate": 3e-3,
+             "batch_norm_momentum": 0.3, "folds": Folds(kind="shuffled"), "checkpoint_s": 0}  # fmt: skip
+    config = Sweep(**(plain | settings))
+    model = str(folder / "model")
+    return Trial(TINY, SPLIT, config, 7, SAMPLES, str(folder / "trial"), model)
+
+
+def test_a_trial_learns_and_is_tested_on_its_test_part_alone(tmp_path: Path) -> None:
+    images = make_images()
+    done = run_trial(make_trial(tmp_path, epochs=12), images, lambda row: None)
+    counts = [Counts(r["tp"], r["fp"], r["fn"], r["tn"]) for r in done["tested"]]
+    assert [r["month"] for r in done["tested"]] == ["2020-01-01", "2020-02-01", "2020-03-01"]
+    valid = SIZE * (SIZE - 2)
+    assert all(c.tp + c.fp + c.fn + c.tn == valid for c in counts)  # 255 counts nowhere
+    assert sum(counts, Counts()).iou > 0.7
+    losses = [row["val_dice_loss"] for row in done["rows"]]
+    assert done["best_epoch"] == int(np.argmin(losses))
+
+
+def test_test_pixels_change_nothing_but_the_test(tmp_path: Path) -> None:
+    images = make_images()
+    spoiled = [
+        dataclasses.replace(i, image=i.image * 0, label=1 - np.minimum(i.label, 1))
+        if i.key in SPLIT.test
+        else i
+        for i in images
+    ]
+    first = run_trial(make_trial(tmp_path / "a"), images, lambda row: None)
+    second = run_trial(make_trial(tmp_path / "b"), spoiled, lambda row: None)
+    same = ("epoch", "train_dice_loss", "val_dice_loss", "val_iou")
+    assert [[r[k] for k in same] for r in first["rows"]] == [
+        [r[k] for k in same] for r in second["rows"]
+    ]
+    weights = [(tmp_path / n / "model/model.safetensors").read_bytes() for n in "ab"]
+    assert weights[0] == weights[1]
+    assert first["tested"] != second["tested"]
+
+
+def test_pixels_without_label_change_no_loss_and_no_gradient(tmp_path: Path) -> None:
+    """Values under 255 are seen by the network, so only their labels are changed."""
+    loss = fit.smp.losses.DiceLoss(mode="binary", ignore_index=255)
+    logits = torch.randn(2, 1, 8, 8, requires_grad=True)
+    target = torch.randint(0, 2, (2, 1, 8, 8))
+    target[:, :, :4] = 255
+    loss(logits, target).backward()
+    assert logits.grad is not None
+    assert (logits.grad[:, :, :4] == 0).all() and (logits.grad[:, :, 4:] != 0).any()
+
+
+@pytest.mark.parametrize("stop_after", [0, 1, 2])
+def test_a_stopped_trial_ends_in_the_same_bytes(tmp_path: Path, stop_after: int) -> None:
+    images = make_images()
+    whole = run_trial(make_trial(tmp_path / "whole"), images, lambda row: None)
+
+    class Stopped(Exception):
+        pass
+
+    def stop(row: dict) -> None:
+        if row["epoch"] > stop_after:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        run_trial(make_trial(tmp_path / "cut"), images, stop)
+    trained = []
+    resumed = run_trial(make_trial(tmp_path / "cut"), images, lambda row: trained.append(row))
+    times = {"images_per_s", "seconds"}
+    strip = [
+        [{k: v for k, v in r.items() if k not in times} for r in d["rows"]]
+        for d in (whole, resumed)
+    ]
+    assert strip[0] == strip[1]
+    files = [tmp_path / name / "model/model.safetensors" for name in ("whole", "cut")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert whole["tested"] == resumed["tested"]
+
+
+def test_a_finished_trial_returns_at_once(tmp_path: Path) -> None:
+    images = make_images()
+    done = run_trial(make_trial(tmp_path), images, lambda row: None)
+    again = run_trial(make_trial(tmp_path), [], lambda row: pytest.fail("trained again"))
+    assert again == json.loads(json.dumps(done))
+
+
+def test_a_damaged_checkpoint_is_refused_and_the_result_is_the_same(tmp_path: Path) -> None:
+    images = make_images()
+    whole = run_trial(make_trial(tmp_path / "whole"), images, lambda row: None)
+
+    def stop(row: dict) -> None:
+        if row["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_trial(make_trial(tmp_path / "cut"), images, stop)
+    (checkpoint,) = (tmp_path / "cut/trial").glob("*.pt")
+    data = bytearray(checkpoint.read_bytes())
+    data[len(data) // 2] ^= 1
+    checkpoint.write_bytes(data)
+    epochs = []
+    resumed = run_trial(
+        make_trial(tmp_path / "cut"), images, lambda row: epochs.append(row["epoch"])
+    )
+    assert epochs == [0, 1, 2, 3]
+    assert resumed["tested"] == whole["tested"]
+
+
+def test_a_loss_that_is_no_number_fails_the_trial_and_keeps_the_last_good_state(
+    tmp_path: Path,
+) -> None:
+    images = make_images()
+    trial = make_trial(tmp_path, checkpoint_s=1e9)
+    spoiled = False
+
+    def spoil(row: dict) -> None:
+        nonlocal spoiled
+        if row["epoch"] == 1:
+            spoiled = True
+
+    original = fit.smp.losses.DiceLoss.forward
+
+    def forward(self: object, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        value = original(self, logits, target)
+        return value * float("nan") if spoiled else value
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit.smp.losses.DiceLoss, "forward", forward)
+        with pytest.raises(
+            TrainingError, match="loss is nan in epoch 2; lower sweep.learning_rate"
+        ):
+            run_trial(trial, images, spoil)
+    seal = store.read_json(str(tmp_path / "trial/checkpoint.json"))
+    data = store.read_bytes(str(tmp_path / "trial" / seal["file"]), seal["sha256"])
+    state = torch.load(fit.io.BytesIO(data), weights_only=True)
+    assert state["epoch"] == 1 and len(state["best"]) > 0
+    assert not (tmp_path / "trial/done.json").exists()
+
+
+def test_the_exported_model_gives_the_tested_answer(tmp_path: Path) -> None:
+    images = make_images()
+    done = run_trial(make_trial(tmp_path), images, lambda row: None)
+    model, card = load_model(done["model"])
+    mean, std = (np.array(card[k], np.float32)[:, None, None] for k in ("mean", "std"))
+    predictions = np.load(done["predictions"]["address"])
+    for image in images[:3]:
+        filled = np.where(np.isnan(image.image), np.array(card["fill"])[:, None, None], image.image)
+        with torch.inference_mode():
+            logits = model(torch.from_numpy(((filled - mean) / std).astype(np.float32))[None])
+        expected = torch.sigmoid(logits)[0, 0].numpy()
+        assert np.abs(expected - predictions[image.key] / 255).max() < 0.51 / 255 + 1e-4
+
+
+def test_the_notebook_protocol_chooses_on_the_test_part(tmp_path: Path) -> None:
+    images = make_images()
+    trial = make_trial(tmp_path, protocol="notebook")
+    trial = dataclasses.replace(
+        trial, split=Split(0, SPLIT.test, (), SPLIT.validation + SPLIT.train)
+    )
+    done = run_trial(trial, images, lambda row: None)
+    best = done["rows"][done["best_epoch"]]
+    total = sum((Counts(r["tp"], r["fp"], r["fn"], r["tn"]) for r in done["tested"]), Counts())
+    assert best["val_iou"] == pytest.approx(total.iou, abs=0.01)
+
+
+def test_chips_score_every_test_pixel_once(tmp_path: Path) -> None:
+    """One image of 4 x 4 blocks: the test column is scored whole, and nothing else is."""
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, (128, 128)).astype(np.uint8)
+    label[5, :] = 255
+    image = MonthImage("a", date(2020, 7, 1), rng.random((3, 128, 128), np.float32), label)
+    columns = [[f"a/r{r}c{c}" for r in range(4)] for c in range(4)]
+    split = Split(0, tuple(columns[0]), tuple(columns[3]), tuple(columns[1] + columns[2]))
+    trial = make_trial(tmp_path, epochs=1, steps_per_epoch=2, folds=Folds(kind="by_block"))
+    samples = SAMPLES | {"blocks": [4, 4], "layout": "chips", "resize": None}
+    trial = dataclasses.replace(trial, split=split, samples=samples)
+    done = run_trial(trial, [image], lambda row: None)
+    (row,) = done["tested"]
+    assert row["tp"] + row["fn"] == int((label[:, :32] == 1).sum())
+    assert row["fp"] + row["tn"] == int((label[:, :32] == 0).sum())
+
+
+def test_band_statistics_are_those_of_training_pixels(tmp_path: Path) -> None:
+    images = make_images()
+    mean, std = fit.band_statistics(make_trial(tmp_path), images)
+    train = np.stack([i.image for i in images if i.key in SPLIT.train])
+    np.testing.assert_allclose(mean, np.nanmean(train, axis=(0, 2, 3)), rtol=1e-5)
+    np.testing.assert_allclose(std, np.nanstd(train, axis=(0, 2, 3)), rtol=1e-4)
+
+
+def test_seeds_come_from_seed_encoder_and_fold_alone(tmp_path: Path) -> None:
+    trial = make_trial(tmp_path)
+    moved = dataclasses.replace(trial, folder="elsewhere", model_folder="elsewhere")
+    assert trial.trial_seed == moved.trial_seed
+    seeds = {
+        dataclasses.replace(trial, encoder=e, split=dataclasses.replace(SPLIT, fold=f)).trial_seed
+        for e in ("a", "b")
+        for f in range(5)
+    }
+    assert len(seeds) == 10
+    assert trial.seed_at(0) != trial.seed_at(1)
+
+
+def test_the_cosine_schedule_falls_to_zero(tmp_path: Path) -> None:
+    trial = make_trial(tmp_path, schedule="cosine", learning_rate=0.1, epochs=10)
+    images = make_images()
+    crops = fit.Crops.plan(images, [np.ones((SIZE, SIZE), bool)] * 12, SIZE, whole=True)
+    learner = fit.Learner(trial, crops, np.zeros(3, np.float32), np.ones(3, np.float32))
+    rates = []
+    for epochs in (0, 5, 10):
+        learner.set_step_size(epochs)
+        rates.append(learner.optimizer.param_groups[0]["lr"])
+    assert rates == pytest.approx([0.1, 0.05, 0])
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_precision_and_layout_are_settings(tmp_path: Path, precision: str) -> None:
+    trial = make_trial(tmp_path, epochs=1, precision=precision, channels_last=True)
+    done = run_trial(trial, make_images(), lambda row: None)
+    assert np.isfinite(done["rows"][0]["train_dice_loss"])
+
+
+def test_soft_dice_loss_in_closed_form() -> None:
+    assert fit.soft_dice_loss(np.array([3.0, 4.0, 5.0])) == pytest.approx(1 - 6 / 9)
+    assert fit.soft_dice_loss(np.array([0.0, 0.0, 0.0])) == 1
