@@ -112,15 +112,25 @@ def build_unet(
     """
     model: nn.Module = smp.Unet(encoder, encoder_weights=None, in_channels=bands, classes=1)
     if weights is not None:
-        part = smp.encoders.get_encoder(encoder, in_channels=3, weights=None)
-        nn.Module.load_state_dict(part, load_tensors(weights))
-        part.set_in_channels(bands, pretrained=True)
-        nn.Module.load_state_dict(model.get_submodule("encoder"), part.state_dict())
+        state = widen_first_layer(load_tensors(weights), bands)
+        nn.Module.load_state_dict(model.get_submodule("encoder"), state)
     if momentum is not None:
         for layer in model.modules():
             if isinstance(layer, nn.modules.batchnorm._BatchNorm):
                 layer.momentum = momentum
     return model
+
+
+def widen_first_layer(state: dict[str, torch.Tensor], bands: int) -> dict[str, torch.Tensor]:
+    """Encoder weights for another band count: the first layer repeated and rescaled.
+
+    Args:
+        state: Tensors of a three-band encoder, the first layer's weights first.
+        bands: Number of input bands.
+    """
+    name = next(key for key, value in state.items() if value.ndim == 4 and value.shape[1] == 3)
+    repeated = state[name][:, [band % 3 for band in range(bands)]]
+    return state | {name: repeated * (3 / bands)}
 
 
 def normalise(

@@ -36,14 +36,28 @@ def test_weights_of_a_local_file_are_the_encoders(
     assert all(torch.equal(loaded[k], state[k]) for k in state)
 
 
-def test_weights_for_another_band_count_keep_all_but_the_first_layer(tmp_path: Path) -> None:
-    state = encoder_state("resnet18")
+@pytest.mark.parametrize(
+    ("encoder", "first"),
+    [
+        ("resnet18", "conv1.weight"),
+        ("efficientnet-b0", "_conv_stem.weight"),
+        (TINY, "model.conv_stem.weight"),
+    ],
+)
+def test_weights_for_another_band_count_keep_the_answer_to_grey(
+    tmp_path: Path, encoder: str, first: str
+) -> None:
+    """A grey picture has the same value in all bands, so their number must not matter."""
+    state = encoder_state(encoder)
     torch.save(state, tmp_path / "weights.pth")
-    model = build_unet("resnet18", 5, fetch_encoder("resnet18", str(tmp_path / "weights.pth")))
-    loaded = model.encoder.state_dict()
-    assert loaded["conv1.weight"].shape[1] == 5
-    assert all(torch.equal(loaded[k], state[k]) for k in state if k != "conv1.weight")
-    assert model.eval()(torch.zeros(1, 5, 32, 32)).shape == (1, 1, 32, 32)
+    weights = fetch_encoder(encoder, str(tmp_path / "weights.pth"))
+    three, six = (build_unet(encoder, bands, weights).encoder.eval() for bands in (3, 6))
+    loaded = six.state_dict()
+    assert loaded[first].shape[1] == 6
+    assert all(torch.equal(loaded[k], state[k]) for k in state if k != first)
+    grey = torch.rand(1, 1, 64, 64)
+    deepest = [part(grey.repeat(1, bands, 1, 1))[-1] for part, bands in ((three, 3), (six, 6))]
+    torch.testing.assert_close(*deepest)
 
 
 def test_random_weights_follow_the_seed() -> None:
