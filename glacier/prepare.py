@@ -5,8 +5,9 @@ One bad raster becomes one failed row; the other months are not touched by it.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from functools import lru_cache
 from typing import Any
@@ -110,18 +111,23 @@ def prepare_months(
     parts = {}
     with connect(config.cluster), Progress("prepare", len(pending)) as progress:
         blocks = min(len(pending), 4 * count_cpus())
-        items = [{"task": task} for task in pending]
-        plan = ray.data.from_items(items, override_num_blocks=blocks).map(prepare_row, num_cpus=1)
+        items = [{"record": json.dumps(asdict(t.record)), "archive": t.archive} for t in pending]
+        plan = ray.data.from_items(items, override_num_blocks=blocks).map(
+            prepare_row,
+            fn_kwargs={"folder": pending[0].samples, "settings": config.prepare},
+            num_cpus=1,
+        )
         for row in plan.iter_rows():
-            facts = row["facts"]
+            facts = json.loads(row["facts"])
             parts[facts["region"], facts["month"][:7]] = facts
             progress.advance(f"{facts['region']} {facts['month'][:7]} {facts['status']}")
     return parts
 
 
-def prepare_row(row: dict[str, Any]) -> dict[str, Any]:
-    """One row of the Ray Data plan: a task in, its facts out."""
-    return {"facts": prepare_month(row["task"])}
+def prepare_row(row: dict[str, Any], folder: str, settings: Prepare) -> dict[str, Any]:
+    """One row of the Ray Data plan: a month's record in, the facts of its part out."""
+    record = MonthRecord.from_dict(json.loads(row["record"]))
+    return {"facts": json.dumps(prepare_month(MonthTask(record, row["archive"], folder, settings)))}
 
 
 def prepare_month(task: MonthTask) -> dict[str, Any]:

@@ -1,0 +1,330 @@
+"""Charts and pictures of a report: values in, PNG bytes and a text for those who cannot see.
+
+Colours are those of Okabe & Ito, which people with any colour vision tell apart. No pyplot, so
+nothing is shared between figures.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import NDArray
+from PIL import Image
+
+RGB = tuple[int, int, int]
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Source: Okabe & Ito 2008, Color Universal Design; yellow left out, it fails on white."""
+MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+DASHES = ("--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
+INK, MUTED, HAIR = "#1c2733", "#5b6875", "#d8dee4"
+
+HIT: RGB = (86, 180, 233)
+FALSE: RGB = (213, 94, 0)
+MISSED: RGB = (20, 24, 60)
+GROUND: RGB = (236, 239, 242)
+UNKNOWN: RGB = (170, 176, 182)
+CLASSES = (GROUND, HIT, FALSE, MISSED, UNKNOWN)
+"""Colours of a class picture by code: ground, glacier found, false glacier, missed, unknown."""
+
+MAX_PX = (240, 320)
+"""Largest height and width of a picture, pixels; twice that where there are few."""
+DPI = 144
+CHART_COLOURS = 64
+PICTURE_COLOURS = 128
+SHEET_COLOURS = 256
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG and what it shows."""
+
+    png: bytes
+    alt: str
+    """The same in words."""
+    size_px: tuple[int, int]
+    """Height and width."""
+
+
+@dataclass(frozen=True)
+class CostPoint:
+    """What an encoder achieves, and what it costs."""
+
+    name: str
+    dice: tuple[float, float]
+    """Mean and standard deviation of test Dice over the folds."""
+    epoch_s: float
+    """Seconds an epoch."""
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Dice losses of one trial, epoch by epoch."""
+
+    fold: int
+    train: Sequence[float]
+    chooser: Sequence[float]
+    """On the part that chose the epoch."""
+    best_epoch: int
+    """Index of the chosen epoch."""
+
+
+def new_figure(width_in: float, height_in: float) -> Figure:
+    """An empty figure in the report's size of letters."""
+    figure = Figure((width_in, height_in), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def style_axes(axes: Axes, x_label: str, y_label: str) -> None:
+    """Quiet axes: no box, hairline grid, muted numbers."""
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(HAIR)
+    axes.grid(color=HAIR, linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=MUTED, labelsize=10, length=0)
+    axes.set_xlabel(x_label, color=INK, fontsize=10.5)
+    axes.set_ylabel(y_label, color=INK, fontsize=10.5)
+
+
+def encode_figure(figure: Figure, alt: str, colours: int = CHART_COLOURS) -> Picture:
+    """PNG of a chart, in a palette."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", facecolor="white")
+    with Image.open(buffer) as drawn:
+        return encode_palette(np.asarray(drawn.convert("RGB")), colours, alt)
+
+
+def encode_palette(pixels: NDArray[np.uint8], colours: int, alt: str) -> Picture:
+    """PNG of (H, W, 3) uint8 pixels in the given number of colours, 256 at most."""
+    image = Image.fromarray(pixels).quantize(colours, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return Picture(buffer.getvalue(), alt, (pixels.shape[0], pixels.shape[1]))
+
+
+def draw_folds(scores: Mapping[str, Sequence[float]], baselines: Mapping[str, float]) -> Picture:
+    """Every fold of every method as a dot, its mean as a bar, baselines as lines.
+
+    Args:
+        scores: Method to its test Dice per fold, 0..1; drawn from the top.
+        baselines: Baseline to its mean test Dice.
+    """
+    figure = new_figure(5.2, 1.5 + 0.5 * len(scores) + 0.12 * len(baselines))
+    axes = figure.add_subplot()
+    style_axes(axes, "test Dice", "")
+    axes.grid(visible=False, axis="y")
+    for k, (name, mean) in enumerate(baselines.items()):
+        axes.axvline(
+            mean, color=MUTED, linestyle=DASHES[k % 4], linewidth=1.6, label=f"{name} {mean:.3f}"
+        )
+    for k, values in enumerate(scores.values()):
+        colour, heights = COLOURS[k % len(COLOURS)], spread_heights(len(values)) + k
+        axes.plot([np.mean(values)] * 2, [k - 0.32, k + 0.32], color=colour, linewidth=3.5)
+        axes.scatter(
+            values, heights, s=44, color=colour, marker=MARKERS[k % len(MARKERS)],
+            edgecolors="white", linewidths=0.8, zorder=3,
+        )  # fmt: skip
+    axes.set_yticks(range(len(scores)), list(scores), color=INK, fontsize=11)
+    axes.set_ylim(len(scores) - 0.45, -0.55)
+    if baselines:
+        figure.legend(
+            loc="outside lower left", frameon=False, fontsize=9.5, labelcolor=INK, ncols=2,
+            handlelength=2.6, title="mean of the baselines", title_fontsize=9.5, alignment="left",
+        )  # fmt: skip
+    words = [
+        f"{name}: mean {np.mean(v):.3f}, folds from {min(v):.3f} to {max(v):.3f}"
+        for name, v in scores.items()
+    ] + [f"baseline {name}: mean {mean:.3f}" for name, mean in baselines.items()]
+    return encode_figure(figure, "Test Dice of every fold. " + "; ".join(words) + ".")
+
+
+def spread_heights(count: int) -> NDArray[np.float64]:
+    """Small offsets that keep the dots of a row apart, (count,)."""
+    return np.linspace(-0.18, 0.18, count) if count > 1 else np.zeros(count)
+
+
+def draw_cost(points: Sequence[CostPoint]) -> Picture:
+    """Mean test Dice over seconds an epoch; the area of a dot is the number of parameters."""
+    figure = new_figure(5.2, 3.5 + 0.12 * len(points))
+    axes = figure.add_subplot()
+    style_axes(axes, "seconds an epoch", "mean test Dice")
+    seconds = [point.epoch_s for point in points]
+    if max(seconds) > 8 * min(seconds) > 0:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    largest = max(point.parameters for point in points)
+    for k, point in enumerate(points):
+        (mean, sd), area = point.dice, 30 + 330 * point.parameters / largest
+        colour, name = COLOURS[k % len(COLOURS)], f"{point.name}, {point.parameters / 1e6:.1f} M"
+        axes.errorbar(
+            point.epoch_s, mean, sd, linewidth=1.2, capsize=3, zorder=2, color=colour, alpha=0.6
+        )
+        axes.scatter(
+            point.epoch_s, mean, s=area, alpha=0.85, edgecolors="white", linewidths=0.8, zorder=3,
+            label=name, color=colour, marker=MARKERS[k % len(MARKERS)],
+        )  # fmt: skip
+    axes.margins(x=0.15, y=0.12)
+    legend = figure.legend(
+        loc="outside lower left", frameon=False, fontsize=9.5, labelcolor=INK, ncols=2,
+        title="encoder and its parameters", title_fontsize=9.5, alignment="left",
+    )  # fmt: skip
+    for handle in legend.legend_handles:
+        if isinstance(handle, PathCollection):
+            handle.set_sizes([44])
+    words = [
+        f"{p.name}: Dice {p.dice[0]:.3f} at {p.epoch_s:.3g} s an epoch, "
+        f"{p.parameters / 1e6:.1f} million parameters"
+        for p in points
+    ]
+    return encode_figure(figure, "Accuracy against cost. " + "; ".join(words) + ".")
+
+
+def draw_curves(
+    name: str, curves: Sequence[Curve], top: float, chooser: str, colour: str
+) -> Picture:
+    """Dice loss by epoch of all folds of one encoder, with the chosen epochs.
+
+    Args:
+        name: The encoder.
+        curves: One per fold.
+        top: Upper end of the loss axis, so that encoders can be compared.
+        chooser: What the part that chose the epoch is called.
+        colour: Of its lines.
+    """
+    figure = new_figure(4.0, 3.1)
+    axes = figure.add_subplot()
+    style_axes(axes, "epoch", "Dice loss")
+    axes.set_title(name, color=INK, fontsize=11.5, loc="left", fontweight="bold")
+    for k, curve in enumerate(curves):
+        epochs = np.arange(1, len(curve.train) + 1)
+        dot = "o" if len(epochs) == 1 else None
+        labels = ("training", chooser, "chosen epoch") if k == 0 else (None, None, None)
+        axes.plot(epochs, curve.train, color="#9aa5b1", linewidth=1.1, label=labels[0], marker=dot)
+        axes.plot(epochs, curve.chooser, color=colour, linewidth=1.3, label=labels[1], marker=dot)
+        axes.plot(
+            curve.best_epoch + 1, curve.chooser[curve.best_epoch], "o", color=colour,
+            markersize=6.5, markeredgecolor="white", label=labels[2], linestyle="none",
+        )  # fmt: skip
+    axes.set_ylim(0, top)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    figure.legend(
+        loc="outside lower center", frameon=False, fontsize=9.5, labelcolor=INK, ncols=3,
+        handlelength=1.6, columnspacing=1.2,
+    )  # fmt: skip
+    words = [
+        f"fold {c.fold}: {c.chooser[c.best_epoch]:.3f} at epoch {c.best_epoch + 1} of "
+        f"{len(c.train)}"
+        for c in curves
+    ]
+    alt = f"Learning curves of {name}: {chooser} Dice loss at the chosen epoch. "
+    return encode_figure(figure, alt + "; ".join(words) + ".")
+
+
+def paint_colour(
+    image: NDArray[np.float32], limits: tuple[float, float], gamma: float
+) -> NDArray[np.uint8]:
+    """Show reflectance as colours.
+
+    Args:
+        image: (3, H, W) float32 red, green and blue of the picture, or (1, H, W) grey; NaN
+            where unseen.
+        limits: Reflectance shown as black and as white.
+        gamma: Power of the brightness in between; below 1 brightens.
+
+    Returns:
+        (H, W, 3) uint8, grey where unseen.
+    """
+    low, high = limits
+    seen = np.isfinite(image).all(axis=0)
+    scaled = np.clip((np.nan_to_num(image) - low) / (high - low), 0, 1) ** gamma
+    pixels = np.rint(scaled * 255).astype(np.uint8)
+    pixels = np.repeat(pixels, 3 // len(pixels), axis=0).transpose(1, 2, 0).copy()
+    pixels[~seen] = UNKNOWN
+    return pixels
+
+
+def show_colour(pixels: NDArray[np.uint8], alt: str, zoom: int = 1) -> Picture:
+    """Picture of (H, W, 3) uint8 colours, reduced to ``zoom`` x :data:`MAX_PX` by the mean."""
+    small = Image.fromarray(pixels).resize(reduced_size(pixels, zoom), Image.Resampling.BOX)
+    return encode_palette(np.asarray(small), PICTURE_COLOURS, alt)
+
+
+def classify_label(label: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Codes of :data:`CLASSES` of a label: (H, W) uint8 0, 1, 255 -> 0, 1, 4."""
+    return np.where(label > 1, np.uint8(4), label)
+
+
+def classify_errors(
+    predicted: NDArray[np.bool_], label: NDArray[np.uint8], part: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """Codes of :data:`CLASSES` of a prediction, so that its errors stand out.
+
+    Args:
+        predicted: (H, W) bool, True where glacier is predicted.
+        label: (H, W) uint8: 1 glacier, 0 not, 255 unknown.
+        part: (H, W) bool, pixels that were predicted; the others are shown as unknown.
+
+    Returns:
+        (H, W) uint8.
+    """
+    codes = np.select([predicted & (label == 1), predicted, label == 1], [1, 2, 3], 0)
+    codes[(label > 1) | ~part] = 4
+    return codes.astype(np.uint8)
+
+
+def show_classes(codes: NDArray[np.uint8], alt: str, zoom: int = 1) -> Picture:
+    """Picture of (H, W) uint8 codes of :data:`CLASSES`, reduced by the nearest pixel."""
+    small = Image.fromarray(codes).resize(reduced_size(codes, zoom), Image.Resampling.NEAREST)
+    image = Image.fromarray(np.asarray(small), "P")
+    image.putpalette([value for colour in CLASSES for value in colour])
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return Picture(buffer.getvalue(), alt, (image.height, image.width))
+
+
+def reduced_size(pixels: NDArray[np.uint8], zoom: int) -> tuple[int, int]:
+    """Width and height, as Pillow wants them, within the limit; never larger than it is."""
+    height, width = pixels.shape[:2]
+    factor = min(1.0, zoom * MAX_PX[0] / height, zoom * MAX_PX[1] / width)
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def draw_sheet(
+    columns: Sequence[str], rows: Mapping[str, Sequence[Picture]], title: str
+) -> Picture:
+    """All pictures of a group on one sheet, to be kept as a file of its own.
+
+    Args:
+        columns: What each column shows.
+        rows: Name of a sample to its pictures, one per column.
+        title: Of the sheet.
+    """
+    aspect = max(row[0].size_px[1] / row[0].size_px[0] for row in rows.values())
+    height_in = 1.8 if len(rows) > 2 else 3.2
+    width_in = min(max(height_in * aspect, 1.15), 2.4)
+    figure = new_figure(0.6 + width_in * len(columns), 0.7 + height_in * len(rows))
+    figure.suptitle(title, color=INK, fontsize=11, x=0.01, ha="left")
+    grid = figure.subplots(len(rows), len(columns), squeeze=False)
+    for line, (name, pictures) in zip(grid, rows.items(), strict=True):
+        line[0].set_ylabel(name, color=INK, fontsize=9)
+        for axes, picture in zip(line, pictures, strict=True):
+            with Image.open(io.BytesIO(picture.png)) as image:
+                axes.imshow(np.asarray(image.convert("RGB")), interpolation="nearest")
+            axes.set_xticks([])
+            axes.set_yticks([])
+            for spine in axes.spines.values():
+                spine.set_visible(False)
+    for axes, column in zip(grid[0], columns, strict=True):
+        axes.set_title(column, color=INK, fontsize=9)
+    return encode_figure(figure, title, SHEET_COLOURS)

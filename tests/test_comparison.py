@@ -1,0 +1,231 @@
+import math
+
+import pytest
+
+from glacier import comparison
+from glacier.verdict import corrected_p
+
+COUNTS = {"tp": 6, "fp": 2, "fn": 2, "tn": 10}
+
+
+def counts_of(dice: float) -> dict[str, int]:
+    """Counts whose Dice is the given one, to a thousandth."""
+    hits = round(1000 * dice)
+    return {"tp": hits, "fp": 1000 - hits, "fn": 1000 - hits, "tn": 500}
+
+
+def make_trial(encoder: str, fold: int, dice: float, losses: tuple[float, ...] = (0.4, 0.2, 0.3)):
+    rows = [
+        {"epoch": k, "train_dice_loss": loss + 0.1, "val_dice_loss": loss, "val_dice": 1 - loss}
+        for k, loss in enumerate(losses)
+    ]
+    return {
+        "encoder": encoder,
+        "fold": fold,
+        "best_epoch": losses.index(min(losses)),
+        "parameters": 1000,
+        "images_per_s": 10.0 + fold,
+        "epoch_s": 2.0,
+        "train_s": 6.0,
+        "tested": [{"region": "a", "month": "2014-01-01", **counts_of(dice)}],
+        "rows": rows,
+    }
+
+
+def make_sweep(dice: dict[str, list[float]], baselines: dict, label: str = "truth", failed=()):
+    folds = max(len(values) for values in dice.values())
+    return {
+        "config": {
+            "sweep": {"encoders": list(dice)},
+            "prepare": {"label": {"kind": label}},
+        },
+        "splits": [{"fold": fold, "test": [f"a/{fold}"]} for fold in range(folds)],
+        "trials": [
+            make_trial(name, fold, value)
+            for name, values in dice.items()
+            for fold, value in enumerate(values)
+        ],
+        "failed": list(failed),
+        "baselines": {
+            name: values
+            if isinstance(values, dict)
+            else {"folds": [{"fold": k, "tested": [counts_of(v)]} for k, v in enumerate(values)]}
+            for name, values in baselines.items()
+        },
+    }
+
+
+def test_a_fold_is_scored_on_the_sum_of_its_images():
+    row = comparison.score_fold(3, [COUNTS, {"tp": 0, "fp": 0, "fn": 4, "tn": 0}])
+    assert row["fold"] == 3
+    assert (row["tp"], row["fp"], row["fn"], row["tn"]) == (6, 2, 6, 10)
+    assert row["dice"] == 12 / 20  # the mean over the two images would be 0.375
+    assert row["iou"] == 6 / 14
+    assert (row["precision"], row["recall"]) == (6 / 8, 6 / 12)
+
+
+def test_mean_of_folds_and_all_pixels_together_are_two_numbers():
+    rows = [
+        comparison.score_fold(0, [{"tp": 1, "fp": 1, "fn": 0, "tn": 0}]),
+        comparison.score_fold(1, [{"tp": 90, "fp": 10, "fn": 0, "tn": 0}]),
+    ]
+    scores = comparison.score_method(rows)
+    assert scores["iou_mean"] == pytest.approx((0.5 + 0.9) / 2)
+    assert scores["iou_sd"] == pytest.approx(0.4 / math.sqrt(2))
+    assert scores["iou_all_test_pixels"] == pytest.approx(91 / 102)
+    assert scores["dice_loss_lowest"] is None
+    assert scores["parameters"] is None
+
+
+def test_the_three_published_numbers_of_an_encoder():
+    trials = [make_trial("x", 1, 0.8, (0.5, 0.1, 0.3)), make_trial("x", 0, 0.6, (0.4, 0.2, 0.2))]
+    scores = comparison.score_encoder(trials)
+    assert scores["dice_loss_lowest"] == 0.1
+    assert scores["dice_loss_last_mean"] == pytest.approx(0.25)
+    assert [row["val_dice_loss_last"] for row in scores["folds"]] == [0.2, 0.3]
+    assert [row["fold"] for row in scores["folds"]] == [0, 1]
+    assert scores["dice_mean"] == pytest.approx(0.7)
+    assert scores["images_per_s"] == 10.5
+    assert scores["train_s"] == 12.0
+
+
+def test_the_verdict_names_the_encoder_that_the_folds_support():
+    sweep = make_sweep(
+        {"a": [0.9, 0.91, 0.92], "b": [0.8, 0.81, 0.8]}, {"everything": [0.5, 0.52, 0.5]}
+    )
+    found = comparison.compare_methods(sweep, {})
+    assert found["winner"] == "a"
+    assert found["verdict"].startswith("a is best: mean test Dice 0.910")
+    p = corrected_p([0.9, 0.91, 0.92], [0.5, 0.52, 0.5])
+    assert f"a beats calling everything glacier (0.507), p = {p:.2g}." in found["verdict"]
+
+
+def test_the_verdict_says_when_a_baseline_is_not_beaten():
+    sweep = make_sweep(
+        {"a": [0.7, 0.6], "b": [0.6, 0.65]},
+        {"everything": [0.5, 0.5], "threshold": [0.7, 0.7], "random_forest": [0.8, 0.8]},
+    )
+    found = comparison.compare_methods(sweep, {})
+    assert found["winner"] is None
+    assert "a does not beat the threshold (0.700) or the random forest (0.800)." in found["verdict"]
+
+
+def test_of_equal_encoders_the_same_one_is_named_throughout():
+    sweep = make_sweep({"b": [0.9, 0.9], "a": [0.9, 0.9]}, {"everything": [0.5, 0.6]})
+    found = comparison.compare_methods(sweep, {})
+    assert found["winner"] is None
+    assert "a leads with" in found["verdict"]
+    assert "a beats" in found["verdict"] or "a lies above" in found["verdict"]
+    assert comparison.rank_encoders(found) == ["a", "b"]
+
+
+def test_three_baselines_are_joined_as_a_sentence():
+    assert comparison.join_words(["a", "b", "c"]) == "a, b or c"
+    assert comparison.join_words(["a"]) == "a"
+
+
+def test_a_lead_over_a_baseline_within_the_spread_is_called_so():
+    sweep = make_sweep({"a": [0.9, 0.5, 0.8]}, {"random_forest": [0.5, 0.8, 0.7]})
+    verdict = comparison.compare_methods(sweep, {})["verdict"]
+    assert "a lies above the random forest (0.667), which is within the spread" in verdict
+
+
+def test_labels_made_by_the_threshold_leave_it_out_as_a_rival():
+    sweep = make_sweep({"a": [0.9, 0.9]}, {"threshold": [1.0, 1.0]}, label="threshold")
+    assert "threshold" not in comparison.compare_methods(sweep, {})["verdict"]
+
+
+def test_an_encoder_that_lost_a_fold_is_not_ranked():
+    failed = [{"encoder": "a", "fold": 1, "reason": "TrainingError: the loss is nan"}]
+    sweep = make_sweep({"a": [0.99], "b": [0.6, 0.7]}, {}, failed=failed)
+    found = comparison.compare_methods(sweep, {})
+    assert found["winner"] == "b"
+    assert "Not ranked, since trials failed: a (1 of 2 folds done)." in found["verdict"]
+    assert found["failed_trials"] == failed
+    assert set(found["encoders"]) == {"a", "b"}
+
+
+def test_without_a_complete_encoder_there_is_no_ranking():
+    sweep = make_sweep({"a": [0.9], "b": [0.9]}, {})
+    sweep["splits"].append({"fold": 1, "test": ["a/1"]})
+    found = comparison.compare_methods(sweep, {})
+    assert found["winner"] is None
+    assert found["verdict"].startswith("No encoder finished all 2 folds")
+
+
+def test_a_baseline_that_cannot_be_used_keeps_its_reason():
+    sweep = make_sweep({"a": [0.9, 0.8]}, {"threshold": {"reason": "no near infrared"}})
+    found = comparison.compare_methods(sweep, {})
+    assert found["baselines"] == {"threshold": {"reason": "no near infrared"}}
+
+
+def test_an_ensemble_needs_two_encoders_in_every_fold():
+    assert "one encoder" in comparison.missing_ensemble(make_sweep({"a": [0.9, 0.9]}, {}))
+    short = make_sweep({"a": [0.9, 0.9], "b": [0.9]}, {})
+    assert comparison.missing_ensemble(short) == "fewer than two encoders finished fold 1"
+    whole = make_sweep({"a": [0.9, 0.9], "b": [0.9, 0.9]}, {})
+    assert comparison.missing_ensemble(whole) is None
+    assert comparison.ensemble_members(whole) == {0: ["a", "b"], 1: ["a", "b"]}
+    found = comparison.compare_methods(whole, {0: [COUNTS], 1: [COUNTS]})
+    assert found["ensemble"]["dice_mean"] == 0.75
+    assert found["ensemble_reason"] is None
+    assert comparison.compare_methods(short, {})["ensemble"] is None
+
+
+def test_months_are_counted_by_the_reason_before_the_colon():
+    parts = [
+        {"status": "ok", "reason": ""},
+        {"status": "empty", "reason": "polar_night: sun below 14 degrees"},
+        {"status": "empty", "reason": "polar_night: sun below 12 degrees"},
+        {"status": "empty", "reason": "no_scene"},
+        {"status": "failed", "reason": "RasterError: x.tif"},
+    ]
+    expected = {"ok": 1, "empty": {"no_scene": 1, "polar_night": 2}, "failed": 1}
+    assert comparison.count_months(parts) == expected
+
+
+def explain(**changes) -> str:
+    label = {"kind": "truth", "outlines": None, "unseen": "ignore", "threshold": 128}
+    label |= {"ndsi_above": 0.4, "nir_above": 0.11} | changes.pop("label", {})
+    sweep = {"protocol": "honest", "epochs": 30, "encoder_weights": "none"} | changes
+    sweep["folds"] = {"kind": changes.get("kind", "by_block")}
+    config = {"regions": [{"name": "a"}], "prepare": {"label": label}, "sweep": sweep}
+    return " ".join(comparison.explain_run(config, 12))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"label": {"kind": "threshold"}}, "grey level above 128"),
+        ({"label": {"kind": "ndsi"}}, "copies the rule and nothing of glaciers"),
+        ({"label": {"kind": "truth"}}, "scenes are invented"),
+        ({"label": {"kind": "outlines", "outlines": "/x/rgi.gpkg"}}, "polygons of rgi.gpkg:"),
+        ({"label": {"unseen": "background"}}, "count as bare ground"),
+        ({"protocol": "notebook"}, "best of 30 looks"),
+        ({"protocol": "honest"}, "looked at once"),
+        ({"kind": "by_year"}, "separate dates and not ground"),
+        ({"kind": "shuffled"}, "training and test show the same ground"),
+        ({"kind": "by_region"}, "whole glaciers"),
+        ({"kind": "by_block"}, "columns of ground"),
+        ({"encoder_weights": "imagenet"}, "ImageNet"),
+        ({"encoder_weights": "/w/mine.safetensors"}, "weights of mine.safetensors"),
+    ],
+)
+def test_the_caveats_follow_from_the_settings(changes, words):
+    assert words in explain(**changes)
+
+
+def test_the_month_grid_shows_every_year_whole():
+    parts = [
+        {"region": "a", "month": "2014-11-01", "status": "ok", "reason": ""},
+        {"region": "a", "month": "2016-02-01", "status": "empty", "reason": "no_scene: none"},
+        {"region": "b", "month": "2014-11-01", "status": "failed", "reason": "RasterError: x"},
+    ]
+    grid = comparison.grid_months(parts)
+    assert [line["year"] for line in grid] == [2014, 2015, 2016]
+    assert [len(line["cells"]) for line in grid] == [12, 12, 12]
+    november = {"status": "failed", "ok": 1, "asked": 2, "why": "RasterError"}
+    assert grid[0]["cells"][10] == november
+    assert grid[2]["cells"][1] == {"status": "empty", "ok": 0, "asked": 1, "why": "no_scene"}
+    assert grid[1]["cells"] == [None] * 12
+    assert comparison.grid_months(parts[:1]) == []

@@ -1,0 +1,177 @@
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glacier.composite import Composite, Empty, Scene, composite_scenes, masked_median
+from glacier.landsat import CIRRUS, CLEAR, CLOUD, DILATED, FILL, SHADOW, SNOW
+
+SHAPE = (6, 5)
+
+
+def make_scene(day: int, dn: object, qa: object = CLEAR, bands: tuple = ("SR_B3",)) -> Scene:
+    values = np.broadcast_to(np.asarray(dn, np.uint16), SHAPE).copy()
+    quality = np.broadcast_to(np.asarray(qa, np.uint16), SHAPE).copy()
+    when = datetime(2014, 7, day, 20, tzinfo=UTC)
+    return Scene(f"LC08_{day:02d}", when, dict.fromkeys(bands, values), quality, 40.0 + day)
+
+
+def random_scenes(count: int, seed: int) -> list[Scene]:
+    """Scenes with random values, cloud and fill; fill is 0 in every band."""
+    rng = np.random.default_rng(seed)
+    scenes = []
+    for day in range(1, count + 1):
+        scene = make_scene(day, 0, bands=("SR_B2", "SR_B3"))
+        for band in scene.bands:
+            scene.bands[band] = rng.integers(1, 65536, SHAPE).astype(np.uint16)
+        state = rng.choice([CLEAR, CLOUD, SHADOW, FILL, CLEAR | SNOW], SHAPE)
+        scene.qa_pixel[:] = state
+        for band in scene.bands.values():
+            band[state == FILL] = 0
+        scenes.append(scene)
+    return scenes
+
+
+@settings(derandomize=True, deadline=None, max_examples=80)
+@given(
+    looks=st.integers(1, 7),
+    seed=st.integers(0, 2**32 - 1),
+    top=st.sampled_from([3, 300, 65535]),
+    share=st.sampled_from([0.0, 0.3, 0.7, 1.0]),
+)
+def test_the_median_is_numpys_rounded_half_up(
+    looks: int, seed: int, top: int, share: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    stack = rng.integers(1, top + 1, (looks, *SHAPE)).astype(np.uint16)
+    stack[rng.random(stack.shape) < 0.2] = top  # saturated often
+    usable = rng.random(stack.shape) < share
+    oracle = np.ma.median(np.ma.array(stack.astype(float), mask=~usable), axis=0)
+    wanted = np.floor(np.ma.filled(oracle, 0) + 0.5)
+    before = stack.copy()
+    found = masked_median(stack, usable)
+    assert found.dtype == np.uint16
+    np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(stack, before)  # the input is left alone
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ([65535, 65535], 65535),
+        ([1, 65535], 32768),
+        ([65534, 65535], 65535),
+        ([1, 2], 2),
+        ([7, 3, 65535], 7),
+        ([4, 1, 3, 2], 3),
+        ([9], 9),
+    ],
+)
+def test_medians_in_closed_form(values: list[int], wanted: int) -> None:
+    stack = np.array(values, np.uint16).reshape(-1, 1, 1)
+    assert masked_median(stack, np.ones(stack.shape, bool)).item() == wanted
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_identical_scenes_give_themselves(count: int) -> None:
+    dn = np.arange(1, 31).reshape(SHAPE) * 2000
+    month = composite_scenes([make_scene(day + 1, dn) for day in range(count)], "ice")
+    assert isinstance(month, Composite)
+    np.testing.assert_array_equal(month.bands["SR_B3"], dn)
+    assert (month.n_obs == count).all()
+    assert month.valid_share() == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_order_of_the_scenes_changes_nothing(seed: int) -> None:
+    scenes = random_scenes(5, seed)
+    first = composite_scenes(scenes, "ice")
+    shuffled = [scenes[k] for k in np.random.default_rng(seed).permutation(5)]
+    second = composite_scenes(shuffled, "ice")
+    assert isinstance(first, Composite) and isinstance(second, Composite)
+    assert first.scene_ids == second.scene_ids == [f"LC08_{day:02d}" for day in range(1, 6)]
+    np.testing.assert_array_equal(first.n_obs, second.n_obs)
+    for band in first.bands:
+        np.testing.assert_array_equal(first.bands[band], second.bands[band])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_count_is_that_of_clear_looks(seed: int) -> None:
+    scenes = random_scenes(6, seed)
+    month = composite_scenes(scenes, "ice")
+    assert isinstance(month, Composite)
+    clear = sum((s.qa_pixel & (FILL | CLOUD | SHADOW) == 0).astype(int) for s in scenes)
+    np.testing.assert_array_equal(month.n_obs, clear)
+    assert month.n_obs.dtype == np.uint16
+    for band in month.bands.values():  # a value exactly where there was a look
+        np.testing.assert_array_equal(band > 0, clear > 0)
+
+
+def test_months_without_a_look_are_empty() -> None:
+    assert composite_scenes([], "ice") == Empty("no_scene")
+    cloudy = [make_scene(1, 900, CLOUD), make_scene(2, 900, SHADOW)]
+    assert composite_scenes(cloudy, "ice") == Empty("all_masked")
+    assert composite_scenes([make_scene(1, 0, FILL)], "notebook") == Empty("all_masked")
+
+
+def test_one_clear_pixel_is_enough() -> None:
+    qa = np.full(SHAPE, CLOUD)
+    qa[2, 3] = CLEAR
+    month = composite_scenes([make_scene(1, 900, qa)], "ice")
+    assert isinstance(month, Composite)
+    assert np.argwhere(month.n_obs).tolist() == [[2, 3]]
+    assert month.valid_share() == pytest.approx(1 / 30)
+
+
+def test_a_band_that_one_scene_lacks_comes_from_the_others() -> None:
+    scenes = [
+        make_scene(1, 100, bands=("SR_B3", "SR_B6")),
+        make_scene(2, 200, bands=("SR_B3",)),
+        make_scene(3, 400, bands=("SR_B3", "SR_B6")),
+    ]
+    month = composite_scenes(scenes, "ice")
+    assert isinstance(month, Composite)
+    assert list(month.bands) == ["SR_B3", "SR_B6"]
+    assert (month.bands["SR_B3"] == 200).all() and (month.bands["SR_B6"] == 250).all()
+    assert (month.n_obs == 3).all()
+
+
+def test_a_hole_in_one_band_hides_that_band_alone() -> None:
+    scenes = [make_scene(day, 100 * day, bands=("SR_B3",)) for day in (1, 2, 3)]
+    for scene in scenes:
+        scene.bands["SR_B6"] = scene.bands["SR_B3"].copy()
+    scenes[0].bands["SR_B6"][0, 0] = 0
+    month = composite_scenes(scenes, "ice")
+    assert isinstance(month, Composite)
+    assert month.bands["SR_B6"][0, 0] == 250 and month.bands["SR_B6"][0, 1] == 200
+    assert month.bands["SR_B3"][0, 0] == 200 and (month.n_obs == 3).all()
+
+
+@pytest.mark.parametrize(
+    ("profile", "seen"),
+    [
+        ("strict", {"clear"}),
+        ("standard", {"clear", "cirrus"}),
+        ("ice", {"clear", "cirrus", "dilated"}),
+        ("notebook", {"clear", "cirrus", "dilated"}),
+    ],
+)
+def test_the_profile_decides_what_is_seen(profile, seen: set[str]) -> None:
+    states = {"clear": CLEAR, "cirrus": CIRRUS, "dilated": DILATED, "cloud": CLOUD,
+              "shadow": SHADOW, "both": CLOUD | DILATED}  # fmt: skip
+    qa = np.array(list(states.values()))[:, None]  # one row a state
+    month = composite_scenes([make_scene(1, 500, qa)], profile)
+    assert isinstance(month, Composite)
+    rows = {name for name, row in zip(states, month.n_obs, strict=True) if row.all()}
+    assert rows == seen
+
+
+def test_facts_of_the_month() -> None:
+    truth = np.ones(SHAPE, np.uint8)
+    month = composite_scenes([make_scene(20, 5), make_scene(10, 5)], "ice", truth)
+    assert isinstance(month, Composite)
+    assert month.scene_ids == ["LC08_10", "LC08_20"]
+    assert month.sun_elevation_deg == pytest.approx(55)
+    assert month.truth is truth

@@ -1,0 +1,440 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from glacier.command import run_command
+from glacier.config import Config, config_digest, digest
+from glacier.errors import ConfigError, SourceError
+from glacier.flags import field_names, load_config
+
+ROOT = Path(__file__).parents[1]
+SQUARE = [[-134.62, 58.42], [-134.42, 58.42], [-134.42, 58.59], [-134.62, 58.59]]
+BASE: dict[str, Any] = {"name": "a", "regions": [{"name": "m", "polygon": SQUARE}]}
+IMAGE = {"month": "2000-10", "bands": {"SR_B2": {"file": "a.tif"}}}
+HONEST = {"derandomize": True, "deadline": None, "max_examples": 60}
+
+
+def nest(dotted: dict[str, Any]) -> dict[str, Any]:
+    """BASE with values put at dotted places."""
+    tree: dict[str, Any] = {**BASE}
+    for name, value in dotted.items():
+        *above, last = name.split(".")
+        level = tree
+        for part in above:
+            level[part] = {**level.get(part, {})}
+            level = level[part]
+        level[last] = value
+    return tree
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("flags") / "run.yaml"
+
+
+def load(place: Path, values: Any, *flags: str) -> Config:
+    place.write_text(values if isinstance(values, str) else yaml.safe_dump(values))
+    return load_config([str(place), *flags], about="Test.")
+
+
+# The acceptance line: help and a mistyped key are answered before torch or Ray are imported.
+
+
+def run_sweep_job(*argv: str) -> tuple[int, str, str, set[str]]:
+    """Exit code, output, errors and imported modules of the sweep job in a new process."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "jobs.sweep", *argv],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, env={**os.environ},
+    )  # fmt: skip
+    lines = done.stderr.splitlines()
+    modules = {line.rsplit("|", 1)[-1].strip() for line in lines if line.startswith("import time:")}
+    errors = "\n".join(line for line in lines if not line.startswith("import time:"))
+    return done.returncode, done.stdout, errors, modules
+
+
+def test_help_names_every_field_and_imports_neither_torch_nor_ray() -> None:
+    code, out, errors, modules = run_sweep_job("--help")
+    assert code == 0 and "Traceback" not in errors
+    for flag in ("--sweep.epochs", "--prepare.label.kind", "--ingest.folder.image.scale"):
+        assert flag in out
+    assert "Passes over the training samples" in out
+    assert "glacier.config" in modules
+    assert not {"torch", "ray", "rasterio", "sklearn"} & modules
+
+
+def test_mistyped_key_is_named_with_its_value_and_nearest_spelling(tmp_path: Path) -> None:
+    file = tmp_path / "typo.yaml"
+    file.write_text(yaml.safe_dump(nest({"sweep.epoch": 7})))
+    code, out, errors, modules = run_sweep_job(str(file))
+    assert code == 2 and out == ""
+    assert "sweep.epoch = 7" in errors and "did you mean sweep.epochs?" in errors
+    assert "Traceback" not in errors
+    assert "glacier.config" in modules and not {"torch", "ray"} & modules
+
+
+# Flags over the file, nothing from the environment.
+
+
+def test_a_flag_wins_over_the_file_and_its_neighbours_stay(place: Path) -> None:
+    values = nest({"sweep.epochs": 5, "sweep.batch_size": 4, "sweep.folds.count": 3})
+    config = load(place, values, "--sweep.epochs", "9", "--sweep.folds.kind", "by_year")
+    assert (config.sweep.epochs, config.sweep.batch_size) == (9, 4)
+    assert (config.sweep.folds.kind, config.sweep.folds.count) == ("by_year", 3)
+    assert load(place, values).sweep.epochs == 5
+    assert load(place, BASE) == Config.model_validate(BASE)
+
+
+@pytest.mark.parametrize(
+    ("flags", "field", "wanted"),
+    [
+        (["--sweep.epochs=4"], "sweep.epochs", 4),
+        (["--sweep.epochs", "3", "--sweep.epochs", "4"], "sweep.epochs", 4),
+        (["--sweep.encoders", "resnet18"], "sweep.encoders", ("resnet18",)),
+        (["--sweep.encoders", "resnet18,resnet34"], "sweep.encoders", ("resnet18", "resnet34")),
+        (["--sweep.encoders", '["resnet18"]'], "sweep.encoders", ("resnet18",)),
+        (["--prepare.blocks", "3,4"], "prepare.blocks", (3, 4)),
+        (["--prepare.reflectance_range=-0.1,1.2"], "prepare.reflectance_range", (-0.1, 1.2)),
+        (["--prepare.image", "nir,ndsi"], "prepare.image", ("nir", "ndsi")),
+        (["--sweep.forest", "false"], "sweep.forest", False),
+        (["--sweep.average_turns", "true"], "sweep.average_turns", True),
+        (["--prepare.label.ndsi_above", "-0.3"], "prepare.label.ndsi_above", -0.3),
+        (["--sweep.learning_rate", "1e-3"], "sweep.learning_rate", 1e-3),
+        (["--months.last", "2015-02"], "months.last", "2015-02"),
+        (["--cluster.cpus", "2"], "cluster.cpus", 2),
+        (["--storage", "memory://x"], "storage", "memory://x"),
+    ],
+)
+def test_flag_values_of_every_type(
+    place: Path, flags: list[str], field: str, wanted: object
+) -> None:
+    found: Any = load(place, BASE, *flags)
+    for part in field.split("."):
+        found = getattr(found, part)
+    assert found == wanted and type(found) is type(wanted)
+
+
+def test_the_environment_sets_no_field(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = load(place, BASE)
+    for name in ("SEED", "seed", "GLACIER_SEED", "sweep__epochs", "SWEEP", "NAME", "STORAGE"):
+        monkeypatch.setenv(name, "7")
+    assert load(place, BASE) == plain
+
+
+def test_variables_in_paths_are_expanded(
+    place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GLACIER_TEST_PLACE", str(tmp_path))
+    config = load(place, nest({"storage": "$GLACIER_TEST_PLACE/x"}), "--results",
+                  "${GLACIER_TEST_PLACE}/y")  # fmt: skip
+    assert (config.storage, config.results) == (f"{tmp_path}/x", f"{tmp_path}/y")
+    monkeypatch.delenv("GLACIER_TEST_PLACE")
+    with pytest.raises(ConfigError, match=r"storage: .*GLACIER_TEST_PLACE is not set"):
+        load(place, nest({"storage": "$GLACIER_TEST_PLACE/x"}))
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "jobs").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_shipped_configuration_loads(
+    file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GLACIER_REAL_DATA", str(tmp_path))
+    config = load_config([str(file)], about="Test.")
+    assert config.name == file.stem
+    assert len(config_digest(config)) == 64
+
+
+def test_the_real_image_says_which_variable_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GLACIER_REAL_DATA", raising=False)
+    with pytest.raises(ConfigError, match="GLACIER_REAL_DATA is not set"):
+        load_config([str(ROOT / "jobs/everest.yaml")], about="Test.")
+
+
+# Bad values: field, value, what is allowed, nearest spelling.
+
+
+@pytest.mark.parametrize(
+    ("dotted", "parts"),
+    [
+        ({"sweep.epochs": "many"}, ["sweep.epochs = 'many'", "valid integer"]),
+        ({"sweep.epochs": 0}, ["sweep.epochs = 0", "greater than or equal to 1"]),
+        ({"sweep.epochs": 2.5}, ["sweep.epochs = 2.5", "valid integer"]),
+        ({"sweep.folds.count": 1}, ["sweep.folds.count = 1", "greater than or equal to 2"]),
+        ({"sweep.folds.kind": "by_yaer"}, ["sweep.folds.kind = 'by_yaer'", "did you mean by_year"]),
+        ({"sweep.batch_size": 1}, ["sweep.batch_size = 1", "greater than or equal to 2"]),
+        ({"sweep.encoders": []}, ["sweep", "encoders ()", "one or more"]),
+        ({"sweep.encoders": ["a", "a"]}, ["encoders ('a', 'a')", "none twice"]),
+        ({"sweep.gpus_per_trial": 1.5}, ["gpus_per_trial 1.5", "whole number"]),
+        ({"sweep.learning_rate": 0}, ["sweep.learning_rate = 0", "greater than 0"]),
+        ({"prepare.size_px": 100}, ["prepare.size_px = 100", "multiple of 32"]),
+        ({"prepare.blocks": [5]}, ["prepare.blocks.1 = nothing", "needed"]),
+        ({"prepare.image": ["nir", "nir"]}, ["image ('nir', 'nir')", "none twice"]),
+        ({"prepare.image": []}, ["image ()", "one band or more"]),
+        ({"prepare.image": ["nri"]}, ["prepare.image.0 = 'nri'", "allowed", "did you mean nir?"]),
+        ({"prepare.reflectance_range": [1, 0]}, ["reflectance_range (1.0, 0.0)", "below high"]),
+        ({"prepare.label.kind": "outlines"}, ["label.outlines", "vector file"]),
+        ({"prepare.label.kinds": "ndsi"}, ["prepare.label.kinds = 'ndsi'", "prepare.label.kind?"]),
+        ({"prepare": None}, ["prepare = None", "dictionary"]),
+        ({"months.first": "2014-13"}, ["months.first = '2014-13'", "pattern"]),
+        ({"months.first": "2024-01"}, ["months", "last month 2023-12 lies before the first"]),
+        ({"ingest.source": "earthenigne"}, ["ingest.source", "did you mean earthengine?"]),
+        ({"ingest.synthetic.scenes_per_month": [3, 2]}, ["scenes_per_month 3, 2"]),
+        ({"ingest.synthetic.cloud_share": 1.5}, ["cloud_share = 1.5", "less than or equal to 1"]),
+        ({"name": "../up"}, ["name = '../up'", "pattern"]),
+        ({"name": "a\n"}, ["name = 'a\\n'", "pattern"]),
+        ({"seed": -1}, ["seed = -1", "greater than or equal to 0"]),
+        ({"seed": 2**32}, ["seed = 4294967296", "less than 4294967296"]),
+        ({"swep": {}}, ["swep = {}", "no such field", "did you mean sweep?"]),
+        ({"regions": []}, ["regions []", "one or more"]),
+        ({"regions": [{"nam": "x"}]}, ["regions.0.nam = 'x'", "did you mean regions.0.name?"]),
+        ({"regions": [{"name": "m", "polygon": SQUARE[:2]}]}, ["3 corners or more, got 2"]),
+        ({"regions": [{"name": "m", "polygon": [[58.4, -134.6]] * 3}]}, ["(58.4, -134.6)"]),
+        ({"regions": [{"name": "m", "polygon": [[0, float("nan")]] * 3}]}, ["(0.0, nan)"]),
+    ],
+)  # fmt: skip
+def test_a_bad_value_is_answered_with_field_value_and_remedy(
+    place: Path, dotted: dict[str, Any], parts: list[str]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(place, nest(dotted))
+    for part in parts:
+        assert part in str(caught.value)
+
+
+FROM_FILES = {"ingest.source": "folder", "prepare.label.kind": "ndsi"}
+
+
+@pytest.mark.parametrize(
+    ("dotted", "parts"),
+    [
+        ({"regions": [BASE["regions"][0]] * 2}, ["regions ['m', 'm']", "no name twice"]),
+        ({"regions": [{"name": "m"}]}, ["region m needs a polygon"]),
+        ({"prepare.label.unseen": "background"}, ["unseen background", "use ignore"]),
+        ({"ingest.source": "folder"}, ["label.kind truth", "folder", "outlines, ndsi"]),
+        ({"prepare.layout": "resize"}, ["by_block", "prepare.layout chips"]),
+        ({"sweep.normalise": "imagenet", "prepare.image": ["nir"]}, ["knows 3 bands", "has 1"]),
+    ],
+)
+def test_combinations_that_no_stage_could_honour_are_refused(
+    place: Path, dotted: dict[str, Any], parts: list[str]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(place, nest(dotted))
+    for part in parts:
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "dotted",
+    [
+        {"regions": [{"name": "m"}], **FROM_FILES},
+        {"prepare.label.unseen": "background", "sweep.protocol": "notebook"},
+        {"prepare.layout": "resize", "sweep.folds.kind": "shuffled"},
+        {"sweep.normalise": "imagenet"},
+    ],
+)
+def test_their_neighbours_are_taken(place: Path, dotted: dict[str, Any]) -> None:
+    assert load(place, nest(dotted)).name == "a"
+
+
+def test_every_fault_has_its_own_line(place: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(place, nest({"sweep.epochs": 0, "seed": "x", "month": {}}))
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith(f"{place}: ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("flags", "parts"),
+    [
+        (["--sweep.epoch", "3"], ["--sweep.epoch 3", "did you mean sweep.epochs?"]),
+        (["--epochs", "3"], ["--epochs 3", "no such field"]),
+        (["--sweep.epochs"], ["--sweep.epochs", "expected one argument"]),
+        (["--sweep.epochs", "x"], ["sweep.epochs = 'x'", "valid integer"]),
+        (["--sweep.epochs", "3", "7"], ["unrecognized arguments: 7"]),
+        (["-x"], ["-x"]),
+        (["--sweep.encoders", "["], ["--sweep.encoders"]),
+        (["--sweep.folds", "{"], ["--sweep.folds"]),
+        (["--sweep", "x"], ["--sweep x"]),
+    ],
+)
+def test_bad_flags_are_answered(place: Path, flags: list[str], parts: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(place, BASE, *flags)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_a_missing_file_names_those_that_are_there(tmp_path: Path) -> None:
+    (tmp_path / "there.yaml").write_text("{}")
+    with pytest.raises(ConfigError, match=r"no configuration file .*; there are .*there\.yaml"):
+        load_config([str(tmp_path / "not.yaml")], about="Test.")
+    with pytest.raises(ConfigError, match="no configuration file"):
+        load_config([str(tmp_path)], about="Test.")
+    with pytest.raises(ConfigError, match="must be the configuration file"):
+        load_config(["--seed", "3"], about="Test.")
+
+
+@pytest.mark.parametrize("data", [b"", b"[1, 2]", b"a: [", b"\xff\xfe\x00", b"word", b"\x00"])
+def test_files_that_hold_no_mapping(place: Path, data: bytes) -> None:
+    place.write_bytes(data)
+    with pytest.raises(ConfigError, match=place.name):
+        load_config([str(place)], about="Test.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("months: {first: 2014-13-01}", id="impossible_date"),
+        pytest.param("seed: " + "9" * 5000, id="huge_integer"),
+        pytest.param("name: " + "[" * 500, id="deep"),
+        pytest.param("? [a]\n: 1", id="unhashable_key"),
+        pytest.param("a: &a [*a]", id="endless"),
+        pytest.param("seed: !!python/object/apply:os.getpid []", id="code"),
+    ],
+)
+def test_hostile_yaml_is_a_configuration_error(place: Path, text: str) -> None:
+    with pytest.raises(ConfigError):
+        load(place, text)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("ingest.folder.image.offset", float("nan")),
+        ("ingest.folder.image.offset", float("inf")),
+        ("ingest.folder.image.scale", float("inf")),
+        ("prepare.reflectance_range", [0.0, float("inf")]),
+        ("prepare.reflectance_range", [float("nan"), 1.0]),
+        ("sweep.gpus_per_trial", float("inf")),
+        ("sweep.checkpoint_s", float("inf")),
+    ],
+)
+def test_numbers_that_are_not_finite_are_refused(place: Path, field: str, value: object) -> None:
+    image = {"ingest.folder.image": IMAGE} if "image." in field else {}
+    with pytest.raises(ConfigError, match=field.rpartition(".")[2]):
+        load(place, nest({**FROM_FILES, **image, field: value}))
+
+
+@pytest.mark.parametrize("bands", [{}, {"SR_B9": {"file": "a.tif"}}])
+def test_an_image_needs_bands_that_landsat_has(place: Path, bands: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="bands"):
+        load(place, nest({**FROM_FILES, "ingest.folder.image": IMAGE | {"bands": bands}}))
+
+
+leaves = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.dates(),
+    st.binary(max_size=4), st.sampled_from(["2014-01", "ndsi", "$HOME", "honest", 3, 0.5]),
+)  # fmt: skip
+keys = st.one_of(
+    st.sampled_from(sorted({part for name in field_names(Config) for part in name.split(".")})),
+    st.text(max_size=6),
+    st.integers(0, 3),
+)
+trees = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(keys, inner, max_size=3)
+    ),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@settings(**HONEST)
+@given(change=st.dictionaries(keys, trees, max_size=3))
+def test_any_tree_is_a_configuration_or_a_configuration_error(
+    place: Path, change: dict[Any, Any]
+) -> None:
+    try:
+        config = load(place, BASE | change)
+    except ConfigError as error:
+        assert str(error).startswith(str(place))
+    else:
+        assert Config.model_validate(config.model_dump()) == config
+        assert len(config_digest(config)) == 64
+
+
+@settings(**HONEST)
+@given(
+    text=st.one_of(
+        st.text(max_size=40),
+        st.lists(
+            st.sampled_from([*"{}[]:,-&*!|>?#'\" \n\t0", "name", "a", "regions", ": ", "\n  "]),
+            max_size=25,
+        ).map("".join),
+    )
+)
+def test_any_text_is_a_configuration_error(place: Path, text: str) -> None:
+    place.write_text(text, newline="")
+    with pytest.raises(ConfigError):  # no text this short is a whole configuration
+        load_config([str(place)], about="Test.")
+
+
+# The configuration itself.
+
+
+def test_the_configuration_cannot_be_changed() -> None:
+    config = Config.model_validate(BASE)
+    with pytest.raises(ValidationError):
+        config.seed = 1  # type: ignore[misc]
+    with pytest.raises(ValidationError):
+        config.sweep.epochs = 1  # type: ignore[misc]
+
+
+def test_the_digest_follows_what_is_computed_and_not_where() -> None:
+    plain = config_digest(Config.model_validate(BASE))
+    for same in ({"storage": "/else"}, {"results": "/else"}, {"cluster.cpus": 2}):
+        assert config_digest(Config.model_validate(nest(same))) == plain
+    changes = [{"seed": 1}, {"months.first": "2015-01"}, {"prepare.label.kind": "ndsi"},
+               {"sweep.epochs": 3}, {"ingest.cloud_profile": "strict"}]  # fmt: skip
+    assert len({config_digest(Config.model_validate(nest(c))) for c in changes} | {plain}) == 6
+    assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
+
+
+# Exit codes.
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "said"),
+    [
+        (0, 0, ""),
+        (3, 1, ""),
+        (SourceError("no such scene"), 1, "SourceError: no such scene"),
+        (ConfigError("field x = 1"), 2, "field x = 1"),
+        (KeyboardInterrupt(), 130, "goes on where this one stopped"),
+    ],
+)
+def test_exit_codes(
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    outcome: int | BaseException,
+    code: int,
+    said: str,
+) -> None:
+    def stage(config: Config) -> int:
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    place.write_text(yaml.safe_dump(BASE))
+    monkeypatch.setattr(sys, "argv", ["job", str(place)])
+    assert run_command("Test.", stage) == code
+    assert said in capsys.readouterr().err
+
+
+def test_a_defect_is_not_swallowed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stage(config: Config) -> int:
+        raise KeyError("a defect")
+
+    place.write_text(yaml.safe_dump(BASE))
+    monkeypatch.setattr(sys, "argv", ["job", str(place)])
+    with pytest.raises(KeyError, match="a defect"):
+        run_command("Test.", stage)

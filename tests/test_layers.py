@@ -1,0 +1,95 @@
+"""The layers of DESIGN.md: imports point down, and each heavy library lives in its room."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+LAYERS = {
+    "words": {"config", "errors", "flags", "command", "progress"},
+    "arithmetic": {
+        "landsat", "composite", "indices", "labels", "folds", "metrics", "tiles", "verdict",
+        "comparison",
+    },
+    "files": {"raster", "vectors", "store", "samples"},
+    "workers": {"sources", "unet", "fit", "crops", "baselines", "figures"},
+    "stages": {"ingest", "prepare", "sweep", "report", "pipeline", "cluster"},
+}  # fmt: skip
+HEIGHT = {name: height for height, names in enumerate(LAYERS.values()) for name in names}
+
+HOMES = {
+    "ray": LAYERS["stages"],
+    "torch": {"unet", "fit"},
+    "torchvision": {"unet", "fit"},
+    "segmentation_models_pytorch": {"unet", "fit"},
+    "rasterio": {"raster", "sources"},
+    "pydantic_settings": {"flags"},
+    "ee": {"sources"},
+}
+"""Libraries and the only modules that may import them, at whatever depth."""
+
+FILES = sorted(path for path in (ROOT / "glacier").rglob("*.py") if path.name != "__init__.py")
+JOBS = sorted(path for path in (ROOT / "jobs").glob("*.py") if path.name != "__init__.py")
+
+
+def module_of(path: Path) -> str:
+    """The module's name in the table: ``sources`` for all of that folder."""
+    return path.relative_to(ROOT / "glacier").with_suffix("").parts[0]
+
+
+def imports_of(tree: ast.AST) -> Iterator[str]:
+    """Dotted names of all imports, also those within functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            if node.module == "glacier":  # from glacier import store
+                yield from (f"glacier.{name.name}" for name in node.names)
+            else:
+                yield node.module or ""
+
+
+def parse(path: Path) -> ast.AST:
+    return ast.parse(path.read_text())
+
+
+def test_the_package_was_found() -> None:
+    assert len(FILES) > 15 and len(JOBS) >= 5
+    assert sum(len(names) for names in LAYERS.values()) == len(HEIGHT)  # no module twice
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT / "glacier")))
+def test_imports_point_down(path: Path) -> None:
+    module = module_of(path)
+    assert module in HEIGHT, f"{module} stands in no layer of DESIGN.md"
+    for name in imports_of(parse(path)):
+        first, _, rest = name.partition(".")
+        if first == "glacier":
+            below = rest.partition(".")[0]
+            assert HEIGHT[below] <= HEIGHT[module], f"{module} imports {below}, which lies above"
+        assert first != "jobs", f"{module} imports a job"
+        assert module in HOMES.get(first, {module}), f"{module} imports {first}"
+
+
+@pytest.mark.parametrize("path", JOBS, ids=lambda p: p.stem)
+def test_a_job_imports_only_words_before_the_configuration_is_good(path: Path) -> None:
+    tree = parse(path)
+    at_once = ast.Module([node for node in tree.body if not isinstance(node, ast.FunctionDef)], [])
+    assert {f"glacier.{name}" for name in LAYERS["words"]} >= set(imports_of(at_once))
+    assert f"glacier.{path.stem}" in set(imports_of(tree))  # jobs/X.py calls glacier/X.py
+
+
+def test_every_function_lives_with_its_idea() -> None:
+    names = {module_of(path) for path in FILES} | {path.stem for path in FILES}
+    assert not names & {"utils", "util", "common", "helpers", "helper", "manager", "base", "misc"}
+
+
+def test_arithmetic_takes_arrays_and_gives_arrays() -> None:
+    for path in FILES:
+        if module_of(path) in LAYERS["arithmetic"]:
+            roots = {name.partition(".")[0] for name in imports_of(parse(path))}
+            assert not roots & {"fsspec", "pyarrow", "geopandas", "pyogrio", "os", "pathlib", "io"}

@@ -1,0 +1,451 @@
+import csv
+import io
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from glacier import figures, report, samples, store
+from glacier.baselines import everything
+from glacier.config import Config, config_digest
+from glacier.errors import StoreError
+from glacier.folds import make_splits, mask_of, unit_rectangles
+from glacier.metrics import count_pixels
+from glacier.sweep import sweep_folders
+
+SHAPE, SIZE, BLOCKS = (40, 48), 32, (2, 3)
+MONTHS = [date(2014, 10, 1), date(2015, 2, 1), date(2015, 3, 1), date(2016, 7, 1)]
+ENCODERS = ("resnet34", "resnet50")
+CHROMIUM = next(
+    (
+        found
+        for name in ("chromium", "chromium-browser", "google-chrome", "chrome")
+        if (found := shutil.which(name))
+    ),
+    None,
+)
+
+
+def make_config(tmp_path: Path, **sweep) -> Config:
+    label = {"kind": "ndsi"}
+    return Config.model_validate(
+        {
+            "name": "tiny",
+            "storage": str(tmp_path / "data"),
+            "results": str(tmp_path / "results"),
+            "regions": [{"name": "ridge"}],
+            "months": {"first": "2014-10", "last": "2016-07"},
+            "ingest": {"source": "folder"},
+            "prepare": {"size_px": SIZE, "blocks": BLOCKS, "label": label},
+            "sweep": {
+                "encoders": ENCODERS,
+                "epochs": 3,
+                "folds": {"kind": "by_block", "count": 3},
+                **sweep,
+            },
+        }
+    )
+
+
+def make_images() -> list[samples.MonthImage]:
+    """A slope of ice that shrinks, with an unknown corner."""
+    rng = np.random.default_rng(7)
+    images = []
+    for k, month in enumerate(MONTHS):
+        label = (np.add.outer(np.arange(SHAPE[0]), np.arange(SHAPE[1])) > 30 + 4 * k).astype(
+            np.uint8
+        )
+        image = (0.15 + 0.6 * label + rng.normal(0, 0.05, (3, *SHAPE))).astype(np.float32)
+        image[:, :6, :5] = np.nan
+        label[:6, :5] = 255
+        images.append(samples.MonthImage("ridge", month, image, label))
+    return images
+
+
+def write_samples(folder: str, config: Config, images: list[samples.MonthImage]) -> dict:
+    parts = []
+    for image in images:
+        rows = [
+            {
+                "sample_id": f"{row}_{col}",
+                "region": image.region,
+                "month": image.month,
+                "row_px": row,
+                "col_px": col,
+                "status": "ok",
+                "image": image.image[:, row : row + SIZE, col : col + SIZE].tobytes(),
+                "label": image.label[row : row + SIZE, col : col + SIZE].tobytes(),
+            }
+            for row in (0, SHAPE[0] - SIZE)
+            for col in (0, SHAPE[1] - SIZE)
+        ]
+        address = samples.part_address(folder, image.region, image.month)
+        sha256 = store.write_bytes(address, samples.encode_part(rows, {}))
+        parts.append({"status": "ok", "reason": "", "rows": len(rows), "sha256": sha256,
+                      "region": image.region, "month": image.month.isoformat()})  # fmt: skip
+    gone = {"rows": 0, "sha256": "", "region": "ridge"}
+    parts.append(
+        gone | {"status": "empty", "reason": "polar_night: sun too low", "month": "2014-12-01"}
+    )
+    parts.append(gone | {"status": "failed", "reason": "RasterError: cut", "month": "2015-06-01"})
+    summary = {
+        "schema": 1,
+        "bands": ["nir", "red", "green"],
+        "size_px": SIZE,
+        "layout": "chips",
+        "blocks": list(BLOCKS),
+        "scale": "reflectance",
+        "range": [0.0, 1.0],
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.3, 0.3, 0.3],
+        "label": config.prepare.label.model_dump(mode="json"),
+        "regions": {"ridge": {"grid": {}, "shape": list(SHAPE)}},
+        "parts": parts,
+    }
+    store.write_json(store.join(folder, "summary.json"), summary)
+    return summary
+
+
+def make_trial(folder, encoder, split, images, kind, held_out) -> dict:
+    """A finished trial whose model errs at random pixels, each encoder at others."""
+    rng = np.random.default_rng([ENCODERS.index(encoder), split.fold])
+    tested, predictions = [], {}
+    for image in images:
+        boxes = unit_rectangles(kind, image.region, image.month, SHAPE, BLOCKS)
+        part = mask_of(boxes, set(split.test), SHAPE)
+        if image.key in held_out:
+            part = np.ones_like(part)
+        if not part.any():
+            continue
+        probability = np.clip((image.label == 1) * 0.35 + rng.uniform(0, 0.7, SHAPE), 0, 1)
+        predictions[image.key] = np.rint(probability * part * 255).astype(np.uint8)
+        if image.key not in held_out:
+            counts = count_pixels(predictions[image.key] >= 128, image.label, part)
+            tested.append(
+                {"region": image.region, "month": image.month.isoformat(), **asdict(counts)}
+            )
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **predictions)
+    address = store.join(folder, "trials", encoder, f"fold-{split.fold}", "predictions.npz")
+    sha256 = store.write_bytes(address, buffer.getvalue())
+    losses = [0.5, 0.2 + 0.02 * split.fold, 0.3]
+    rows = [
+        {"epoch": k, "train_dice_loss": loss - 0.05, "val_dice_loss": loss, "val_dice": 1 - loss,
+         "val_iou": 0.5, "images_per_s": 20.0, "seconds": 2.5}
+        for k, loss in enumerate(losses)
+    ]  # fmt: skip
+    return {
+        "encoder": encoder, "fold": split.fold, "best_epoch": 1, "device": "cpu", "threads": 1,
+        "parameters": 24_000_000 + ENCODERS.index(encoder), "images_per_s": 20.0, "epoch_s": 2.5,
+        "train_s": 7.5, "tested": tested, "rows": rows, "model": "m",
+        "predictions": {"address": address, "sha256": sha256},
+    }  # fmt: skip
+
+
+@pytest.fixture
+def make_sweep(tmp_path, monkeypatch):
+    """Writes a whole finished sweep without training; returns its configuration and facts."""
+    monkeypatch.setattr(report, "read_records", lambda config: {})
+
+    def make(failed=(), **settings):
+        config = make_config(tmp_path, **settings)
+        images = make_images()
+        samples_at = report.samples_folder(config, {})
+        write_samples(samples_at, config, images)
+        folder, models = sweep_folders(config, samples_at)
+        splits, held = make_splits(
+            [(image.region, image.month) for image in images],
+            config.sweep.folds, BLOCKS, config.seed,
+        )  # fmt: skip
+        held_out = [f"{region}/{month:%Y-%m}" for region, month in held]
+        kind = config.sweep.folds.kind
+        lost = {(row["encoder"], row["fold"]) for row in failed}
+        trials = [
+            make_trial(folder, encoder, split, images, kind, held_out)
+            for encoder in config.sweep.encoders
+            for split in splits
+            if (encoder, split.fold) not in lost
+        ]
+        rows = []
+        for split in splits:
+            tested = []
+            for image in images:
+                boxes = unit_rectangles(kind, image.region, image.month, SHAPE, BLOCKS)
+                part = mask_of(boxes, set(split.test), SHAPE)
+                if part.any() and image.key not in held_out:
+                    counts = count_pixels(everything(image.image), image.label, part)
+                    tested.append(asdict(counts))
+            rows.append({"fold": split.fold, "tested": tested})
+        facts = {
+            "schema": 1, "config": config.model_dump(mode="json"),
+            "config_sha256": config_digest(config), "samples": samples_at, "models": models,
+            "splits": [split.as_dict() for split in splits], "held_out": held_out,
+            "trials": trials, "failed": list(failed), "sweep_s": 61.0,
+            "baselines": {
+                "everything": {"folds": rows},
+                "threshold": {"reason": "the samples hold no <near> infrared"},
+            },
+        }  # fmt: skip
+        store.write_json(store.join(folder, "sweep.json"), facts)
+        return config, facts
+
+    return make
+
+
+def test_errors_have_colours_of_their_own_and_unknown_pixels_none():
+    predicted = np.array([[True, True, False, False, True, True]])
+    label = np.array([[1, 0, 1, 0, 255, 1]], np.uint8)
+    part = np.array([[True, True, True, True, True, False]])
+    codes = figures.classify_errors(predicted, label, part)
+    assert codes.tolist() == [[1, 2, 3, 0, 4, 4]]
+    picture = figures.show_classes(codes, "six pixels")
+    with Image.open(io.BytesIO(picture.png)) as image:
+        pixels = [tuple(pixel) for pixel in np.asarray(image.convert("RGB"))[0].tolist()]
+    assert pixels == [
+        figures.HIT, figures.FALSE, figures.MISSED, figures.GROUND, figures.UNKNOWN,
+        figures.UNKNOWN,
+    ]  # fmt: skip
+    assert picture.size_px == (1, 6)
+
+
+def test_pictures_show_reflectance_and_mark_what_nobody_saw():
+    image = np.array([[[0.0, 0.5, 2.0, np.nan]]], np.float32)
+    pixels = figures.paint_colour(image, (0.0, 1.0), 1.0)
+    assert pixels[0].tolist() == [[0] * 3, [128] * 3, [255] * 3, list(figures.UNKNOWN)]
+    large = np.zeros((960, 100, 3), np.uint8)
+    assert figures.show_colour(large, "tall").size_px == (240, 25)
+    assert figures.show_colour(large, "tall", zoom=2).size_px == (480, 50)
+
+
+NOTEBOOK = {
+    "protocol": "notebook",
+    "folds": {"kind": "shuffled", "count": 3, "hold_out_last": True},
+}
+
+
+def read_results(config: Config) -> tuple[dict, str, list[dict]]:
+    folder = Path(config.results) / config.name
+    table = list(csv.DictReader((folder / "folds.csv").read_text().splitlines()))
+    page = (folder / "report.html").read_text()
+    return json.loads((folder / "summary.json").read_text()), page, table
+
+
+def test_the_summary_keeps_its_contract(make_sweep):
+    config, facts = make_sweep()
+    assert report.run_report(config, wall_s=125.0) == 0
+    summary, _, _ = read_results(config)
+    assert set(summary) >= {
+        "schema", "verdict", "winner", "protocol", "labels", "fold_kind", "regions", "months",
+        "wall_s", "encoders", "baselines", "ensemble", "failed_trials", "config_sha256",
+        "sweep_sha256",
+    }  # fmt: skip
+    assert set(summary["encoders"]) == set(ENCODERS)
+    for scores in summary["encoders"].values():
+        assert set(scores) >= {
+            "dice_mean", "dice_sd", "iou_mean", "iou_sd", "iou_all_test_pixels",
+            "dice_loss_lowest", "dice_loss_last_mean", "folds", "parameters", "images_per_s",
+        }  # fmt: skip
+        assert len(scores["folds"]) == 3
+    assert summary["months"] == {"ok": 4, "empty": {"polar_night": 1}, "failed": 1}
+    assert summary["wall_s"] == 125.0
+    assert summary["labels"]["kind"] == "ndsi"
+    assert summary["fold_kind"] == "by_block"
+    assert summary["config_sha256"] == facts["config_sha256"]
+    assert summary["baselines"]["threshold"] == {"reason": "the samples hold no <near> infrared"}
+
+
+def test_the_ensemble_is_counted_on_the_test_pixels_of_each_fold_alone(make_sweep):
+    config, facts = make_sweep()
+    report.run_report(config)
+    summary, _, _ = read_results(config)
+    images = {image.key: image for image in make_images()}
+    for split, row in zip(facts["splits"], summary["ensemble"]["folds"], strict=True):
+        expected = np.zeros(4, int)
+        for key, image in images.items():
+            boxes = unit_rectangles("by_block", "ridge", image.month, SHAPE, BLOCKS)
+            part = mask_of(boxes, set(split["test"]), SHAPE) & (image.label != 255)
+            mean = np.mean(
+                [
+                    np.load(trial["predictions"]["address"])[key] / 255
+                    for trial in facts["trials"]
+                    if trial["fold"] == split["fold"]
+                ],
+                axis=0,
+            )[part]
+            true, predicted = image.label[part] == 1, mean >= 0.5
+            expected += [(true & predicted).sum(), (~true & predicted).sum(),
+                         (true & ~predicted).sum(), (~true & ~predicted).sum()]  # fmt: skip
+        assert [row[name] for name in ("tp", "fp", "fn", "tn")] == expected.tolist()
+    best = max(scores["dice_mean"] for scores in summary["encoders"].values())
+    assert summary["ensemble"]["dice_mean"] > best  # their errors are at other pixels
+
+
+def test_a_second_run_does_nothing_and_a_new_sweep_is_reported(make_sweep, capsys):
+    config, facts = make_sweep()
+    report.run_report(config)
+    page = Path(config.results) / "tiny" / "report.html"
+    page.write_text("untouched")
+    assert report.run_report(config) == 0
+    assert page.read_text() == "untouched"
+    assert "report: complete in" in capsys.readouterr().out
+    folder, _ = sweep_folders(config, facts["samples"])
+    store.write_json(store.join(folder, "sweep.json"), facts | {"sweep_s": 62.0})
+    report.run_report(config)
+    assert page.read_text().startswith("<!doctype html>")
+
+
+def test_pictures_of_an_earlier_sweep_do_not_stay(make_sweep):
+    config, _ = make_sweep(**NOTEBOOK)
+    report.run_report(config)
+    folder = Path(config.results) / "tiny" / "figures"
+    assert (folder / "held-out.png").exists()
+    config, _ = make_sweep()
+    report.run_report(config)
+    summary, _, _ = read_results(config)
+    assert sorted(path.stem for path in folder.iterdir()) == sorted(summary["figures"])
+    assert "held-out" not in summary["figures"]
+
+
+def test_the_summary_is_written_last(make_sweep, monkeypatch):
+    config, _ = make_sweep()
+    written = []
+    write = store.write_bytes
+
+    def write_and_note(address, data):
+        written.append(address)
+        return write(address, data)
+
+    monkeypatch.setattr(store, "write_bytes", write_and_note)
+    report.run_report(config)
+    assert written[-1].endswith("/tiny/summary.json")
+    assert len(written) == len(set(written))
+
+
+def test_without_a_sweep_the_job_to_run_is_named(make_sweep, tmp_path):
+    config, facts = make_sweep()
+    folder, _ = sweep_folders(config, facts["samples"])
+    store.remove(store.join(folder, "sweep.json"))
+    with pytest.raises(StoreError, match=r"run jobs\.sweep with this configuration first"):
+        report.run_report(config)
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_damaged_prediction_is_refused(make_sweep):
+    config, facts = make_sweep()
+    Path(facts["trials"][0]["predictions"]["address"]).write_bytes(b"cut")
+    with pytest.raises(StoreError, match="damaged"):
+        report.run_report(config)
+    assert not (Path(config.results) / "tiny" / "summary.json").exists()
+
+
+def test_a_failed_trial_is_shown_and_its_encoder_not_ranked(make_sweep):
+    reason = "=HYPERLINK(1) the loss is <b>nan</b>"
+    failed = [{"encoder": "resnet50", "fold": 2, "reason": reason}]
+    config, _ = make_sweep(failed=failed)
+    report.run_report(config)
+    summary, page, table = read_results(config)
+    assert summary["winner"] == "resnet34"
+    assert "Not ranked, since trials failed: resnet50 (2 of 3 folds done)" in summary["verdict"]
+    assert summary["failed_trials"] == failed
+    assert summary["ensemble"] is None
+    assert summary["ensemble_reason"] == "fewer than two encoders finished fold 2"
+    assert "the loss is &lt;b&gt;nan&lt;/b&gt;" in page
+    assert "<b>nan" not in page
+    row = next(row for row in table if row["status"] == "failed")
+    assert row["reason"] == f"'{reason}"
+
+
+def test_every_method_and_fold_is_a_row(make_sweep):
+    config, _ = make_sweep()
+    report.run_report(config)
+    summary, _, table = read_results(config)
+    assert [(row["method"], row["fold"]) for row in table] == [
+        *((name, str(fold)) for name in ENCODERS for fold in range(3)),
+        *(("everything", str(fold)) for fold in range(3)),
+        ("threshold", ""),
+        *(("ensemble", str(fold)) for fold in range(3)),
+    ]
+    folder = Path(config.results) / "tiny"
+    assert len(json.loads((folder / "folds.json").read_text())) == len(table)
+    assert float(table[0]["dice"]) == summary["encoders"]["resnet34"]["folds"][0]["dice"]
+    epochs = list(csv.DictReader((folder / "epochs.csv").read_text().splitlines()))
+    assert len(epochs) == 2 * 3 * 3
+    assert [row["chosen"] for row in epochs[:3]] == ["0", "1", "0"]
+
+
+def test_the_honest_page_holds_no_published_numbers(make_sweep):
+    config, _ = make_sweep()
+    report.run_report(config)
+    _, page, _ = read_results(config)
+    assert "0.0810" not in page
+    assert "Validation Dice losses" in page
+    assert "copies the rule and nothing of glaciers" in page
+    assert "not available: the samples hold no &lt;near&gt; infrared" in page
+
+
+def test_the_notebook_page_sets_its_numbers_beside_the_published_ones(make_sweep):
+    config, facts = make_sweep(**NOTEBOOK)
+    report.run_report(config)
+    summary, page, _ = read_results(config)
+    assert facts["held_out"] == ["ridge/2016-07"]
+    assert summary["encoders"]["resnet34"]["dice_loss_lowest"] == 0.2
+    for text in ("0.0810", "0.1059", "0.0865", "What was not repeated", "best of 3 looks"):
+        assert text in page
+    assert "Held-out month</h3>" in page
+    assert [row["key"] for row in summary["held_out"]] == ["ridge/2016-07"]
+    models = summary["held_out"][0]["models"]
+    assert [(m["encoder"], m["fold"]) for m in models] == [("resnet34", 0), ("resnet50", 0)]
+
+
+def test_the_page_carries_all_it_shows(make_sweep):
+    config, _ = make_sweep(**NOTEBOOK)
+    report.run_report(config)
+    _, page, _ = read_results(config)
+    pictures = re.findall(r"<img[^>]*>", page)
+    assert len(pictures) >= 10
+    for picture in pictures:
+        assert re.search(r'src="data:image/png;base64,[A-Za-z0-9+/=]+"', picture)
+        assert len(re.search(r'alt="([^"]*)"', picture)[1]) > 20
+    assert "<script" not in page
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
+    folder = Path(config.results) / "tiny"
+    kept = {path.stem for path in (folder / "figures").iterdir()}
+    assert kept >= {"folds", "cost", "curves-resnet34", "curves-resnet50", "held-out"}
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 3e6
+
+
+def test_the_same_sweep_gives_the_same_page(make_sweep):
+    config, _ = make_sweep()
+    report.run_report(config)
+    folder = Path(config.results) / "tiny"
+    before = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    (folder / "summary.json").unlink()
+    report.run_report(config)
+    assert before == {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium or chrome binary on this machine")
+def test_a_browser_opens_the_page_without_a_complaint(make_sweep, tmp_path):
+    config, _ = make_sweep(**NOTEBOOK)
+    report.run_report(config)
+    page = Path(config.results).absolute() / "tiny" / "report.html"
+    done = subprocess.run(
+        [
+            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+            "--no-first-run", "--disable-background-networking", "--disable-component-update",
+            "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}",
+            "--enable-logging=stderr", "--v=0", "--dump-dom", page.as_uri(),
+        ],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
+    sources = re.findall(r'<img[^>]*\ssrc="([^"]{0,30})', done.stdout)
+    assert len(sources) >= 10
+    assert all(source.startswith("data:image/png;base64,") for source in sources)

@@ -1,0 +1,201 @@
+import json
+import os
+import random
+import signal
+import stat
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glacier import store
+from glacier.errors import StoreError
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(params=["local", "memory"])
+def base(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty place, on disk and in an object store."""
+    return str(tmp_path) if request.param == "local" else f"memory://{uuid.uuid4().hex}"
+
+
+@pytest.mark.parametrize("data", [b"", b"ice", bytes(range(256)) * 5000], ids=len)
+def test_what_is_written_is_read(base: str, data: bytes) -> None:
+    address = store.join(base, "a", "b.bin")
+    assert not store.exists(address)
+    sha256 = store.write_bytes(address, data)
+    assert sha256 == store.checksum(data)
+    assert store.exists(address)
+    assert store.read_bytes(address) == store.read_bytes(address, sha256) == data
+    with store.local_copy(address, sha256) as path:
+        assert path.read_bytes() == data and path.name == "b.bin"
+    store.write_bytes(address, b"newer")
+    assert store.read_bytes(address) == b"newer"
+    store.remove(address)
+    assert not store.exists(address)
+    store.remove(address)  # nothing there: no error
+
+
+def test_a_file_that_differs_from_its_checksum_is_refused(base: str) -> None:
+    address = store.join(base, "x")
+    sha256 = store.write_bytes(address, b"glacier")
+    store.write_bytes(address, b"glacies")
+    with pytest.raises(StoreError, match=rf"{sha256[:12]}.*run the same command again"):
+        store.read_bytes(address, sha256)
+    with pytest.raises(StoreError, match="damaged"), store.local_copy(address, sha256):
+        pytest.fail("a damaged file was handed out")
+    with pytest.raises(StoreError, match="damaged"):
+        store.read_json(address, sha256)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 0.999])
+def test_a_truncated_file_is_refused(tmp_path: Path, share: float) -> None:
+    data = random.Random(1).randbytes(10_000)
+    address = str(tmp_path / "scene.tif")
+    sha256 = store.write_bytes(address, data)
+    os.truncate(address, int(share * len(data)))
+    with pytest.raises(StoreError, match="damaged"):
+        store.read_bytes(address, sha256)
+
+
+@settings(derandomize=True, deadline=None, max_examples=50)
+@given(data=st.binary(min_size=1, max_size=200), bit=st.integers(0, 7), where=st.floats(0, 0.999))
+def test_any_flipped_bit_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, bit: int, where: float
+) -> None:
+    address = str(tmp_path_factory.getbasetemp() / "flipped.bin")
+    sha256 = store.checksum(data)
+    damaged = bytearray(data)
+    damaged[int(where * len(data))] ^= 1 << bit
+    Path(address).write_bytes(damaged)
+    with pytest.raises(StoreError, match="damaged"):
+        store.read_bytes(address, sha256)
+
+
+def test_a_missing_file_is_named(base: str) -> None:
+    address = store.join(base, "nowhere.json")
+    with pytest.raises(StoreError, match=r"cannot read .*nowhere\.json"):
+        store.read_bytes(address)
+    with pytest.raises(StoreError, match=r"nowhere\.json"):
+        store.read_json(address)
+
+
+def test_json_is_written_whole_and_in_one_way(base: str) -> None:
+    address = store.join(base, "a.json")
+    value = {"b": [1, 2.5, None, True], "a": {"é": "½"}}
+    sha256 = store.write_json(address, value)
+    assert store.read_json(address, sha256) == value
+    assert store.write_json(address, dict(reversed(value.items()))) == sha256
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_json_refuses_numbers_without_a_word(base: str, number: float) -> None:
+    address = store.join(base, "a.json")
+    with pytest.raises(ValueError, match="JSON"):
+        store.write_json(address, {"dice": [0.5, number]})
+    assert not store.exists(address)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"{'a': 1}"])
+def test_what_is_not_json_is_named(base: str, data: bytes) -> None:
+    address = store.join(base, "a.json")
+    store.write_bytes(address, data)
+    with pytest.raises(StoreError, match=r"a\.json is not JSON"):
+        store.read_json(address)
+
+
+def test_nothing_is_left_beside_a_written_file(tmp_path: Path) -> None:
+    for k in range(3):
+        store.write_bytes(str(tmp_path / "a.bin"), bytes([k]) * 1000)
+    store.write_json(str(tmp_path / "b.json"), {"a": 1})
+    assert sorted(os.listdir(tmp_path)) == ["a.bin", "b.json"]
+    assert json.loads((tmp_path / "b.json").read_text()) == {"a": 1}
+    umask = os.umask(0)
+    os.umask(umask)
+    assert stat.S_IMODE(os.stat(tmp_path / "a.bin").st_mode) == 0o666 & ~umask
+
+
+def test_a_place_that_cannot_be_written_is_named_and_left_clean(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"in the way")
+    with pytest.raises(StoreError, match=r"cannot write .*file/x \(3 bytes\)"):
+        store.write_bytes(str(tmp_path / "file" / "x"), b"abc")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StoreError, match="cannot write"):
+        store.write_bytes(str(tmp_path / "folder"), b"abc")
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+    assert os.listdir(tmp_path / "folder") == []
+
+
+@pytest.mark.parametrize("address", ["nosuch://bucket/a.json", "/vsicurl/http://127.0.0.1/a"])
+def test_an_unknown_kind_of_address_is_a_store_error(address: str) -> None:
+    with pytest.raises(StoreError, match="cannot read"):
+        store.read_bytes(address)
+    with pytest.raises(StoreError, match="cannot write"):
+        store.write_bytes(address, b"abc")
+
+
+def test_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert store.absolute("./data") == str(tmp_path / "data")
+    assert store.absolute("s3://bucket/x") == "s3://bucket/x"
+    assert store.join("s3://bucket/", "a", "b.tif") == "s3://bucket/a/b.tif"
+
+
+# Killed while writing: the name holds the old content or the new, never a part.
+
+WRITER = """
+import os, signal, sys
+from glacier import store
+
+path, armed = sys.argv[1:]
+if armed != "never":
+    setattr(os, armed, lambda *a: os.kill(os.getpid(), signal.SIGKILL))
+print("ready", flush=True)
+k = 0
+while True:
+    k += 1
+    store.write_bytes(path, bytes([k % 256]) * 3_000_000)
+"""
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file is one that the writer meant to write."""
+    data = path.read_bytes()
+    return len(data) == 3_000_000 and data == data[:1] * len(data)
+
+
+@pytest.mark.parametrize("armed", ["fsync", "replace"])
+@pytest.mark.parametrize("before", [None, b"old"])
+def test_killed_before_the_rename_the_old_content_stays(
+    tmp_path: Path, armed: str, before: bytes | None
+) -> None:
+    path = tmp_path / "out" / "a.bin"
+    if before is not None:
+        store.write_bytes(str(path), before)
+    done = subprocess.run(
+        [sys.executable, "-c", WRITER, str(path), armed], cwd=ROOT, capture_output=True, timeout=60
+    )
+    assert done.returncode == -signal.SIGKILL and done.stdout == b"ready\n"
+    assert (path.read_bytes() if path.exists() else None) == before
+    store.write_bytes(str(path), b"again")  # what the dead writer left does not stand in the way
+    assert path.read_bytes() == b"again"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_at_any_time_the_file_is_whole(tmp_path: Path, seed: int) -> None:
+    path = tmp_path / "a.bin"
+    child = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path), "never"], cwd=ROOT, stdout=subprocess.PIPE
+    )
+    assert child.stdout is not None and child.stdout.readline() == b"ready\n"
+    time.sleep(random.Random(seed).uniform(0.02, 0.12))
+    child.kill()
+    child.wait(timeout=60)
+    child.stdout.close()
+    assert not path.exists() or is_whole(path)
