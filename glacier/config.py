@@ -45,7 +45,17 @@ def expand_path(value: str) -> str:
     return expanded
 
 
-PathText = Annotated[str, AfterValidator(expand_path)]
+def check_path(value: str) -> str:
+    """Refuse a path that names a variable that is not set; the path itself stays as written.
+
+    So outputs that carry the configuration name no folder of the machine that made them.
+    """
+    expand_path(value)
+    return value
+
+
+PathText = Annotated[str, AfterValidator(check_path)]
+"""A local path or object-store address; ``store.absolute`` puts variables in."""
 
 
 class Model(BaseModel):

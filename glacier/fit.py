@@ -329,6 +329,11 @@ class Learner:
         return progress
 
 
+def describe_device(device: torch.device) -> str:
+    """``cpu``, or the name of the GPU."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
 def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Probability of logits, float32, without overflow."""
     return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)), np.float32)
@@ -362,7 +367,7 @@ def conclude_trial(
         "images_per_s": float(np.median([row["images_per_s"] for row in progress.rows])),
         "epoch_s": float(np.median(seconds)),
         "train_s": float(np.sum(seconds)),
-        "device": learner.device.type,
+        "device": describe_device(learner.device),
         "threads": trial.settings.cpus_per_trial,
         "tested": tested,
     }

@@ -52,8 +52,12 @@ def samples_folder(config: Config, archives: dict[str, list[MonthRecord]]) -> st
     key = digest(
         {
             "format": FORMAT,
-            "settings": config.prepare.model_dump(mode="json", exclude={"max_failed"}),
-            "outlines": digest(store.read_bytes(outlines).hex()) if outlines else None,
+            "settings": config.prepare.model_dump(
+                mode="json", exclude={"max_failed": True, "label": {"outlines"}}
+            ),
+            "outlines": store.checksum(store.read_bytes(store.absolute(outlines)))
+            if outlines
+            else None,
             "inputs": [
                 (r.region, r.month, r.status, r.sha256, r.truth_sha256)
                 for records in archives.values()
@@ -260,7 +264,7 @@ def make_label(
         label = labels.label_truth(bands["surface"])
     elif settings.kind == "outlines":
         assert settings.outlines is not None
-        label = outlines_on(settings.outlines, grid).copy()
+        label = outlines_on(store.absolute(settings.outlines), grid).copy()
     elif settings.kind == "ndsi":
         green, nir, swir1 = (colour(bands, name) for name in ("green", "nir", "swir1"))
         label = labels.label_ndsi(green, nir, swir1, settings.ndsi_above, settings.nir_above)

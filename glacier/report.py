@@ -226,15 +226,9 @@ def read_months(sweep: Sweep, keys: Iterable[str]) -> Iterator[MonthImage]:
     """
     wanted = set(keys)
     for part in sweep.summary["parts"]:
-        month = samples.month_of(part)
-        if part["status"] != "ok" or f"{part['region']}/{month:%Y-%m}" not in wanted:
-            continue
-        address = samples.part_address(sweep.samples_at, part["region"], month)
-        data = store.read_bytes(address, part["sha256"])
-        rows = pq.read_table(io.BytesIO(data)).to_pylist()
-        height, width = sweep.summary["regions"][part["region"]]["shape"]
-        bands, size = len(sweep.summary["bands"]), sweep.summary["size_px"]
-        yield samples.assemble(rows, bands, size, (height, width))
+        key = f"{part['region']}/{samples.month_of(part):%Y-%m}"
+        if part["status"] == "ok" and key in wanted:
+            yield samples.read_image(sweep.samples_at, sweep.summary, part)
 
 
 class Predictions:

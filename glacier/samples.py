@@ -116,16 +116,21 @@ def read_images(folder: str, summary: dict[str, Any]) -> list[MonthImage]:
     Raises:
         StoreError: A part is missing or differs from its checksum.
     """
-    images = []
-    for part in summary["parts"]:
-        if part["status"] != "ok":
-            continue
-        month = month_of(part)
-        data = store.read_bytes(part_address(folder, part["region"], month), part["sha256"])
-        rows = pq.read_table(io.BytesIO(data)).to_pylist()
-        shape = tuple(summary["regions"][part["region"]]["shape"])
-        images.append(assemble(rows, len(summary["bands"]), summary["size_px"], shape))
-    return images
+    return [
+        read_image(folder, summary, part) for part in summary["parts"] if part["status"] == "ok"
+    ]
+
+
+def read_image(folder: str, summary: dict[str, Any], part: dict[str, Any]) -> MonthImage:
+    """The month image of one part of a set, which must be ok.
+
+    Raises:
+        StoreError: The part is missing or differs from its checksum.
+    """
+    address = part_address(folder, part["region"], month_of(part))
+    rows = pq.read_table(io.BytesIO(store.read_bytes(address, part["sha256"]))).to_pylist()
+    height, width = summary["regions"][part["region"]]["shape"]
+    return assemble(rows, len(summary["bands"]), summary["size_px"], (height, width))
 
 
 def assemble(

@@ -18,6 +18,7 @@ from typing import Any
 
 import fsspec
 
+from glacier.config import expand_path
 from glacier.errors import StoreError
 
 
@@ -27,7 +28,8 @@ def join(base: str, *parts: str) -> str:
 
 
 def absolute(address: str) -> str:
-    """The address as workers in other folders can use it; object-store addresses unchanged."""
+    """The address as workers in other folders can use it, with environment variables put in."""
+    address = expand_path(address)
     return address if "://" in address else str(Path(address).absolute())
 
 

@@ -147,7 +147,9 @@ def keep_weights(config: Config, encoder: str) -> str | None:
         ConfigError: The encoder is unknown.
         WeightsError: They cannot be had.
     """
-    data = fetch_encoder(encoder, config.sweep.encoder_weights)
+    source = config.sweep.encoder_weights
+    named = source in ("none", "imagenet")
+    data = fetch_encoder(encoder, source if named else store.absolute(source))
     if data is None:
         return None
     name = f"{encoder}-{store.checksum(data)[:8]}.safetensors"

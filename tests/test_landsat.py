@@ -152,24 +152,37 @@ def test_months_follow_each_other_without_gap_or_overlap() -> None:
 # The sun.
 
 
-def almanac_position(latitude_deg: float, longitude_deg: float, when: datetime) -> tuple:
-    """Zenith and azimuth by the Astronomical Almanac's low-precision formula (0.01 degree)."""
-    n = (when - datetime(2000, 1, 1, 12, tzinfo=UTC)).total_seconds() / 86400
-    g = math.radians((357.528 + 0.9856003 * n) % 360)
-    ecliptic = math.radians(280.460 + 0.9856474 * n + 1.915 * math.sin(g) + 0.020 * math.sin(2 * g))
-    tilt = math.radians(23.439 - 4e-7 * n)
-    right = math.atan2(math.cos(tilt) * math.sin(ecliptic), math.cos(ecliptic))
-    declination = math.asin(math.sin(tilt) * math.sin(ecliptic))
-    sidereal = math.radians((280.46062 + 360.98564737 * n + longitude_deg) % 360)
-    hour, lat = sidereal - right, math.radians(latitude_deg)
-    up = math.sin(lat) * math.sin(declination) + math.cos(lat) * math.cos(declination) * math.cos(
-        hour
+def noaa_position(latitude_deg: float, longitude_deg: float, when: datetime) -> tuple:
+    """Zenith and azimuth by NOAA's spreadsheet (Meeus, Astronomical Algorithms, chapter 25)."""
+    t = (when - datetime(2000, 1, 1, 12, tzinfo=UTC)).total_seconds() / 86400 / 36525
+    sin, cos, tan, rad, deg = math.sin, math.cos, math.tan, math.radians, math.degrees
+    mean = rad((280.46646 + t * (36000.76983 + t * 0.0003032)) % 360)
+    anomaly = rad(357.52911 + t * (35999.05029 - 0.0001537 * t))
+    eccentricity = 0.016708634 - t * (0.000042037 + 0.0000001267 * t)
+    centre = (
+        (1.914602 - t * (0.004817 + 0.000014 * t)) * sin(anomaly)
+        + (0.019993 - 0.000101 * t) * sin(2 * anomaly)
+        + 0.000289 * sin(3 * anomaly)
     )
-    east = -math.cos(declination) * math.sin(hour)
-    north = math.cos(lat) * math.sin(declination) - math.sin(lat) * math.cos(
-        declination
-    ) * math.cos(hour)
-    return math.degrees(math.acos(up)), math.degrees(math.atan2(east, north)) % 360
+    node = rad(125.04 - 1934.136 * t)
+    apparent = mean + rad(centre - 0.00569 - 0.00478 * sin(node))
+    tilt = rad(23.439291 - t * 0.0130042 + 0.00256 * cos(node))
+    declination = math.asin(sin(tilt) * sin(apparent))
+    y = tan(tilt / 2) ** 2
+    equation_min = 4 * deg(
+        y * sin(2 * mean)
+        - 2 * eccentricity * sin(anomaly)
+        + 4 * eccentricity * y * sin(anomaly) * cos(2 * mean)
+        - 0.5 * y**2 * sin(4 * mean)
+        - 1.25 * eccentricity**2 * sin(2 * anomaly)
+    )
+    minutes = when.hour * 60 + when.minute + when.second / 60
+    hour = rad((minutes + equation_min + 4 * longitude_deg) / 4 - 180)
+    lat = rad(latitude_deg)
+    up = sin(lat) * sin(declination) + cos(lat) * cos(declination) * cos(hour)
+    east = -cos(declination) * sin(hour)
+    north = cos(lat) * sin(declination) - sin(lat) * cos(declination) * cos(hour)
+    return deg(math.acos(up)), deg(math.atan2(east, north)) % 360
 
 
 EQUINOX = datetime(2015, 3, 20, 22, 45, tzinfo=UTC)  # noon at 159.4 W, 7.5 minutes late
@@ -205,13 +218,13 @@ def test_the_sun_goes_from_east_over_the_zenith_line_to_west(hour: int, azimuth:
     assert abs(away) <= 0.6
 
 
-def test_the_sun_is_where_the_almanac_has_it_to_a_tenth_of_a_degree() -> None:
+def test_the_sun_is_where_noaa_has_it_to_a_tenth_of_a_degree() -> None:
     worst = 0.0
     for year in (2014, 2016, 2019, 2023, 2024):
         for day in range(0, 365, 9):
             when = datetime(year, 1, 1, 19, 55, tzinfo=UTC) + timedelta(days=day)
             zenith, azimuth = sun_position(58.5, -134.5, when)
-            wanted_zenith, wanted_azimuth = almanac_position(58.5, -134.5, when)
+            wanted_zenith, wanted_azimuth = noaa_position(58.5, -134.5, when)
             turned = (azimuth - wanted_azimuth + 180) % 360 - 180
             across = abs(turned) * math.sin(math.radians(zenith))
             worst = max(worst, abs(zenith - wanted_zenith), across)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glacier import store
 from glacier.composite import Composite, Empty
 from glacier.config import BandFile, Folder, Image, Region
 from glacier.errors import SourceError
@@ -32,8 +33,8 @@ class FolderSource:
         Raises:
             SourceError: The folder is not there.
         """
-        below = Path(self.settings.path) / region.name
-        folder = below if below.is_dir() else Path(self.settings.path)
+        base = Path(store.absolute(self.settings.path))
+        folder = base / region.name if (base / region.name).is_dir() else base
         if not folder.is_dir():
             raise SourceError(f"ingest.folder.path = {folder}: no such folder")
         return folder

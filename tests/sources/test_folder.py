@@ -153,6 +153,14 @@ def test_numbers_that_are_not_landsats_are_refused_and_not_cut_to_fit(
         FolderSource(Folder(path=str(tmp_path))).fetch_month(REGION, JUNE)
 
 
+def test_another_number_for_no_data_is_refused_and_not_taken_for_snow(tmp_path: Path) -> None:
+    write_month(tmp_path, "2014-06.tif")
+    with rasterio.open(tmp_path / "2014-06.tif", "r+", IGNORE_COG_LAYOUT_BREAK="YES") as out:
+        out.nodata = 65535
+    with pytest.raises(RasterError, match=r"2014-06\.tif: no data is 65535"):
+        FolderSource(Folder(path=str(tmp_path))).fetch_month(REGION, JUNE)
+
+
 def test_folders_that_are_not_there_or_hold_nothing(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"ingest\.folder\.path = .*nowhere: no such folder"):
         FolderSource(Folder(path=str(tmp_path / "nowhere"))).months(REGION)
