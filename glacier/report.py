@@ -17,7 +17,6 @@ from itertools import groupby
 
 import jinja2
 import numpy as np
-import pyarrow.parquet as pq
 import yaml
 from numpy.typing import NDArray
 

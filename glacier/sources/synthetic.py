@@ -39,18 +39,19 @@ from glacier.raster import Grid, grid_of_region
 Field = NDArray[np.float32]
 
 SPECTRA: dict[Surface, tuple[float, ...]] = {
-    Surface.ROCK: (0.07, 0.09, 0.11, 0.14, 0.17, 0.15),
+    Surface.ROCK: (0.10, 0.13, 0.145, 0.19, 0.235, 0.20),
     Surface.VEGETATION: (0.03, 0.06, 0.04, 0.32, 0.16, 0.08),
-    Surface.WATER: (0.06, 0.07, 0.05, 0.03, 0.01, 0.01),
-    Surface.SNOW: (0.88, 0.90, 0.91, 0.85, 0.10, 0.08),
-    Surface.CLEAN_ICE: (0.52, 0.50, 0.46, 0.36, 0.04, 0.03),
-    Surface.DEBRIS_ICE: (0.09, 0.11, 0.13, 0.15, 0.15, 0.13),
-    Surface.SNOW_ON_ICE: (0.86, 0.88, 0.89, 0.82, 0.09, 0.07),
+    Surface.WATER: (0.08, 0.14, 0.10, 0.022, 0.007, 0.006),
+    Surface.SNOW: (0.62, 0.66, 0.68, 0.60, 0.030, 0.030),
+    Surface.CLEAN_ICE: (0.33, 0.36, 0.34, 0.23, 0.008, 0.009),
+    Surface.DEBRIS_ICE: (0.085, 0.11, 0.125, 0.165, 0.21, 0.185),
+    Surface.SNOW_ON_ICE: (0.60, 0.64, 0.66, 0.58, 0.028, 0.028),
 }
 """Surface reflectance of SR_B2..SR_B7 in flat sunlight, unitless.
 
-Source: medians near those of hand-classified Landsat 8 pixels of Alaskan and Washington glaciers
-(Aberle et al. 2022, glacier-snow-cover-mapping); vegetation after the USGS spectral library.
+Source: within the quartiles of hand-classified Landsat 8 pixels of four North American glaciers
+(Aberle et al., glacier-snow-cover-mapping, 2021 season) for rock, water, snow and ice; debris a
+little darker than rock; vegetation after common broadleaf spectra (USGS spectral library).
 """
 
 OPTICAL = ("SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B6", "SR_B7")
