@@ -380,6 +380,7 @@ def test_a_truncated_file_is_an_error_and_not_zeros(tmp_path: Path, share: float
         read_named(path)
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_damaged_files_raise_nothing_but_raster_errors(tmp_path: Path) -> None:
     whole, rng = encode_cog(coordinates(), GRID, {"scenes": "x"}), np.random.default_rng(0)
     path, refused = tmp_path / "a.tif", 0

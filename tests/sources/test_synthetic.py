@@ -1,6 +1,7 @@
 """The invented archive: deterministic, known truth, Landsat's encoding and quality bits."""
 
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ def test_seasons_turn_south_of_the_equator() -> None:
 
 def test_the_glacier_shrinks_every_year_within_its_former_margin() -> None:
     masks = [glacier_of(year) for year in range(2014, 2024)]
-    for older, younger in zip(masks, masks[1:], strict=False):
+    for older, younger in pairwise(masks):
         assert not (younger & ~older).any()
         assert younger.sum() < older.sum()
     assert 0.02 < 1 - masks[-1].sum() / masks[0].sum() < 0.3

@@ -1,0 +1,159 @@
+"""The archive: complete months, empty months, failures as rows, repair of damage."""
+
+import dataclasses
+import json
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import tiny_config
+
+from glacier import ingest
+from glacier.config import Config
+from glacier.errors import SourceError, StoreError
+from glacier.ingest import MonthRecord, archive_folder, complete_record, ingest_month
+from glacier.labels import label_truth
+from glacier.raster import read_named
+from glacier.sources.source import open_source
+from glacier.vectors import rasterise_outlines
+
+JULY, DECEMBER = date(2014, 7, 1), date(2014, 12, 1)
+
+
+def make(config: Config, month: date = JULY) -> tuple[str, MonthRecord]:
+    (region,) = config.regions
+    folder = archive_folder(config, region, open_source(config))
+    return folder, MonthRecord.from_dict(ingest_month(config, region, month, folder))
+
+
+def test_a_month_on_disk_is_the_composite_of_its_scenes(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path)
+    folder, record = make(config)
+    source = open_source(config)
+    expected = source.fetch_month(config.regions[0], JULY)
+    bands, grid = read_named(f"{folder}/2014-07.tif")
+    assert list(bands) == [*expected.bands, "n_obs"]
+    for name, values in expected.bands.items():
+        np.testing.assert_array_equal(bands[name], values)
+    np.testing.assert_array_equal(bands["n_obs"], expected.n_obs)
+    assert grid == source.grid(config.regions[0])
+    assert record.status == "ok" and record.scene_ids == tuple(expected.scene_ids)
+    assert record.valid_share == pytest.approx(expected.valid_share(), abs=1e-6)
+    assert record == MonthRecord.from_dict(json.loads(Path(f"{folder}/2014-07.json").read_text()))
+
+
+def test_the_truth_is_written_beside_the_image(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path)
+    folder, _ = make(config)
+    truth, grid = read_named(f"{folder}/2014-07.truth.tif")
+    glacier = label_truth(truth["surface"])
+    np.testing.assert_array_equal(rasterise_outlines(f"{folder}/2014-07.truth.gpkg", grid), glacier)
+
+
+def test_an_empty_month_is_a_result_with_a_reason_and_no_image(tmp_path: Path) -> None:
+    folder, record = make(tiny_config(tmp_path), DECEMBER)
+    assert record.status == "empty" and record.reason.startswith("solar_zenith")
+    assert not Path(f"{folder}/2014-12.tif").exists()
+    assert complete_record(folder, DECEMBER) == record  # and is not tried again
+
+
+def test_a_month_below_the_least_valid_share_is_empty(tmp_path: Path) -> None:
+    _, record = make(tiny_config(tmp_path, ingest={"min_valid_share": 1.0}))
+    assert record.status == "empty" and record.reason.startswith("valid_share: 0.")
+
+
+def test_an_expected_error_is_a_failed_row_that_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(tmp_path)
+
+    def fail(*_: object) -> None:
+        raise SourceError("scene gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("glacier.sources.synthetic.SyntheticSource.fetch_month", fail)
+        folder, record = make(config)
+    assert (record.status, record.reason) == ("failed", "SourceError: scene gone")
+    assert complete_record(folder, JULY) is None
+    assert make(config)[1].status == "ok"
+
+
+def test_an_unexpected_error_is_not_swallowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("a defect")
+
+    monkeypatch.setattr("glacier.sources.synthetic.SyntheticSource.fetch_month", fail)
+    with pytest.raises(KeyError):
+        make(tiny_config(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["2014-07.tif", "2014-07.truth.tif"])
+def test_a_damaged_or_missing_file_makes_the_month_incomplete(tmp_path: Path, name: str) -> None:
+    config = tiny_config(tmp_path)
+    folder, record = make(config)
+    assert complete_record(folder, JULY) == record
+    path = Path(folder) / name
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert complete_record(folder, JULY) is None
+    path.unlink()
+    assert complete_record(folder, JULY) is None
+    again = make(config)[1]
+    assert path.read_bytes() == whole
+    assert dataclasses.replace(again, seconds=0) == dataclasses.replace(record, seconds=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"months": {"last": "2020-01"}}, True),
+        ({"sweep": {"epochs": 9}}, True),
+        ({"cluster": {"cpus": 1}}, True),
+        ({"seed": 4}, False),
+        ({"ingest": {"cloud_profile": "strict"}}, False),
+        ({"ingest": {"synthetic": {"cloud_share": 0.1}}}, False),
+    ],
+)
+def test_the_archive_is_named_by_what_changes_its_bytes(
+    tmp_path: Path, changes: dict, same: bool
+) -> None:
+    folders = []
+    for config in (tiny_config(tmp_path), tiny_config(tmp_path, **changes)):
+        folders.append(archive_folder(config, config.regions[0], open_source(config)))
+    assert (folders[0] == folders[1]) is same
+
+
+def test_reading_an_archive_that_is_not_there_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"month 2014-05 is not in the archive.*jobs.ingest"):
+        ingest.read_records(tiny_config(tmp_path))
+
+
+@pytest.mark.parametrize("source", ["earthengine", "stac"])
+def test_sources_that_are_not_built_are_refused(tmp_path: Path, source: str) -> None:
+    config = tiny_config(tmp_path, ingest={"source": source}, prepare={"label": {"kind": "ndsi"}})
+    with pytest.raises(ValueError, match=f"ingest.source = '{source}'.*'synthetic' and 'folder'"):
+        open_source(config)
+
+
+@pytest.mark.ray
+def test_a_rerun_does_only_what_is_missing(
+    tmp_path: Path, ray_local: None, capsys: pytest.CaptureFixture
+) -> None:
+    config = tiny_config(tmp_path)
+    assert ingest.run_ingest(config) == 0
+    (folder,) = ingest.read_records(config)
+    times = {p.name: p.stat().st_mtime_ns for p in Path(folder).iterdir()}
+    manifest = json.loads(Path(folder, "manifest.json").read_text())
+    assert [row["status"] for row in manifest] == ["ok"] * 7 + ["empty"]
+    Path(folder, "2014-08.json").unlink()
+    capsys.readouterr()
+    assert ingest.run_ingest(config) == 0
+    changed = {p.name for p in Path(folder).iterdir() if times[p.name] != p.stat().st_mtime_ns}
+    assert changed - {"manifest.json"} == {
+        f"2014-08{end}" for end in (".json", ".tif", ".truth.tif", ".truth.gpkg")
+    }
+    out = capsys.readouterr().out
+    assert "ingest: 1/1" in out and "ok 7" in out and "solar_zenith 1" in out

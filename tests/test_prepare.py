@@ -1,0 +1,213 @@
+"""Samples: images, labels, windows and their description."""
+
+import io
+from datetime import date
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from tiny import tiny_config
+
+from glacier import ingest, prepare, samples
+from glacier.config import Config, Prepare
+from glacier.errors import SampleError, StoreError
+from glacier.ingest import MonthRecord, archive_folder, ingest_month
+from glacier.landsat import digital_number, reflectance
+from glacier.prepare import MonthTask, make_image, prepare_month, resize_sample
+from glacier.raster import read_named
+from glacier.sources.source import open_source
+
+
+def make_task(config: Config, month: str = "2014-07") -> MonthTask:
+    (region,) = config.regions
+    archive = archive_folder(config, region, open_source(config))
+    record = ingest_month(config, region, date.fromisoformat(f"{month}-01"), archive)
+    folder = str(Path(config.storage) / "samples" / "x")
+    return MonthTask(MonthRecord.from_dict(record), archive, folder, config.prepare)
+
+
+def read_part(task: MonthTask) -> list[dict]:
+    """The rows, by plain pyarrow."""
+    return pq.read_table(io.BytesIO(Path(prepare.part_of(task)).read_bytes())).to_pylist()
+
+
+CHIPS = {"layout": "chips", "size_px": 32, "stride_px": 32, "blocks": [2, 2]}
+
+
+def test_windows_hold_every_pixel_of_image_and_label(tmp_path: Path) -> None:
+    task = make_task(tiny_config(tmp_path, prepare=CHIPS))
+    facts = prepare_month(task)
+    rows = read_part(task)
+    assert facts["rows"] == len(rows) == 4 * 3
+    bands, _ = read_named(f"{task.archive}/2014-07.tif")
+    truth, _ = read_named(f"{task.archive}/2014-07.truth.tif")
+    month = samples.assemble(rows, 3, 32, tuple(facts["shape"]))
+    for layer, band in zip(month.image, ("SR_B5", "SR_B4", "SR_B3"), strict=True):
+        np.testing.assert_array_equal(layer, np.clip(reflectance(bands[band]), 0, 1))
+    seen = bands["n_obs"] > 0
+    np.testing.assert_array_equal(month.label == 255, ~seen)
+    ice = np.isin(truth["surface"], (5, 6, 7))
+    np.testing.assert_array_equal((month.label == 1)[seen], ice[seen])
+    assert {row["month"] for row in rows} == {date(2014, 7, 1)}
+    assert len({row["sample_id"] for row in rows}) == len(rows)
+
+
+def test_a_window_names_the_blocks_that_it_touches(tmp_path: Path) -> None:
+    task = make_task(tiny_config(tmp_path, prepare=CHIPS))
+    prepare_month(task)
+    blocks = {(row["row_px"], row["col_px"]): row["block"] for row in read_part(task)}
+    assert blocks[0, 0] == "r0c0"
+    assert blocks[0, 32] == "r0c0+r0c1"  # over the middle of 127 x 80 pixels
+    assert blocks[95, 48] == "r1c1"
+
+
+def test_resizing_keeps_labels_whole_and_averages_what_is_seen() -> None:
+    rng = np.random.default_rng(0)
+    label = rng.choice(np.array([0, 1, 255], np.uint8), (90, 60))
+    image = np.full((2, 90, 60), 0.25, np.float32)
+    image[1] = 0.5
+    image[:, label == 255] = np.nan
+    small, small_label = resize_sample(image, label, 32)
+    assert small.shape == (2, 32, 32)
+    assert set(np.unique(small_label)) <= {0, 1, 255}
+    seen = small_label != 255
+    np.testing.assert_array_equal(np.isnan(small).any(axis=0), ~seen)
+    np.testing.assert_allclose(small[0][seen], 0.25, rtol=1e-6)  # NaN never leaks into a mean
+    np.testing.assert_allclose(small[1][seen], 0.5, rtol=1e-6)
+
+
+def test_bands_come_in_the_order_asked_for_and_clipped() -> None:
+    values = {"SR_B3": 0.3, "SR_B5": 1.3, "SR_B6": 0.1, "SR_B2": -0.1}
+    bands = {name: digital_number(np.full((2, 2), value)) for name, value in values.items()}
+    bands["SR_B6"][0, 0] = 0
+    image = make_image(bands, Prepare(image=("nir", "ndsi", "blue")))
+    np.testing.assert_allclose(image[:, 1, 1], [1.0, 0.5, 0.0], atol=1e-4)
+    assert np.isnan(image[:, 0, 0]).all()  # one unseen band makes the pixel unseen
+
+
+def test_own_maximum_is_each_bands_own() -> None:
+    bands = {
+        name: digital_number(np.array([[0.1, top]]))
+        for name, top in (("SR_B5", 0.8), ("SR_B4", 0.5), ("SR_B3", 0.2))
+    }
+    image = make_image(bands, Prepare(scale="own_maximum"))
+    np.testing.assert_allclose(image[:, 0, 1], 1, atol=1e-4)
+    np.testing.assert_allclose(image[:, 0, 0], [0.125, 0.2, 0.5], atol=1e-3)
+
+
+def test_a_missing_band_is_named() -> None:
+    with pytest.raises(SampleError, match="swir1 needs band SR_B6"):
+        make_image({"SR_B3": np.ones((2, 2), np.uint16)}, Prepare(image=("ndsi",)))
+
+
+@pytest.mark.parametrize("kind", ["truth", "ndsi", "threshold"])
+def test_every_label_kind_knows_what_it_has_not_seen(tmp_path: Path, kind: str) -> None:
+    task = make_task(tiny_config(tmp_path, prepare={"label": {"kind": kind}} | CHIPS))
+    facts = prepare_month(task)
+    bands, _ = read_named(f"{task.archive}/2014-07.tif")
+    assert facts["label_pixels"]["unknown"] == int((bands["n_obs"] == 0).sum())
+    assert facts["label_pixels"]["glacier"] > 0
+
+
+def test_outlines_are_labels_wherever_the_ground_was_seen(tmp_path: Path) -> None:
+    task = make_task(tiny_config(tmp_path / "first"))
+    label = {"kind": "outlines", "outlines": f"{task.archive}/2014-07.truth.gpkg"}
+    parts = []
+    for settings in (label, {"kind": "truth"}):
+        other = make_task(tiny_config(tmp_path / "first", prepare={"label": settings} | CHIPS))
+        parts.append(prepare_month(other)["label_pixels"])
+    assert parts[0] == parts[1]
+
+
+def test_the_notebooks_way_counts_clouds_as_ground(tmp_path: Path) -> None:
+    config = tiny_config(
+        tmp_path,
+        sweep={"protocol": "notebook"},
+        prepare={"label": {"kind": "threshold", "unseen": "background"}, "scale": "own_maximum"},
+    )
+    task = make_task(config)
+    facts = prepare_month(task)
+    (row,) = read_part(task)
+    assert facts["label_pixels"]["unknown"] == 0
+    assert np.isfinite(np.frombuffer(row["image"], "<f4")).all()
+
+
+def test_a_damaged_raster_is_one_failed_row(tmp_path: Path) -> None:
+    task = make_task(tiny_config(tmp_path))
+    path = Path(task.archive, "2014-07.tif")
+    path.write_bytes(path.read_bytes()[:1000])
+    facts = prepare_month(task)
+    (row,) = read_part(task)
+    assert facts["status"] == row["status"] == "failed"
+    assert "2014-07.tif is damaged" in row["reason"]
+    assert row["image"] is None and row["label"] is None
+
+
+def test_an_empty_month_is_an_empty_row(tmp_path: Path) -> None:
+    task = make_task(tiny_config(tmp_path), "2014-12")
+    facts = prepare_month(task)
+    (row,) = read_part(task)
+    assert facts["status"] == row["status"] == "empty" and row["reason"].startswith("solar_zenith")
+
+
+def test_a_region_smaller_than_a_window_is_said(tmp_path: Path) -> None:
+    task = make_task(tiny_config(tmp_path, prepare={"layout": "chips", "size_px": 96}))
+    assert "127 x 80 px, smaller than prepare.size_px = 96" in prepare_month(task)["reason"]
+
+
+def test_a_part_is_the_same_bytes_every_time(tmp_path: Path) -> None:
+    task = make_task(tiny_config(tmp_path))
+    assert prepare_month(task)["sha256"] == prepare_month(task)["sha256"]
+
+
+def test_quick_looks_show_the_month_and_clear_where_unseen(tmp_path: Path) -> None:
+    task = make_task(tiny_config(tmp_path))
+    prepare_month(task)
+    bands, _ = read_named(f"{task.archive}/2014-07.tif")
+    folder = Path(task.samples, "quicklooks", "mendenhall")
+    assert sorted(p.name for p in folder.iterdir()) == [
+        f"2014-07_{kind}.png" for kind in ("false", "ndsi", "true")
+    ]
+    for kind in ("false", "ndsi", "true"):
+        picture = cv2.imread(str(folder / f"2014-07_{kind}.png"), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(picture[..., 3] == 255, bands["n_obs"] > 0)
+    nir = np.clip(np.nan_to_num(reflectance(bands["SR_B5"])), 0, 1) * 255
+    false = cv2.imread(str(folder / "2014-07_false.png"))
+    np.testing.assert_array_equal(false[..., 2], nir.astype(np.uint8))  # OpenCV reads BGR
+
+
+def test_samples_that_are_not_there_say_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"run jobs\.prepare"):
+        samples.read_summary(str(tmp_path))
+
+
+@pytest.mark.ray
+def test_one_bad_raster_costs_one_row_and_is_mended_by_a_rerun(
+    tmp_path: Path, ray_local: None, capsys: pytest.CaptureFixture
+) -> None:
+    config = tiny_config(tmp_path)
+    ingest.run_ingest(config)
+    (archive,) = ingest.read_records(config)
+    path = Path(archive, "2014-06.tif")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    assert prepare.run_prepare(config) == 1
+    folder = prepare.samples_folder(config, ingest.read_records(config))
+    summary = samples.read_summary(folder)
+    statuses = [part["status"] for part in summary["parts"]]
+    assert statuses == ["ok", "failed", "ok", "ok", "ok", "ok", "ok", "empty"]
+    assert "1 failed: StoreError" in capsys.readouterr().out
+    assert ingest.run_ingest(config) == 0 and path.read_bytes() == whole
+    assert prepare.run_prepare(config) == 0
+    summary = samples.read_summary(folder)
+    assert [part["status"] for part in summary["parts"]].count("ok") == 7
+
+    images = samples.read_images(folder, summary)
+    stack = np.stack([image.image for image in images])
+    np.testing.assert_allclose(summary["mean"], np.nanmean(stack, axis=(0, 2, 3)), rtol=1e-5)
+    np.testing.assert_allclose(summary["std"], np.nanstd(stack, axis=(0, 2, 3)), rtol=1e-5)
+    before = {p: p.stat().st_mtime_ns for p in Path(folder).iterdir()}
+    assert prepare.run_prepare(config) == 0
+    assert before == {p: p.stat().st_mtime_ns for p in Path(folder).iterdir()}
