@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
+from glacier.config import Config
 from glacier.errors import SampleError
+from glacier.folds import Split
 from glacier.labels import IGNORE, grey_level
+from glacier.metrics import count_pixels
+from glacier.samples import MonthImage
+from glacier.trials import Trial
 
 FOREST_PIXELS = 20_000
 """Training pixels of the forest, drawn evenly from the training images."""
@@ -117,3 +124,38 @@ def predict_forest(
     answer = np.zeros(wanted.shape, bool)
     answer[wanted] = forest.predict(pixel_features(image)[wanted]) == 1
     return answer
+
+
+def score_baseline(
+    name: str, config: Config, images: list[MonthImage], split: Split, summary: dict[str, Any]
+) -> dict[str, Any]:
+    """Counts of one simple method on the test part of one fold, or why there are none."""
+    trial = Trial(name, split, config.sweep, config.seed, summary)
+    rng = np.random.default_rng(trial.trial_seed)
+    train = [(image, trial.part(image, split.train)) for image in images]
+    train = [(image, part) for image, part in train if (part & (image.label != IGNORE)).any()]
+    forest = None
+    if name == "random_forest":
+        share = max(1, FOREST_PIXELS // len(train))
+        drawn = [draw_pixels(i.image, i.label, part, share, rng) for i, part in train]
+        features, label = (np.concatenate(column) for column in zip(*drawn, strict=True))
+        forest = fit_forest(features, label, trial.trial_seed)
+    rows = []
+    for image in images:
+        part = trial.part(image, split.test)
+        if not part.any():
+            continue
+        try:
+            if forest is not None:
+                answer = predict_forest(forest, image.image, part)
+            elif name == "threshold":
+                low, high = (0.0, 1.0) if summary["scale"] == "own_maximum" else summary["range"]
+                level = config.prepare.label.threshold
+                answer = threshold_prediction(image.image, summary["bands"], (low, high), level)
+            else:
+                answer = everything(image.image)
+        except SampleError as error:
+            return {"reason": str(error)}
+        counts = count_pixels(answer, image.label, part)
+        rows.append({"region": image.region, "month": image.month.isoformat(), **asdict(counts)})
+    return {"fold": split.fold, "tested": rows}

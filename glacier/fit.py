@@ -21,14 +21,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from glacier import store
-from glacier.config import Sweep, digest
 from glacier.crops import Crops
 from glacier.errors import StoreError, TrainingError
-from glacier.folds import FoldKind, Rectangle, Split, mask_of, unit_rectangles
 from glacier.labels import IGNORE
 from glacier.metrics import Counts, count_pixels
 from glacier.samples import MonthImage
 from glacier.tiles import Predictor, average_turns, predict_blended
+from glacier.trials import THRESHOLD, Trial
 from glacier.unet import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -42,58 +41,9 @@ from glacier.unet import (
 State = dict[str, Any]
 OnEpoch = Callable[[dict[str, Any]], None]
 
-THRESHOLD = 0.5
-"""Probability from which a pixel is called glacier."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What to train and on which parts."""
-
-    encoder: str
-    split: Split
-    settings: Sweep
-    seed: int
-    """Seed of the run."""
-    samples: dict[str, Any]
-    """Summary of the samples."""
-    folder: str
-    """Address of the trial's files."""
-    model_folder: str
-    """Address that the best model is exported to."""
-    weights: str | None = None
-    """Address of the encoder's initial weights; None: random."""
-    held_out: tuple[str, ...] = ()
-    """Keys of month images that are in no fold and only looked at."""
-
-    @property
-    def trial_seed(self) -> int:
-        """Seed of the trial, from the run's seed, encoder and fold alone."""
-        return int(digest([self.seed, self.encoder, self.split.fold])[:8], 16)
-
-    def seed_at(self, epoch: int) -> int:
-        """Seed of all that is drawn in an epoch."""
-        return int(digest([self.trial_seed, epoch])[:8], 16)
-
-    def rectangles(self, image: MonthImage) -> dict[str, Rectangle]:
-        """Units of an image and their pixels."""
-        kind: FoldKind = self.settings.folds.kind
-        blocks = tuple(self.samples["blocks"])
-        shape = image.label.shape
-        return unit_rectangles(
-            kind, image.region, image.month, (shape[0], shape[1]), (blocks[0], blocks[1])
-        )
-
-    def part(self, image: MonthImage, units: tuple[str, ...]) -> NDArray[np.bool_]:
-        """Pixels of an image that belong to some units; a held-out image has none."""
-        shape = (image.label.shape[0], image.label.shape[1])
-        if image.key in self.held_out:
-            return np.zeros(shape, bool)
-        return mask_of(self.rectangles(image), set(units), shape)
-
 
 @dataclass
-class Progress:
+class Checkpoint:
     """All that a trial needs to go on: written whole, read back without unpickling."""
 
     epoch: int = -1
@@ -135,8 +85,8 @@ def run_trial(trial: Trial, images: list[MonthImage], on_epoch: OnEpoch) -> dict
         whole=trial.samples["layout"] == "resize",
     )
     learner = Learner(trial, crops, mean, std)
-    progress = learner.train(images, on_epoch)
-    return conclude_trial(trial, images, learner, progress)
+    checkpoint = learner.train(images, on_epoch)
+    return conclude_trial(trial, images, learner, checkpoint)
 
 
 def band_statistics(
@@ -181,24 +131,24 @@ class Learner:
         self.loss = smp.losses.DiceLoss(mode="binary", ignore_index=IGNORE)
         self.predict: Predictor = make_predictor(self.model, mean, std, settings.precision)
 
-    def train(self, images: list[MonthImage], on_epoch: OnEpoch) -> Progress:
+    def train(self, images: list[MonthImage], on_epoch: OnEpoch) -> Checkpoint:
         """Run all epochs that are missing.
 
         Raises:
             TrainingError: The loss is not a number; a checkpoint of the best epoch so far is
                 kept.
         """
-        progress = self.restore()
-        for row in progress.rows:
+        checkpoint = self.restore()
+        for row in checkpoint.rows:
             on_epoch(row)
         chooser = self.trial.split.validation or self.trial.split.test
         saved = time.monotonic()
-        for epoch in range(progress.epoch + 1, self.settings.epochs):
+        for epoch in range(checkpoint.epoch + 1, self.settings.epochs):
             began = time.monotonic()
             try:
                 train_loss, seen = self.run_epoch(images, epoch)
             except TrainingError:
-                self.save(progress)
+                self.save(checkpoint)
                 raise
             trained_s = time.monotonic() - began
             scores = self.score(images, chooser)
@@ -209,12 +159,12 @@ class Learner:
                 "images_per_s": seen / trained_s,
                 "seconds": time.monotonic() - began,
             }
-            self.keep(progress, row)
+            self.keep(checkpoint, row)
             on_epoch(row)
             if time.monotonic() - saved >= self.settings.checkpoint_s:
-                self.save(progress)
+                self.save(checkpoint)
                 saved = time.monotonic()
-        return progress
+        return checkpoint
 
     def run_epoch(self, images: list[MonthImage], epoch: int) -> tuple[float, int]:
         """One pass; returns the mean loss of its batches and the number of samples.
@@ -286,24 +236,24 @@ class Learner:
         batch = self.settings.batch_size
         return predict_blended(predict, image.image, wanted, self.size, stride, batch)
 
-    def keep(self, progress: Progress, row: dict[str, Any]) -> None:
+    def keep(self, checkpoint: Checkpoint, row: dict[str, Any]) -> None:
         """Note a finished epoch, and its weights if its loss is the lowest so far."""
-        lowest = min((r["val_dice_loss"] for r in progress.rows), default=np.inf)
-        progress.rows.append(row)
-        progress.epoch = row["epoch"]
+        lowest = min((r["val_dice_loss"] for r in checkpoint.rows), default=np.inf)
+        checkpoint.rows.append(row)
+        checkpoint.epoch = row["epoch"]
         if row["val_dice_loss"] < lowest:
-            progress.best_epoch = row["epoch"]
-            progress.best = copy.deepcopy(self.model.state_dict())
+            checkpoint.best_epoch = row["epoch"]
+            checkpoint.best = copy.deepcopy(self.model.state_dict())
 
-    def save(self, progress: Progress) -> None:
+    def save(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint, and its seal last; the one before stays until then."""
-        progress.model = self.model.state_dict()
-        progress.optimizer = self.optimizer.state_dict()
+        checkpoint.model = self.model.state_dict()
+        checkpoint.optimizer = self.optimizer.state_dict()
         buffer = io.BytesIO()
         torch.save(
-            {name: getattr(progress, name) for name in progress.__dataclass_fields__}, buffer
+            {name: getattr(checkpoint, name) for name in checkpoint.__dataclass_fields__}, buffer
         )
-        name = f"epoch-{progress.epoch}.pt"
+        name = f"epoch-{checkpoint.epoch}.pt"
         sha256 = store.write_bytes(store.join(self.trial.folder, name), buffer.getvalue())
         seal_address = store.join(self.trial.folder, "checkpoint.json")
         before = store.read_json(seal_address) if store.exists(seal_address) else {}
@@ -311,22 +261,22 @@ class Learner:
         if before and before["file"] != name:
             store.remove(store.join(self.trial.folder, before["file"]))
 
-    def restore(self) -> Progress:
+    def restore(self) -> Checkpoint:
         """The last sealed checkpoint, or a fresh start where there is none that can be trusted."""
         seal_address = store.join(self.trial.folder, "checkpoint.json")
         if not store.exists(seal_address):
-            return Progress()
+            return Checkpoint()
         try:
             seal = store.read_json(seal_address)
             data = store.read_bytes(store.join(self.trial.folder, seal["file"]), seal["sha256"])
             state = torch.load(io.BytesIO(data), weights_only=True, map_location=self.device)
         except StoreError as error:
             print(f"{self.trial.encoder}, fold {self.trial.split.fold}: starts afresh; {error}")
-            return Progress()
-        progress = Progress(**state)
-        self.model.load_state_dict(progress.model)
-        self.optimizer.load_state_dict(progress.optimizer)
-        return progress
+            return Checkpoint()
+        checkpoint = Checkpoint(**state)
+        self.model.load_state_dict(checkpoint.model)
+        self.optimizer.load_state_dict(checkpoint.optimizer)
+        return checkpoint
 
 
 def describe_device(device: torch.device) -> str:
@@ -349,31 +299,31 @@ def soft_dice_loss(sums: NDArray[np.float64]) -> float:
 
 
 def conclude_trial(
-    trial: Trial, images: list[MonthImage], learner: Learner, progress: Progress
+    trial: Trial, images: list[MonthImage], learner: Learner, checkpoint: Checkpoint
 ) -> dict[str, Any]:
     """Test the best weights, export them, write ``done.json``, drop the checkpoint."""
-    learner.model.load_state_dict(progress.best)
+    learner.model.load_state_dict(checkpoint.best)
     tested, predictions = test_images(trial, images, learner)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **predictions)  # type: ignore[arg-type]  # numpy's stub takes a bool for any keyword
     predictions_address = store.join(trial.folder, "predictions.npz")
     sha256 = store.write_bytes(predictions_address, buffer.getvalue())
-    seconds = [row["seconds"] for row in progress.rows]
+    seconds = [row["seconds"] for row in checkpoint.rows]
     facts = {
         "encoder": trial.encoder,
         "fold": trial.split.fold,
-        "best_epoch": progress.best_epoch,
+        "best_epoch": checkpoint.best_epoch,
         "parameters": sum(p.numel() for p in learner.model.parameters()),
-        "images_per_s": float(np.median([row["images_per_s"] for row in progress.rows])),
+        "images_per_s": float(np.median([row["images_per_s"] for row in checkpoint.rows])),
         "epoch_s": float(np.median(seconds)),
         "train_s": float(np.sum(seconds)),
         "device": describe_device(learner.device),
         "threads": trial.settings.cpus_per_trial,
         "tested": tested,
     }
-    save_model(trial.model_folder, progress.best, model_card(trial, learner, facts))
+    save_model(trial.model_folder, checkpoint.best, model_card(trial, learner, facts))
     done = facts | {
-        "rows": progress.rows,
+        "rows": checkpoint.rows,
         "model": trial.model_folder,
         "predictions": {"address": predictions_address, "sha256": sha256},
     }

@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import date
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import cv2
@@ -117,9 +117,7 @@ def prepare_months(
         blocks = min(len(pending), 4 * count_cpus())
         items = [{"record": json.dumps(asdict(t.record)), "archive": t.archive} for t in pending]
         plan = ray.data.from_items(items, override_num_blocks=blocks).map(
-            prepare_row,
-            fn_kwargs={"folder": pending[0].samples, "settings": config.prepare},
-            num_cpus=1,
+            partial(prepare_row, folder=pending[0].samples, settings=config.prepare), num_cpus=1
         )
         for row in plan.iter_rows():
             facts = json.loads(row["facts"])

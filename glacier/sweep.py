@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
@@ -21,16 +20,12 @@ from ray import tune
 from glacier import baselines, samples, store
 from glacier.cluster import connect
 from glacier.config import Config, config_digest, digest
-from glacier.errors import GlacierError, SampleError, SweepError
-from glacier.fit import Trial, run_trial
+from glacier.errors import GlacierError, SweepError, WeightsError
 from glacier.folds import Split, make_splits
 from glacier.ingest import read_records
-from glacier.labels import IGNORE
-from glacier.metrics import Counts, count_pixels
 from glacier.prepare import samples_folder
 from glacier.progress import Progress, duration, say
-from glacier.samples import MonthImage
-from glacier.unet import fetch_encoder
+from glacier.trials import Trial, fold_counts
 
 FORMAT = 1
 """Counts up when a sweep's bytes change for the same configuration."""
@@ -59,6 +54,7 @@ def run_sweep(config: Config) -> int:
     Raises:
         ConfigError: The folds cannot be made of the samples.
         WeightsError: The encoder weights cannot be had.
+        SweepError: Every trial failed.
     """
     samples_at = samples_folder(config, read_records(config))
     summary = samples.read_summary(samples_at)
@@ -69,10 +65,11 @@ def run_sweep(config: Config) -> int:
             say(f"sweep: complete in {folder}")
             return 0
     began = time.monotonic()
-    trials, splits, held_out = plan_trials(config, summary, folder, models)
-    pending = [t for t in trials if not store.exists(store.join(t.folder, "done.json"))]
-    say(f"sweep: {len(trials)} trials, {len(trials) - len(pending)} done before, in {folder}")
+    splits, held_out = plan_splits(config, summary)
     with connect(config.cluster):
+        trials = plan_trials(config, summary, splits, held_out, (folder, models))
+        pending = [t for t in trials if not store.exists(store.join(t.folder, "done.json"))]
+        say(f"sweep: {len(trials)} trials, {len(trials) - len(pending)} done before, in {folder}")
         images = ray.remote(samples.read_images).options(num_cpus=1).remote(samples_at, summary)
         failed = tune_trials(config, pending, images, folder) if pending else []
         baseline_rows = run_baselines(config, images, splits, summary)
@@ -103,13 +100,11 @@ def run_sweep(config: Config) -> int:
     return max(0, len(failed) - config.sweep.max_failed)
 
 
-def plan_trials(
-    config: Config, summary: dict[str, Any], folder: str, models: str
-) -> tuple[list[Trial], list[Split], list[str]]:
-    """Every (encoder, fold) of a sweep, encoder by encoder, with its initial weights at hand.
+def plan_splits(config: Config, summary: dict[str, Any]) -> tuple[list[Split], list[str]]:
+    """Folds of a set of samples, and the keys of the held-out images.
 
-    Returns:
-        Trials, splits, and the keys of the held-out images.
+    Raises:
+        ConfigError: The samples hold too few units for the folds.
     """
     usable = [
         (part["region"], samples.month_of(part))
@@ -120,9 +115,31 @@ def plan_trials(
     splits, held = make_splits(usable, config.sweep.folds, (rows, cols), config.seed)
     if config.sweep.protocol == "notebook":  # the test part chooses, so validation trains
         splits = [Split(s.fold, s.test, (), tuple(sorted(s.train + s.validation))) for s in splits]
-    held_out = [f"{region}/{month:%Y-%m}" for region, month in held]
-    weights = {name: keep_weights(config, name) for name in config.sweep.encoders}
-    trials = [
+    return splits, [f"{region}/{month:%Y-%m}" for region, month in held]
+
+
+def plan_trials(
+    config: Config,
+    summary: dict[str, Any],
+    splits: list[Split],
+    held_out: list[str],
+    folders: tuple[str, str],
+) -> list[Trial]:
+    """Every (encoder, fold) of a sweep, encoder by encoder, with its initial weights at hand.
+
+    Args:
+        config: The run.
+        summary: Description of the samples.
+        splits: The folds.
+        held_out: Keys of the images that are in no fold.
+        folders: Addresses of the sweep and of its models.
+
+    Raises:
+        WeightsError: An encoder is unknown, or its weights cannot be had.
+    """
+    weights = keep_weights(config)
+    folder, models = folders
+    return [
         Trial(
             encoder=encoder,
             split=split,
@@ -137,29 +154,52 @@ def plan_trials(
         for encoder in config.sweep.encoders
         for split in splits
     ]
-    return trials, splits, held_out
 
 
-def keep_weights(config: Config, encoder: str) -> str | None:
-    """Fetch an encoder's initial weights once, into the storage that every worker reads.
+def keep_weights(config: Config) -> dict[str, str | None]:
+    """Fetch every encoder's initial weights once, into the storage that all workers read.
+
+    A worker does it, so that the driver needs no torch.
+
+    Returns:
+        Encoder to the address of its weights, None for random ones.
 
     Raises:
-        ConfigError: The encoder is unknown.
-        WeightsError: They cannot be had.
+        WeightsError: An encoder is unknown, or its weights cannot be had.
     """
+    task = ray.remote(num_cpus=1, max_retries=3)(keep_encoder)
+    place = store.join(store.absolute(config.storage), "weights")
     source = config.sweep.encoder_weights
     named = source in ("none", "imagenet")
-    data = fetch_encoder(encoder, source if named else store.absolute(source))
+    source = source if named else store.absolute(source)
+    answers = ray.get([task.remote(name, source, place) for name in config.sweep.encoders])
+    for _, fault in answers:
+        if fault:
+            raise WeightsError(fault)
+    return {name: at for name, (at, _) in zip(config.sweep.encoders, answers, strict=True)}
+
+
+def keep_encoder(encoder: str, source: str, place: str) -> tuple[str | None, str]:
+    """Store one encoder's weights; returns their address, or what is wrong."""
+    from glacier.unet import fetch_encoder  # torch is needed in workers only
+
+    try:
+        data = fetch_encoder(encoder, source)
+    except GlacierError as error:
+        return None, str(error)
     if data is None:
-        return None
-    name = f"{encoder}-{store.checksum(data)[:8]}.safetensors"
-    address = store.join(store.absolute(config.storage), "weights", name)
+        return None, ""
+    address = store.join(place, f"{encoder}-{store.checksum(data)[:8]}.safetensors")
     store.write_bytes(address, data)
-    return address
+    return address, ""
 
 
 def tune_trials(
-    config: Config, pending: list[Trial], images: ray.ObjectRef[Any], folder: str
+    config: Config,
+    pending: list[Trial],
+    images: ray.ObjectRef[Any],
+    folder: str,
+    work: Callable[..., None] | None = None,
 ) -> list[dict[str, Any]]:
     """Run trials under Ray Tune, as many at once as the cluster has room for.
 
@@ -168,6 +208,7 @@ def tune_trials(
         pending: Trials without a ``done.json``.
         images: The month images, read once and shared by all trials of a node.
         folder: Address of the sweep.
+        work: What a worker does with a trial; None: :func:`train_trial`.
 
     Returns:
         A row of encoder, fold and reason for every trial that failed after its retries.
@@ -176,7 +217,7 @@ def tune_trials(
     room = {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial}
     with Progress("sweep", len(pending)) as progress:
         tuner = tune.Tuner(
-            tune.with_resources(tune.with_parameters(train_trial, images=[images]), room),
+            tune.with_resources(tune.with_parameters(work or train_trial, images=[images]), room),
             param_space={"trial": tune.grid_search(pending)},
             tune_config=tune.TuneConfig(
                 reuse_actors=settings.gpus_per_trial == 0,  # on a GPU memory would stay taken
@@ -213,6 +254,8 @@ def train_trial(space: dict[str, Any], images: list[ray.ObjectRef[Any]]) -> None
 
     An expected error is the trial's outcome and is not tried again; a lost worker is.
     """
+    from glacier.fit import run_trial  # torch is needed in workers only
+
     trial: Trial = space["trial"]
 
     def on_epoch(row: dict[str, Any]) -> None:
@@ -254,7 +297,7 @@ def run_baselines(
         be used on these samples.
     """
     names = ["everything", "threshold"] + (["random_forest"] if config.sweep.forest else [])
-    task = ray.remote(num_cpus=1, max_retries=3)(score_baseline)
+    task = ray.remote(num_cpus=1, max_retries=3)(baselines.score_baseline)
     refs = {
         name: [task.remote(name, config, images, split, summary) for split in splits]
         for name in names
@@ -269,48 +312,6 @@ def run_baselines(
             reasons = [a["reason"] for a in answers if "reason" in a]
             rows[name] = {"reason": reasons[0]} if reasons else {"folds": answers}
     return rows
-
-
-def score_baseline(
-    name: str, config: Config, images: list[MonthImage], split: Split, summary: dict[str, Any]
-) -> dict[str, Any]:
-    """Counts of one simple method on the test part of one fold, or why there are none."""
-    trial = Trial(name, split, config.sweep, config.seed, summary, "", "")
-    rng = np.random.default_rng(trial.trial_seed)
-    train = [(image, trial.part(image, split.train)) for image in images]
-    train = [(image, part) for image, part in train if (part & (image.label != IGNORE)).any()]
-    forest = None
-    if name == "random_forest":
-        share = max(1, baselines.FOREST_PIXELS // len(train))
-        drawn = [baselines.draw_pixels(i.image, i.label, part, share, rng) for i, part in train]
-        features, label = (np.concatenate(column) for column in zip(*drawn, strict=True))
-        forest = baselines.fit_forest(features, label, trial.trial_seed)
-    rows = []
-    for image in images:
-        part = trial.part(image, split.test)
-        if not part.any():
-            continue
-        try:
-            if forest is not None:
-                answer = baselines.predict_forest(forest, image.image, part)
-            elif name == "threshold":
-                low, high = (0.0, 1.0) if summary["scale"] == "own_maximum" else summary["range"]
-                level = config.prepare.label.threshold
-                answer = baselines.threshold_prediction(
-                    image.image, summary["bands"], (low, high), level
-                )
-            else:
-                answer = baselines.everything(image.image)
-        except SampleError as error:
-            return {"reason": str(error)}
-        counts = count_pixels(answer, image.label, part)
-        rows.append({"region": image.region, "month": image.month.isoformat(), **asdict(counts)})
-    return {"fold": split.fold, "tested": rows}
-
-
-def fold_counts(tested: list[dict[str, Any]]) -> Counts:
-    """Counts of a fold: the sum over its test images."""
-    return sum((Counts(r["tp"], r["fp"], r["fn"], r["tn"]) for r in tested), Counts())
 
 
 def encode_trials(

@@ -49,7 +49,8 @@ def free_starts(allowed: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
 def window_sums(mask: NDArray[np.bool_], size: int) -> NDArray[np.int64]:
     """Number of True pixels in every window: (H - size + 1, W - size + 1) int64."""
     total = np.pad(mask.astype(np.int64).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-    return total[size:, size:] - total[:-size, size:] - total[size:, :-size] + total[:-size, :-size]
+    columns = total[:, size:] - total[:, :-size]
+    return np.asarray(columns[size:] - columns[:-size], np.int64)
 
 
 def blend_weights(size: int) -> NDArray[np.float32]:

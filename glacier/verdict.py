@@ -75,7 +75,8 @@ def judge(dice: Mapping[str, Sequence[float]]) -> Verdict:
     best = ranked[0]
     mean, sd = spread(dice[best])
     if len(ranked) == 1:
-        return Verdict(best, f"{best} is the only encoder to rank: test Dice {mean:.3f} ± {sd:.3f}.")
+        only = f"{best} is the only encoder to rank: test Dice {mean:.3f} ± {sd:.3f}."
+        return Verdict(best, only)
     pairs = sorted((corrected_p(dice[best], dice[other]), other) for other in ranked[1:])
     apart = all(p * (len(pairs) - k) < LEVEL for k, (p, _) in enumerate(pairs))
     second = ranked[1]

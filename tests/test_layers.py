@@ -15,7 +15,7 @@ LAYERS = {
         "comparison",
     },
     "files": {"raster", "vectors", "store", "samples"},
-    "workers": {"sources", "unet", "fit", "crops", "baselines", "figures"},
+    "workers": {"sources", "unet", "fit", "crops", "trials", "baselines", "figures"},
     "stages": {"ingest", "prepare", "sweep", "report", "pipeline", "cluster"},
 }  # fmt: skip
 HEIGHT = {name: height for height, names in enumerate(LAYERS.values()) for name in names}

@@ -435,6 +435,10 @@ def test_a_disc_has_its_area_and_its_place() -> None:
     assert (cols.mean() + 0.5, rows.mean() + 0.5) == pytest.approx((70, 70), abs=0.05)
 
 
+def test_pixels_that_touch_at_a_corner_are_apart() -> None:
+    assert len(trace(np.eye(3, dtype=bool), Grid("EPSG:32608", 15.0, 105.0, 30.0, 3, 3))) == 3
+
+
 def test_nothing_burns_to_nothing() -> None:
     assert burn([], GRID).shape == (40, 50) and not burn([], GRID).any()
     assert trace(np.zeros((40, 50), bool), GRID) == []
