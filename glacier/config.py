@@ -31,6 +31,10 @@ Month = Annotated[str, Field(pattern=r"^[12][0-9]{3}-(0[1-9]|1[0-2])$")]
 """A calendar month, ``YYYY-MM``."""
 
 
+Band = Literal["SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B6", "SR_B7"]
+"""Landsat-8 name of a reflectance band."""
+
+
 def expand_path(value: str) -> str:
     """Put environment variables into a path.
 
@@ -61,7 +65,9 @@ PathText = Annotated[str, AfterValidator(check_path)]
 class Model(BaseModel):
     """What all parts of the configuration share: unknown fields refused, nothing changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class Region(Model):
@@ -141,7 +147,7 @@ class Image(Model):
 
     month: Month
     """The month it stands for."""
-    bands: dict[str, BandFile]
+    bands: dict[Band, BandFile] = Field(min_length=1)
     """Landsat-8 band name (SR_B2..SR_B7) to the file and position that hold it."""
     scale: float = Field(2.75e-5, gt=0)
     """Factor from the file's numbers to reflectance."""

@@ -86,7 +86,7 @@ def read_yaml(path: str) -> dict[str, Any]:
         raise ConfigError(f"no configuration file {path}{hint}")
     try:
         values = yaml.safe_load(Path(path).read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 2014-13-01
         raise ConfigError(f"{path} is not YAML: {error}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path} holds {type(values).__name__}, wanted fields and values")

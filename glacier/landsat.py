@@ -127,24 +127,21 @@ def sun_position(latitude_deg: float, longitude_deg: float, when: datetime) -> t
         when: Time of observation, UTC.
 
     Returns:
-        Zenith (0 is overhead) and azimuth (clockwise from north); good to about 0.1 degree.
+        Zenith (0 is overhead) and azimuth (clockwise from north), without refraction;
+        good to 0.1 degree.
 
     Source:
-        NOAA solar calculator, Fourier form (Spencer 1971).
+        Astronomical Almanac, low-precision formulas for the Sun (section C), 1950 to 2050.
     """
-    hours = when.hour + when.minute / 60 + when.second / 3600
-    day = when.timetuple().tm_yday
-    g = 2 * np.pi / 365 * (day - 1 + (hours - 12) / 24)
     cos, sin = np.cos, np.sin
-    equation_min = 229.18 * (
-        0.000075 + 0.001868 * cos(g) - 0.032077 * sin(g)
-        - 0.014615 * cos(2 * g) - 0.040849 * sin(2 * g)
-    )  # fmt: skip
-    declination = (
-        0.006918 - 0.399912 * cos(g) + 0.070257 * sin(g) - 0.006758 * cos(2 * g)
-        + 0.000907 * sin(2 * g) - 0.002697 * cos(3 * g) + 0.00148 * sin(3 * g)
-    )  # fmt: skip
-    hour_angle = np.radians((hours * 60 + equation_min + 4 * longitude_deg) / 4 - 180)
+    days = (when - datetime(2000, 1, 1, 12, tzinfo=UTC)).total_seconds() / 86400
+    g = np.radians(357.528 + 0.9856003 * days)  # mean anomaly
+    ecliptic = np.radians(280.460 + 0.9856474 * days + 1.915 * sin(g) + 0.020 * sin(2 * g))
+    tilt = np.radians(23.439 - 4e-7 * days)
+    right_ascension = np.arctan2(cos(tilt) * sin(ecliptic), cos(ecliptic))
+    declination = np.arcsin(sin(tilt) * sin(ecliptic))
+    sidereal = np.radians(280.46062 + 360.98564737 * days + longitude_deg)
+    hour_angle = sidereal - right_ascension
     latitude = np.radians(latitude_deg)
     cos_zenith = sin(latitude) * sin(declination) + cos(latitude) * cos(declination) * cos(
         hour_angle

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio.features import rasterize, shapes
 from rasterio.io import DatasetReader, MemoryFile
-from rasterio.warp import transform_geom
+from rasterio.warp import transform
 
 from glacier.config import Region
 from glacier.errors import ConfigError, RasterError
@@ -33,6 +34,10 @@ LANDSAT_EDGE_M = 15.0
 
 Source: geotransforms of USGS Collection 2 products, such as 236685, 6789615 for path 68 row 18.
 """
+
+
+EDGE_POINTS = 200
+"""Points along an edge of a region's polygon: straight in degrees, it bends in the projection."""
 
 
 @dataclass(frozen=True)
@@ -86,15 +91,17 @@ def grid_of_region(region: Region) -> Grid:
         )
     lon, lat = (min(lons) + max(lons)) / 2, (min(lats) + max(lats)) / 2
     crs = f"EPSG:{(32600 if lat >= 0 else 32700) + min(int((lon + 180) // 6) + 1, 60)}"
-    ring = {"type": "Polygon", "coordinates": [[*region.polygon, region.polygon[0]]]}
-    projected = np.array(transform_geom("EPSG:4326", crs, ring)["coordinates"][0])
+    ring = np.array([*region.polygon, region.polygon[0]])
+    along = np.linspace(0, 1, EDGE_POINTS, endpoint=False)[:, None]
+    edges = np.concatenate([a + (b - a) * along for a, b in pairwise(ring)])
+    projected = np.array(transform("EPSG:4326", crs, *edges.T)).T
     step, edge = region.pixel_m, LANDSAT_EDGE_M
 
     def snap(value: float, rounding: Any) -> float:
         return float(rounding((value - edge) / step) * step + edge)
 
-    left, bottom = (snap(v, math.floor) for v in projected.min(axis=0)[:2])
-    right, top = (snap(v, math.ceil) for v in projected.max(axis=0)[:2])
+    left, bottom = (snap(v, math.floor) for v in projected.min(axis=0))
+    right, top = (snap(v, math.ceil) for v in projected.max(axis=0))
     return Grid(crs, left, top, step, round((top - bottom) / step), round((right - left) / step))
 
 
@@ -126,17 +133,30 @@ def safe_open(path: str | Path, max_bytes: int = MAX_BYTES) -> Iterator[DatasetR
             rasterio.Env(**environment),
             rasterio.open(text, driver="GTiff", sharing=False) as source,
         ):
-            size = sum(
-                source.height * source.width * np.dtype(kind).itemsize for kind in source.dtypes
-            )
+            size = decoded_bytes(source)
             if size > max_bytes:
                 raise RasterError(
                     f"{text} decodes to {size} bytes ({source.count} bands of {source.height} x "
-                    f"{source.width}), more than the {max_bytes} allowed"
+                    f"{source.width}, blocks of {source.block_shapes[0]}), more than the "
+                    f"{max_bytes} allowed"
                 )
             yield source
-    except rasterio.errors.RasterioError as error:
+    except (rasterio.errors.RasterioError, UnicodeDecodeError) as error:  # a name is not UTF-8
         raise RasterError(f"cannot read {text}: {error}") from error
+
+
+def decoded_bytes(source: DatasetReader) -> int:
+    """Bytes that reading all bands takes; a block may be larger than the whole image.
+
+    Raises:
+        RasterError: NumPy has no such number type (GDAL's complex integers).
+    """
+    try:
+        pixel = sum(np.dtype(kind).itemsize for kind in source.dtypes)
+    except TypeError as error:
+        raise RasterError(f"{source.name}: {error}") from error
+    blocks = [math.prod(shape) for shape in source.block_shapes]
+    return int(max(source.height * source.width, *blocks) * pixel)
 
 
 def grid_of(source: DatasetReader) -> Grid:
@@ -146,7 +166,8 @@ def grid_of(source: DatasetReader) -> Grid:
         RasterError: It is rotated, its pixels are not square, or its unit is not the metre.
     """
     t, crs = source.transform, source.crs
-    if crs is None or not crs.is_projected or t.b or t.d or not math.isclose(t.a, -t.e):
+    metres = crs is not None and crs.is_projected and crs.linear_units_factor[1] == 1
+    if not metres or t.b or t.d or t.a <= 0 or not math.isclose(t.a, -t.e):
         raise RasterError(
             f"{source.name}: CRS {crs}, transform {tuple(t)[:6]}; wanted square, north-up pixels "
             "in a projected CRS in metres (gdalwarp -t_srs EPSG:326NN -tr 30 30)"
@@ -162,9 +183,14 @@ def read_named(path: str | Path) -> tuple[dict[str, NDArray[Any]], Grid]:
         Band name to (H, W) array in the file's dtype, and the grid.
 
     Raises:
-        RasterError: The file cannot be read, or its bands have no distinct names.
+        RasterError: The file cannot be read, marks no data by another number than 0, or its
+            bands have no distinct names.
     """
     with safe_open(path) as source:
+        if source.nodata not in (None, NODATA):
+            raise RasterError(
+                f"{path}: no data is {source.nodata}, wanted {NODATA} (gdalwarp -dstnodata 0)"
+            )
         names = source.descriptions
         if None in names or len(set(names)) != len(names):
             raise RasterError(

@@ -21,6 +21,9 @@ import fsspec
 from glacier.config import expand_path
 from glacier.errors import StoreError
 
+UNREACHABLE = (OSError, ValueError, ImportError)
+"""What fsspec raises: an unknown protocol is a ValueError, one not installed an ImportError."""
+
 
 def join(base: str, *parts: str) -> str:
     """Address of something below a base address."""
@@ -34,11 +37,18 @@ def absolute(address: str) -> str:
 
 
 def exists(address: str) -> bool:
-    """Whether a file is there."""
+    """Whether a file is there.
+
+    Raises:
+        StoreError: The store cannot be reached.
+    """
     if "://" not in address:
         return os.path.exists(address)
-    fs, path = fsspec.core.url_to_fs(address)
-    return bool(fs.exists(path))
+    try:
+        fs, path = fsspec.core.url_to_fs(address)
+        return bool(fs.exists(path))
+    except UNREACHABLE as error:
+        raise StoreError(f"cannot look for {address}: {error}") from error
 
 
 def read_bytes(address: str, sha256: str | None = None) -> bytes:
@@ -54,7 +64,7 @@ def read_bytes(address: str, sha256: str | None = None) -> bytes:
     try:
         with fsspec.open(address, "rb") as file:
             data = bytes(file.read())
-    except OSError as error:
+    except UNREACHABLE as error:
         raise StoreError(f"cannot read {address}: {error}") from error
     if sha256 is not None and (found := checksum(data)) != sha256:
         raise StoreError(
@@ -84,7 +94,7 @@ def write_bytes(address: str, data: bytes) -> str:
             fs.pipe_file(path, data)
         else:
             replace_file(Path(address), data)
-    except OSError as error:
+    except UNREACHABLE as error:
         raise StoreError(f"cannot write {address} ({len(data)} bytes): {error}") from error
     return checksum(data)
 
@@ -132,10 +142,17 @@ def write_json(address: str, value: Any) -> str:
 
 
 def remove(address: str) -> None:
-    """Remove a file; one that is not there is no error."""
-    fs, path = fsspec.core.url_to_fs(address)
-    if fs.exists(path):
-        fs.rm_file(path)
+    """Remove a file; one that is not there is no error.
+
+    Raises:
+        StoreError: The store cannot be reached, or the file is not the user's to remove.
+    """
+    try:
+        fs, path = fsspec.core.url_to_fs(address)
+        if fs.exists(path):
+            fs.rm_file(path)
+    except UNREACHABLE as error:
+        raise StoreError(f"cannot remove {address}: {error}") from error
 
 
 @contextmanager

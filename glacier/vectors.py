@@ -37,6 +37,8 @@ def rasterise_outlines(address: str, grid: Grid) -> NDArray[np.uint8]:
             frame = geopandas.read_file(path)
         except Exception as error:  # pyogrio and GDAL raise many kinds
             raise VectorError(f"outlines {address} cannot be read: {error}") from error
+    if not isinstance(frame, geopandas.GeoDataFrame):
+        raise VectorError(f"outlines {address}: a table without shapes")
     if frame.crs is None:
         raise VectorError(f"outlines {address}: no CRS; assign one (ogr2ogr -a_srs EPSG:4326)")
     geometry = frame.to_crs(grid.crs).geometry

@@ -78,7 +78,8 @@ def judge(dice: Mapping[str, Sequence[float]]) -> Verdict:
         only = f"{best} is the only encoder to rank: test Dice {mean:.3f} ± {sd:.3f}."
         return Verdict(best, only)
     pairs = sorted((corrected_p(dice[best], dice[other]), other) for other in ranked[1:])
-    apart = all(p * (len(pairs) - k) < LEVEL for k, (p, _) in enumerate(pairs))
+    p = min(1.0, max(p * (len(pairs) - k) for k, (p, _) in enumerate(pairs)))  # Holm
+    apart = p < LEVEL
     second = ranked[1]
     gap = mean - spread(dice[second])[0]
     folds = len(dice[best])
@@ -88,5 +89,5 @@ def judge(dice: Mapping[str, Sequence[float]]) -> Verdict:
     return Verdict(
         None,
         f"No difference found between the encoders: {best} leads with {numbers}, which is "
-        f"within the spread of the folds (corrected paired test, p = {pairs[-1][0]:.2f}).",
+        f"within the spread of the folds (corrected paired test, p = {p:.2f}).",
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from glacier import store
 from glacier.composite import Composite, Empty
 from glacier.config import BandFile, Folder, Image, Region
-from glacier.errors import SourceError
+from glacier.errors import RasterError, SourceError
 from glacier.landsat import BANDS, NODATA, digital_number
 from glacier.raster import Grid, grid_of, read_named, safe_open
 
@@ -67,11 +67,11 @@ class FolderSource:
         return [date.fromisoformat(f"{image.month}-01")] if image else list(self.files(region))
 
     def grid(self, region: Region) -> Grid:
-        """Grid of the region's first file.
+        """Grid of the region's first file that can be read.
 
         Raises:
             SourceError: The folder holds no file of the wanted names.
-            RasterError: The file cannot be used.
+            RasterError: None of the files can be used.
         """
         image = self.settings.image
         if image is not None:
@@ -81,8 +81,13 @@ class FolderSource:
         files = self.files(region)
         if not files:
             raise SourceError(f"{self.folder(region)} holds no file named <YYYY-MM>.tif")
-        with safe_open(next(iter(files.values()))) as source:
-            return grid_of(source)
+        for path in files.values():
+            try:
+                with safe_open(path) as source:
+                    return grid_of(source)
+            except RasterError as error:  # that month fails, not those of the other files
+                damaged = error
+        raise damaged
 
     def fetch_month(self, region: Region, month: date) -> Composite | Empty:
         """The composite that the files hold for a month.
@@ -100,7 +105,12 @@ class FolderSource:
         bands, grid = read_named(path)
         if grid != self.grid(region):
             raise SourceError(f"{path} lies on {grid}, the region's first file on another grid")
-        measured = {name: band.astype(np.uint16) for name, band in bands.items() if name in BANDS}
+        measured = {name: band for name, band in bands.items() if name in BANDS}
+        if wrong := {name: str(b.dtype) for name, b in measured.items() if b.dtype != np.uint16}:
+            raise SourceError(
+                f"{path} holds {wrong}; wanted Landsat digital numbers in uint16: "
+                "(reflectance + 0.2) / 2.75e-5, 0 for no data"
+            )
         if not measured:
             raise SourceError(f"{path} holds bands {list(bands)}; wanted some of {BANDS}")
         seen = np.any([band != NODATA for band in measured.values()], axis=0)
@@ -112,12 +122,10 @@ def read_image(folder: Path, image: Image, grid: Grid) -> Composite | Empty:
     """One image as a composite in Landsat's encoding.
 
     Raises:
-        SourceError: A band name is unknown, or the files lie on different grids.
+        SourceError: A file lacks its band, or the files lie on different grids.
         RasterError: A file cannot be read.
     """
-    if unknown := set(image.bands) - set(BANDS):
-        raise SourceError(f"ingest.folder.image.bands {sorted(unknown)}: known are {BANDS}")
-    bands = {
+    bands: dict[str, NDArray[np.uint16]] = {
         name: read_band(folder, image.bands[name], image, grid)
         for name in BANDS
         if name in image.bands

@@ -1,0 +1,107 @@
+"""The whole product as a user runs it: one command, a kill in the middle, the same command."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from tiny import ENCODER, write_tiny
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+
+TIMES = {"images_per_s", "epoch_s", "train_s"}
+REPO = Path(__file__).parents[2]
+TRIALS = 4
+
+
+def start(config: Path, cpus: int) -> subprocess.Popen:
+    """The pipeline as a process of its own, with a private Ray of some cores."""
+    env = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+    command = [sys.executable, "-m", "jobs.pipeline", str(config), "--cluster.cpus", str(cpus)]
+    return subprocess.Popen(
+        command, cwd=REPO, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def finish(process: subprocess.Popen) -> str:
+    out, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, out
+    return out
+
+
+def config_at(folder: Path) -> Path:
+    encoders = {"encoders": [ENCODER, "mobilenet_v2"], "checkpoint_s": 0}
+    return write_tiny(folder, sweep=encoders)
+
+
+def done_files(folder: Path) -> dict[str, int]:
+    """Finished trials and when they were written."""
+    found = (folder / "data/sweeps").glob("*/trials/*/*/done.json")
+    return {"/".join(p.parts[-3:-1]): p.stat().st_mtime_ns for p in found}
+
+
+def weights(folder: Path) -> dict[str, bytes]:
+    found = (folder / "data/models").glob("*/*/*/model.safetensors")
+    return {"/".join(p.parts[-3:-1]): p.read_bytes() for p in found}
+
+
+def table(folder: Path) -> list[dict]:
+    (path,) = (folder / "data/sweeps").glob("*/trials.parquet")
+    rows = pq.read_table(path).to_pylist()
+    return [{k: v for k, v in r.items() if k not in TIMES | {"model"}} for r in rows]
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A run on two workers that nobody disturbed, and what it printed."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    return folder, finish(start(config_at(folder), 2))
+
+
+def test_one_command_leads_from_nothing_to_a_report(unbroken: tuple[Path, str]) -> None:
+    folder, out = unbroken
+    results = folder / "results/tiny"
+    assert "<html" in (results / "report.html").read_text()
+    summary = json.loads((results / "summary.json").read_text())
+    assert set(summary["encoders"]) == {ENCODER, "mobilenet_v2"}
+    assert summary["months"] == {"ok": 7, "empty": {"solar_zenith": 1}, "failed": 0}
+    assert summary["failed_trials"] == [] and summary["wall_s"] > 0
+    for name in ("everything", "threshold", "random_forest"):
+        assert 0 <= summary["baselines"][name]["iou_mean"] <= 1
+    assert "Traceback" not in out and "report.html" in out
+
+
+def test_the_second_time_nothing_is_done(unbroken: tuple[Path, str]) -> None:
+    folder, _ = unbroken
+    files = [p for p in folder.rglob("*") if p.is_file()]
+    before = {p: p.stat().st_mtime_ns for p in files if p.name != "manifest.json"}
+    finish(start(folder / "tiny.yaml", 2))
+    after = {p: p.stat().st_mtime_ns for p in before}
+    assert before == after
+
+
+def test_a_killed_driver_loses_no_finished_trial_and_no_digit(
+    unbroken: tuple[Path, str], tmp_path: Path
+) -> None:
+    """Killed after the first trial, on one worker instead of two: the same tables and weights."""
+    config = config_at(tmp_path)
+    process = start(config, 1)
+    deadline = time.monotonic() + 300
+    while not done_files(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    before = done_files(tmp_path)
+    assert 0 < len(before) < TRIALS
+    out = finish(start(config, 1))
+    after = done_files(tmp_path)
+    assert len(after) == TRIALS
+    assert {trial: after[trial] for trial in before} == before
+    assert f"{len(before)} done before" in out
+    assert table(tmp_path) == table(unbroken[0])
+    assert weights(tmp_path) == weights(unbroken[0])

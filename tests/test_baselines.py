@@ -1,0 +1,109 @@
+"""Simple methods: what they see, and that they are scored as the networks are."""
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+from glacier import baselines
+from glacier.config import Config
+from glacier.errors import SampleError
+from glacier.folds import Split
+from glacier.samples import MonthImage
+
+BANDS = ("nir", "red", "green")
+
+
+def make_images() -> list[MonthImage]:
+    """Rough ice beside smooth rock of the same brightness; a strip nobody has seen."""
+    rng = np.random.default_rng(0)
+    images = []
+    for month in range(1, 7):
+        label = np.zeros((64, 64), np.uint8)
+        label[:, 20 + 4 * month :] = 1
+        noise = rng.normal(0, 0.08, (3, 64, 64)) * label + rng.normal(0, 0.005, (3, 64, 64))
+        picture = (0.4 + noise).astype(np.float32)
+        label[:4], picture[:, :4] = 255, np.nan
+        images.append(MonthImage("a", date(2020, month, 1), picture, label))
+    return images
+
+
+SUMMARY = {
+    "bands": list(BANDS),
+    "blocks": [2, 2],
+    "size_px": 64,
+    "range": [0, 1],
+    "scale": "reflectance",
+}
+SPLIT = Split(0, ("a/2020-01",), ("a/2020-02",), tuple(f"a/2020-0{m}" for m in (3, 4, 5, 6)))
+POLYGON = ((0, 0), (1, 0), (1, 1))
+CONFIG = Config(
+    name="x",
+    regions=({"name": "a", "polygon": POLYGON},),
+    sweep={"folds": {"kind": "shuffled", "count": 2}},
+)
+
+
+def score(name: str, summary: dict = SUMMARY) -> dict:
+    return baselines.score_baseline(name, CONFIG, make_images(), SPLIT, summary)
+
+
+def test_the_forest_learns_texture_that_a_threshold_cannot_see() -> None:
+    iou = {}
+    for name in ("random_forest", "threshold", "everything"):
+        (row,) = score(name)["tested"]
+        iou[name] = row["tp"] / (row["tp"] + row["fp"] + row["fn"])
+    assert iou["random_forest"] > 0.85 > iou["everything"] > iou["threshold"]
+
+
+@pytest.mark.parametrize("name", ["everything", "threshold", "random_forest"])
+def test_every_method_is_scored_on_the_labelled_test_pixels(name: str) -> None:
+    (row,) = score(name)["tested"]
+    assert row["month"] == "2020-01-01"
+    assert row["tp"] + row["fp"] + row["fn"] + row["tn"] == 60 * 64
+
+
+def test_the_forest_is_the_same_every_time() -> None:
+    assert score("random_forest") == score("random_forest")
+
+
+def test_a_method_whose_bands_are_missing_says_so() -> None:
+    assert score("threshold", SUMMARY | {"bands": ["ndsi", "red", "green"]})["reason"] == (
+        "the samples hold ndsi, red, green, not nir"
+    )
+    with pytest.raises(SampleError):
+        baselines.threshold_prediction(np.zeros((1, 2, 2), np.float32), ["ndsi"], (0, 1), 128)
+
+
+def test_the_threshold_is_on_grey_of_the_shown_range() -> None:
+    image = np.array([0.4, 0.6], np.float32) * np.ones((3, 1, 1), np.float32)
+    predicted = [
+        baselines.threshold_prediction(image.reshape(3, 1, 2), BANDS, (0.0, top), 128).tolist()
+        for top in (1.0, 0.5, 2.0)
+    ]
+    assert predicted == [[[False, True]], [[True, True]], [[False, False]]]
+
+
+def test_neighbourhoods_are_means_and_deviations() -> None:
+    image = np.zeros((1, 31, 31), np.float32)
+    image[0, 15, 15] = 1
+    features = baselines.pixel_features(image)
+    assert features.shape == (31, 31, 1 + 2 * len(baselines.NEIGHBOURHOODS_PX))
+    for k, side in enumerate(baselines.NEIGHBOURHOODS_PX):
+        share = 1 / side**2
+        assert features[15, 15, 1 + 2 * k] == pytest.approx(share)
+        assert features[15, 15, 2 + 2 * k] == pytest.approx(np.sqrt(share - share**2), rel=1e-4)
+
+
+def test_pixels_are_drawn_from_the_labelled_part_alone() -> None:
+    image = make_images()[0]
+    part = np.zeros((64, 64), bool)
+    part[:10, 30:] = True
+    coded = MonthImage("a", image.month, np.indices((64, 64)).astype(np.float32), image.label)
+    features, label = baselines.draw_pixels(
+        coded.image, coded.label, part, 100, np.random.default_rng(0)
+    )
+    assert len(label) == 100 and set(label) <= {0, 1}
+    rows, cols = features[:, 0], features[:, 1 + 2 * len(baselines.NEIGHBOURHOODS_PX)]
+    assert rows.min() >= 4 and rows.max() < 10 and cols.min() >= 30
+    assert len(set(zip(rows, cols, strict=True))) == 100

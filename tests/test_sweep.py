@@ -1,0 +1,124 @@
+"""Trials under Ray Tune: room, retries, failures, and a plan that follows from the data."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import ENCODER, tiny_config
+
+from glacier import sweep
+from glacier.config import Config
+from glacier.errors import WeightsError
+from glacier.folds import Split
+from glacier.trials import Trial
+
+
+def make_trials(config: Config, folder: Path, count: int) -> list[Trial]:
+    split = Split(0, ("a",), ("b",), ("c",))
+    return [
+        Trial(f"e{k}", split, config.sweep, 0, {}, str(folder / f"t{k}"), str(folder / f"m{k}"))
+        for k in range(count)
+    ]
+
+
+def note_times(space: dict[str, Any], images: list[Any]) -> None:
+    """Stand-in for training: note when the trial ran."""
+    folder = Path(space["trial"].folder)
+    folder.mkdir(parents=True)
+    (folder / "began").write_text(str(time.time()))
+    time.sleep(4)
+    (folder / "ended").write_text(str(time.time()))
+
+
+def fail_once(space: dict[str, Any], images: list[Any]) -> None:
+    """Stand-in that dies as a lost worker does: the first trial once, the second always."""
+    folder = Path(space["trial"].folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    tries = len(list(folder.iterdir()))
+    (folder / f"try-{tries}").touch()
+    if space["trial"].encoder == "e1" or (space["trial"].encoder == "e0" and tries == 0):
+        raise RuntimeError("worker lost")
+
+
+@pytest.mark.ray
+def test_half_a_gpu_a_trial_lets_eight_run_on_four_never_more(
+    tmp_path: Path, ray_local: None
+) -> None:
+    import ray
+
+    config = tiny_config(tmp_path, sweep={"gpus_per_trial": 0.5})
+    trials = make_trials(config, tmp_path, 12)
+    images = ray.put([])
+    assert sweep.tune_trials(config, trials, images, str(tmp_path / "s"), note_times) == []
+    spans = [
+        [float((tmp_path / f"t{k}" / name).read_text()) for name in ("began", "ended")]
+        for k in range(12)
+    ]
+    at_once = [sum(began <= at < ended for began, ended in spans) for at, _ in spans]
+    assert max(at_once) == 8
+
+
+@pytest.mark.ray
+def test_a_lost_worker_is_tried_again_and_then_reported(
+    tmp_path: Path, ray_local: None, capsys: pytest.CaptureFixture
+) -> None:
+    import ray
+
+    config = tiny_config(tmp_path, sweep={"max_retries": 1})
+    trials = make_trials(config, tmp_path, 3)
+    failed = sweep.tune_trials(config, trials, ray.put([]), str(tmp_path / "s"), fail_once)
+    assert [len(list((tmp_path / f"t{k}").iterdir())) for k in range(3)] == [2, 2, 1]
+    assert failed == [{"encoder": "e1", "fold": 0, "reason": "RuntimeError: worker lost"}]
+    assert "e1, fold 0 failed: RuntimeError: worker lost" in capsys.readouterr().out
+
+
+@pytest.mark.ray
+def test_an_unknown_encoder_is_refused_before_any_training(tmp_path: Path, ray_local: None) -> None:
+    config = tiny_config(tmp_path, sweep={"encoders": [ENCODER, "resnet43"]})
+    with pytest.raises(WeightsError, match=r"'resnet43'.*did you mean resnet34"):
+        sweep.keep_weights(config)
+
+
+def summary_of(months: int) -> dict[str, Any]:
+    parts = [
+        {"region": "a", "month": f"{2014 + k // 12}-{k % 12 + 1:02d}-01", "status": "ok"}
+        for k in range(months)
+    ]
+    return {"parts": parts, "blocks": [5, 5]}
+
+
+def test_the_notebook_protocol_trains_on_all_that_is_not_tested(tmp_path: Path) -> None:
+    folds = {"kind": "shuffled", "count": 5, "hold_out_last": True}
+    plans = {
+        protocol: sweep.plan_splits(
+            tiny_config(tmp_path, sweep={"protocol": protocol, "folds": folds}), summary_of(82)
+        )
+        for protocol in ("honest", "notebook")
+    }
+    for honest, published in zip(plans["honest"][0], plans["notebook"][0], strict=True):
+        assert honest.test == published.test and published.validation == ()
+        assert set(published.train) == set(honest.train) | set(honest.validation)
+        assert (len(honest.validation), len(honest.train)) in {(13, 51), (13, 52)}
+    assert plans["honest"][1] == plans["notebook"][1] == ["a/2020-09"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"sweep": {"max_retries": 5}}, True),
+        ({"sweep": {"checkpoint_s": 1}}, True),
+        ({"cluster": {"cpus": 1}}, True),
+        ({"sweep": {"epochs": 3}}, False),
+        ({"sweep": {"cpus_per_trial": 2}}, False),
+        ({"seed": 4}, False),
+    ],
+)
+def test_a_sweep_is_named_by_what_changes_its_bytes(
+    tmp_path: Path, changes: dict, same: bool
+) -> None:
+    (tmp_path / "summary.json").write_text("{}")
+    folders = [
+        sweep.sweep_folders(tiny_config(tmp_path, **c), str(tmp_path)) for c in ({}, changes)
+    ]
+    assert (folders[0] == folders[1]) is same
