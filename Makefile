@@ -16,6 +16,9 @@ lint: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+bench: .venv/ready
+	$(RUN) tests/benchmarks/bench.py $(ROW)
+
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet -c constraints.txt --editable '.[dev]'

@@ -83,7 +83,11 @@ def auth_env(folder: Path, token: str) -> dict[str, str]:
     file.touch(mode=0o600)
     file.write_text(token)
     kept = {k: v for k, v in os.environ.items() if k not in ("RAY_ADDRESS", "RAY_AUTH_TOKEN")}
-    return kept | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(file)}
+    return kept | {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(file),
+        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # else the head waits 30 s for itself
+    }
 
 
 def start_head(folder: Path, env: dict[str, str], ports: list[int]) -> subprocess.Popen[bytes]:
