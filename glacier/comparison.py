@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from glacier.metrics import Counts
-from glacier.verdict import LEVEL, corrected_p, judge, pool, spread
+from glacier.metrics import pool_counts
+from glacier.verdict import LEVEL, corrected_p, judge, spread
 
 Facts = dict[str, Any]
 
-COUNTS = ("tp", "fp", "fn", "tn")
 
 METHOD_NAMES = {
     "everything": "everything glacier",
@@ -68,7 +67,7 @@ def score_fold(fold: int, tested: Sequence[Facts]) -> Facts:
     Returns:
         ``fold``, ``dice``, ``iou``, ``precision``, ``recall`` and the four sums.
     """
-    counts = pool([Counts(*(row[name] for name in COUNTS)) for row in tested])
+    counts = pool_counts(tested)
     scores = {name: getattr(counts, name) for name in ("dice", "iou", "precision", "recall")}
     return {"fold": fold, **scores, **asdict(counts)}
 
@@ -85,7 +84,7 @@ def score_method(rows: Sequence[Facts]) -> Facts:
     """
     dice_mean, dice_sd = spread([row["dice"] for row in rows])
     iou_mean, iou_sd = spread([row["iou"] for row in rows])
-    together = pool([Counts(*(row[name] for name in COUNTS)) for row in rows])
+    together = pool_counts(rows)
     return {
         "dice_mean": dice_mean,
         "dice_sd": dice_sd,

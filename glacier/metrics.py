@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +50,16 @@ class Counts:
     def recall(self) -> float:
         """TP / (TP + FN); where there is no glacier, 1 if none is called so and else 0."""
         return self.tp / (self.tp + self.fn) if self.tp + self.fn else float(self.fp == 0)
+
+
+def pool_counts(rows: Iterable[Mapping[str, Any]]) -> Counts:
+    """Counts of all images together.
+
+    Args:
+        rows: Mappings with ``tp``, ``fp``, ``fn``, ``tn``, pixels, an image each.
+    """
+    names = Counts.__dataclass_fields__
+    return sum((Counts(**{name: row[name] for name in names}) for row in rows), Counts())
 
 
 def ratio(part: int, whole: int) -> float:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
@@ -19,19 +18,23 @@ from ray import tune
 
 from glacier import baselines, samples, store
 from glacier.cluster import connect
+from glacier.comparison import score_fold
 from glacier.config import Config, config_digest, digest
 from glacier.errors import GlacierError, SweepError, WeightsError
 from glacier.folds import Split, make_splits
 from glacier.ingest import read_records
 from glacier.prepare import samples_folder
 from glacier.progress import Progress, duration, say
-from glacier.trials import Trial, fold_counts
+from glacier.trials import Trial
 
 FORMAT = 1
 """Counts up when a sweep's bytes change for the same configuration."""
 
 NOT_IN_THE_ANSWER = {"max_retries", "max_failed", "gpus_per_trial", "checkpoint_s"}
 """Settings of a sweep that change nothing in its results."""
+
+TRIAL_FACTS = ("best_epoch", "parameters", "images_per_s", "epoch_s", "train_s", "model")
+"""What the table of trials takes from a trial as it is."""
 
 
 def sweep_folders(config: Config, samples_at: str) -> tuple[str, str]:
@@ -327,23 +330,10 @@ def encode_trials(
         row |= {"status": "done" if key in by_key else "failed", "reason": reasons.get(key, "")}
         if key in by_key:
             outcome = by_key[key]
-            counts = fold_counts(outcome["tested"])
             best = outcome["rows"][outcome["best_epoch"]]
-            row |= {
-                name: outcome[name]
-                for name in (
-                    "best_epoch",
-                    "parameters",
-                    "images_per_s",
-                    "epoch_s",
-                    "train_s",
-                    "model",
-                )
-            }
+            row |= {name: outcome[name] for name in TRIAL_FACTS}
             row |= {name: best[name] for name in ("val_dice_loss", "val_dice", "val_iou")}
-            row |= asdict(counts) | {
-                name: getattr(counts, name) for name in ("dice", "iou", "precision", "recall")
-            }
+            row |= score_fold(trial.split.fold, outcome["tested"])
         rows.append(row)
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows), buffer)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from glacier.config import Sweep, digest
 from glacier.folds import FoldKind, Rectangle, Split, mask_of, unit_rectangles
-from glacier.metrics import Counts
 from glacier.samples import MonthImage
 
 THRESHOLD = 0.5
@@ -61,8 +60,3 @@ class Trial:
         if image.key in self.held_out:
             return np.zeros(shape, bool)
         return mask_of(self.rectangles(image), set(units), shape)
-
-
-def fold_counts(tested: list[dict[str, Any]]) -> Counts:
-    """Counts of a fold: the sum over its test images."""
-    return sum((Counts(r["tp"], r["fp"], r["fn"], r["tn"]) for r in tested), Counts())

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from glacier.metrics import Counts
-
 LEVEL = 0.05
 """Probability of naming a winner among equals that is accepted."""
 
@@ -29,11 +27,6 @@ def spread(values: Sequence[float]) -> tuple[float, float]:
     """Mean and standard deviation (ddof 1; 0 for a single value)."""
     array = np.asarray(values, float)
     return float(array.mean()), float(array.std(ddof=1)) if len(array) > 1 else 0.0
-
-
-def pool(folds: Sequence[Counts]) -> Counts:
-    """Counts over all folds together."""
-    return sum(folds, Counts())
 
 
 def corrected_p(first: Sequence[float], second: Sequence[float]) -> float:

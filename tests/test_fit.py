@@ -12,10 +12,11 @@ import torch
 from glacier import fit, store
 from glacier.config import Folds, Sweep
 from glacier.errors import TrainingError
-from glacier.fit import Trial, run_trial
+from glacier.fit import run_trial
 from glacier.folds import Split
 from glacier.metrics import Counts
 from glacier.samples import MonthImage
+from glacier.trials import Trial
 from glacier.unet import load_model
 
 TINY = "tu-test_efficientnet"
@@ -48,8 +49,15 @@ SPLIT = Split(0, tuple(KEYS[:3]), tuple(KEYS[3:5]), tuple(KEYS[5:]))
 
 
 def make_trial(folder: Path, **settings: object) -> Trial:
-    plain = {"encoders": (TINY,), "epochs": 4, "steps_per_epoch": 4, "learning_rate": 3e-3,
-             "batch_norm_momentum": 0.3, "folds": Folds(kind="shuffled"), "checkpoint_s": 0}  # fmt: skip
+    plain = {
+        "encoders": (TINY,),
+        "epochs": 4,
+        "steps_per_epoch": 4,
+        "learning_rate": 3e-3,
+        "batch_norm_momentum": 0.3,
+        "folds": Folds(kind="shuffled"),
+        "checkpoint_s": 0,
+    }
     config = Sweep(**(plain | settings))
     model = str(folder / "model")
     return Trial(TINY, SPLIT, config, 7, SAMPLES, str(folder / "trial"), model)
@@ -174,7 +182,7 @@ def test_a_loss_that_is_no_number_fails_the_trial_and_keeps_the_last_good_state(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fit.smp.losses.DiceLoss, "forward", forward)
         with pytest.raises(
-            TrainingError, match="loss is nan in epoch 2; lower sweep.learning_rate"
+            TrainingError, match=r"loss is nan in epoch 2; lower sweep\.learning_rate"
         ):
             run_trial(trial, images, spoil)
     seal = store.read_json(str(tmp_path / "trial/checkpoint.json"))

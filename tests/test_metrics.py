@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics as oracle
 
 from glacier.labels import IGNORE
-from glacier.metrics import Counts, count_pixels
+from glacier.metrics import Counts, count_pixels, pool_counts
 
 
 def random_case(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -85,3 +85,12 @@ def test_iou_is_symmetric_and_below_dice() -> None:
         assert forth.iou == back.iou and forth.dice == back.dice
         assert 0 < forth.iou < forth.dice < 1
         assert forth.dice == pytest.approx(2 * forth.iou / (1 + forth.iou))
+
+
+def test_pooled_counts_are_the_sum() -> None:
+    rows = [
+        {"tp": 1, "fp": 2, "fn": 3, "tn": 4},
+        {"tp": 10, "fp": 20, "fn": 30, "tn": 40, "fold": 7},
+    ]
+    assert pool_counts(rows) == Counts(11, 22, 33, 44) and pool_counts([]) == Counts()
+    assert pool_counts(rows).iou == pytest.approx(11 / 66)

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from glacier.metrics import Counts
-from glacier.verdict import LEVEL, corrected_p, judge, pool, spread
+from glacier.verdict import LEVEL, corrected_p, judge, spread
 
 BASE = np.array([0.71, 0.64, 0.69, 0.75, 0.66])
 
@@ -13,12 +12,6 @@ BASE = np.array([0.71, 0.64, 0.69, 0.75, 0.66])
 def test_spread_in_closed_form() -> None:
     assert spread([0.2, 0.4, 0.6]) == pytest.approx((0.4, 0.2))  # ddof 1
     assert spread([0.7]) == (0.7, 0.0)
-
-
-def test_pooled_counts_are_the_sum() -> None:
-    folds = [Counts(1, 2, 3, 4), Counts(10, 20, 30, 40)]
-    assert pool(folds) == Counts(11, 22, 33, 44) and pool([]) == Counts()
-    assert pool(folds).iou == pytest.approx(11 / 66)
 
 
 def test_the_p_value_of_a_case_by_hand() -> None:
