@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
 LOG_EVERY_S = 10.0
@@ -54,17 +54,19 @@ class Progress:
         if self.live:
             self.live.stop()
 
-    def advance(self, what: str, units: float = 1) -> None:
+    def advance(self, what: str, units: float = 1, above: RenderableType | None = None) -> None:
         """Count finished units.
 
         Args:
             what: Shown beside the count, such as the unit's name and outcome.
             units: How many have finished; a fraction of a long unit may be given.
+            above: Shown over the line on a terminal, such as a table; never in a log.
         """
         self.done += units
         now = time.monotonic()
         if self.live:
-            self.live.update(self.line(what), refresh=True)
+            line = self.line(what)
+            self.live.update(Group(above, line) if above else line, refresh=True)
         elif now - self.printed >= LOG_EVERY_S or self.done >= self.total:
             self.printed = now
             say(self.line(what))

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
 from ray import tune
+from rich.table import Table as RichTable
 
 from glacier import baselines, samples, store
 from glacier.cluster import connect
@@ -231,7 +232,7 @@ def tune_trials(
                 storage_path=folder,
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=settings.max_retries),
-                callbacks=[Table(progress, settings.epochs)],
+                callbacks=[LiveTable(progress, settings.epochs)],
             ),
         )
         results = tuner.fit()
@@ -270,12 +271,13 @@ def train_trial(space: dict[str, Any], images: list[ray.ObjectRef[Any]]) -> None
         tune.report({"failed": f"{type(error).__name__}: {error}"})
 
 
-class Table(tune.Callback):
-    """Turns Tune's results into progress lines; the only printer of a sweep."""
+class LiveTable(tune.Callback):
+    """Turns Tune's results into a table on a terminal, into lines in a log."""
 
     def __init__(self, progress: Progress, epochs: int) -> None:
         """Count finished epochs as parts of a trial."""
         self.progress, self.epochs = progress, epochs
+        self.rows: dict[tuple[str, int], dict[str, Any]] = {}
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any
@@ -283,11 +285,22 @@ class Table(tune.Callback):
         """Show an epoch."""
         if "epoch" not in result:
             return
+        self.rows[result["encoder"], result["fold"]] = result
         text = (
             f"{result['encoder']} fold {result['fold']} epoch {result['epoch'] + 1}/{self.epochs}: "
             f"validation Dice {result['val_dice']:.3f}, {duration(result['seconds'])} an epoch"
         )
-        self.progress.advance(text, 1 / self.epochs)
+        self.progress.advance(text, 1 / self.epochs, self.render())
+
+    def render(self) -> RichTable:
+        """A row for every trial that has begun, with its last epoch."""
+        table = RichTable("encoder", "fold", "epoch", "validation Dice", "seconds an epoch")
+        for (encoder, fold), row in sorted(self.rows.items()):
+            epoch = f"{row['epoch'] + 1}/{self.epochs}"
+            table.add_row(
+                encoder, str(fold), epoch, f"{row['val_dice']:.3f}", f"{row['seconds']:.1f}"
+            )
+        return table
 
 
 def run_baselines(
