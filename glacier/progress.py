@@ -9,6 +9,7 @@ from typing import Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.text import Text
 
 LOG_EVERY_S = 10.0
 
@@ -65,7 +66,7 @@ class Progress:
         self.done += units
         now = time.monotonic()
         if self.live:
-            line = self.line(what)
+            line = Text(self.line(what))
             self.live.update(Group(above, line) if above else line, refresh=True)
         elif now - self.printed >= LOG_EVERY_S or self.done >= self.total:
             self.printed = now
