@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 
-from glacier.config import Config
+from glacier.config import Config, expand_path
 from glacier.errors import ConfigError, GlacierError
 from glacier.flags import load_config
+
+IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Environment variable that ``ray job submit`` sets for its driver."""
 
 
 def run_command(about: str | None, stage: Callable[[Config], int]) -> int:
@@ -24,6 +28,7 @@ def run_command(about: str | None, stage: Callable[[Config], int]) -> int:
     """
     try:
         config = load_config(sys.argv[1:], about or "")
+        check_places(config)
         return 1 if stage(config) else 0
     except ConfigError as error:
         print(f"configuration error\n{error}", file=sys.stderr)
@@ -34,3 +39,19 @@ def run_command(about: str | None, stage: Callable[[Config], int]) -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
         return 130
+
+
+def check_places(config: Config) -> None:
+    """Refuse relative folders inside a submitted job, whose working folder is thrown away.
+
+    Raises:
+        ConfigError: Storage or results would be lost with the job.
+    """
+    if IN_A_JOB not in os.environ:
+        return
+    for name, place in (("storage", config.storage), ("results", config.results)):
+        if "://" not in place and not os.path.isabs(expand_path(place)):
+            raise ConfigError(
+                f"{name} = {place!r} lies in this job's private copy of the folder, which is lost "
+                "with the job; give s3://..., or an absolute path that every node mounts"
+            )

@@ -114,7 +114,7 @@ def prepare_months(
     """Run the months through Ray Data; only facts come back, never pixels."""
     parts = {}
     with connect(config.cluster), Progress("prepare", len(pending)) as progress:
-        blocks = min(len(pending), 4 * count_cpus())
+        blocks = min(len(pending), max(64, 4 * count_cpus()))  # a cluster may grow later
         items = [{"record": json.dumps(asdict(t.record)), "archive": t.archive} for t in pending]
         plan = ray.data.from_items(items, override_num_blocks=blocks).map(
             partial(prepare_row, folder=pending[0].samples, settings=config.prepare), num_cpus=1
@@ -423,10 +423,8 @@ def report_outcome(config: Config, folder: str) -> int:
     parts = samples.read_summary(folder)["parts"]
     outcome = Counter(part["status"] for part in parts)
     rows = sum(part["rows"] for part in parts if part["status"] == "ok")
-    say(
-        f"prepare: {rows} samples from {outcome['ok']} months in {folder}; "
-        + ", ".join(f"{n} {what}" for what, n in outcome.items() if what != "ok")
-    )
+    others = "".join(f", {n} {what}" for what, n in outcome.items() if what != "ok")
+    say(f"prepare: {rows} samples from {outcome['ok']} months{others}; in {folder}")
     reasons = Counter(part["reason"] for part in parts if part["status"] == "failed")
     for reason, count in reasons.most_common(5):
         say(f"prepare: {count} failed: {reason}")
