@@ -1,6 +1,7 @@
 """Trials under Ray Tune: room, retries, failures, and a plan that follows from the data."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,23 +23,23 @@ def make_trials(config: Config, folder: Path, count: int) -> list[Trial]:
     ]
 
 
-def note_times(space: dict[str, Any], images: list[Any]) -> None:
-    """Stand-in for training: note when the trial ran."""
-    folder = Path(space["trial"].folder)
-    folder.mkdir(parents=True)
-    (folder / "began").write_text(str(time.time()))
-    time.sleep(4)
-    (folder / "ended").write_text(str(time.time()))
+def stand_in(seconds: float, failures: dict[str, int]) -> Callable[..., None]:
+    """What a worker does instead of training: note when it ran, and die as often as told.
 
+    Made within a function, so that Ray sends it by value: workers cannot import this module.
+    """
 
-def fail_once(space: dict[str, Any], images: list[Any]) -> None:
-    """Stand-in that dies as a lost worker does: the first trial once, the second always."""
-    folder = Path(space["trial"].folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    tries = len(list(folder.iterdir()))
-    (folder / f"try-{tries}").touch()
-    if space["trial"].encoder == "e1" or (space["trial"].encoder == "e0" and tries == 0):
-        raise RuntimeError("worker lost")
+    def work(space: dict[str, Any], images: list[Any]) -> None:
+        folder = Path(space["trial"].folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        tries = len(list(folder.iterdir()))
+        began = time.time()
+        time.sleep(seconds)
+        (folder / f"try-{tries}").write_text(f"{began} {time.time()}")
+        if tries < failures.get(space["trial"].encoder, 0):
+            raise RuntimeError("worker lost")
+
+    return work
 
 
 @pytest.mark.ray
@@ -50,10 +51,9 @@ def test_half_a_gpu_a_trial_lets_eight_run_on_four_never_more(
     config = tiny_config(tmp_path, sweep={"gpus_per_trial": 0.5})
     trials = make_trials(config, tmp_path, 12)
     images = ray.put([])
-    assert sweep.tune_trials(config, trials, images, str(tmp_path / "s"), note_times) == []
+    assert sweep.tune_trials(config, trials, images, str(tmp_path / "s"), stand_in(4, {})) == []
     spans = [
-        [float((tmp_path / f"t{k}" / name).read_text()) for name in ("began", "ended")]
-        for k in range(12)
+        [float(at) for at in (tmp_path / f"t{k}" / "try-0").read_text().split()] for k in range(12)
     ]
     at_once = [sum(began <= at < ended for began, ended in spans) for at, _ in spans]
     assert max(at_once) == 8
@@ -67,7 +67,8 @@ def test_a_lost_worker_is_tried_again_and_then_reported(
 
     config = tiny_config(tmp_path, sweep={"max_retries": 1})
     trials = make_trials(config, tmp_path, 3)
-    failed = sweep.tune_trials(config, trials, ray.put([]), str(tmp_path / "s"), fail_once)
+    work = stand_in(0, {"e0": 1, "e1": 9})
+    failed = sweep.tune_trials(config, trials, ray.put([]), str(tmp_path / "s"), work)
     assert [len(list((tmp_path / f"t{k}").iterdir())) for k in range(3)] == [2, 2, 1]
     assert failed == [{"encoder": "e1", "fold": 0, "reason": "RuntimeError: worker lost"}]
     assert "e1, fold 0 failed: RuntimeError: worker lost" in capsys.readouterr().out
