@@ -1,9 +1,14 @@
-"""Band indices."""
+"""Colours and indices of a month by name."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+
+from glacier.errors import SampleError
+from glacier.landsat import BAND_OF, reflectance
 
 
 def normalised_difference(
@@ -23,3 +28,16 @@ def normalised_difference(
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.where(total == 0, np.float32(0), (first - second) / total)
     return np.clip(ratio, -1, 1).astype(np.float32)
+
+
+def colour(bands: dict[str, NDArray[Any]], name: str) -> NDArray[np.float32]:
+    """Reflectance of a colour, or the NDSI: (H, W) float32, NaN where unseen.
+
+    Raises:
+        SampleError: The month lacks the band.
+    """
+    if name == "ndsi":
+        return normalised_difference(colour(bands, "green"), colour(bands, "swir1"))
+    if BAND_OF[name] not in bands:
+        raise SampleError(f"{name} needs band {BAND_OF[name]}; the month holds {', '.join(bands)}")
+    return reflectance(bands[BAND_OF[name]])

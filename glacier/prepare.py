@@ -22,10 +22,10 @@ from glacier.cluster import connect, count_cpus
 from glacier.config import Config, Prepare, digest
 from glacier.errors import GlacierError, SampleError
 from glacier.folds import block_rectangles
-from glacier.indices import normalised_difference
+from glacier.indices import colour
 from glacier.ingest import MonthRecord, read_records
-from glacier.landsat import BAND_OF, reflectance
 from glacier.progress import Progress, say
+from glacier.quicklooks import write_quick_looks
 from glacier.raster import Grid, read_named
 from glacier.tiles import window_starts
 from glacier.vectors import rasterise_outlines
@@ -210,19 +210,6 @@ def read_archived(task: MonthTask) -> tuple[dict[str, NDArray[Any]], Grid]:
     return bands, grid
 
 
-def colour(bands: dict[str, NDArray[Any]], name: str) -> NDArray[np.float32]:
-    """Reflectance of a colour, or the NDSI: (H, W) float32, NaN where unseen.
-
-    Raises:
-        SampleError: The month lacks the band.
-    """
-    if name == "ndsi":
-        return normalised_difference(colour(bands, "green"), colour(bands, "swir1"))
-    if BAND_OF[name] not in bands:
-        raise SampleError(f"{name} needs band {BAND_OF[name]}; the month holds {', '.join(bands)}")
-    return reflectance(bands[BAND_OF[name]])
-
-
 def make_image(bands: dict[str, NDArray[Any]], settings: Prepare) -> NDArray[np.float32]:
     """The image that networks see.
 
@@ -348,38 +335,6 @@ def cut_rows(
                 }
             )
     return rows
-
-
-def write_quick_looks(bands: dict[str, NDArray[Any]], stem: str) -> None:
-    """Write ``<stem>_{false,true,ndsi}.png``; what needs a missing band is left out."""
-    pictures = {
-        "false": ("nir", "red", "green"),
-        "true": ("red", "green", "blue"),
-        "ndsi": ("ndsi",),
-    }
-    for name, parts in pictures.items():
-        try:
-            image = np.stack([colour(bands, part) for part in parts])
-        except SampleError:
-            continue
-        store.write_bytes(f"{stem}_{name}.png", encode_picture(image))
-
-
-def encode_picture(image: NDArray[np.float32]) -> bytes:
-    """PNG of a (3, H, W) reflectance picture or a (1, H, W) index; unseen pixels are clear."""
-    seen = np.isfinite(image).all(axis=0)
-    filled = np.nan_to_num(image)
-    if len(image) == 3:
-        pixels = np.clip(filled, 0, 1).transpose(1, 2, 0)[..., ::-1] * 255
-        pixels = pixels.astype(np.uint8)
-    else:
-        level = ((np.clip(filled[0], -1, 1) + 1) * 127.5).astype(np.uint8)
-        pixels = cv2.applyColorMap(level, cv2.COLORMAP_CIVIDIS)
-    alpha = np.where(seen, 255, 0).astype(np.uint8)
-    done, data = cv2.imencode(".png", np.dstack([pixels, alpha]))
-    if not done:
-        raise SampleError(f"a quick look of {image.shape} px could not be encoded")
-    return data.tobytes()
 
 
 def summarise(config: Config, parts: list[dict[str, Any]]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ LAYERS = {
         "landsat", "composite", "indices", "labels", "folds", "metrics", "tiles", "verdict",
         "comparison",
     },
-    "files": {"raster", "vectors", "store", "samples"},
+    "files": {"raster", "vectors", "store", "samples", "quicklooks"},
     "workers": {"sources", "unet", "fit", "crops", "trials", "baselines", "figures"},
     "stages": {"ingest", "prepare", "sweep", "report", "pipeline", "cluster"},
 }  # fmt: skip
