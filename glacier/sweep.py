@@ -237,15 +237,16 @@ def tune_trials(
         )
         results = tuner.fit()
     failed = []
-    for at, trial in enumerate(pending):
+    for at in range(len(results)):  # Tune's order changes when a trial is tried again
         result = results[at]
+        trial: Trial = (result.config or {})["trial"]
         reason = (result.metrics or {}).get("failed") or (result.error and last_line(result.error))
         if reason:
             failed.append(
                 {"encoder": trial.encoder, "fold": trial.split.fold, "reason": str(reason)}
             )
             say(f"sweep: {trial.encoder}, fold {trial.split.fold} failed: {reason}")
-    return failed
+    return sorted(failed, key=lambda row: (row["encoder"], row["fold"]))
 
 
 def last_line(error: Exception) -> str:
