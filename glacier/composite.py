@@ -26,6 +26,8 @@ class Scene:
     """(H, W) uint16 QA_PIXEL."""
     sun_elevation_deg: float
     """Height of the sun over the horizon at the scene's centre, degrees."""
+    qa_radsat: NDArray[np.uint16] | None = None
+    """(H, W) uint16 QA_RADSAT, bit n - 1 for a saturated band n; None where unknown."""
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,12 @@ import ray
 from numpy.typing import NDArray
 
 from glacier import labels, samples, store
+from glacier.archive import MonthRecord, read_records
 from glacier.cluster import connect, count_cpus
 from glacier.config import Config, Prepare, digest
 from glacier.errors import GlacierError, SampleError
 from glacier.folds import block_rectangles
 from glacier.indices import colour
-from glacier.ingest import MonthRecord, read_records
 from glacier.progress import Progress, say
 from glacier.quicklooks import write_quick_looks
 from glacier.raster import Grid, read_named

@@ -21,6 +21,7 @@ import yaml
 from numpy.typing import NDArray
 
 from glacier import figures, samples, store
+from glacier.archive import read_records
 from glacier.comparison import (
     METHOD_NAMES,
     PUBLISHED,
@@ -44,7 +45,6 @@ from glacier.config import Config
 from glacier.errors import StoreError
 from glacier.figures import COLOURS, Curve, Picture
 from glacier.folds import mask_of, unit_rectangles
-from glacier.ingest import read_records
 from glacier.labels import IGNORE
 from glacier.metrics import Counts, count_pixels
 from glacier.prepare import samples_folder

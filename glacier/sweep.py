@@ -18,12 +18,12 @@ from ray import tune
 from rich.table import Table as RichTable
 
 from glacier import baselines, samples, store
+from glacier.archive import read_records
 from glacier.cluster import connect
 from glacier.comparison import score_fold
 from glacier.config import Config, config_digest, digest
 from glacier.errors import GlacierError, SweepError, WeightsError
 from glacier.folds import Split, make_splits
-from glacier.ingest import read_records
 from glacier.prepare import samples_folder
 from glacier.progress import Progress, duration, say
 from glacier.trials import Trial

@@ -10,9 +10,10 @@ import pytest
 from tiny import tiny_config
 
 from glacier import ingest
+from glacier.archive import MonthRecord, archive_folder, complete_record, read_records
 from glacier.config import Config
 from glacier.errors import SourceError, StoreError
-from glacier.ingest import MonthRecord, archive_folder, complete_record, ingest_month
+from glacier.ingest import ingest_month
 from glacier.labels import label_truth
 from glacier.raster import read_named
 from glacier.sources.source import open_source
@@ -128,7 +129,7 @@ def test_the_archive_is_named_by_what_changes_its_bytes(
 
 def test_reading_an_archive_that_is_not_there_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"month 2014-05 is not in the archive.*jobs.ingest"):
-        ingest.read_records(tiny_config(tmp_path))
+        read_records(tiny_config(tmp_path))
 
 
 @pytest.mark.parametrize("source", ["earthengine", "stac"])
@@ -144,7 +145,7 @@ def test_a_rerun_does_only_what_is_missing(
 ) -> None:
     config = tiny_config(tmp_path)
     assert ingest.run_ingest(config) == 0
-    (folder,) = ingest.read_records(config)
+    (folder,) = read_records(config)
     times = {p.name: p.stat().st_mtime_ns for p in Path(folder).iterdir()}
     manifest = json.loads(Path(folder, "manifest.json").read_text())
     assert [row["status"] for row in manifest] == ["ok"] * 6 + ["empty"] * 2

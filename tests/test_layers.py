@@ -16,7 +16,7 @@ LAYERS = {
     },
     "files": {"raster", "vectors", "store", "samples", "quicklooks"},
     "workers": {"sources", "unet", "fit", "crops", "trials", "baselines", "figures"},
-    "stages": {"ingest", "prepare", "sweep", "report", "pipeline", "cluster"},
+    "stages": {"archive", "ingest", "prepare", "sweep", "report", "pipeline", "cluster"},
 }  # fmt: skip
 HEIGHT = {name: height for height, names in enumerate(LAYERS.values()) for name in names}
 

@@ -11,9 +11,10 @@ import pytest
 from tiny import tiny_config
 
 from glacier import ingest, prepare, samples
+from glacier.archive import MonthRecord, archive_folder, read_records
 from glacier.config import Config, Prepare
 from glacier.errors import SampleError, StoreError
-from glacier.ingest import MonthRecord, archive_folder, ingest_month
+from glacier.ingest import ingest_month
 from glacier.landsat import digital_number, reflectance
 from glacier.prepare import MonthTask, make_image, prepare_month, resize_sample
 from glacier.raster import read_named
@@ -189,12 +190,12 @@ def test_one_bad_raster_costs_one_row_and_is_mended_by_a_rerun(
 ) -> None:
     config = tiny_config(tmp_path)
     ingest.run_ingest(config)
-    (archive,) = ingest.read_records(config)
+    (archive,) = read_records(config)
     path = Path(archive, "2014-06.tif")
     whole = path.read_bytes()
     path.write_bytes(whole[:-100])
     assert prepare.run_prepare(config) == 1
-    folder = prepare.samples_folder(config, ingest.read_records(config))
+    folder = prepare.samples_folder(config, read_records(config))
     summary = samples.read_summary(folder)
     statuses = [part["status"] for part in summary["parts"]]
     assert statuses == ["ok", "failed", "ok", "ok", "ok", "ok", "empty", "empty"]
