@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from glacier.config import Config, expand_path
+from glacier.config import Config, Region, RegionFile, expand_path
 from glacier.errors import ConfigError, GlacierError
 from glacier.flags import load_config
 
@@ -27,7 +27,7 @@ def run_command(about: str | None, stage: Callable[[Config], int]) -> int:
         configuration is wrong, 130 when interrupted.
     """
     try:
-        config = load_config(sys.argv[1:], about or "")
+        config = load_config(sys.argv[1:], about or "", read_file)
         check_places(config)
         return 1 if stage(config) else 0
     except ConfigError as error:
@@ -39,6 +39,13 @@ def run_command(about: str | None, stage: Callable[[Config], int]) -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
         return 130
+
+
+def read_file(wanted: RegionFile) -> Sequence[Region]:
+    """The glaciers of a vector file; the libraries for it are imported where one is named."""
+    from glacier.regions import read_regions
+
+    return read_regions(wanted)
 
 
 def check_places(config: Config) -> None:

@@ -95,6 +95,33 @@ class Region(Model):
                 )
         return self
 
+    def corners(self) -> tuple[tuple[float, float], ...]:
+        """Corners whose longitudes run on past 180 where the polygon crosses that meridian."""
+        corners = self.polygon or ()
+        lons = [lon for lon, _ in corners]
+        if not lons or max(lons) - min(lons) <= 180:
+            return corners
+        return tuple((lon + 360 if lon < 0 else lon, lat) for lon, lat in corners)
+
+
+class RegionFile(Model):
+    """Glaciers of a vector file, such as the Randolph Glacier Inventory: a region each.
+
+    It stands among ``regions`` in the file, and is replaced by plain regions when the file is
+    read, so that only what the glaciers are counts in a hash, not where their file lies.
+    """
+
+    file: PathText
+    """Vector file with a CRS: GeoPackage, Shapefile, GeoJSON or the like."""
+    column: str | None = None
+    """Column that names the glaciers; None: the RGI's, ``rgi_id`` or ``RGIId``."""
+    ids: Annotated[tuple[str | int, ...], Field(min_length=1)] | None = None
+    """Which glaciers, by the values of the column; None: all."""
+    buffer_m: float = Field(500.0, ge=0, le=100_000)
+    """Margin of the frame around a glacier's outline, metres."""
+    pixel_m: float = Field(30.0, gt=0, le=1000)
+    """Side of a pixel, metres."""
+
 
 class Months(Model):
     """A span of calendar months, both ends included."""
@@ -340,7 +367,7 @@ class Config(Model):
     seed: int = Field(42, ge=0, lt=2**32)
     """Seed of everything that is drawn at random."""
     regions: tuple[Region, ...]
-    """Places to work on."""
+    """Places to work on; in the file also entries with ``file``, see ``RegionFile``."""
     months: Months = Months()
     """Span of months."""
     ingest: Ingest = Ingest()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,7 +23,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from glacier.config import Config
+from glacier.config import Config, Region, RegionFile
 from glacier.errors import ConfigError
 
 
@@ -48,12 +48,17 @@ class Settings(Config, BaseSettings):
         return (init_settings,)
 
 
-def load_config(argv: Sequence[str], about: str) -> Config:
+ReadFile = Callable[[RegionFile], Sequence[Region]]
+"""What makes regions of an entry that names a vector file."""
+
+
+def load_config(argv: Sequence[str], about: str, read_file: ReadFile | None = None) -> Config:
     """Read the file that the first argument names and apply the flags after it.
 
     Args:
         argv: ``[file, "--field", "value", ...]``; ``--help`` prints every field and exits 0.
         about: What the command does, for its help.
+        read_file: Called for regions that name a vector file; None: they are refused.
 
     Raises:
         ConfigError: The file or a flag is wrong; the message has a line for every fault.
@@ -68,10 +73,32 @@ def load_config(argv: Sequence[str], about: str) -> Config:
         raise ConfigError(f"the first argument is {path!r}: it must be the configuration file")
     values = read_yaml(path)
     check_flags(flags)
+    values = read_flags(values, flags)
+    if read_file is not None and isinstance(values.get("regions"), list):
+        values["regions"] = list(read_regions(values["regions"], read_file, path))
     try:
-        return Config.model_validate(read_flags(values, flags))
+        return Config.model_validate(values)
     except ValidationError as error:
         raise ConfigError("\n".join(describe(error, path))) from None
+
+
+def read_regions(entries: list[Any], read_file: ReadFile, path: str) -> Iterator[Any]:
+    """The entries of ``regions``, with plain regions in place of those that name a file.
+
+    Raises:
+        ConfigError: An entry that names a file is wrong, or its glaciers cannot be had.
+    """
+    for at, entry in enumerate(entries):
+        if not (isinstance(entry, dict) and "file" in entry):
+            yield entry
+            continue
+        where = f"{path}: regions.{at}"
+        try:
+            yield from read_file(RegionFile.model_validate(entry))
+        except ValidationError as error:
+            raise ConfigError("\n".join(describe(error, where, RegionFile))) from None
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from error
 
 
 def read_yaml(path: str) -> dict[str, Any]:
@@ -146,7 +173,7 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return f"; known: {', '.join(known)}" if len(known) <= 12 else ""
 
 
-def describe(error: ValidationError, path: str) -> Iterator[str]:
+def describe(error: ValidationError, path: str, model: type[BaseModel] = Config) -> Iterator[str]:
     """One line for every fault: field, value, what is allowed, nearest spelling."""
     for fault in error.errors():
         where = ".".join(str(part) for part in fault["loc"])
@@ -157,7 +184,7 @@ def describe(error: ValidationError, path: str) -> Iterator[str]:
             yield f"{path}: {where}: {message}" if where else f"{path}: {message}"
             continue
         if kind == "extra_forbidden":
-            message = f"no such field{nearest(where, siblings_of(fault['loc']))}"
+            message = f"no such field{nearest(where, siblings_of(fault['loc'], model))}"
         elif kind == "missing":
             given, message = "nothing", "this field is needed"
         elif kind == "literal_error":
@@ -166,9 +193,8 @@ def describe(error: ValidationError, path: str) -> Iterator[str]:
         yield f"{path}: {where} = {given}: {message[0].lower()}{message[1:]}"
 
 
-def siblings_of(loc: tuple[int | str, ...]) -> list[str]:
-    """Dotted names of the fields that could stand at a location."""
-    model: type[BaseModel] = Config
+def siblings_of(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
+    """Dotted names of the fields that could stand at a location below a model."""
     for part in loc[:-1]:
         if part in model.model_fields:
             annotation = model.model_fields[str(part)].annotation

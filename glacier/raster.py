@@ -36,6 +36,9 @@ Source: geotransforms of USGS Collection 2 products, such as 236685, 6789615 for
 """
 
 
+MAX_SIDE_PX = 20_000
+"""Longest side of a region's grid, pixels: 600 km of 30 m, more than a UTM zone holds."""
+
 EDGE_POINTS = 200
 """Points along an edge of a region's polygon: straight in degrees, it bends in the projection."""
 
@@ -72,26 +75,42 @@ class Grid:
         return asdict(self)
 
 
+def utm_zone(lon_deg: float) -> str:
+    """The UTM zone that Landsat's scenes of a longitude lie in, such as ``EPSG:32608``.
+
+    It is a northern zone on both sides of the equator, with negative northings in the south:
+    the 10,000 km of a southern zone are no multiple of 30 m, so its pixels would lie 10 m off.
+    Nor do Landsat's scenes know the wider zones of Norway and Svalbard. Antarctic scenes (centre
+    south of 63 S) come in polar stereographic, so there they are resampled all the same.
+
+    Source:
+        USGS, "Why do Landsat scenes in the Southern Hemisphere display negative UTM values?";
+        Landsat 8-9 Data Format Control Book (LSDS-1822).
+    """
+    return f"EPSG:{32601 + int((lon_deg + 180) // 6) % 60}"
+
+
 def grid_of_region(region: Region) -> Grid:
-    """Smallest grid in the region's UTM zone that covers its polygon.
+    """Smallest grid that covers the region's polygon, in the UTM zone of its middle.
 
     Pixel edges lie where Landsat's own scenes have them, so that nothing is moved by half a
-    pixel.
+    pixel; where the region reaches into the next zone, scenes of that zone are resampled.
 
     Raises:
-        ConfigError: The region has no polygon, or it is wider than a UTM zone can hold.
+        ConfigError: The region has no polygon, or it is wider than a UTM zone or larger than
+            a grid can hold.
     """
     if region.polygon is None:
         raise ConfigError(f"region {region.name} has no polygon, so it has no grid of its own")
-    lons, lats = zip(*region.polygon, strict=True)
+    corners = region.corners()
+    lons, _ = zip(*corners, strict=True)
     if max(lons) - min(lons) > 6:
         raise ConfigError(
             f"region {region.name} spans {max(lons) - min(lons):.1f} degrees of longitude; a UTM "
             "zone holds 6: split it"
         )
-    lon, lat = (min(lons) + max(lons)) / 2, (min(lats) + max(lats)) / 2
-    crs = f"EPSG:{(32600 if lat >= 0 else 32700) + min(int((lon + 180) // 6) + 1, 60)}"
-    ring = np.array([*region.polygon, region.polygon[0]])
+    crs = utm_zone((min(lons) + max(lons)) / 2)
+    ring = np.array([*corners, corners[0]])
     along = np.linspace(0, 1, EDGE_POINTS, endpoint=False)[:, None]
     edges = np.concatenate([a + (b - a) * along for a, b in pairwise(ring)])
     projected = np.array(transform("EPSG:4326", crs, *edges.T)).T
@@ -102,7 +121,13 @@ def grid_of_region(region: Region) -> Grid:
 
     left, bottom = (snap(v, math.floor) for v in projected.min(axis=0))
     right, top = (snap(v, math.ceil) for v in projected.max(axis=0))
-    return Grid(crs, left, top, step, round((top - bottom) / step), round((right - left) / step))
+    height, width = round((top - bottom) / step), round((right - left) / step)
+    if max(height, width) > MAX_SIDE_PX:
+        raise ConfigError(
+            f"region {region.name} would be {height} x {width} px of {step:g} m; at most "
+            f"{MAX_SIDE_PX} a side: split it, or raise its pixel_m"
+        )
+    return Grid(crs, left, top, step, height, width)
 
 
 @contextmanager

@@ -30,6 +30,23 @@ def rasterise_outlines(address: str, grid: Grid) -> NDArray[np.uint8]:
     Raises:
         VectorError: The file cannot be read, has no CRS, or no polygon touches the grid.
     """
+    frame = read_shapes(address)
+    geometry = frame.to_crs(grid.crs).geometry
+    polygons = [g for g in geometry if g is not None and g.geom_type in ("Polygon", "MultiPolygon")]
+    mask = burn(polygons, grid)
+    if not mask.any():
+        raise VectorError(
+            f"outlines {address}: none of its {len(frame)} features lies on the region's grid"
+        )
+    return mask
+
+
+def read_shapes(address: str) -> Any:
+    """All rows of a vector file, as a GeoDataFrame.
+
+    Raises:
+        VectorError: The file cannot be read, holds no shapes, or has no CRS.
+    """
     with local_copy(address) as path:
         if not path.is_file():
             raise VectorError(f"outlines {address}: no such file")
@@ -41,14 +58,7 @@ def rasterise_outlines(address: str, grid: Grid) -> NDArray[np.uint8]:
         raise VectorError(f"outlines {address}: a table without shapes")
     if frame.crs is None:
         raise VectorError(f"outlines {address}: no CRS; assign one (ogr2ogr -a_srs EPSG:4326)")
-    geometry = frame.to_crs(grid.crs).geometry
-    polygons = [g for g in geometry if g is not None and g.geom_type in ("Polygon", "MultiPolygon")]
-    mask = burn(polygons, grid)
-    if not mask.any():
-        raise VectorError(
-            f"outlines {address}: none of its {len(frame)} features lies on the region's grid"
-        )
-    return mask
+    return frame
 
 
 def encode_outlines(mask: NDArray[np.bool_], grid: Grid, facts: dict[str, Any]) -> bytes:

@@ -104,15 +104,47 @@ def test_the_grid_is_the_smallest_that_holds_the_corners(
     assert -1e-6 <= rows.min() and rows.max() <= grid.height + 1e-6
     assert grid.left_m % 30 == 15 and grid.top_m % 30 == 15
     code = int(grid.crs.removeprefix("EPSG:"))
-    middle_lat = (lat + north) / 2
-    assert code // 100 == (326 if middle_lat >= 0 else 327)
+    assert code // 100 == 326
     assert abs((lon + east) / 2 - (code % 100 * 6 - 183)) <= 3 + 1e-9
 
 
-def test_south_of_the_equator() -> None:
-    grid = grid_of_region(Region(name="p", polygon=((-73.5, -49.2), (-73.2, -49.2), (-73.2, -49))))
-    assert grid.crs == "EPSG:32718"
-    assert 4_000_000 < grid.top_m < 10_000_000  # false northing: y falls towards the pole
+def test_south_of_the_equator_pixels_are_those_of_landsats_northern_zones() -> None:
+    """The scene LC80890792016366LGN00 lies in EPSG:32656 with its origin at these numbers."""
+    grid = grid_of_region(Region(name="p", polygon=((152.6, -27), (152.8, -27), (152.8, -26.9))))
+    assert grid.crs == "EPSG:32656" and grid.top_m < 0
+    assert (grid.left_m - 413685) % 30 == 0 and (grid.top_m - -2917485) % 30 == 0
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat", "crs"),
+    [(5, 60.5, "EPSG:32631"), (8, 78, "EPSG:32632"), (20.5, 79, "EPSG:32634")],
+    ids=["bergen", "svalbard_west", "svalbard_east"],
+)
+def test_zones_are_plain_also_where_maps_have_wider_ones(lon: float, lat: float, crs: str) -> None:
+    square = ((lon, lat), (lon + 0.1, lat), (lon + 0.1, lat + 0.1))
+    assert grid_of_region(Region(name="n", polygon=square)).crs == crs
+
+
+def test_across_the_180th_meridian_and_across_a_zones_border() -> None:
+    ends = ((179.9, 68.0), (-179.9, 68.0), (-179.9, 68.2), (179.9, 68.2))
+    across = grid_of_region(Region(name="w", polygon=ends))
+    twin = tuple((lon - 6 if lon > 0 else lon + 354, lat) for lon, lat in ends)  # a zone west
+    beside = grid_of_region(Region(name="w", polygon=twin))
+    assert across.crs == "EPSG:32601" and beside.crs == "EPSG:32660"
+    assert (across.left_m, across.top_m) == (beside.left_m, beside.top_m)
+    assert (across.height, across.width) == (beside.height, beside.width)
+    wide, high = 0.2 * 111_320 * math.cos(math.radians(68)), 0.2 * 111_320
+    tilt = math.radians(3 * math.sin(math.radians(68)))  # of a meridian at the zone's edge
+    assert across.width * 30 == pytest.approx(wide + high * tilt, rel=0.02)
+
+
+def test_a_grid_larger_than_a_machine_holds_is_refused() -> None:
+    polygon = ((10, 40), (15.5, 40), (15.5, 46), (10, 46))
+    with pytest.raises(
+        ConfigError, match=r"region r would be 22\d\d\d x 15\d\d\d px of 30 m.*split"
+    ):
+        grid_of_region(Region(name="r", polygon=polygon))
+    assert grid_of_region(Region(name="r", polygon=polygon, pixel_m=300)).height < 3000
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def find_centre(region: Region) -> tuple[float, float]:
     """
     if region.polygon is None:
         raise ConfigError(f"region {region.name} has no polygon, which the synthetic source needs")
-    lons, lats = zip(*region.polygon, strict=True)
+    lons, lats = zip(*region.corners(), strict=True)
     return (min(lats) + max(lats)) / 2, (min(lons) + max(lons)) / 2
 
 

@@ -95,7 +95,7 @@ def test_seasons_turn_south_of_the_equator() -> None:
         return float(np.isin(truth, (Surface.SNOW, Surface.SNOW_ON_ICE)).mean())
 
     assert snow_share(9) > snow_share(2) + 0.2
-    assert source().grid(PATAGONIA).crs.startswith("EPSG:327")
+    assert source().grid(PATAGONIA).crs.startswith("EPSG:326")
 
 
 def test_the_season_runs_on_over_the_turn_of_the_year() -> None:
