@@ -44,6 +44,10 @@ class Composite:
     """Mean over the scenes, degrees; None where the source does not know."""
     truth: NDArray[np.uint8] | None = None
     """(H, W) uint8 class map at mid-month (codes in ``sources.synthetic``), where known."""
+    saturated_share: float | None = None
+    """Share of the seen pixels with a saturated band in some look, 0..1; None where unknown."""
+    skipped: tuple[str, ...] = ()
+    """Scenes that could not be used, each with why."""
 
     def valid_share(self) -> float:
         """Share of pixels with at least one clear look, 0..1."""

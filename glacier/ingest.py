@@ -18,7 +18,9 @@ from glacier import store
 from glacier.archive import (
     MonthRecord,
     archive_folder,
+    archive_key,
     complete_record,
+    count_attempts,
     month_names,
     write_month,
 )
@@ -75,9 +77,14 @@ def ingest_month(config: Config, region: Region, month: date, folder: str) -> di
     """
     began = time.monotonic()
     name = f"{month:%Y-%m}"
-    facts: dict[str, Any] = {"source": config.ingest.source}
+    facts: dict[str, Any] = {
+        "source": config.ingest.source,
+        "cloud_profile": config.ingest.cloud_profile,
+        "attempts": count_attempts(folder, name),
+    }
     try:
         source = open_source(config)
+        facts["config_sha256"] = archive_key(config, region, source)
         result = source.fetch_month(region, month)
         if isinstance(result, Composite) and result.valid_share() < config.ingest.min_valid_share:
             share, least = result.valid_share(), config.ingest.min_valid_share
@@ -86,9 +93,9 @@ def ingest_month(config: Config, region: Region, month: date, folder: str) -> di
             facts |= {"status": "empty", "reason": result.reason}
         else:
             facts |= write_month(result, source.grid(region), store.join(folder, name))
-            facts |= {"status": "ok", "cloud_profile": config.ingest.cloud_profile}
+            facts |= {"status": "ok"}
     except GlacierError as error:
-        facts |= {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+        facts |= {"status": "failed", "error": type(error).__name__, "reason": str(error)}
     seconds = round(time.monotonic() - began, 3)
     record = asdict(MonthRecord(region=region.name, month=name, seconds=seconds, **facts))
     store.write_json(store.join(folder, f"{name}.json"), record)

@@ -142,7 +142,7 @@ def prepare_month(task: MonthTask) -> dict[str, Any]:
     record = task.record
     month = date.fromisoformat(f"{record.month}-01")
     base: dict[str, Any] = {"region": record.region, "month": month}
-    facts: dict[str, Any] = {"status": record.status, "reason": record.reason, "rows": 0}
+    facts: dict[str, Any] = {"status": record.status, "reason": record.why, "rows": 0}
     rows: list[dict[str, Any]] = []
     if record.status == "ok":
         try:

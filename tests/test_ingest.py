@@ -11,12 +11,14 @@ from tiny import tiny_config
 
 from glacier import ingest
 from glacier.archive import MonthRecord, archive_folder, complete_record, read_records
-from glacier.config import Config
+from glacier.composite import Composite
+from glacier.config import Config, Region
 from glacier.errors import SourceError, StoreError
 from glacier.ingest import ingest_month
 from glacier.labels import label_truth
 from glacier.raster import read_named
 from glacier.sources.source import open_source
+from glacier.sources.synthetic import SyntheticSource
 from glacier.vectors import rasterise_outlines
 
 JULY, DECEMBER = date(2014, 7, 1), date(2014, 12, 1)
@@ -75,9 +77,12 @@ def test_an_expected_error_is_a_failed_row_that_is_tried_again(
     with monkeypatch.context() as patch:
         patch.setattr("glacier.sources.synthetic.SyntheticSource.fetch_month", fail)
         folder, record = make(config)
-    assert (record.status, record.reason) == ("failed", "SourceError: scene gone")
+    assert (record.status, record.error, record.reason) == ("failed", "SourceError", "scene gone")
+    assert record.why == "SourceError: scene gone" and record.attempts == 1
     assert complete_record(folder, JULY) is None
-    assert make(config)[1].status == "ok"
+    again = make(config)[1]
+    assert (again.status, again.error, again.attempts) == ("ok", "", 2)
+    assert make(config)[1].attempts == 1  # it did not fail before this one
 
 
 def test_an_unexpected_error_is_not_swallowed(
@@ -91,7 +96,7 @@ def test_an_unexpected_error_is_not_swallowed(
         make(tiny_config(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["2014-07.tif", "2014-07.truth.tif"])
+@pytest.mark.parametrize("name", ["2014-07.tif", "2014-07.truth.tif", "2014-07.truth.gpkg"])
 def test_a_damaged_or_missing_file_makes_the_month_incomplete(tmp_path: Path, name: str) -> None:
     config = tiny_config(tmp_path)
     folder, record = make(config)
@@ -104,6 +109,54 @@ def test_a_damaged_or_missing_file_makes_the_month_incomplete(tmp_path: Path, na
     assert complete_record(folder, JULY) is None
     again = make(config)[1]
     assert path.read_bytes() == whole
+    assert dataclasses.replace(again, seconds=0) == dataclasses.replace(record, seconds=0)
+
+
+def test_the_record_says_how_the_month_was_made(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path)
+    folder, july = make(config)
+    assert folder.endswith(july.config_sha256[:8]) and len(july.config_sha256) == 64
+    assert (july.source, july.cloud_profile, july.attempts) == ("synthetic", "ice", 1)
+    assert july.platforms == ("landsat-8",) and july.skipped == () and july.seconds > 0
+    _, december = make(config, DECEMBER)
+    assert december.config_sha256 == july.config_sha256 and december.cloud_profile == "ice"
+
+
+def test_what_a_source_knows_of_its_scenes_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(self: SyntheticSource, region: Region, month: date) -> Composite:
+        grid = self.grid(region)
+        looks = np.ones((grid.height, grid.width), np.uint16)
+        ids = ["LC09_L2SP_057019_20140702_20200911_02_T1", "LC08_L2SP_057019_20140710"]
+        return Composite({"SR_B4": looks}, looks, ids, saturated_share=0.25, skipped=("a: why",))
+
+    monkeypatch.setattr(SyntheticSource, "fetch_month", fetch)
+    config = tiny_config(tmp_path)
+    _, record = make(config)
+    assert record.platforms == ("landsat-8", "landsat-9")
+    assert record.saturated_share == 0.25 and record.skipped == ("a: why",)
+
+
+def test_a_record_of_an_earlier_version_is_read_with_the_rest_unknown(tmp_path: Path) -> None:
+    folder, record = make(tiny_config(tmp_path))
+    path = Path(folder, "2014-07.json")
+    new = {"error", "outlines_sha256", "platforms", "skipped", "saturated_share", "attempts"}
+    new |= {"config_sha256"}
+    old = {k: v for k, v in json.loads(path.read_text()).items() if k not in new}
+    path.write_text(json.dumps(old))
+    found = complete_record(folder, JULY)
+    assert found is not None and found.sha256 == record.sha256
+    assert (found.config_sha256, found.attempts, found.platforms) == ("", 1, ())
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"region": "a"}', '{"later": 1}'])
+def test_a_record_that_cannot_be_read_is_made_again(tmp_path: Path, text: str) -> None:
+    config = tiny_config(tmp_path)
+    folder, record = make(config)
+    Path(folder, "2014-07.json").write_text(text)
+    assert complete_record(folder, JULY) is None
+    again = make(config)[1]
     assert dataclasses.replace(again, seconds=0) == dataclasses.replace(record, seconds=0)
 
 
@@ -125,6 +178,16 @@ def test_the_archive_is_named_by_what_changes_its_bytes(
     for config in (tiny_config(tmp_path), tiny_config(tmp_path, **changes)):
         folders.append(archive_folder(config, config.regions[0], open_source(config)))
     assert (folders[0] == folders[1]) is same
+
+
+def test_the_grid_is_part_of_the_archives_identity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(tmp_path)
+    (region,), source = config.regions, open_source(config)
+    first = archive_folder(config, region, source)
+    monkeypatch.setattr("glacier.raster.LANDSAT_EDGE_M", 0.0)
+    assert archive_folder(config, region, source) != first
 
 
 def test_reading_an_archive_that_is_not_there_says_what_to_run(tmp_path: Path) -> None:
