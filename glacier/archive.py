@@ -7,10 +7,10 @@ of the image.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from glacier.progress import say
 from glacier.raster import Grid, encode_cog, grid_of_region
 from glacier.sources.source import Source, open_source
 from glacier.vectors import encode_outlines
+
+if TYPE_CHECKING:
+    from glacier.figures import Picture, Square
 
 FORMAT = 1
 """Counts up when the archive's bytes change for the same configuration."""
@@ -74,6 +77,11 @@ class MonthRecord:
     def why(self) -> str:
         """Why there is no image, the error class in front of a failure's message."""
         return f"{self.error}: {self.reason}" if self.error else self.reason
+
+    @property
+    def kind(self) -> str:
+        """The first word of why there is no image, by which months are counted."""
+        return self.why.partition(":")[0]
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> MonthRecord:
@@ -221,3 +229,15 @@ def read_records(config: Config) -> dict[str, list[MonthRecord]]:
                 )
             found[folder].append(MonthRecord.from_dict(store.read_json(address)))
     return found
+
+
+def draw_archive(records: Iterable[MonthRecord]) -> Picture | None:
+    """The calendar of an archive's months; None where there are fewer than two."""
+    from glacier.figures import Square, draw_calendar  # no worker draws
+
+    regions: dict[str, list[Square]] = {}
+    for r in records:
+        month = date.fromisoformat(f"{r.month}-01")
+        regions.setdefault(r.region, []).append(Square(month, r.status, r.kind, r.valid_share))
+    months = {square.month for squares in regions.values() for square in squares}
+    return draw_calendar(regions) if len(months) > 1 else None

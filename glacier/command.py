@@ -34,6 +34,7 @@ def run_command(about: str | None, stage: Callable[[Config], int]) -> int:
         print(f"configuration error\n{error}", file=sys.stderr)
         return 2
     except GlacierError as error:
+        error = getattr(error, "cause", error)  # Ray wraps what a worker raised in its traceback
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

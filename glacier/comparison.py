@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import date
 from typing import Any
 
 import numpy as np
@@ -342,36 +341,6 @@ def count_months(parts: Sequence[Facts]) -> Facts:
         "empty": dict(sorted(reasons.items())),
         "failed": sum(part["status"] == "failed" for part in parts),
     }
-
-
-def grid_months(parts: Sequence[Facts]) -> list[Facts]:
-    """Years x 12 months of outcomes over all regions, empty where there is only one month.
-
-    Returns:
-        Per year ``year`` and ``cells``: None where the run asked for nothing, else ``status``
-        (the worst outcome of the regions), ``ok`` and ``asked`` counts, and ``why``.
-    """
-    found: dict[date, list[Facts]] = {}
-    for part in parts:
-        found.setdefault(date.fromisoformat(part["month"]), []).append(part)
-    if len(found) < 2:
-        return []
-    years = range(min(found).year, max(found).year + 1)
-    return [
-        {"year": year, "cells": [sum_month(found.get(date(year, m, 1))) for m in range(1, 13)]}
-        for year in years
-    ]
-
-
-def sum_month(parts: Sequence[Facts] | None) -> Facts | None:
-    """Outcome of one month over the regions."""
-    if not parts:
-        return None
-    statuses = [part["status"] for part in parts]
-    status = next((s for s in ("failed", "empty") if s in statuses), "ok")
-    reasons = {part["reason"].partition(":")[0] for part in parts if part["reason"]}
-    why = ", ".join(sorted(reasons))
-    return {"status": status, "ok": statuses.count("ok"), "asked": len(parts), "why": why}
 
 
 def explain_run(config: Facts, images: int) -> list[str]:

@@ -21,6 +21,7 @@ from glacier.archive import (
     archive_key,
     complete_record,
     count_attempts,
+    draw_archive,
     month_names,
     write_month,
 )
@@ -30,6 +31,9 @@ from glacier.config import Config, Region
 from glacier.errors import GlacierError
 from glacier.progress import Progress, say
 from glacier.sources.source import open_source
+
+MAX_REASONS = 8
+"""Kinds of reasons that the end of a run names."""
 
 
 def run_ingest(config: Config) -> int:
@@ -50,7 +54,7 @@ def run_ingest(config: Config) -> int:
             for folder, month, record in ingest_months(config, pending):
                 records[folder, month] = record
                 progress.advance(f"{record.region} {record.month} {record.status} {record.reason}")
-    return conclude(units, records)
+    return conclude(config, units, records)
 
 
 def ingest_months(
@@ -103,20 +107,42 @@ def ingest_month(config: Config, region: Region, month: date, folder: str) -> di
 
 
 def conclude(
-    units: list[tuple[Region, date, str]], records: dict[tuple[str, date], MonthRecord | None]
+    config: Config,
+    units: list[tuple[Region, date, str]],
+    records: dict[tuple[str, date], MonthRecord | None],
 ) -> int:
-    """Write each archive's manifest, say what came of the months, return the failures."""
-    by_folder: dict[str, list[dict[str, Any]]] = {}
-    outcome: Counter[str] = Counter()
+    """Write manifests and calendar, say what came of the months, return the failures."""
+    if not units:
+        say("ingest: the source holds none of the months")
+        return 0
+    by_folder: dict[str, list[MonthRecord]] = {}
     for _, month, folder in units:
         record = records[folder, month]
         assert record is not None
-        by_folder.setdefault(folder, []).append(asdict(record))
-        outcome[record.status] += 1
-        if record.status != "ok":
-            outcome[f"  {record.status}: {record.reason.partition(':')[0]}"] += 1
+        by_folder.setdefault(folder, []).append(record)
     for folder, rows in by_folder.items():
-        store.write_json(store.join(folder, "manifest.json"), rows)
+        store.write_json(store.join(folder, "manifest.json"), [asdict(row) for row in rows])
+        store.remove_leftovers(folder)
+    done = [record for rows in by_folder.values() for record in rows]
+    if len(by_folder) == 1:
         say(f"ingest: archive in {folder}")
-    say("ingest: " + "; ".join(f"{what.strip()} {n}" for what, n in sorted(outcome.items())))
-    return outcome["failed"]
+    else:
+        say(f"ingest: {len(by_folder)} archives in {folder.rpartition('/')[0]}")
+    if (picture := draw_archive(done)) is not None:
+        address = store.join(store.absolute(config.results), config.name, "calendar.png")
+        store.write_bytes(address, picture.png)
+        say(f"ingest: calendar in {address}")
+    say_outcome(done)
+    return sum(record.status == "failed" for record in done)
+
+
+def say_outcome(records: list[MonthRecord]) -> None:
+    """Say how many months have which outcome, and the commonest reasons with an example."""
+    outcome = Counter(record.status for record in records)
+    counts = ", ".join(f"{outcome[status]} {status}" for status in ("ok", "empty", "failed"))
+    say(f"ingest: {len(records)} months: {counts}")
+    why = Counter((record.status, record.kind) for record in records if record.status != "ok")
+    for (status, kind), count in why.most_common(MAX_REASONS):
+        first = next(r for r in records if (r.status, r.kind) == (status, kind))
+        example = f"; {first.region} {first.month}: {first.why}" if status == "failed" else ""
+        say(f"ingest: {count:5} {status}: {kind}{example}")

@@ -21,7 +21,7 @@ import yaml
 from numpy.typing import NDArray
 
 from glacier import figures, samples, store
-from glacier.archive import read_records
+from glacier.archive import MonthRecord, draw_archive, read_records
 from glacier.comparison import (
     METHOD_NAMES,
     PUBLISHED,
@@ -32,7 +32,6 @@ from glacier.comparison import (
     count_months,
     ensemble_members,
     explain_run,
-    grid_months,
     group_trials,
     list_epochs,
     list_folds,
@@ -98,6 +97,8 @@ class Sweep:
     samples_at: str
     summary: Facts
     """Description of the samples."""
+    records: tuple[MonthRecord, ...] = ()
+    """What became of the archive's months."""
 
     @property
     def settings(self) -> Facts:
@@ -151,7 +152,8 @@ def find_sweep(config: Config) -> Sweep:
     Raises:
         StoreError: It is not there; the message names the job to run first.
     """
-    samples_at = samples_folder(config, read_records(config))
+    archives = read_records(config)
+    samples_at = samples_folder(config, archives)
     summary = samples.read_summary(samples_at)
     folder, _ = sweep_folders(config, samples_at)
     address = store.join(folder, "sweep.json")
@@ -160,7 +162,8 @@ def find_sweep(config: Config) -> Sweep:
             f"there is no finished sweep in {folder}; run jobs.sweep with this configuration first"
         )
     sha256 = store.checksum(store.read_bytes(address))
-    return Sweep(store.read_json(address, sha256), sha256, samples_at, summary)
+    records = tuple(record for found in archives.values() for record in found)
+    return Sweep(store.read_json(address, sha256), sha256, samples_at, summary, records)
 
 
 def is_current(folder: str, sha256: str) -> bool:
@@ -510,7 +513,7 @@ def render_page(
         classes=list_colours(),
         published=PUBLISHED,
         slips=SLIPS,
-        month_grid=grid_months(sweep.summary["parts"]),
+        calendar=draw_archive(sweep.records),
         units={fold: shorten(units) for fold, units in summary["test_units"].items()},
         made=list_origin(sweep, summary),
         config_yaml=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),

@@ -6,13 +6,16 @@ is whole by itself. So a name that exists holds everything that was meant to be 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,12 @@ from glacier.errors import StoreError
 
 UNREACHABLE = (OSError, ValueError, ImportError)
 """What fsspec raises: an unknown protocol is a ValueError, one not installed an ImportError."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a write says when the disk, the quota or the limit of a file is used up."""
+
+LEFTOVER_S = 3600.0
+"""Age from which an unfinished file belongs to a process that was killed."""
 
 
 def join(base: str, *parts: str) -> str:
@@ -95,8 +104,25 @@ def write_bytes(address: str, data: bytes) -> str:
         else:
             replace_file(Path(address), data)
     except UNREACHABLE as error:
-        raise StoreError(f"cannot write {address} ({len(data)} bytes): {error}") from error
+        hint = explain_full(address) if getattr(error, "errno", None) in FULL else ""
+        raise StoreError(f"cannot write {address} ({len(data)} bytes): {error}{hint}") from error
     return checksum(data)
+
+
+def explain_full(address: str) -> str:
+    """How much room there is where a local write found none, and what to do."""
+    free = shutil.disk_usage(Path(address).parent).free
+    return f"; {free} bytes are free there: make room, then run the same command again"
+
+
+def remove_leftovers(folder: str) -> None:
+    """Remove unfinished files that killed processes left in a local folder, an hour old or more."""
+    if "://" in folder:
+        return
+    for path in Path(folder).glob(".*.tmp"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > LEFTOVER_S:
+                path.unlink()
 
 
 def replace_file(path: Path, data: bytes) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+import io
 from typing import Any
 
 import geopandas
@@ -80,7 +79,6 @@ def encode_outlines(mask: NDArray[np.bool_], grid: Grid, facts: dict[str, Any]) 
         crs=grid.crs,
     )
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2000-01-01T00:00:00Z"})  # same bytes
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "outlines.gpkg"
-        frame.to_file(path, driver="GPKG", layer="outlines")
-        return path.read_bytes()
+    buffer = io.BytesIO()  # in memory: a full disk is met by the store alone, which can say so
+    frame.to_file(buffer, driver="GPKG", layer="outlines")
+    return buffer.getvalue()

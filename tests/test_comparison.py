@@ -213,19 +213,3 @@ def explain(**changes) -> str:
 )
 def test_the_caveats_follow_from_the_settings(changes, words):
     assert words in explain(**changes)
-
-
-def test_the_month_grid_shows_every_year_whole():
-    parts = [
-        {"region": "a", "month": "2014-11-01", "status": "ok", "reason": ""},
-        {"region": "a", "month": "2016-02-01", "status": "empty", "reason": "no_scene: none"},
-        {"region": "b", "month": "2014-11-01", "status": "failed", "reason": "RasterError: x"},
-    ]
-    grid = comparison.grid_months(parts)
-    assert [line["year"] for line in grid] == [2014, 2015, 2016]
-    assert [len(line["cells"]) for line in grid] == [12, 12, 12]
-    november = {"status": "failed", "ok": 1, "asked": 2, "why": "RasterError"}
-    assert grid[0]["cells"][10] == november
-    assert grid[2]["cells"][1] == {"status": "empty", "ok": 0, "asked": 1, "why": "no_scene"}
-    assert grid[1]["cells"] == [None] * 12
-    assert comparison.grid_months(parts[:1]) == []

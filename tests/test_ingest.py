@@ -220,4 +220,7 @@ def test_a_rerun_does_only_what_is_missing(
         f"2014-08{end}" for end in (".json", ".tif", ".truth.tif", ".truth.gpkg")
     }
     out = capsys.readouterr().out
-    assert "ingest: 1/1" in out and "ok 6" in out and "solar_zenith 2" in out
+    assert "ingest: 1/1" in out and "ingest: 8 months: 6 ok, 2 empty, 0 failed" in out
+    assert "2 empty: solar_zenith" in out
+    calendar = tmp_path / "results/tiny/calendar.png"
+    assert f"calendar in {calendar}" in out and calendar.read_bytes().startswith(b"\x89PNG")

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from dataclasses import asdict
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from glacier import figures, report, samples, store
+from glacier.archive import MonthRecord
 from glacier.baselines import everything
 from glacier.config import Config, config_digest
 from glacier.errors import StoreError
@@ -21,6 +23,12 @@ from glacier.metrics import count_pixels
 from glacier.sweep import sweep_folders
 
 SHAPE, SIZE, BLOCKS = (40, 48), 32, (2, 3)
+RECORDS = [
+    MonthRecord("ridge", "2014-10", "ok", valid_share=0.5),
+    MonthRecord("ridge", "2014-12", "empty", "solar_zenith: sun at most 7.9 deg high"),
+    MonthRecord("ridge", "2015-02", "ok", valid_share=0.9),
+    MonthRecord("ridge", "2015-06", "failed", "cut", "RasterError"),
+]
 MONTHS = [date(2014, 10, 1), date(2015, 2, 1), date(2015, 3, 1), date(2016, 7, 1)]
 ENCODERS = ("resnet34", "resnet50")
 CHROMIUM = next(
@@ -152,12 +160,12 @@ def make_trial(folder, encoder, split, images, kind, held_out) -> dict:
 @pytest.fixture
 def make_sweep(tmp_path, monkeypatch):
     """Writes a whole finished sweep without training; returns its configuration and facts."""
-    monkeypatch.setattr(report, "read_records", lambda config: {})
+    monkeypatch.setattr(report, "read_records", lambda config: {"archive": RECORDS})
 
     def make(failed=(), **settings):
         config = make_config(tmp_path, **settings)
         images = make_images()
-        samples_at = report.samples_folder(config, {})
+        samples_at = report.samples_folder(config, {"archive": RECORDS})
         write_samples(samples_at, config, images)
         folder, models = sweep_folders(config, samples_at)
         splits, held = make_splits(
@@ -449,3 +457,52 @@ def test_a_browser_opens_the_page_without_a_complaint(make_sweep, tmp_path):
     sources = re.findall(r'<img[^>]*\ssrc="([^"]{0,30})', done.stdout)
     assert len(sources) >= 10
     assert all(source.startswith("data:image/png;base64,") for source in sources)
+
+
+def test_the_page_shows_the_archives_calendar_and_says_it_in_words(make_sweep):
+    config, _ = make_sweep()
+    report.run_report(config)
+    page = read_results(config)[1]
+    assert (
+        'alt="Calendar of the archive, years by months. ridge: 4 months, 2 with an image '
+        '(50 to 90 % of the pixels seen, median 70 %), 1 sun too low, 1 failed (RasterError)."'
+    ) in page
+
+
+def pixels_of(picture: figures.Picture) -> np.ndarray:
+    with Image.open(io.BytesIO(picture.png)) as image:
+        return np.asarray(image.convert("RGB")).reshape(-1, 3)
+
+
+def test_a_calendar_gives_each_share_and_each_outcome_its_own_look():
+    month = date(2014, 5, 1)
+    outcomes = [
+        *[figures.Square(month, "ok", share=share) for share in (0.0, 0.19, 0.2, 0.99, 1.0)],
+        *[figures.Square(month, "empty", why) for why in (*figures.REASONS, "else")],
+        figures.Square(month, "failed", "SourceError"),
+    ]
+    looks = [json.dumps(figures.style_square(square), sort_keys=True) for square in outcomes]
+    assert looks[0] == looks[1] != looks[2] and looks[3] == looks[4]
+    assert len(set(looks)) == 3 + 5 + 1
+    letters = [figures.mark_of(square)[0] for square in outcomes[5:]]
+    assert len(set(letters)) == len(letters) == 6
+    greys = [np.dot(tuple(bytes.fromhex(c[1:])), (0.3, 0.59, 0.11)) for c in figures.SHARES]
+    assert all(a - b > 20 for a, b in pairwise(greys))  # told apart on a black and white print
+
+
+def test_a_calendar_holds_ten_years_and_says_what_it_leaves_out():
+    months = [date(year, m, 1) for year in range(2014, 2024) for m in range(1, 13)]
+    dark = ("empty", "solar_zenith")
+    squares = [
+        figures.Square(m, *(dark if m.month in (1, 12) else ("ok", "")), share=0.7) for m in months
+    ]
+    one = figures.draw_calendar({"a": squares})
+    assert "a: 120 months, 100 with an image (70 to 70 %" in one.alt
+    assert "20 sun too low." in one.alt
+    assert one.size_px[1] < 900 and len(one.png) < 60_000
+    blue = tuple(bytes.fromhex(figures.SHARES[3][1:]))
+    share = (np.abs(pixels_of(one).astype(int) - blue).max(axis=1) < 8).mean()
+    assert 0.35 < share < 0.75  # ten of twelve columns, less gaps, letters and legend
+    many = figures.draw_calendar(dict.fromkeys("abcdef", squares))
+    assert "d: 120" in many.alt and "e: 120" not in many.alt
+    assert many.alt.endswith("2 more regions are not shown.")
