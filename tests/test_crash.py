@@ -3,6 +3,7 @@
 The months run in forked children without Ray, since what is at stake is in the files.
 """
 
+import io
 import json
 import multiprocessing
 import random
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from tiny import VALUES, tiny_config
 
+from glacier import store
 from glacier.archive import MonthRecord, archive_folder, complete_record, month_names
 from glacier.config import Config
 from glacier.errors import StoreError
@@ -23,6 +25,7 @@ from glacier.ingest import ingest_month
 from glacier.sources.source import open_source
 
 KILLS = 20
+PIECES = 12
 MONTHS = {"first": "2014-07", "last": "2014-12"}
 """Four months with images, and two without."""
 TIMES = {"seconds"}
@@ -45,8 +48,20 @@ def fill(config: Config) -> str:
     return folder
 
 
+class SlowFile(io.FileIO):
+    """A file on a slow disk, so that a kill often meets it half written."""
+
+    def write(self, data: Any) -> int:
+        step = max(1, len(data) // PIECES)
+        for at in range(0, len(data), step):
+            super().write(data[at : at + step])
+            time.sleep(0.001)
+        return len(data)
+
+
 def fill_in_child(config: Config, begun: Connection) -> None:
-    """Say that the work begins, do it, and say that it is done."""
+    """Say that the work begins, do it on a slow disk, and say that it is done."""
+    store.open = SlowFile  # type: ignore[attr-defined]
     begun.send(True)
     fill(config)
     begun.send(True)
