@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from glacier.config import Config, Region, RegionFile, expand_path
 from glacier.errors import ConfigError, GlacierError
@@ -14,20 +14,30 @@ IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Environment variable that ``ray job submit`` sets for its driver."""
 
 
-def run_command(about: str | None, stage: Callable[[Config], int]) -> int:
+Stage = Callable[[Config], int]
+"""Takes the configuration, returns how many units failed past the allowed number."""
+
+
+def run_command(about: str | None, stage: Stage, modes: Mapping[str, Stage] | None = None) -> int:
     """Run one stage as a command.
 
     Args:
         about: The job's docstring, printed by ``--help``.
-        stage: Takes the configuration, returns how many units failed past the allowed number.
-            It imports what it needs itself, so that help and faults are answered at once.
+        stage: Does the work. It imports what it needs itself, so that help and faults are
+            answered at once.
+        modes: Flags without a value, such as ``--dry-run``, and what each runs in place of the
+            stage.
 
     Returns:
         0 when all is well, 1 when units failed or an expected error ended the work, 2 when the
         configuration is wrong, 130 when interrupted.
     """
     try:
-        config = load_config(sys.argv[1:], about or "", read_file)
+        argv = sys.argv[1:]
+        for flag in [flag for flag in modes or {} if flag in argv]:
+            argv.remove(flag)
+            stage = (modes or {})[flag]
+        config = load_config(argv, about or "", read_file)
         check_places(config)
         return 1 if stage(config) else 0
     except ConfigError as error:

@@ -1,6 +1,7 @@
 """Region and months -> one cloud-masked composite a month, in the archive.
 
 python -m jobs.ingest jobs/demo.yaml
+python -m jobs.ingest jobs/demo.yaml --dry-run   says what would be fetched, and fetches nothing
 """
 
 from glacier.command import run_command
@@ -14,5 +15,12 @@ def run(config: Config) -> int:
     return run_ingest(config)
 
 
+def plan(config: Config) -> int:
+    """Say what would be fetched."""
+    from glacier.plan import run_plan
+
+    return run_plan(config)
+
+
 if __name__ == "__main__":
-    raise SystemExit(run_command(__doc__, run))
+    raise SystemExit(run_command(__doc__, run, {"--dry-run": plan}))

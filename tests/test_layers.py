@@ -16,7 +16,7 @@ LAYERS = {
     },
     "files": {"raster", "vectors", "regions", "store", "samples", "quicklooks"},
     "workers": {"sources", "unet", "fit", "crops", "trials", "baselines", "figures"},
-    "stages": {"archive", "ingest", "prepare", "sweep", "report", "pipeline", "cluster"},
+    "stages": {"archive", "plan", "ingest", "prepare", "sweep", "report", "pipeline", "cluster"},
     "entrance": {"command"},
 }  # fmt: skip
 HEIGHT = {name: height for height, names in enumerate(LAYERS.values()) for name in names}

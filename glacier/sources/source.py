@@ -12,7 +12,10 @@ from glacier.raster import Grid
 
 
 class Source(Protocol):
-    """Where monthly composites come from."""
+    """Where monthly composites come from.
+
+    Only ``fetch_month`` may ask the network: a plan is made with the rest, on any machine.
+    """
 
     def grid(self, region: Region) -> Grid:
         """The one grid of all months of a region."""
