@@ -51,6 +51,10 @@ class MonthRecord:
     sun_elevation_deg: float | None = None
     source: str = ""
     cloud_profile: str = ""
+    attempts: int = 1
+    """1, and one more for every request that was repeated."""
+    saturated_share: float | None = None
+    """Share of the clear looks with a saturated band, 0..1; None where unknown."""
     seconds: float = 0.0
     """Time that the month took."""
 
@@ -105,6 +109,7 @@ def write_month(composite: Composite, grid: Grid, stem: str) -> dict[str, Any]:
         "n_obs": (int(looks.min()), float(np.median(looks)), int(looks.max())),
         "valid_share": round(composite.valid_share(), 6),
         "sun_elevation_deg": composite.sun_elevation_deg,
+        "saturated_share": composite.saturated_share,
     }
 
 

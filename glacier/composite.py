@@ -45,6 +45,11 @@ class Composite:
     truth: NDArray[np.uint8] | None = None
     """(H, W) uint8 class map at mid-month (codes in ``sources.synthetic``), where known."""
 
+    saturated_share: float | None = None
+    """Share of the clear looks with a saturated band, 0..1; None where unknown."""
+    attempts: int = 1
+    """Tries it took: 1, and one more for every request that was repeated."""
+
     def valid_share(self) -> float:
         """Share of pixels with at least one clear look, 0..1."""
         return float((self.n_obs > 0).mean())
@@ -56,6 +61,8 @@ class Empty:
 
     reason: str
     """``solar_zenith``, ``no_scene``, ``all_masked`` or ``valid_share``, then details."""
+    attempts: int = 1
+    """Tries it took to find out."""
 
 
 def composite_scenes(

@@ -28,6 +28,9 @@ class StoreError(GlacierError, OSError):
 class SourceError(GlacierError, OSError):
     """A source could not deliver a month that it should have."""
 
+    attempts = 1
+    """Tries that were made: 1, and one more for every request that was repeated."""
+
 
 class SampleError(GlacierError, ValueError):
     """A month cannot be turned into samples as asked."""

@@ -9,14 +9,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = {
-    "words": {"config", "errors", "flags", "command", "progress"},
+    "words": {"config", "errors", "flags", "command", "progress", "limiter"},
     "arithmetic": {
         "landsat", "composite", "indices", "labels", "folds", "metrics", "tiles", "verdict",
         "comparison",
     },
     "files": {"raster", "vectors", "store", "samples", "quicklooks"},
     "workers": {"sources", "unet", "fit", "crops", "trials", "baselines", "figures"},
-    "stages": {"archive", "ingest", "prepare", "sweep", "report", "pipeline", "cluster"},
+    "stages": {"archive", "crews", "ingest", "prepare", "sweep", "report", "pipeline", "cluster"},
 }  # fmt: skip
 HEIGHT = {name: height for height, names in enumerate(LAYERS.values()) for name in names}
 
@@ -28,6 +28,7 @@ HOMES = {
     "rasterio": {"raster", "sources"},
     "pydantic_settings": {"flags"},
     "ee": {"sources"},
+    "requests": {"sources"},
 }
 """Libraries and the only modules that may import them, at whatever depth."""
 
