@@ -14,7 +14,7 @@ import ray
 from glacier.cluster import count_cpus
 from glacier.config import Config, EarthEngine, Region
 from glacier.errors import ConfigError
-from glacier.limiter import Limiter, Outcome
+from glacier.limiter import LEASE_MARGIN_S, Limiter, Outcome
 from glacier.progress import say
 
 Work = Callable[..., dict[str, Any]]
@@ -66,7 +66,8 @@ class Tasks:
     def __init__(self, config: Config, work: Work) -> None:
         """Do this work by this configuration."""
         self.config = ray.put(config)
-        self.task = ray.remote(num_cpus=1, max_retries=MOST_RESTARTS)(work)
+        task: Any = ray.remote(work)
+        self.task = task.options(num_cpus=1, max_retries=MOST_RESTARTS)
 
     def room(self) -> int:
         """One on each core, and one more that waits for it."""
@@ -101,7 +102,7 @@ class Fetchers:
             max_restarts=-1,
             max_task_retries=-1,
         )
-        self.limiter = limiter.remote(settings.in_flight, settings.deadline_s)
+        self.limiter = limiter.remote(settings.in_flight, settings.deadline_s + LEASE_MARGIN_S)
         fetcher: Any = ray.remote(Fetcher).options(
             num_cpus=1 / count,
             max_concurrency=threads,
@@ -109,7 +110,7 @@ class Fetchers:
             max_task_retries=MOST_RESTARTS,
             scheduling_strategy="SPREAD",
         )
-        self.actors = [fetcher.remote(config, work, self.limiter) for _ in range(count)]
+        self.actors = [fetcher.remote(config, work) for _ in range(count)]
         self.busy: dict[Any, Any] = {}
         self.restricted = False
 
@@ -121,7 +122,9 @@ class Fetchers:
         """Give a month to the worker that has the fewest."""
         load = Counter(self.busy.values())
         actor = min(self.actors, key=lambda actor: load[actor])
-        record = actor.fetch.remote(region, month, folder)
+        # The limiter comes with each month: an actor among the constructor's arguments could be
+        # gone when Ray restarts a worker.
+        record = actor.fetch.remote(region, month, folder, self.limiter)
         self.busy[record] = actor
         return record
 
@@ -150,13 +153,13 @@ class Fetchers:
 class Fetcher:
     """A worker of :class:`Fetchers`; Ray calls it from several threads."""
 
-    def __init__(self, config: Config, work: Work, limiter: Any) -> None:
-        """Do this work by this configuration; ask this actor before each request."""
-        self.config, self.work, self.limiter = config, work, SharedLimiter(limiter)
+    def __init__(self, config: Config, work: Work) -> None:
+        """Do this work by this configuration."""
+        self.config, self.work = config, work
 
-    def fetch(self, region: Region, month: date, folder: str) -> dict[str, Any]:
-        """Make one month."""
-        return self.work(self.config, region, month, folder, self.limiter)
+    def fetch(self, region: Region, month: date, folder: str, limiter: Any) -> dict[str, Any]:
+        """Make one month, asking this actor before each request."""
+        return self.work(self.config, region, month, folder, SharedLimiter(limiter))
 
 
 class SharedLimiter:

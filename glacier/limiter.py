@@ -16,6 +16,10 @@ REGROW_AFTER = 10
 """Successes in a row that raise the limit by one."""
 
 
+LEASE_MARGIN_S = 60.0
+"""Time over a request's deadline after which its place is taken for lost."""
+
+
 class RequestLimit(Protocol):
     """What a source asks before each request, in this process or in another."""
 

@@ -37,6 +37,10 @@ SHIPPED = importlib.resources.files("ee") / "tests"
 PROFILES = {mask: profile for profile, mask in QA_MASK.items()}
 
 
+ScenesOf = Callable[[str, str], list[Scene]]
+"""Scenes within a half-open interval of ISO dates."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """How a request goes wrong: by a status, or ``drop``, ``truncate`` or ``wrong_size``."""
@@ -73,7 +77,7 @@ class Asked:
 class FakeEarthEngine:
     """State of the server: what it answers, how slowly and how badly, and what it was asked."""
 
-    def __init__(self, scenes_of: Callable[[str, str], list[Scene]]) -> None:
+    def __init__(self, scenes_of: ScenesOf) -> None:
         """Answer from the scenes within a half-open interval of ISO dates."""
         self.scenes_of = scenes_of
         self.latency_s = 0.0
@@ -88,7 +92,7 @@ class FakeEarthEngine:
         self.asked: list[Asked] = []
         self.others: Counter[str] = Counter()
         self.most_in_flight = 0
-        self.cache: dict[tuple[Any, ...], bytes] = {}
+        self.cache: dict[str, bytes] = {}
         self._in_flight = 0
         self._lock = threading.Lock()
         self._random = random.Random(7)
@@ -115,8 +119,7 @@ class FakeEarthEngine:
 
     def answer(self, asked: Asked) -> bytes:
         """The right answer, from the cache where it was computed before."""
-        grid = json.dumps(asked.body.get("grid"), sort_keys=True)
-        key = (asked.path, asked.month, grid)
+        key = asked.path + json.dumps(asked.body, sort_keys=True)
         if key not in self.cache:
             pixels = asked.path.endswith(":computePixels")
             self.cache[key] = self.pixels(asked.body) if pixels else self.rows(asked.body)
@@ -341,7 +344,7 @@ def serve(fake: FakeEarthEngine) -> Iterator[FakeEarthEngine]:
         thread.join()
 
 
-def synthetic_scenes(config: Config) -> Callable[[str, str], list[Scene]]:
+def synthetic_scenes(config: Config) -> ScenesOf:
     """Scenes of a configuration's first region as the synthetic source invents them."""
     source = SyntheticSource(config.ingest.synthetic, config.ingest.cloud_profile, config.seed)
     region = config.regions[0]
@@ -356,20 +359,26 @@ def synthetic_scenes(config: Config) -> Callable[[str, str], list[Scene]]:
     return scenes_of
 
 
-def write_key(folder: Path, fake: FakeEarthEngine) -> Path:
-    """The key file of a service account whose tokens come from the fake."""
+@lru_cache
+def make_key() -> str:
+    """A private key that nobody else has."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
+    return pem.decode()
+
+
+def write_key(folder: Path, fake: FakeEarthEngine) -> Path:
+    """The key file of a service account whose tokens come from the fake."""
     path = folder / "key.json"
     content = {
         "type": "service_account",
         "project_id": "fake-project",
         "private_key_id": "1",
-        "private_key": pem.decode(),
+        "private_key": make_key(),
         "client_email": "robot@fake-project.iam.gserviceaccount.com",
         "token_uri": f"{fake.url}/token",
     }

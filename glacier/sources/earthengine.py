@@ -29,7 +29,7 @@ from glacier.landsat import (
     highest_sun,
     month_interval,
 )
-from glacier.limiter import Limiter, RequestLimit
+from glacier.limiter import LEASE_MARGIN_S, Limiter, RequestLimit
 from glacier.raster import Grid, grid_of_region
 from glacier.sources.ee_session import ReplyError, Requests, TooLargeError
 
@@ -72,7 +72,7 @@ class EarthEngineSource:
         """
         self.settings = settings
         account = settings.earthengine
-        self.limiter = limiter or Limiter(account.in_flight, account.deadline_s)
+        self.limiter = limiter or Limiter(account.in_flight, account.deadline_s + LEASE_MARGIN_S)
 
     def identity(self, region: Region) -> dict[str, Any]:
         """What changes the pixels; not whose account asks, nor how fast."""
