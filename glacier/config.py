@@ -183,7 +183,7 @@ class EarthEngine(Model):
     in_flight: int = Field(16, ge=1, le=40)
     """Most requests at once, over all workers; Earth Engine allows a project 40."""
     actors: int = Field(4, ge=1, le=40)
-    """Worker processes that share the requests."""
+    """Most worker processes that share the requests; no more than there are cores."""
     deadline_s: float = Field(330.0, gt=0, le=3600)
     """Longest wait for an answer, seconds; Earth Engine gives up after 300 itself."""
     attempts: int = Field(6, ge=1, le=20)

@@ -94,7 +94,8 @@ class Fetchers:
 
     def __init__(self, config: Config, work: Work, settings: EarthEngine) -> None:
         """Start the workers; together they take one core, since they mostly wait."""
-        count, threads = settings.actors, math.ceil(settings.in_flight / settings.actors)
+        count = min(settings.actors, count_cpus())  # a process takes seconds of a core to start
+        threads = math.ceil(settings.in_flight / count)
         self.most = count * threads
         limiter: Any = ray.remote(Limiter).options(
             num_cpus=0,

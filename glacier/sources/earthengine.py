@@ -114,7 +114,8 @@ class EarthEngineSource:
         months without a scene the request that computes.
         """
         scenes = select_scenes(self.settings.platforms, grid, month)
-        rows = requests.send(lambda: read_rows(list_scenes(scenes)))
+        query = list_scenes(scenes)
+        rows = requests.send(lambda: read_rows(query))
         if not rows:
             return Empty("no_scene: Earth Engine holds no scene of this month")
         thermal = [row.thermal_at >= 0 for row in rows]
