@@ -51,10 +51,10 @@ class MonthRecord:
     sun_elevation_deg: float | None = None
     source: str = ""
     cloud_profile: str = ""
-    attempts: int = 1
-    """1, and one more for every request that was repeated."""
     saturated_share: float | None = None
-    """Share of the clear looks with a saturated band, 0..1; None where unknown."""
+    """Share of the seen pixels with a saturated band in some look, 0..1; None where unknown."""
+    repeats: int = 0
+    """Requests that had to be sent again, also in vain."""
     seconds: float = 0.0
     """Time that the month took."""
 

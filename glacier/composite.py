@@ -46,9 +46,9 @@ class Composite:
     """(H, W) uint8 class map at mid-month (codes in ``sources.synthetic``), where known."""
 
     saturated_share: float | None = None
-    """Share of the clear looks with a saturated band, 0..1; None where unknown."""
-    attempts: int = 1
-    """Tries it took: 1, and one more for every request that was repeated."""
+    """Share of the seen pixels with a saturated band in some look, 0..1; None where unknown."""
+    repeats: int = 0
+    """Requests that had to be sent again."""
 
     def valid_share(self) -> float:
         """Share of pixels with at least one clear look, 0..1."""
@@ -61,8 +61,8 @@ class Empty:
 
     reason: str
     """``solar_zenith``, ``no_scene``, ``all_masked`` or ``valid_share``, then details."""
-    attempts: int = 1
-    """Tries it took to find out."""
+    repeats: int = 0
+    """Requests that had to be sent again."""
 
 
 def composite_scenes(

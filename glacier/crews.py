@@ -146,9 +146,14 @@ class Fetchers:
         return dict(ray.get(self.limiter.facts.remote()))
 
     def close(self) -> None:
-        """End the workers, whose share of a core the next stage needs."""
-        for actor in (*self.actors, self.limiter):
-            ray.kill(actor)
+        """End the workers, whose share of a core the next stage needs.
+
+        Where months are under way the run has failed; the workers end with it, and Ray has
+        nothing to say about tasks that it lost.
+        """
+        if not self.busy:
+            for actor in (*self.actors, self.limiter):
+                ray.kill(actor)
 
 
 class Fetcher:

@@ -28,8 +28,8 @@ class StoreError(GlacierError, OSError):
 class SourceError(GlacierError, OSError):
     """A source could not deliver a month that it should have."""
 
-    attempts = 1
-    """Tries that were made: 1, and one more for every request that was repeated."""
+    repeats = 0
+    """Requests that were sent again, in vain."""
 
 
 class SampleError(GlacierError, ValueError):

@@ -94,7 +94,7 @@ def ingest_month(
     try:
         source = open_source(config, limiter)
         result = source.fetch_month(region, month)
-        facts["attempts"] = result.attempts
+        facts["repeats"] = result.repeats
         if isinstance(result, Composite) and result.valid_share() < config.ingest.min_valid_share:
             share, least = result.valid_share(), config.ingest.min_valid_share
             result = Empty(f"valid_share: {share:.3f} is below {least:.3f}")
@@ -106,7 +106,7 @@ def ingest_month(
     except ConfigError:
         raise
     except GlacierError as error:
-        facts["attempts"] = getattr(error, "attempts", 1)
+        facts["repeats"] = getattr(error, "repeats", 0)
         facts |= {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
     seconds = round(time.monotonic() - began, 3)
     record = asdict(MonthRecord(region=region.name, month=name, seconds=seconds, **facts))

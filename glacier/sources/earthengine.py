@@ -103,9 +103,9 @@ class EarthEngineSource:
             requests.connect()
             result = self.compose(requests, grid, month)
         except SourceError as error:
-            error.attempts = requests.tries
+            error.repeats = requests.repeats
             raise
-        return dataclasses.replace(result, attempts=requests.tries)
+        return dataclasses.replace(result, repeats=requests.repeats)
 
     def compose(self, requests: Requests, grid: Grid, month: date) -> Composite | Empty:
         """List the scenes, then fetch their composite: two requests where all goes well.
@@ -132,7 +132,7 @@ class EarthEngineSource:
             n_obs,
             [row.scene_id for row in rows],
             float(np.mean([row.sun_elevation_deg for row in rows])),
-            saturated_share=float(saturated.sum() / n_obs.sum()),
+            saturated_share=float((saturated > 0).sum() / (n_obs > 0).sum()),
         )
 
 

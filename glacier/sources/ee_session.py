@@ -126,8 +126,7 @@ class Requests:
     def __init__(self, settings: EarthEngine, limiter: RequestLimit) -> None:
         """Ask under these settings, sharing a limiter with everyone else."""
         self.settings, self.limiter = settings, limiter
-        self.tries = 1
-        """1, and one more for every request that was sent again."""
+        self.repeats = 0
 
     def connect(self) -> Transport:
         """The process's connection, made by whoever needs it first.
@@ -153,7 +152,7 @@ class Requests:
         """
         for attempt in range(self.settings.attempts):
             if attempt:  # exponential with full jitter, so that a crowd does not return as one
-                self.tries += 1
+                self.repeats += 1
                 longest = self.settings.backoff_s * 2 ** (attempt - 1)
                 time.sleep(random.uniform(0, min(MOST_BACKOFF_S, longest)))
             try:

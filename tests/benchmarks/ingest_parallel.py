@@ -20,6 +20,7 @@ from typing import Any
 from glacier.cluster import connect
 from glacier.config import Config
 from glacier.flags import load_config
+from glacier.landsat import months_between
 
 TESTS = Path(__file__).parents[1]
 sys.path.insert(0, str(TESTS))
@@ -64,7 +65,7 @@ def time_ingest(config: Config, fake: FakeEarthEngine) -> dict[str, Any]:
 
     fake.asked.clear()
     fake.most_in_flight = 0
-    began = time.perf_counter()
+    began, load = time.perf_counter(), round(os.getloadavg()[0], 1)
     failed = run_ingest(config)
     seconds = time.perf_counter() - began
     return {
@@ -72,7 +73,8 @@ def time_ingest(config: Config, fake: FakeEarthEngine) -> dict[str, Any]:
         "failed": failed,
         "requests": len(fake.asked),
         "most_in_flight": fake.most_in_flight,
-        "load_1_min": os.getloadavg()[0],
+        "load": load,
+        "months": len(months_between(*config.months.dates())),
     }
 
 
@@ -95,10 +97,16 @@ def bench_ingest_parallel(last: str = "2023-12") -> dict[str, Any]:
         "ours": ours["seconds"],
         "baseline": baseline["seconds"],
         "unit": "s",
-        "limit": parallel.ingest.earthengine.in_flight,
-        "most_in_flight": ours["most_in_flight"],
-        "failed": ours["failed"],
-        "details": {"ours": ours, "baseline": baseline},
+        "facts": {
+            "limit": parallel.ingest.earthengine.in_flight,
+            "most_in_flight": ours["most_in_flight"],
+            "months": ours["months"],
+            "requests": ours["requests"],
+            "latency_s": LATENCY_S,
+            "failed": ours["failed"] + baseline["failed"],
+            "load_before": ours["load"],
+            "load_between": baseline["load"],
+        },
     }
 
 
