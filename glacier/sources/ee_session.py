@@ -211,24 +211,34 @@ def find_credentials(settings: EarthEngine) -> Any:
     Raises:
         ConfigError: There are none, or they cannot be used.
     """
+    if settings.key_file is not None:
+        return read_key(settings.service_account, expand_path(settings.key_file))
     named = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
     try:
-        if settings.key_file is not None:
-            path = expand_path(settings.key_file)
-            return ee.ServiceAccountCredentials(settings.service_account, path)
         if named:
             return google.auth.default(scopes=ee.oauth.SCOPES)[0]
         return ee.data.get_persistent_credentials()
+    except GoogleAuthError as error:
+        if classify(error) == "failed":
+            raise
+        raise ConfigError(f"GOOGLE_APPLICATION_CREDENTIALS = {named}: {error}") from error
+    except (ee.EEException, OSError, ValueError) as error:
+        raise ConfigError(f"{NO_CREDENTIALS} ({error})") from error
+
+
+def read_key(account: str | None, path: str) -> Any:
+    """Credentials of a service account.
+
+    Raises:
+        ConfigError: The file is not there, or is no key.
+    """
+    try:
+        return ee.ServiceAccountCredentials(account, path)
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(
-            f"ingest.earthengine.key_file = {settings.key_file}: {error}; wanted the JSON key of "
-            "a service account, or a .pem file and service_account"
+            f"ingest.earthengine.key_file = {path}: {error}; wanted the JSON key of a service "
+            "account, or a .pem file and service_account"
         ) from error
-    except GoogleAuthError as error:
-        where = f"GOOGLE_APPLICATION_CREDENTIALS = {named}: " if named else ""
-        raise ConfigError(f"{where}{error}") from error
-    except ee.EEException as error:
-        raise ConfigError(f"{NO_CREDENTIALS} (Earth Engine: {error})") from error
 
 
 def status_of(error: BaseException) -> int:

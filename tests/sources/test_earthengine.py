@@ -470,6 +470,14 @@ def test_without_credentials_it_says_what_to_run(
         fetch(config, key_file=None)
 
 
+def test_a_file_of_credentials_that_is_not_there_is_named(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "gone.json"))
+    with pytest.raises(ConfigError, match=r"GOOGLE_APPLICATION_CREDENTIALS = .*gone\.json"):
+        fetch(config, key_file=None)
+
+
 def test_without_a_project_it_says_so(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
