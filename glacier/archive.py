@@ -70,6 +70,8 @@ class MonthRecord:
     """What decided the month's bytes, see :func:`archive_key`; the folder carries its start."""
     attempts: int = 1
     """Times that the month was tried: one more than it failed before."""
+    repeats: int = 0
+    """Requests that had to be sent again, also in vain."""
     seconds: float = 0.0
     """Time that the month took."""
 

@@ -48,6 +48,8 @@ class Composite:
     """Share of the seen pixels with a saturated band in some look, 0..1; None where unknown."""
     skipped: tuple[str, ...] = ()
     """Scenes that could not be used, each with why."""
+    repeats: int = 0
+    """Requests that had to be sent again."""
 
     def valid_share(self) -> float:
         """Share of pixels with at least one clear look, 0..1."""
@@ -60,6 +62,8 @@ class Empty:
 
     reason: str
     """``solar_zenith``, ``no_scene``, ``all_masked`` or ``valid_share``, then details."""
+    repeats: int = 0
+    """Requests that had to be sent again."""
 
 
 def composite_scenes(

@@ -193,6 +193,41 @@ class Folder(Model):
     """The one image; None: files named ``<YYYY-MM>.tif`` whose bands carry Landsat names."""
 
 
+class EarthEngine(Model):
+    """Google Earth Engine: whose account asks, where, and how hard."""
+
+    project: str | None = None
+    """Google Cloud project that is registered for Earth Engine; None: the credentials' own."""
+    service_account: str | None = None
+    """E-mail address of a service account; a JSON key file holds it already."""
+    key_file: PathText | None = None
+    """Key file of the service account, at the same path on every node; None: application
+    default credentials, or those of ``earthengine authenticate``."""
+    endpoint: Literal["high-volume", "standard"] = "high-volume"
+    """high-volume: made for many automated requests. standard: caches more, allows fewer."""
+    url: str | None = Field(None, pattern=r"^(https://|http://(127\.0\.0\.1|localhost)(:|/|$))")
+    """Address of a private endpoint; wins over ``endpoint``."""
+    in_flight: int = Field(16, ge=1, le=40)
+    """Most requests at once, over all workers; Earth Engine allows a project 40."""
+    actors: int = Field(4, ge=1, le=40)
+    """Most worker processes that share the requests; no more than there are cores."""
+    deadline_s: float = Field(330.0, gt=0, le=3600)
+    """Longest wait for an answer, seconds; Earth Engine gives up after 300 itself."""
+    attempts: int = Field(6, ge=1, le=20)
+    """Times that a request is sent before its month counts as failed."""
+    backoff_s: float = Field(1.0, ge=0, le=60)
+    """Longest wait before the second attempt, seconds; doubled for each one, up to 60."""
+
+    @model_validator(mode="after")
+    def check_account(self) -> Self:
+        """Refuse a service account without its key."""
+        if self.service_account and self.key_file is None:
+            raise ValueError(
+                f"service_account {self.service_account} needs key_file, the path of its key"
+            )
+        return self
+
+
 class Ingest(Model):
     """Scenes -> one composite a month."""
 
@@ -202,10 +237,16 @@ class Ingest(Model):
     """QA_PIXEL bits that hide a pixel; see ``landsat.QA_MASK`` for what each costs over snow."""
     min_valid_share: float = Field(0.0, ge=0, le=1)
     """Least share of pixels with a clear look; a month below it is EMPTY."""
+    platforms: tuple[Literal[8, 9], ...] = Field((8,), min_length=1)
+    """Landsat satellites whose scenes are used; 9 flies since late 2021."""
+    mask_saturated: bool = False
+    """Leave out looks with a saturated band (QA_RADSAT), which on snow are its brightest."""
     synthetic: Synthetic = Synthetic()
     """Settings of the synthetic source."""
     folder: Folder = Folder()
     """Settings of the folder source."""
+    earthengine: EarthEngine = EarthEngine()
+    """Settings of the Earth Engine source."""
 
 
 class Label(Model):
@@ -423,4 +464,5 @@ def digest(value: Any) -> str:
 
 def config_digest(config: Config) -> str:
     """Hash of the fields that decide what a run computes, not where or how fast."""
-    return digest(config.model_dump(mode="json", exclude={"storage", "results", "cluster"}))
+    places: Any = {"storage": True, "results": True, "cluster": True, "ingest": {"earthengine"}}
+    return digest(config.model_dump(mode="json", exclude=places))

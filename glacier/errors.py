@@ -28,6 +28,9 @@ class StoreError(GlacierError, OSError):
 class SourceError(GlacierError, OSError):
     """A source could not deliver a month that it should have."""
 
+    repeats = 0
+    """Requests that were sent again, in vain."""
+
 
 class SampleError(GlacierError, ValueError):
     """A month cannot be turned into samples as asked."""

@@ -25,10 +25,12 @@ from glacier.archive import (
     month_names,
     write_month,
 )
-from glacier.cluster import connect, count_cpus
+from glacier.cluster import connect
 from glacier.composite import Composite, Empty
 from glacier.config import Config, Region
-from glacier.errors import GlacierError
+from glacier.crews import open_crew
+from glacier.errors import ConfigError, GlacierError
+from glacier.limiter import RequestLimit
 from glacier.progress import Progress, say
 from glacier.sources.source import open_source
 
@@ -60,24 +62,37 @@ def run_ingest(config: Config) -> int:
 def ingest_months(
     config: Config, pending: list[tuple[Region, date, str]]
 ) -> Iterator[tuple[str, date, MonthRecord]]:
-    """Run the months as Ray tasks, a bounded number at a time, and yield them as they end."""
-    task = ray.remote(num_cpus=1, max_retries=3)(ingest_month)
+    """Run the months on workers, a bounded number at a time, and yield them as they end.
+
+    Raises:
+        ConfigError: No month can be had with this configuration.
+    """
     waiting = list(reversed(pending))
     running: dict[Any, tuple[str, date]] = {}
-    while waiting or running:
-        while waiting and len(running) < 2 * count_cpus():
-            region, month, folder = waiting.pop()
-            running[task.remote(config, region, month, folder)] = (folder, month)
-        (ready,), _ = ray.wait(list(running), num_returns=1)
-        folder, month = running.pop(ready)
-        yield folder, month, MonthRecord.from_dict(ray.get(ready))
+    with open_crew(config, ingest_month) as crew:
+        while waiting or running:
+            while waiting and len(running) < crew.room():
+                region, month, folder = waiting.pop()
+                running[crew.start(region, month, folder)] = (folder, month)
+            (ready,), _ = ray.wait(list(running), num_returns=1)
+            folder, month = running.pop(ready)
+            yield folder, month, MonthRecord.from_dict(crew.finish(ready))
 
 
-def ingest_month(config: Config, region: Region, month: date, folder: str) -> dict[str, Any]:
+def ingest_month(
+    config: Config,
+    region: Region,
+    month: date,
+    folder: str,
+    limiter: RequestLimit | None = None,
+) -> dict[str, Any]:
     """Make one month: image first, its record last.
 
     Returns:
         The record as plain values. An expected error becomes a record with status failed.
+
+    Raises:
+        ConfigError: The fault is the configuration's, so that every other month has it too.
     """
     began = time.monotonic()
     name = f"{month:%Y-%m}"
@@ -87,9 +102,10 @@ def ingest_month(config: Config, region: Region, month: date, folder: str) -> di
         "attempts": count_attempts(folder, name),
     }
     try:
-        source = open_source(config)
+        source = open_source(config, limiter)
         facts["config_sha256"] = archive_key(config, region, source)
         result = source.fetch_month(region, month)
+        facts["repeats"] = result.repeats
         if isinstance(result, Composite) and result.valid_share() < config.ingest.min_valid_share:
             share, least = result.valid_share(), config.ingest.min_valid_share
             result = Empty(f"valid_share: {share:.3f} is below {least:.3f}")
@@ -98,7 +114,10 @@ def ingest_month(config: Config, region: Region, month: date, folder: str) -> di
         else:
             facts |= write_month(result, source.grid(region), store.join(folder, name))
             facts |= {"status": "ok"}
+    except ConfigError:
+        raise
     except GlacierError as error:
+        facts["repeats"] = getattr(error, "repeats", 0)
         facts |= {"status": "failed", "error": type(error).__name__, "reason": str(error)}
     seconds = round(time.monotonic() - began, 3)
     record = asdict(MonthRecord(region=region.name, month=name, seconds=seconds, **facts))

@@ -161,3 +161,20 @@ def overpass_time(longitude_deg: float, day: date) -> datetime:
     """
     local = datetime(day.year, day.month, day.day, 11, 0, tzinfo=UTC)
     return local - timedelta(hours=longitude_deg / 15)
+
+
+def highest_sun(latitude_deg: float, longitude_deg: float, month: date) -> float:
+    """Highest elevation of the sun, degrees, at which Landsat can see a place in a month.
+
+    Args:
+        latitude_deg: North positive.
+        longitude_deg: East positive.
+        month: First day of the month.
+    """
+    start, end = month_interval(month)
+    days = [month + timedelta(days=day) for day in range((end - start).days)]
+    zeniths = [
+        sun_position(latitude_deg, longitude_deg, overpass_time(longitude_deg, day))[0]
+        for day in days
+    ]
+    return 90 - min(zeniths)

@@ -9,14 +9,16 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = {
-    "words": {"config", "errors", "flags", "progress"},
+    "words": {"config", "errors", "flags", "progress", "limiter"},
     "arithmetic": {
         "landsat", "composite", "indices", "labels", "folds", "metrics", "tiles", "verdict",
         "comparison",
     },
     "files": {"raster", "vectors", "regions", "store", "samples", "quicklooks"},
     "workers": {"sources", "unet", "fit", "crops", "trials", "baselines", "figures"},
-    "stages": {"archive", "plan", "ingest", "prepare", "sweep", "report", "pipeline", "cluster"},
+    "stages": {
+        "archive", "plan", "crews", "ingest", "prepare", "sweep", "report", "pipeline", "cluster",
+    },
     "entrance": {"command"},
 }  # fmt: skip
 HEIGHT = {name: height for height, names in enumerate(LAYERS.values()) for name in names}
@@ -29,6 +31,7 @@ HOMES = {
     "rasterio": {"raster", "sources"},
     "pydantic_settings": {"flags"},
     "ee": {"sources"},
+    "requests": {"sources"},
 }
 """Libraries and the only modules that may import them, at whatever depth."""
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from glacier.composite import Composite, Empty
 from glacier.config import Config, Region
 from glacier.errors import ConfigError
+from glacier.limiter import RequestLimit
 from glacier.raster import Grid
 
 
@@ -38,8 +39,12 @@ class Source(Protocol):
         ...
 
 
-def open_source(config: Config) -> Source:
+def open_source(config: Config, limiter: RequestLimit | None = None) -> Source:
     """The source that a configuration names.
+
+    Args:
+        config: The configuration.
+        limiter: Of the requests in flight, shared with other workers; None: the source's own.
 
     Raises:
         ConfigError: The source is not built yet.
@@ -52,7 +57,11 @@ def open_source(config: Config) -> Source:
         from glacier.sources.folder import FolderSource
 
         return FolderSource(config.ingest.folder)
+    if config.ingest.source == "earthengine":
+        from glacier.sources.earthengine import EarthEngineSource
+
+        return EarthEngineSource(config.ingest, limiter)
     raise ConfigError(
-        f"ingest.source = {config.ingest.source!r}: this version reads 'synthetic' and 'folder' "
-        "only; export the months to files and use 'folder', or try 'synthetic'"
+        f"ingest.source = {config.ingest.source!r}: this version reads 'synthetic', 'folder' and "
+        "'earthengine' only; export the months to files and use 'folder', or try 'synthetic'"
     )
