@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from glacier.landsat import BANDS, NODATA, CloudProfile, is_clear
+from glacier.landsat import BANDS, NODATA, SATURATED_OPTICAL, CloudProfile, is_clear
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,10 @@ class Empty:
 
 
 def composite_scenes(
-    scenes: Sequence[Scene], profile: CloudProfile, truth: NDArray[np.uint8] | None = None
+    scenes: Sequence[Scene],
+    profile: CloudProfile,
+    truth: NDArray[np.uint8] | None = None,
+    mask_saturated: bool = False,
 ) -> Composite | Empty:
     """Median of the clear looks of each pixel and band.
 
@@ -75,6 +78,7 @@ def composite_scenes(
         scenes: Scenes of one month on one grid, in any order.
         profile: Cloud profile that decides which looks are clear.
         truth: (H, W) uint8 class map to carry along, if known.
+        mask_saturated: A look with a saturated band is not clear, where that is known.
 
     Returns:
         The composite, or ``Empty("no_scene")`` or ``Empty("all_masked")``. The order of the
@@ -85,6 +89,10 @@ def composite_scenes(
         return Empty("no_scene")
     ordered = sorted(scenes, key=lambda scene: (scene.acquired, scene.scene_id))
     clear = np.stack([is_clear(scene.qa_pixel, profile) for scene in ordered])
+    saturated = [find_saturated(scene) for scene in ordered]
+    if mask_saturated:
+        for looks, bright in zip(clear, saturated, strict=True):
+            looks &= True if bright is None else ~bright
     names = [band for band in BANDS if any(band in scene.bands for scene in ordered)]
     bands = {}
     seen = np.zeros(clear.shape, bool)
@@ -98,7 +106,32 @@ def composite_scenes(
     if not n_obs.any():
         return Empty("all_masked")
     elevation = float(np.mean([scene.sun_elevation_deg for scene in ordered]))
-    return Composite(bands, n_obs, [scene.scene_id for scene in ordered], elevation, truth)
+    names = [scene.scene_id for scene in ordered]
+    share = share_saturated(seen, saturated)
+    return Composite(bands, n_obs, names, elevation, truth, share)
+
+
+def find_saturated(scene: Scene) -> NDArray[np.bool_] | None:
+    """Where a scene is saturated in a band of reflectance, (H, W); None where unknown."""
+    if scene.qa_radsat is None:
+        return None
+    return np.asarray((scene.qa_radsat & np.uint16(SATURATED_OPTICAL)) != 0)
+
+
+def share_saturated(
+    seen: NDArray[np.bool_], saturated: Sequence[NDArray[np.bool_] | None]
+) -> float | None:
+    """Share of the seen pixels with a saturated clear look; None unless all scenes know.
+
+    Args:
+        seen: (T, H, W) bool, clear looks.
+        saturated: (H, W) bool of each scene.
+    """
+    known = [bright for bright in saturated if bright is not None]
+    if len(known) < len(saturated):
+        return None
+    dazzled = (seen & np.stack(known)).any(axis=0)
+    return float(dazzled.sum() / max(int(seen.any(axis=0).sum()), 1))
 
 
 def masked_median(stack: NDArray[np.uint16], usable: NDArray[np.bool_]) -> NDArray[np.uint16]:

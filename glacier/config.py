@@ -62,6 +62,10 @@ PathText = Annotated[str, AfterValidator(check_path)]
 """A local path or object-store address; ``store.absolute`` puts variables in."""
 
 
+PLANETARY_COMPUTER = "https://planetarycomputer.microsoft.com/api/stac/v1"
+"""The one catalogue of Landsat scenes whose pixels need no account."""
+
+
 class Model(BaseModel):
     """What all parts of the configuration share: unknown fields refused, nothing changed."""
 
@@ -185,15 +189,41 @@ class Image(Model):
 
 
 class Folder(Model):
-    """Local files: month-named composites, or one image."""
+    """Local files: month-named composites, one image, or scenes as USGS delivers them."""
 
+    holds: Literal["months", "scenes"] = "months"
+    """months: composites named ``<YYYY-MM>.tif``, or the one image. scenes: Landsat Collection 2
+    Level 2 files by their USGS names, also in a folder each."""
     path: PathText = "."
     """Folder of the files; for many regions, ``<path>/<region>/`` where that exists."""
     image: Image | None = None
     """The one image; None: files named ``<YYYY-MM>.tif`` whose bands carry Landsat names."""
 
 
-class EarthEngine(Model):
+class Service(Model):
+    """What all sources have in common that wait for a server."""
+
+    in_flight: int = Field(16, ge=1, le=40)
+    """Most requests at once, over all workers; Earth Engine allows a project 40."""
+    actors: int = Field(4, ge=1, le=40)
+    """Most worker processes that share the requests; no more than there are cores."""
+    deadline_s: float = Field(330.0, gt=0, le=3600)
+    """Longest wait for an answer, seconds; Earth Engine gives up after 300 itself."""
+
+
+class Stac(Service):
+    """Scenes of a STAC catalogue, read in place."""
+
+    url: str = Field(PLANETARY_COMPUTER, pattern=r"^https?://")
+    """Address of the STAC API. Planetary Computer's pixels need no account; the pixels of Earth
+    Search and USGS are in a bucket whose reader pays, which this version does not read."""
+    collection: str = "landsat-c2-l2"
+    """Collection of Landsat Collection 2 Level 2 scenes."""
+    tiers: tuple[Literal["T1", "T2"], ...] = Field(("T1",), min_length=1)
+    """Tier 1 lies on the ground within 12 m; Tier 2 does not, or nobody knows."""
+
+
+class EarthEngine(Service):
     """Google Earth Engine: whose account asks, where, and how hard."""
 
     project: str | None = None
@@ -207,12 +237,6 @@ class EarthEngine(Model):
     """high-volume: made for many automated requests. standard: caches more, allows fewer."""
     url: str | None = Field(None, pattern=r"^(https://|http://(127\.0\.0\.1|localhost)(:|/|$))")
     """Address of a private endpoint; wins over ``endpoint``."""
-    in_flight: int = Field(16, ge=1, le=40)
-    """Most requests at once, over all workers; Earth Engine allows a project 40."""
-    actors: int = Field(4, ge=1, le=40)
-    """Most worker processes that share the requests; no more than there are cores."""
-    deadline_s: float = Field(330.0, gt=0, le=3600)
-    """Longest wait for an answer, seconds; Earth Engine gives up after 300 itself."""
     attempts: int = Field(6, ge=1, le=20)
     """Times that a request is sent before its month counts as failed."""
     backoff_s: float = Field(1.0, ge=0, le=60)
@@ -247,6 +271,8 @@ class Ingest(Model):
     """Settings of the folder source."""
     earthengine: EarthEngine = EarthEngine()
     """Settings of the Earth Engine source."""
+    stac: Stac = Stac()
+    """Settings of the STAC source."""
 
 
 class Label(Model):
@@ -464,5 +490,11 @@ def digest(value: Any) -> str:
 
 def config_digest(config: Config) -> str:
     """Hash of the fields that decide what a run computes, not where or how fast."""
-    places: Any = {"storage": True, "results": True, "cluster": True, "ingest": {"earthengine"}}
+    waits = {"in_flight": True, "actors": True, "deadline_s": True}
+    places: Any = {
+        "storage": True,
+        "results": True,
+        "cluster": True,
+        "ingest": {"earthengine": True, "stac": waits},
+    }
     return digest(config.model_dump(mode="json", exclude=places))

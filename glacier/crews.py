@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import ray
 
 from glacier.cluster import count_cpus
-from glacier.config import Config, EarthEngine, Region
+from glacier.config import Config, Region, Service
 from glacier.errors import ConfigError
 from glacier.limiter import LEASE_MARGIN_S, Limiter, Outcome
 from glacier.progress import say
@@ -51,7 +51,7 @@ class Crew(Protocol):
 @contextmanager
 def open_crew(config: Config, work: Work) -> Iterator[Crew]:
     """The crew that suits a source, for the length of the block."""
-    waits = {"earthengine": config.ingest.earthengine}
+    waits = {"earthengine": config.ingest.earthengine, "stac": config.ingest.stac}
     settings = waits.get(config.ingest.source)
     crew: Crew = Tasks(config, work) if settings is None else Fetchers(config, work, settings)
     try:
@@ -92,7 +92,7 @@ class Fetchers:
     limit of requests. A worker that dies is started again and gets the months that it had.
     """
 
-    def __init__(self, config: Config, work: Work, settings: EarthEngine) -> None:
+    def __init__(self, config: Config, work: Work, settings: Service) -> None:
         """Start the workers; together they take one core, since they mostly wait."""
         count = min(settings.actors, count_cpus())  # a process takes seconds of a core to start
         threads = math.ceil(settings.in_flight / count)

@@ -52,6 +52,8 @@ def run_ingest(config: Config) -> int:
     records = {(folder, month): complete_record(folder, month) for _, month, folder in units}
     pending = [unit for unit in units if not records[unit[2], unit[1]]]
     if pending:
+        for region in {unit[0].name: unit[0] for unit in pending}.values():
+            source.survey(region)
         with connect(config.cluster), Progress("ingest", len(pending)) as progress:
             for folder, month, record in ingest_months(config, pending):
                 records[folder, month] = record

@@ -50,6 +50,13 @@ is the published experiment's; fill is still no data there, since its DN is 0.
 """
 
 
+SATURATED_OPTICAL = sum(1 << band - 1 for band in range(2, 8))
+"""QA_RADSAT bits of the bands SR_B2 to SR_B7: bit n - 1 for band n.
+
+Source: USGS Landsat 8-9 Collection 2 Level 2 Science Product Guide (LSDS-1619).
+"""
+
+
 def band_scale(band: str) -> tuple[float, float]:
     """Scale and offset from digital number to reflectance (unitless) or temperature (kelvin).
 

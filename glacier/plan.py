@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import date, timedelta
 
 from glacier.archive import archive_folder, complete_record, month_names
-from glacier.config import Config, Region
-from glacier.landsat import (
-    BANDS,
-    MAX_SOLAR_ZENITH_DEG,
-    month_interval,
-    overpass_time,
-    sun_position,
-)
+from glacier.config import Config
+from glacier.landsat import BANDS
 from glacier.progress import say
 from glacier.raster import Grid
+from glacier.sources.night import predict_night
 from glacier.sources.source import open_source
 
 SHOWN = 10
@@ -78,27 +72,16 @@ def plan_regions(config: Config) -> list[RegionPlan]:
     source = open_source(config)
     plans = []
     for region in config.regions:
-        folder = archive_folder(config, region, source)
+        folder, grid = archive_folder(config, region, source), source.grid(region)
         months: Counter[str] = Counter()
         for month in month_names(config, region, source):
             if complete_record(folder, month):
                 months["complete"] += 1
             else:
-                months["dark" if is_dark(region, month) else "pending"] += 1
-        plans.append(RegionPlan(region.name, source.grid(region), months))
+                dark = region.polygon is not None and predict_night(grid, month) is not None
+                months["dark" if dark else "pending"] += 1
+        plans.append(RegionPlan(region.name, grid, months))
     return plans
-
-
-def is_dark(region: Region, month: date) -> bool:
-    """Whether the sun stands too low for Level-2 scenes at every pass of a month."""
-    if region.polygon is None:
-        return False
-    corners = region.corners()
-    lon, lat = (sum(values) / len(corners) for values in zip(*corners, strict=True))
-    start, end = month_interval(month)
-    days = [start.date() + timedelta(days=day) for day in range((end - start).days)]
-    zeniths = [sun_position(lat, lon, overpass_time(lon, day))[0] for day in days]
-    return min(zeniths) > MAX_SOLAR_ZENITH_DEG
 
 
 def describe(plan: RegionPlan) -> str:
@@ -114,7 +97,7 @@ def describe(plan: RegionPlan) -> str:
 def count_requests(config: Config, pending: int) -> str:
     """Roughly how often the source would be asked for pending months, in words."""
     if config.ingest.source == "earthengine":
-        return f"{pending} requests, one a month"
+        return f"up to {2 * pending} requests, a list of scenes and their pixels a month"
     if config.ingest.source == "stac":
         files = pending * SCENES_A_MONTH * FILES_A_SCENE
         return (

@@ -195,12 +195,6 @@ def test_reading_an_archive_that_is_not_there_says_what_to_run(tmp_path: Path) -
         read_records(tiny_config(tmp_path))
 
 
-def test_a_source_that_is_not_built_is_refused(tmp_path: Path) -> None:
-    config = tiny_config(tmp_path, ingest={"source": "stac"}, prepare={"label": {"kind": "ndsi"}})
-    with pytest.raises(ValueError, match=r"ingest.source = 'stac'.*'synthetic', 'folder' and"):
-        open_source(config)
-
-
 @pytest.mark.ray
 def test_a_rerun_does_only_what_is_missing(
     tmp_path: Path, ray_local: None, capsys: pytest.CaptureFixture

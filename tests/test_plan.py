@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 from tiny import tiny_config, write_tiny
 
-from glacier.archive import archive_folder, month_names
-from glacier.composite import Empty
-from glacier.config import Config, Region
+from glacier.archive import archive_folder
+from glacier.config import Config
 from glacier.ingest import ingest_month
-from glacier.plan import is_dark, plan_regions, run_plan
+from glacier.plan import plan_regions, run_plan
 from glacier.sources.source import open_source
 
 ROOT = Path(__file__).parents[1]
@@ -37,26 +36,6 @@ def test_months_are_counted_by_what_is_left_to_do(tmp_path: Path) -> None:
     assert plan.months == {"complete": 3, "dark": 1, "pending": 8}
     Path(folder, "2014-07.tif").unlink()
     assert plan_regions(config)[0].months["pending"] == 9
-
-
-def test_a_month_that_is_called_dark_is_empty_at_the_source(tmp_path: Path) -> None:
-    config = tiny_config(tmp_path, months=YEAR)
-    (region,), source = config.regions, open_source(config)
-    dark = [m for m in month_names(config, region, source) if is_dark(region, m)]
-    assert [m.month for m in dark] == [1, 12]  # 58 degrees north, in every year
-    for month in dark:
-        result = source.fetch_month(region, month)
-        assert isinstance(result, Empty) and result.reason.startswith("solar_zenith")
-
-
-@pytest.mark.parametrize(
-    ("latitude", "dark"), [(-54.5, [6]), (-50, []), (0, []), (78, [1, 2, 10, 11, 12])]
-)
-def test_the_sun_decides_by_latitude(latitude: float, dark: list[int]) -> None:
-    """At noon the sun's zenith is latitude less declination, 54.5 + 22 and more all June."""
-    corners = ((15, latitude), (15.2, latitude), (15.2, latitude + 0.1))
-    region = Region(name="r", polygon=corners)
-    assert [m for m in range(1, 13) if is_dark(region, date(2015, m, 1))] == dark
 
 
 def test_the_size_is_that_of_the_archive_before_compression(

@@ -17,21 +17,21 @@ from typing import Any
 import ee
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.warp import transform
 
 from glacier.composite import Composite, Empty
 from glacier.config import Ingest, Region
 from glacier.errors import SourceError
 from glacier.landsat import (
     BANDS,
-    MAX_SOLAR_ZENITH_DEG,
     QA_MASK,
-    highest_sun,
+    SATURATED_OPTICAL,
     month_interval,
 )
 from glacier.limiter import LEASE_MARGIN_S, Limiter, RequestLimit
 from glacier.raster import Grid, grid_of_region
 from glacier.sources.ee_session import ReplyError, Requests, TooLargeError
+from glacier.sources.night import predict_night
+from glacier.sources.source import Source
 
 MAX_REQUEST_BYTES = 48 * 1024**2
 """Largest answer of ``computePixels``: pixels x bands x (2 bytes and 1 of mask).
@@ -42,9 +42,6 @@ Source: the service's "Total request size (..) must be less than or equal to 503
 OPTICAL = [band for band in BANDS if band.startswith("SR_")]
 THERMAL = "ST_B10"
 COUNTS = ["n_obs", "saturated"]
-
-SATURATED = sum(1 << int(band.removeprefix("SR_B")) - 1 for band in OPTICAL)
-"""QA_RADSAT bits of the bands in use: bit n - 1 for band n."""
 
 Pixels = dict[str, NDArray[np.uint16]]
 
@@ -60,7 +57,7 @@ class SceneRow:
     """Place of the thermal band among its bands; -1 where it has none."""
 
 
-class EarthEngineSource:
+class EarthEngineSource(Source):
     """Composites that Earth Engine makes."""
 
     def __init__(self, settings: Ingest, limiter: RequestLimit | None = None) -> None:
@@ -95,9 +92,8 @@ class EarthEngineSource:
             SourceError: This month could not be had.
         """
         grid = self.grid(region)
-        sun_deg = highest_sun(*find_centre(grid), month)
-        if sun_deg < 90 - MAX_SOLAR_ZENITH_DEG:
-            return Empty(f"solar_zenith: sun at most {sun_deg:.1f} deg high")
+        if night := predict_night(grid, month):
+            return night
         requests = Requests(self.settings.earthengine, self.limiter)
         try:
             requests.connect()
@@ -122,7 +118,9 @@ class EarthEngineSource:
         bands = [*OPTICAL, THERMAL] if any(thermal) else OPTICAL
         looks = add_thermal(scenes) if any(thermal) and not all(thermal) else scenes
         mask = QA_MASK[self.settings.cloud_profile]
-        image = compose_looks(looks, bands, mask, SATURATED if self.settings.mask_saturated else 0)
+        image = compose_looks(
+            looks, bands, mask, SATURATED_OPTICAL if self.settings.mask_saturated else 0
+        )
         pixels = fetch_pixels(requests, image, grid, [*bands, *COUNTS])
         n_obs, saturated = (pixels.pop(name) for name in COUNTS)
         if not n_obs.any():
@@ -134,14 +132,6 @@ class EarthEngineSource:
             float(np.mean([row.sun_elevation_deg for row in rows])),
             saturated_share=float((saturated > 0).sum() / (n_obs > 0).sum()),
         )
-
-
-def find_centre(grid: Grid) -> tuple[float, float]:
-    """Latitude and longitude of the middle of a grid, degrees."""
-    x = grid.left_m + grid.pixel_m * grid.width / 2
-    y = grid.top_m - grid.pixel_m * grid.height / 2
-    (longitude,), (latitude,) = transform(grid.crs, "EPSG:4326", [x], [y])
-    return latitude, longitude
 
 
 def select_scenes(platforms: tuple[int, ...], grid: Grid, month: date) -> ee.ImageCollection:
@@ -226,7 +216,7 @@ def compose_looks(
     def count(image: ee.Image) -> ee.Image:
         # Masked bands become 0 first: what a reducer makes of them need not be known.
         seen = clear(image).unmask(0, False).reduce(ee.Reducer.max()).gt(0)
-        bright = image.select("QA_RADSAT").bitwiseAnd(SATURATED).neq(0).unmask(0, False)
+        bright = image.select("QA_RADSAT").bitwiseAnd(SATURATED_OPTICAL).neq(0).unmask(0, False)
         return ee.Image.cat([seen, seen.And(bright)]).rename(COUNTS)
 
     # The mean of the middle two may end in .5; floor(x + 0.5) says which way that goes.

@@ -16,11 +16,12 @@ from glacier.config import BandFile, Folder, Image, Region
 from glacier.errors import RasterError, SourceError
 from glacier.landsat import BANDS, NODATA, digital_number
 from glacier.raster import Grid, grid_of, read_named, safe_open
+from glacier.sources.source import Source
 
 MONTH_FILE = re.compile(r"^([12]\d{3})-(0[1-9]|1[0-2])\.tiff?$", re.IGNORECASE)
 
 
-class FolderSource:
+class FolderSource(Source):
     """Composites from files that a user already has."""
 
     def __init__(self, settings: Folder) -> None:
@@ -33,11 +34,7 @@ class FolderSource:
         Raises:
             SourceError: The folder is not there.
         """
-        base = Path(store.absolute(self.settings.path))
-        folder = base / region.name if (base / region.name).is_dir() else base
-        if not folder.is_dir():
-            raise SourceError(f"ingest.folder.path = {folder}: no such folder")
-        return folder
+        return find_folder(self.settings.path, region)
 
     def files(self, region: Region) -> dict[date, Path]:
         """Month files of a region by month."""
@@ -80,7 +77,10 @@ class FolderSource:
                 return grid_of(source)
         files = self.files(region)
         if not files:
-            raise SourceError(f"{self.folder(region)} holds no file named <YYYY-MM>.tif")
+            raise SourceError(
+                f"{self.folder(region)} holds no file named <YYYY-MM>.tif; for Landsat scenes by "
+                "their USGS names set ingest.folder.holds: scenes"
+            )
         for path in files.values():
             try:
                 with safe_open(path) as source:
@@ -116,6 +116,19 @@ class FolderSource:
         seen = np.any([band != NODATA for band in measured.values()], axis=0)
         n_obs = np.asarray(bands.get("n_obs", seen), np.uint16)
         return Composite(measured, n_obs, [path.name]) if seen.any() else Empty("all_masked")
+
+
+def find_folder(path: str, region: Region) -> Path:
+    """The region's own folder below a path where there is one, else the path's.
+
+    Raises:
+        SourceError: The folder is not there.
+    """
+    base = Path(store.absolute(path))
+    folder = base / region.name if (base / region.name).is_dir() else base
+    if not folder.is_dir():
+        raise SourceError(f"ingest.folder.path = {folder}: no such folder")
+    return folder
 
 
 def read_image(folder: Path, image: Image, grid: Grid) -> Composite | Empty:

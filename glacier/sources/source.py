@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 from glacier.composite import Composite, Empty
 from glacier.config import Config, Region
-from glacier.errors import ConfigError
 from glacier.limiter import RequestLimit
 from glacier.raster import Grid
 
@@ -30,6 +29,16 @@ class Source(Protocol):
         """Months that the source holds; None: any month may be asked for."""
         ...
 
+    def survey(self, region: Region) -> None:
+        """Ask once for what all months of a region need; called before the first of them.
+
+        Most sources need nothing.
+
+        Raises:
+            GlacierError: It cannot be had.
+        """
+        return None
+
     def fetch_month(self, region: Region, month: date) -> Composite | Empty:
         """The composite of a month on the region's grid, or why there is none.
 
@@ -45,23 +54,23 @@ def open_source(config: Config, limiter: RequestLimit | None = None) -> Source:
     Args:
         config: The configuration.
         limiter: Of the requests in flight, shared with other workers; None: the source's own.
-
-    Raises:
-        ConfigError: The source is not built yet.
     """
     if config.ingest.source == "synthetic":
         from glacier.sources.synthetic import SyntheticSource
 
         return SyntheticSource(config.ingest.synthetic, config.ingest.cloud_profile, config.seed)
-    if config.ingest.source == "folder":
-        from glacier.sources.folder import FolderSource
-
-        return FolderSource(config.ingest.folder)
     if config.ingest.source == "earthengine":
         from glacier.sources.earthengine import EarthEngineSource
 
         return EarthEngineSource(config.ingest, limiter)
-    raise ConfigError(
-        f"ingest.source = {config.ingest.source!r}: this version reads 'synthetic', 'folder' and "
-        "'earthengine' only; export the months to files and use 'folder', or try 'synthetic'"
-    )
+    if config.ingest.source == "stac":
+        from glacier.sources.stac import StacSource
+
+        return StacSource(config, limiter)
+    if config.ingest.folder.holds == "scenes":
+        from glacier.sources.scene_files import SceneFolderSource
+
+        return SceneFolderSource(config.ingest)
+    from glacier.sources.folder import FolderSource
+
+    return FolderSource(config.ingest.folder)

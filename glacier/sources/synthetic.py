@@ -52,6 +52,7 @@ from glacier.sources.sky import (
     light_on_slope,
     swath_edge,
 )
+from glacier.sources.source import Source
 from glacier.sources.terrain import Field
 
 __all__ = ["OPTICAL", "SPECTRA", "Look", "SyntheticSource"]
@@ -68,7 +69,7 @@ class Look:
     """(H, W) float32, light on the ground over that of flat ground in the sun."""
 
 
-class SyntheticSource:
+class SyntheticSource(Source):
     """Invented scenes with clouds, shadows and their quality bits, and the exact class map."""
 
     def __init__(self, settings: Synthetic, profile: CloudProfile, seed: int) -> None:

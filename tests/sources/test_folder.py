@@ -7,7 +7,7 @@ import rasterio
 
 from glacier.composite import Composite, Empty
 from glacier.config import Config, Folder, Region
-from glacier.errors import ConfigError, RasterError, SourceError
+from glacier.errors import RasterError, SourceError
 from glacier.flags import load_config
 from glacier.landsat import reflectance
 from glacier.raster import Grid, encode_cog, read_named
@@ -288,9 +288,6 @@ def test_the_configuration_opens_the_source(tmp_path: Path) -> None:
     write_month(tmp_path, "2014-06.tif")
     source = open_source(make_config(tmp_path, "folder"))
     assert source.months(REGION) == [JUNE]
-    for later in ("earthengine", "stac"):
-        with pytest.raises(ConfigError, match=rf"ingest\.source = '{later}'"):
-            open_source(make_config(tmp_path, later))
 
 
 def test_the_real_image_of_everest(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

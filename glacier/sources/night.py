@@ -1,0 +1,32 @@
+"""The winter gate: months in which no scene can be, known before anyone is asked."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from rasterio.warp import transform
+
+from glacier.composite import Empty
+from glacier.landsat import MAX_SOLAR_ZENITH_DEG, highest_sun
+from glacier.raster import Grid
+
+
+def predict_night(grid: Grid, month: date) -> Empty | None:
+    """Why a month cannot have a scene: the sun is too low at every pass; None where it can.
+
+    Args:
+        grid: The region's grid.
+        month: First day of the month.
+    """
+    sun_deg = highest_sun(*find_centre(grid), month)
+    if sun_deg < 90 - MAX_SOLAR_ZENITH_DEG:
+        return Empty(f"solar_zenith: sun at most {sun_deg:.1f} deg high")
+    return None
+
+
+def find_centre(grid: Grid) -> tuple[float, float]:
+    """Latitude and longitude of the middle of a grid, degrees."""
+    x = grid.left_m + grid.pixel_m * grid.width / 2
+    y = grid.top_m - grid.pixel_m * grid.height / 2
+    (longitude,), (latitude,) = transform(grid.crs, "EPSG:4326", [x], [y])
+    return latitude, longitude
