@@ -1,4 +1,8 @@
-"""Overlap metrics from integer counts, which add up exactly over images and workers."""
+"""Overlap and area from integer counts, which add up exactly over images and workers.
+
+Every value is defined where the truth or the prediction is empty, and where no pixel is known:
+see each property. No known pixel counts as neither having a glacier.
+"""
 
 from __future__ import annotations
 
@@ -50,6 +54,23 @@ class Counts:
     def recall(self) -> float:
         """TP / (TP + FN); where there is no glacier, 1 if none is called so and else 0."""
         return self.tp / (self.tp + self.fn) if self.tp + self.fn else float(self.fp == 0)
+
+    @property
+    def area_error_px(self) -> int:
+        """Predicted less true glacier area, pixels: misplaced ice cancels, missed ice does not."""
+        return self.fp - self.fn
+
+    @property
+    def area_error_percent(self) -> float | None:
+        """The same in per cent of the true area.
+
+        Where there is no true glacier: 0 if none is predicted, else None, since no share of
+        nothing says how wrong that is; the error in pixels does.
+        """
+        true = self.tp + self.fn
+        if not true:
+            return None if self.fp else 0.0
+        return 100 * self.area_error_px / true
 
 
 def pool_counts(rows: Iterable[Mapping[str, Any]]) -> Counts:

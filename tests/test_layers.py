@@ -12,10 +12,10 @@ LAYERS = {
     "words": {"config", "errors", "flags", "command", "progress"},
     "arithmetic": {
         "landsat", "composite", "indices", "labels", "folds", "metrics", "tiles", "verdict",
-        "comparison",
+        "comparison", "boundary", "calibration",
     },
     "files": {"raster", "vectors", "store", "samples", "quicklooks"},
-    "workers": {"sources", "unet", "fit", "crops", "trials", "baselines", "figures"},
+    "workers": {"sources", "unet", "fit", "crops", "trials", "baselines", "figures", "scorecard"},
     "stages": {"archive", "ingest", "prepare", "sweep", "report", "pipeline", "cluster"},
 }  # fmt: skip
 HEIGHT = {name: height for height, names in enumerate(LAYERS.values()) for name in names}

@@ -94,3 +94,12 @@ def test_pooled_counts_are_the_sum() -> None:
     ]
     assert pool_counts(rows) == Counts(11, 22, 33, 44) and pool_counts([]) == Counts()
     assert pool_counts(rows).iou == pytest.approx(11 / 66)
+
+
+def test_the_area_error_is_signed_and_defined_without_a_glacier() -> None:
+    assert Counts(tp=6, fp=1, fn=4, tn=9).area_error_px == -3
+    assert Counts(tp=6, fp=1, fn=4, tn=9).area_error_percent == pytest.approx(-30)
+    assert Counts(fp=2, fn=2).area_error_percent == 0  # as much too much as too little
+    assert Counts(tn=9).area_error_percent == Counts().area_error_percent == 0
+    assert Counts(fp=3, tn=6).area_error_percent is None
+    assert Counts(fp=3, tn=6).area_error_px == 3
