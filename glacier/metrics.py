@@ -62,15 +62,8 @@ class Counts:
 
     @property
     def area_error_percent(self) -> float | None:
-        """The same in per cent of the true area.
-
-        Where there is no true glacier: 0 if none is predicted, else None, since no share of
-        nothing says how wrong that is; the error in pixels does.
-        """
-        true = self.tp + self.fn
-        if not true:
-            return None if self.fp else 0.0
-        return 100 * self.area_error_px / true
+        """The same in per cent of the true area, as :func:`percent_of` has it."""
+        return percent_of(self.area_error_px, self.tp + self.fn)
 
 
 def pool_counts(rows: Iterable[Mapping[str, Any]]) -> Counts:
@@ -81,6 +74,17 @@ def pool_counts(rows: Iterable[Mapping[str, Any]]) -> Counts:
     """
     names = Counts.__dataclass_fields__
     return sum((Counts(**{name: row[name] for name in names}) for row in rows), Counts())
+
+
+def percent_of(error: float, true: float) -> float | None:
+    """An error in per cent of the true value.
+
+    Where the true value is 0: 0 without an error, else None, since no share of nothing says how
+    wrong that is; the error itself does.
+    """
+    if not true:
+        return None if error else 0.0
+    return 100 * error / true
 
 
 def ratio(part: int, whole: int) -> float:

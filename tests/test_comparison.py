@@ -166,7 +166,8 @@ def test_an_ensemble_needs_two_encoders_in_every_fold():
     whole = make_sweep({"a": [0.9, 0.9], "b": [0.9, 0.9]}, {})
     assert comparison.missing_ensemble(whole) is None
     assert comparison.ensemble_members(whole) == {0: ["a", "b"], 1: ["a", "b"]}
-    found = comparison.compare_methods(whole, {0: [COUNTS], 1: [COUNTS]})
+    card = {"tested": [COUNTS], "calibration": None}
+    found = comparison.compare_methods(whole, {0: card, 1: card})
     assert found["ensemble"]["dice_mean"] == 0.75
     assert found["ensemble_reason"] is None
     assert comparison.compare_methods(short, {})["ensemble"] is None
