@@ -259,6 +259,30 @@ def test_the_summary_keeps_its_contract(make_sweep):
     assert summary["baselines"]["threshold"] == {"reason": "the samples hold no <near> infrared"}
 
 
+def test_outlines_area_calibration_and_pairs_stand_in_summary_page_and_table(make_sweep):
+    config, facts = make_sweep()
+    report.run_report(config)
+    summary, page, table = read_results(config)
+    methods = [*summary["encoders"].values(), summary["ensemble"]]
+    for scores in methods:
+        low, high = scores["dice_interval"]
+        assert low < scores["dice_all_test_pixels"] < high
+        assert scores["units"] == 2 * 3  # blocks of the grid
+        assert 0 < scores["boundary_f1_mean"] < 1 and scores["boundary_mean_m_mean"] > 0
+        assert 0 < scores["ece_mean"] < 1 and len(scores["reliability"]) > 5
+        for row in scores["folds"]:
+            assert {"boundary_p95_m", "area_error_km2", "area_error_percent", "ece"} <= set(row)
+    assert summary["baselines"]["everything"]["ece_mean"] is None
+    (pair,) = summary["pairs"]
+    assert {pair["first"], pair["second"]} == set(ENCODERS) and summary["choice"] in ENCODERS
+    assert set(summary["against_baselines"]) == set(ENCODERS)
+    for words in ("Outlines, area and calibration", "What the folds can tell apart", "effect"):
+        assert words in page
+    assert summary["against_baselines"]["resnet34"] in page
+    assert float(table[0]["boundary_mean_m"]) == facts["trials"][0]["boundary"]["boundary_mean_m"]
+    assert (Path(config.results) / "tiny" / "figures" / "reliability.png").exists()
+
+
 def test_the_ensemble_is_counted_on_the_test_pixels_of_each_fold_alone(make_sweep):
     config, facts = make_sweep()
     report.run_report(config)

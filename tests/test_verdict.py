@@ -1,4 +1,6 @@
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -214,3 +216,25 @@ def test_equals_seldom_have_a_winner(encoders: int) -> None:
         fooled += all(stats.ttest_rel(first, other).pvalue < LEVEL for other in others)
     assert winners <= stats.binom.ppf(0.99, sweeps, LEVEL)
     assert fooled > winners
+
+
+KEPT = Path(__file__).parents[1] / "results" / "verdict" / "fold_scores.json"
+
+
+def read_kept() -> list[dict[str, list[float]]]:
+    """Fold scores of the seeds 0 to 19, trained once by ``benchmarks/verdict_seeds.py``."""
+    seeds = json.loads(KEPT.read_text())["seeds"]
+    assert list(seeds) == [str(seed) for seed in range(20)]
+    assert all(len(values) == 5 for scores in seeds.values() for values in scores.values())
+    return list(seeds.values())
+
+
+def test_twins_of_one_network_seldom_have_a_winner() -> None:
+    twins = [{name: scores[name] for name in ("twin-a", "twin-b")} for scores in read_kept()]
+    assert all(scores["twin-a"] != scores["twin-b"] for scores in twins)  # trained apart
+    assert sum(judge(scores).winner is not None for scores in twins) <= 2
+
+
+def test_a_crippled_network_loses() -> None:
+    pairs = [{name: scores[name] for name in ("twin-a", "crippled")} for scores in read_kept()]
+    assert sum(judge(scores).winner == "twin-a" for scores in pairs) >= 19
