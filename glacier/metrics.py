@@ -60,11 +60,6 @@ class Counts:
         """Predicted less true glacier area, pixels: misplaced ice cancels, missed ice does not."""
         return self.fp - self.fn
 
-    @property
-    def area_error_percent(self) -> float | None:
-        """The same in per cent of the true area, as :func:`percent_of` has it."""
-        return percent_of(self.area_error_px, self.tp + self.fn)
-
 
 def pool_counts(rows: Iterable[Mapping[str, Any]]) -> Counts:
     """Counts of all images together.
