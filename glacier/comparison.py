@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from glacier.calibration import Reliability
+from glacier.labels import NDSI_ABOVE, NIR_ABOVE
 from glacier.metrics import pool_counts
-from glacier.verdict import LEVEL, corrected_p, judge, spread
+from glacier.verdict import LEVEL, bootstrap_dice, correct_holm, corrected_p, judge, spread
 
 Facts = dict[str, Any]
 
@@ -18,6 +20,9 @@ Facts = dict[str, Any]
 METHOD_NAMES = {
     "everything": "everything glacier",
     "threshold": "threshold",
+    "ndsi": f"NDSI > {NDSI_ABOVE:g}",
+    "ndsi_nir": f"NDSI > {NDSI_ABOVE:g}, NIR > {NIR_ABOVE:g}",
+    "band_ratio": "red/SWIR ratio",
     "random_forest": "random forest",
     "ensemble": "ensemble",
 }
@@ -26,9 +31,26 @@ METHOD_NAMES = {
 BASELINE_WORDS = {
     "everything": "calling everything glacier",
     "threshold": "the threshold",
+    "ndsi": "NDSI",
+    "ndsi_nir": "NDSI with near infrared",
+    "band_ratio": "the red/SWIR ratio",
     "random_forest": "the random forest",
 }
 """Baselines as a sentence names them."""
+
+LABEL_RULES = {"threshold": ("threshold",), "ndsi": ("ndsi", "ndsi_nir")}
+"""Label kind to the baselines that are the label's own rule, and so no rivals."""
+
+MEASURES = {
+    "boundary_f1": "boundary",
+    "boundary_mean_m": "boundary",
+    "boundary_p95_m": "boundary",
+    "area_error_km2": "area",
+    "area_error_abs_km2": "area",
+    "area_error_percent": "area",
+    "ece": "calibration",
+}
+"""What a scorecard holds besides counts: name to the group that holds it."""
 
 PUBLISHED: dict[str, Facts] = {
     "resnet34": {
@@ -71,11 +93,48 @@ def score_fold(fold: int, tested: Sequence[Facts]) -> Facts:
     return {"fold": fold, **scores, **asdict(counts)}
 
 
-def score_method(rows: Sequence[Facts]) -> Facts:
+def score_part(facts: Facts) -> Facts:
+    """Scores of one method in one fold, from all that its scorecard holds.
+
+    Args:
+        facts: ``fold`` and the content of a scorecard.
+
+    Returns:
+        As :func:`score_fold`, with the ``MEASURES`` (None where a method has none) and what was
+        fitted.
+    """
+    extra = {name: (facts.get(group) or {}).get(name) for name, group in MEASURES.items()}
+    return {**score_fold(facts["fold"], facts["tested"]), **extra, **facts.get("fitted", {})}
+
+
+def score_units(parts: Sequence[Facts]) -> Facts:
+    """Dice and IoU of all test pixels with their intervals over independent units.
+
+    Args:
+        parts: Scorecards of all folds, whose ``units`` are blocks, years, regions or images.
+    """
+    units = [pool_counts([row]) for part in parts for row in part.get("units", [])]
+    interval = bootstrap_dice(units)
+    return {
+        "units": len(units),
+        "dice_all_test_pixels": pool_counts(row for part in parts for row in part["tested"]).dice,
+        "dice_interval": interval,
+        "iou_interval": interval and tuple(end / (2 - end) for end in interval),
+    }
+
+
+def score_reliability(parts: Sequence[Facts]) -> list[Facts]:
+    """Reliability curve of a method over all folds; empty without probabilities."""
+    found = [part["calibration"] for part in parts if part.get("calibration")]
+    return sum(map(Reliability.from_dict, found), Reliability()).as_rows()
+
+
+def score_method(rows: Sequence[Facts], parts: Sequence[Facts] = ()) -> Facts:
     """Scores of one method over its folds, in the form of the report's summary.
 
     Args:
-        rows: A row of :func:`score_fold` per fold.
+        rows: A row of :func:`score_part` per fold.
+        parts: The scorecards behind them, for the interval and the reliability curve.
 
     Returns:
         Mean and standard deviation over the folds of Dice and IoU; IoU, precision and recall
@@ -98,8 +157,17 @@ def score_method(rows: Sequence[Facts]) -> Facts:
         "images_per_s": None,
         "epoch_s": None,
         "train_s": None,
+        **{f"{name}_mean": mean_of([row.get(name) for row in rows]) for name in MEASURES},
+        **score_units(parts),
+        "reliability": score_reliability(parts),
         "folds": list(rows),
     }
+
+
+def mean_of(values: Sequence[float | None]) -> float | None:
+    """Mean over the folds; None where a fold has no value."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None
 
 
 def chosen_loss(trial: Facts) -> float:
@@ -129,8 +197,8 @@ def score_encoder(trials: Sequence[Facts]) -> Facts:
             "val_dice_loss_last": losses[-1],
             **{name: trial[name] for name in costs},
         }
-        rows.append(score_fold(trial["fold"], trial["tested"]) | extra)
-    return score_method(rows) | {
+        rows.append(score_part(trial) | extra)
+    return score_method(rows, ordered) | {
         "dice_loss_lowest": min(row["val_dice_loss_lowest"] for row in rows),
         "dice_loss_last_mean": spread([row["val_dice_loss_last"] for row in rows])[0],
         "parameters": ordered[0]["parameters"],
@@ -145,7 +213,7 @@ def score_baseline(facts: Facts) -> Facts:
     if "reason" in facts:
         return {"reason": facts["reason"]}
     ordered = sorted(facts["folds"], key=lambda row: int(row["fold"]))
-    return score_method([score_fold(row["fold"], row["tested"]) for row in ordered])
+    return score_method([score_part(row) for row in ordered], ordered)
 
 
 def group_trials(sweep: Facts) -> dict[str, list[Facts]]:
@@ -175,45 +243,49 @@ def missing_ensemble(sweep: Facts) -> str | None:
     return f"fewer than two encoders finished fold {', '.join(short)}" if short else None
 
 
-def compare_methods(sweep: Facts, ensemble: Mapping[int, Sequence[Facts]]) -> Facts:
+def compare_methods(sweep: Facts, ensemble: Mapping[int, Facts]) -> Facts:
     """The comparison of all methods of a sweep.
 
     Args:
         sweep: Content of ``sweep.json``.
-        ensemble: Fold to the ensemble's row of counts per test image; empty: not computed.
+        ensemble: Fold to the ensemble's scorecard; empty: not computed.
 
     Returns:
         ``encoders``, ``baselines``, ``ensemble`` (or null and ``ensemble_reason``),
-        ``failed_trials``, ``winner`` and ``verdict``.
+        ``failed_trials`` and what :func:`conclude_ranking` says.
     """
     encoders = {name: score_encoder(trials) for name, trials in group_trials(sweep).items()}
     baselines = {name: score_baseline(facts) for name, facts in sweep["baselines"].items()}
     averaged = None
     if ensemble:
-        averaged = score_method([score_fold(fold, ensemble[fold]) for fold in sorted(ensemble)])
+        parts = [{"fold": fold, **ensemble[fold]} for fold in sorted(ensemble)]
+        averaged = score_method([score_part(part) for part in parts], parts)
         averaged["members"] = ensemble_members(sweep)
-    winner, verdict = phrase_verdict(sweep["config"], len(sweep["splits"]), encoders, baselines)
     return {
         "encoders": encoders,
         "baselines": baselines,
         "ensemble": averaged,
         "ensemble_reason": None if ensemble else missing_ensemble(sweep) or "no test pixels",
         "failed_trials": sweep["failed"],
-        "winner": winner,
-        "verdict": verdict,
+        **conclude_ranking(sweep["config"], len(sweep["splits"]), encoders, baselines),
     }
 
 
-def phrase_verdict(
+def conclude_ranking(
     config: Facts, folds: int, encoders: Mapping[str, Facts], baselines: Mapping[str, Facts]
-) -> tuple[str | None, str]:
-    """Winner, or None, and the verdict for people.
+) -> Facts:
+    """Who wins, whom to take, and why.
 
     Args:
         config: The resolved configuration, as plain values.
         folds: Number of folds of the sweep.
         encoders: Scores by encoder.
         baselines: Scores by baseline.
+
+    Returns:
+        ``winner`` (encoder or None), ``choice`` (encoder to take, None without a ranking),
+        ``verdict`` (for people), ``pairs`` (a row for every two encoders; a value that is not
+        finite is None), ``against_baselines`` (encoder to a sentence).
     """
     names = config["sweep"]["encoders"]
     done = {name: len(encoders[name]["folds"]) if name in encoders else 0 for name in names}
@@ -227,28 +299,46 @@ def phrase_verdict(
     ]
     lost = f" Not ranked, since trials failed: {', '.join(partial)}." if partial else ""
     if not ranked:
-        return None, f"No encoder finished all {folds} folds, so there is no ranking.{lost}"
-    verdict = judge(ranked)
+        none = f"No encoder finished all {folds} folds, so there is no ranking.{lost}"
+        return {
+            "winner": None, "choice": None, "verdict": none, "pairs": [], "against_baselines": {}
+        }  # fmt: skip
+    verdict = judge(ranked, {name: encoders[name]["train_s"] for name in ranked})
     best = min(ranked, key=lambda name: (-spread(ranked[name])[0], name))
-    against = weigh_baselines(best, ranked[best], baselines, config["prepare"]["label"]["kind"])
-    return verdict.winner, f"{verdict.sentence}{lost} {against}".strip()
+    kind = config["prepare"]["label"]["kind"]
+    against = {name: weigh_baselines(name, ranked[name], baselines, kind) for name in ranked}
+    return {
+        "winner": verdict.winner,
+        "choice": verdict.choice,
+        "verdict": f"{verdict.sentence}{lost} {against[best]}".strip(),
+        "pairs": [drop_infinite(asdict(pair)) for pair in verdict.pairs],
+        "against_baselines": against,
+    }
+
+
+def drop_infinite(row: Facts) -> Facts:
+    """A row without the numbers that JSON has no word for."""
+    return {
+        name: None if isinstance(value, float) and not np.isfinite(value) else value
+        for name, value in row.items()
+    }
 
 
 def weigh_baselines(
     best: str, dice: Sequence[float], baselines: Mapping[str, Facts], label_kind: str
 ) -> str:
-    """Whether the best encoder is worth more than the simple methods, in a sentence.
+    """Whether an encoder is worth more than the simple methods, in a sentence.
 
     Args:
-        best: The best encoder.
+        best: The encoder.
         dice: Its test Dice per fold.
         baselines: Scores by baseline.
-        label_kind: Labels made by a threshold leave the threshold out: it is no rival.
+        label_kind: Labels made by a rule leave that rule out: it is no rival.
     """
     rivals = {
         name: scores
         for name, scores in baselines.items()
-        if "reason" not in scores and not (name == label_kind == "threshold")
+        if "reason" not in scores and name not in LABEL_RULES.get(label_kind, ())
     }
     if not rivals:
         return ""
@@ -259,7 +349,8 @@ def weigh_baselines(
     if ahead:
         return f"{best} does not beat {join_words(ahead)}."
     nearest = max(rivals, key=lambda name: float(rivals[name]["dice_mean"]))
-    p = corrected_p(dice, [row["dice"] for row in rivals[nearest]["folds"]])
+    folds = [[row["dice"] for row in scores["folds"]] for scores in rivals.values()]
+    p = max(correct_holm([corrected_p(dice, other) for other in folds]))
     every = "every baseline; the nearest is " if len(rivals) > 1 else ""
     if p < LEVEL:
         return f"{best} beats {every}{words[nearest]}, p = {p:.2g}."

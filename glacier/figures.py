@@ -28,7 +28,7 @@ RGB = tuple[int, int, int]
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Source: Okabe & Ito 2008, Color Universal Design; yellow left out, it fails on white."""
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
-DASHES = ("--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
+DASHES = ("--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 4)), (0, (9, 3)))
 INK, MUTED, HAIR = "#1c2733", "#5b6875", "#d8dee4"
 
 HIT: RGB = (86, 180, 233)
@@ -157,7 +157,11 @@ def draw_folds(scores: Mapping[str, Sequence[float]], baselines: Mapping[str, fl
     axes.grid(visible=False, axis="y")
     for k, (name, mean) in enumerate(baselines.items()):
         axes.axvline(
-            mean, color=MUTED, linestyle=DASHES[k % 4], linewidth=1.6, label=f"{name} {mean:.3f}"
+            mean,
+            color=MUTED,
+            linestyle=DASHES[k % len(DASHES)],
+            linewidth=1.6,
+            label=f"{name} {mean:.3f}",
         )
     for k, values in enumerate(scores.values()):
         colour, heights = COLOURS[k % len(COLOURS)], spread_heights(len(values)) + k
@@ -219,6 +223,36 @@ def draw_cost(points: Sequence[CostPoint]) -> Picture:
         for p in points
     ]
     return encode_figure(figure, "Accuracy against cost. " + "; ".join(words) + ".")
+
+
+def draw_reliability(curves: Mapping[str, Sequence[tuple[float, float]]]) -> Picture:
+    """What share of the pixels is glacier, over the probability that they were given.
+
+    Args:
+        curves: Method to (mean probability, share of glacier) per bin, 0..1, ascending.
+    """
+    figure = new_figure(5.2, 4.2 + 0.12 * len(curves))
+    axes = figure.add_subplot()
+    style_axes(axes, "probability given", "share that is glacier")
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1.2, linestyle="--", label="as it should be")
+    for k, (name, points) in enumerate(curves.items()):
+        given, found = zip(*points, strict=True)
+        axes.plot(
+            given, found, color=COLOURS[k % len(COLOURS)], marker=MARKERS[k % len(MARKERS)],
+            markersize=5, markeredgecolor="white", markeredgewidth=0.6, linewidth=1.6, label=name,
+        )  # fmt: skip
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.02, 1.02)
+    figure.legend(
+        loc="outside lower left", frameon=False, fontsize=9.5, labelcolor=INK, ncols=2,
+        alignment="left",
+    )  # fmt: skip
+    gaps = {name: max(points, key=lambda p: abs(p[0] - p[1])) for name, points in curves.items()}
+    words = [
+        f"{name}: widest gap at {given:.2f}, where {found:.2f} is glacier"
+        for name, (given, found) in gaps.items()
+    ]
+    return encode_figure(figure, "Reliability of the probabilities. " + "; ".join(words) + ".")
 
 
 def draw_curves(

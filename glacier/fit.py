@@ -11,7 +11,7 @@ import copy
 import io
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from glacier.errors import StoreError, TrainingError
 from glacier.labels import IGNORE
 from glacier.metrics import Counts, count_pixels
 from glacier.samples import MonthImage
+from glacier.scorecard import Scorecard
 from glacier.tiles import Predictor, average_turns, predict_blended
 from glacier.trials import THRESHOLD, Trial
 from glacier.unet import (
@@ -303,7 +304,7 @@ def conclude_trial(
 ) -> dict[str, Any]:
     """Test the best weights, export them, write ``done.json``, drop the checkpoint."""
     learner.model.load_state_dict(checkpoint.best)
-    tested, predictions = test_images(trial, images, learner)
+    scores, predictions = test_images(trial, images, learner)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **predictions)  # type: ignore[arg-type]  # numpy's stub takes a bool for any keyword
     predictions_address = store.join(trial.folder, "predictions.npz")
@@ -319,7 +320,7 @@ def conclude_trial(
         "train_s": float(np.sum(seconds)),
         "device": describe_device(learner.device),
         "threads": trial.settings.cpus_per_trial,
-        "tested": tested,
+        **scores,
     }
     save_model(trial.model_folder, checkpoint.best, model_card(trial, learner, facts))
     done = facts | {
@@ -337,14 +338,15 @@ def conclude_trial(
 
 def test_images(
     trial: Trial, images: list[MonthImage], learner: Learner
-) -> tuple[list[dict[str, Any]], dict[str, NDArray[np.uint8]]]:
-    """Counts of every image with test pixels, and the probabilities of those pixels.
+) -> tuple[dict[str, Any], dict[str, NDArray[np.uint8]]]:
+    """Scores on the images with test pixels, and the probabilities of those pixels.
 
     Returns:
-        Rows of region, month and counts; and by ``<region>/<YYYY-MM>`` (H, W) uint8 images of
-        probability x 255 (0 outside the test part). Held-out images have a picture, no row.
+        Content of :meth:`Scorecard.as_dict`; and by ``<region>/<YYYY-MM>`` (H, W) uint8 images of
+        probability x 255 (0 outside the test part). Held-out images have a picture, no score.
     """
-    rows, pictures = [], {}
+    kind = trial.settings.folds.kind
+    card, pictures = Scorecard(trial.samples, kind, trial.split.test), {}
     for image in images:
         part = trial.part(image, trial.split.test)
         if image.key in trial.held_out:
@@ -354,10 +356,8 @@ def test_images(
         probability = np.nan_to_num(sigmoid(learner.logits(image, part, learner.size // 2)))
         pictures[image.key] = np.rint(probability * 255).astype(np.uint8)
         if image.key not in trial.held_out:
-            counts = count_pixels(probability >= THRESHOLD, image.label, part)
-            month = image.month.isoformat()
-            rows.append({"region": image.region, "month": month, **asdict(counts)})
-    return rows, pictures
+            card.add(image, part, probability)
+    return card.as_dict(), pictures
 
 
 def model_card(trial: Trial, learner: Learner, facts: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,13 @@ from glacier.indices import normalised_difference
 IGNORE = 255
 """Label of a pixel that counts in no loss and no metric."""
 
+NDSI_ABOVE = 0.4
+NIR_ABOVE = 0.11
+"""Usual thresholds of snow and ice; water is darker in the near infrared.
+
+Source: Hall, Riggs & Salomonson 1995, Remote Sensing of Environment 54.
+"""
+
 
 class Surface(IntEnum):
     """Codes of a class map; 0 is no data."""

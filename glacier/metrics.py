@@ -1,4 +1,8 @@
-"""Overlap metrics from integer counts, which add up exactly over images and workers."""
+"""Overlap and area from integer counts, which add up exactly over images and workers.
+
+Every value is defined where the truth or the prediction is empty, and where no pixel is known:
+see each property. No known pixel counts as neither having a glacier.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +55,11 @@ class Counts:
         """TP / (TP + FN); where there is no glacier, 1 if none is called so and else 0."""
         return self.tp / (self.tp + self.fn) if self.tp + self.fn else float(self.fp == 0)
 
+    @property
+    def area_error_px(self) -> int:
+        """Predicted less true glacier area, pixels: misplaced ice cancels, missed ice does not."""
+        return self.fp - self.fn
+
 
 def pool_counts(rows: Iterable[Mapping[str, Any]]) -> Counts:
     """Counts of all images together.
@@ -60,6 +69,17 @@ def pool_counts(rows: Iterable[Mapping[str, Any]]) -> Counts:
     """
     names = Counts.__dataclass_fields__
     return sum((Counts(**{name: row[name] for name in names}) for row in rows), Counts())
+
+
+def percent_of(error: float, true: float) -> float | None:
+    """An error in per cent of the true value.
+
+    Where the true value is 0: 0 without an error, else None, since no share of nothing says how
+    wrong that is; the error itself does.
+    """
+    if not true:
+        return None if error else 0.0
+    return 100 * error / true
 
 
 def ratio(part: int, whole: int) -> float:

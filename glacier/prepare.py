@@ -24,14 +24,18 @@ from glacier.config import Config, Prepare, digest
 from glacier.errors import GlacierError, SampleError
 from glacier.folds import block_rectangles
 from glacier.indices import colour
+from glacier.landsat import BAND_OF
 from glacier.progress import Progress, say
 from glacier.quicklooks import write_quick_looks
 from glacier.raster import Grid, read_named
 from glacier.tiles import window_starts
 from glacier.vectors import rasterise_outlines
 
-FORMAT = 1
+FORMAT = 2
 """Counts up when the samples' bytes change for the same configuration."""
+
+BASELINE_BANDS = ("green", "red", "nir", "swir1")
+"""What the baselines read, as plain reflectance."""
 
 
 @dataclass(frozen=True)
@@ -166,13 +170,17 @@ def make_rows(task: MonthTask, base: dict[str, Any]) -> tuple[list[dict[str, Any
     bands, grid = read_archived(task)
     image = make_image(bands, task.settings)
     label = make_label(task, bands, image, grid)
+    extra = make_extra(bands, extra_bands(task.settings))
     if task.settings.quick_looks:
         write_quick_looks(bands, store.join(task.samples, "quicklooks", *key_of(task)))
     if task.settings.layout == "resize":
-        image, label = resize_sample(image, label, task.settings.size_px)
+        size = task.settings.size_px
+        resized = [resize_sample(band[None], label, size)[0] for band in extra]
+        extra = np.concatenate([np.zeros((0, size, size), np.float32), *resized])
+        image, label = resize_sample(image, label, size)
     if task.settings.label.unseen == "background":
         image, label = np.nan_to_num(image), np.where(label == labels.IGNORE, 0, label)
-    rows = cut_rows(image, label, task.settings, base)
+    rows = cut_rows((image, extra, label), task.settings, base)
     return rows, describe_month(image, label, grid) | {"rows": len(rows)}
 
 
@@ -233,6 +241,20 @@ def make_image(bands: dict[str, NDArray[Any]], settings: Prepare) -> NDArray[np.
             np.clip(image[k], low, high, out=image[k])
     image[:, ~np.isfinite(image).all(axis=0)] = np.nan
     return image
+
+
+def extra_bands(settings: Prepare) -> tuple[str, ...]:
+    """Bands that baselines read and the image does not hold as plain reflectance."""
+    plain = settings.image if settings.scale == "reflectance" else ()
+    return tuple(name for name in BASELINE_BANDS if name not in plain)
+
+
+def make_extra(bands: dict[str, NDArray[Any]], names: tuple[str, ...]) -> NDArray[np.float32]:
+    """Reflectance of some bands: (E, H, W) float32, NaN where unseen or not in the archive."""
+    shape = next(iter(bands.values())).shape
+    missing = np.full(shape, np.nan, np.float32)
+    layers = [colour(bands, name) if BAND_OF[name] in bands else missing for name in names]
+    return np.stack(layers) if layers else np.zeros((0, *shape), np.float32)
 
 
 def make_label(
@@ -296,13 +318,21 @@ def resize_sample(
 
 
 def cut_rows(
-    image: NDArray[np.float32], label: NDArray[np.uint8], settings: Prepare, base: dict[str, Any]
+    layers: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]],
+    settings: Prepare,
+    base: dict[str, Any],
 ) -> list[dict[str, Any]]:
     """Rows of all windows of a month; together they hold every pixel.
+
+    Args:
+        layers: Image (B, H, W), extra bands (E, H, W), label (H, W).
+        settings: Size and step of the windows, grid of blocks.
+        base: What all rows share: region and month.
 
     Raises:
         SampleError: The month is smaller than a window.
     """
+    image, extra, label = layers
     height, width = label.shape
     size = settings.size_px
     if min(height, width) < size:
@@ -332,6 +362,7 @@ def cut_rows(
                     "reason": "",
                     "image": image[(slice(None), *place)].astype("<f4").tobytes(),
                     "label": label[place].tobytes(),
+                    "extra": extra[(slice(None), *place)].astype("<f4").tobytes(),
                 }
             )
     return rows
@@ -351,6 +382,7 @@ def summarise(config: Config, parts: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "schema": 1,
         "bands": list(settings.image),
+        "extra_bands": list(extra_bands(settings)),
         "size_px": settings.size_px,
         "layout": settings.layout,
         "resize": [settings.size_px] * 2 if settings.layout == "resize" else None,

@@ -11,7 +11,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
 from itertools import groupby
 
@@ -38,20 +38,21 @@ from glacier.comparison import (
     list_methods,
     missing_ensemble,
     rank_encoders,
-    score_fold,
+    score_part,
 )
 from glacier.config import Config
 from glacier.errors import StoreError
 from glacier.figures import COLOURS, Curve, Picture
 from glacier.folds import mask_of, unit_rectangles
 from glacier.labels import IGNORE
-from glacier.metrics import Counts, count_pixels
+from glacier.metrics import count_pixels
 from glacier.prepare import samples_folder
 from glacier.progress import duration, say
 from glacier.samples import MonthImage
+from glacier.scorecard import Scorecard
 from glacier.sweep import sweep_folders
 
-SCHEMA = 1
+SCHEMA = 2
 """Counts up when a report's content changes for the same sweep."""
 
 MAX_SAMPLES = 6
@@ -118,8 +119,15 @@ class Sweep:
         rows, cols = self.summary["blocks"]
         kind = self.settings["folds"]["kind"]
         units = unit_rectangles(kind, image.region, image.month, shape, (rows, cols))
-        test = next(split["test"] for split in self.facts["splits"] if split["fold"] == fold)
-        return mask_of(units, set(test), shape)
+        return mask_of(units, self.test_units(fold), shape)
+
+    def test_units(self, fold: int) -> set[str]:
+        """Names of the units that a fold tests on."""
+        return set(next(s["test"] for s in self.facts["splits"] if s["fold"] == fold))
+
+    def card(self, fold: int) -> Scorecard:
+        """An empty scorecard for the test part of a fold."""
+        return Scorecard(self.summary, self.settings["folds"]["kind"], self.test_units(fold))
 
 
 def run_report(config: Config, wall_s: float | None = None) -> int:
@@ -254,11 +262,11 @@ class Predictions:
         return None if file is None or key not in file else file[key]
 
 
-def look_through(sweep: Sweep) -> tuple[dict[int, list[Facts]], list[Strip]]:
+def look_through(sweep: Sweep) -> tuple[dict[int, Facts], list[Strip]]:
     """Go through the images once: score the ensemble, draw what is to be shown.
 
     Returns:
-        Fold to the ensemble's rows of counts (empty where there is no ensemble), and strips.
+        Fold to the ensemble's scorecard (empty where there is no ensemble), and strips.
     """
     views = plan_views(sweep)
     keys = {view.key for view in views}
@@ -266,19 +274,21 @@ def look_through(sweep: Sweep) -> tuple[dict[int, list[Facts]], list[Strip]]:
     if missing_ensemble(sweep.facts) is None:
         members = ensemble_members(sweep.facts)
         keys |= {row_key(row) for trial in sweep.facts["trials"] for row in trial["tested"]}
-    ensemble: dict[int, list[Facts]] = {fold: [] for fold in members}
+    cards = {fold: sweep.card(fold) for fold in members}
     strips: dict[View, Strip] = {}
     with ExitStack() as stack:
         predictions = Predictions(stack, sweep.facts["trials"])
         for image in read_months(sweep, keys):
             for fold, names in members.items():
-                counts = count_ensemble(sweep, image, predictions, fold, names)
-                if counts is not None:
-                    ensemble[fold].append(asdict(counts))
+                part = sweep.part(image, fold)
+                probability = average_models(predictions, fold, names, image.key)
+                if part.any() and probability is not None:
+                    cards[fold].add(image, part, probability)
             for view in views:
                 if view.key == image.key:
                     zoom = 2 if len(views) <= FEW_VIEWS else 1
                     strips[view] = draw_strip(sweep, image, predictions, view, zoom)
+    ensemble = {fold: card.as_dict() for fold, card in cards.items()}
     return ensemble, [strips[view] for view in views if view in strips]
 
 
@@ -287,20 +297,17 @@ def row_key(row: Facts) -> str:
     return f"{row['region']}/{row['month'][:7]}"
 
 
-def count_ensemble(
-    sweep: Sweep, image: MonthImage, predictions: Predictions, fold: int, names: Sequence[str]
-) -> Counts | None:
-    """Counts of the encoders' mean probability on the test pixels of an image, None without any.
+def average_models(
+    predictions: Predictions, fold: int, names: Sequence[str], key: str
+) -> NDArray[np.float64] | None:
+    """Mean probability of the encoders' models of a fold, none of which saw its test part.
 
-    Only models of this fold are asked, which never saw its test part.
+    Returns:
+        (H, W) float64, 0..1; None where no model has an answer for the image.
     """
-    part = sweep.part(image, fold)
-    found = [predictions.get((name, fold), image.key) for name in names] if part.any() else []
+    found = [predictions.get((name, fold), key) for name in names]
     pictures = [picture for picture in found if picture is not None]
-    if not pictures:
-        return None
-    glacier = np.mean(pictures, axis=0) >= 255 / 2
-    return count_pixels(np.asarray(glacier), image.label, part)
+    return np.mean(pictures, axis=0) / 255 if pictures else None
 
 
 def plan_views(sweep: Sweep) -> list[View]:
@@ -325,7 +332,7 @@ def plan_views(sweep: Sweep) -> list[View]:
 
 def best_fold(trials: Sequence[Facts]) -> int:
     """The fold with the highest test Dice of an encoder."""
-    scores = [score_fold(trial["fold"], trial["tested"]) for trial in trials]
+    scores = [score_part(trial) for trial in trials]
     return int(max(scores, key=lambda row: (row["dice"], -row["fold"]))["fold"])
 
 
@@ -418,6 +425,15 @@ def draw_charts(sweep: Sweep, summary: Facts) -> dict[str, Picture]:
         for name, scores in ((name, summary["encoders"][name]) for name in ranked)
     ]
     charts = {"folds": figures.draw_folds(dice, lines), "cost": figures.draw_cost(points)}
+    reliability = {
+        row["name"]: [
+            (step["probability"], step["glacier"]) for step in row["scores"]["reliability"]
+        ]
+        for row in list_methods(summary)
+        if row["scores"].get("reliability")
+    }
+    if reliability:
+        charts["reliability"] = figures.draw_reliability(reliability)
     trials = group_trials(sweep.facts)
     curves = {name: [make_curve(trial) for trial in trials[name]] for name in ranked}
     losses = [v for found in curves.values() for c in found for v in (*c.train, *c.chooser)]

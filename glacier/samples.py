@@ -33,12 +33,14 @@ SCHEMA = pa.schema(
         pa.field("reason", pa.string()),
         pa.field("image", pa.binary()),
         pa.field("label", pa.binary()),
+        pa.field("extra", pa.binary()),
     ]
 )
 """``row_px``, ``col_px``: upper-left pixel in the archive grid (0 for a resized sample).
 ``block``: ground blocks that the window touches, joined by ``+``. ``status``: ok, empty or
 failed. ``image``: little-endian float32 (B, H, W), reflectance, NaN where unseen (0 for labels
-with unseen = background). ``label``: uint8 (H, W)."""
+with unseen = background). ``label``: uint8 (H, W). ``extra``: float32 (E, H, W), reflectance of
+the bands that only baselines read, NaN where unseen or not in the archive."""
 
 FACTS = b"glacier"
 """Key of the part's own summary in the Parquet schema metadata."""
@@ -54,6 +56,8 @@ class MonthImage:
     """(B, H, W) float32 reflectance, NaN where unseen."""
     label: NDArray[np.uint8]
     """(H, W) uint8: 1 glacier, 0 not, 255 unknown."""
+    extra: NDArray[np.float32] | None = None
+    """(E, H, W) float32 reflectance of the bands that only baselines read, NaN where unseen."""
 
     @property
     def key(self) -> str:
@@ -130,11 +134,24 @@ def read_image(folder: str, summary: dict[str, Any], part: dict[str, Any]) -> Mo
     address = part_address(folder, part["region"], month_of(part))
     rows = pq.read_table(io.BytesIO(store.read_bytes(address, part["sha256"]))).to_pylist()
     height, width = summary["regions"][part["region"]]["shape"]
-    return assemble(rows, len(summary["bands"]), summary["size_px"], (height, width))
+    bands, extras = len(summary["bands"]), len(summary["extra_bands"])
+    return assemble(rows, bands, summary["size_px"], (height, width), extras)
+
+
+def pixel_sides(summary: dict[str, Any], region: str) -> tuple[float, float]:
+    """Height and width of a sample's pixel on the ground, metres; resizing makes them differ."""
+    facts = summary["regions"][region]
+    grid, (height, width) = facts["grid"], facts["shape"]
+    side = grid["pixel_m"]
+    return side * grid["height"] / height, side * grid["width"] / width
 
 
 def assemble(
-    rows: Iterable[dict[str, Any]], bands: int, size: int, shape: tuple[int, int]
+    rows: Iterable[dict[str, Any]],
+    bands: int,
+    size: int,
+    shape: tuple[int, int],
+    extras: int = 0,
 ) -> MonthImage:
     """Put the windows of one month back where they were cut.
 
@@ -143,12 +160,17 @@ def assemble(
         bands: Number of bands B.
         size: Side of a window, pixels.
         shape: Height x width of the month image, pixels.
+        extras: Number of bands E that only baselines read.
     """
     image = np.full((bands, *shape), np.nan, np.float32)
+    extra = np.full((extras, *shape), np.nan, np.float32)
     label = np.full(shape, 255, np.uint8)
     for row in rows:
         place = np.s_[row["row_px"] : row["row_px"] + size, row["col_px"] : row["col_px"] + size]
         image[(slice(None), *place)] = np.frombuffer(row["image"], "<f4").reshape(bands, size, size)
+        if extras:
+            layers = np.frombuffer(row["extra"], "<f4").reshape(extras, size, size)
+            extra[(slice(None), *place)] = layers
         label[place] = np.frombuffer(row["label"], np.uint8).reshape(size, size)
         region, month = row["region"], row["month"]
-    return MonthImage(region, month, image, label)
+    return MonthImage(region, month, image, label, extra)

@@ -20,7 +20,7 @@ from rich.table import Table as RichTable
 from glacier import baselines, samples, store
 from glacier.archive import read_records
 from glacier.cluster import connect
-from glacier.comparison import score_fold
+from glacier.comparison import score_part
 from glacier.config import Config, config_digest, digest
 from glacier.errors import GlacierError, SweepError, WeightsError
 from glacier.folds import Split, make_splits
@@ -28,7 +28,7 @@ from glacier.prepare import samples_folder
 from glacier.progress import Progress, duration, say
 from glacier.trials import Trial
 
-FORMAT = 1
+FORMAT = 2
 """Counts up when a sweep's bytes change for the same configuration."""
 
 NOT_IN_THE_ANSWER = {"max_retries", "max_failed", "gpus_per_trial", "checkpoint_s"}
@@ -310,10 +310,10 @@ def run_baselines(
     """Score the simple methods in every fold.
 
     Returns:
-        Name to ``{"folds": [{"fold", "tested"}]}``, or to ``{"reason"}`` where a method cannot
-        be used on these samples.
+        Name to ``{"folds": [...]}``, a row of :func:`baselines.score_baseline` each, or to
+        ``{"reason"}`` where a method cannot be used on these samples.
     """
-    names = ["everything", "threshold"] + (["random_forest"] if config.sweep.forest else [])
+    names = [name for name in baselines.METHODS if name != "random_forest" or config.sweep.forest]
     task = ray.remote(num_cpus=1, max_retries=3)(baselines.score_baseline)
     refs = {
         name: [task.remote(name, config, images, split, summary) for split in splits]
@@ -347,7 +347,7 @@ def encode_trials(
             best = outcome["rows"][outcome["best_epoch"]]
             row |= {name: outcome[name] for name in TRIAL_FACTS}
             row |= {name: best[name] for name in ("val_dice_loss", "val_dice", "val_iou")}
-            row |= score_fold(trial.split.fold, outcome["tested"])
+            row |= score_part(outcome)
         rows.append(row)
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows), buffer)

@@ -1,5 +1,6 @@
 """Simple methods: what they see, and that they are scored as the networks are."""
 
+import dataclasses
 from datetime import date
 
 import numpy as np
@@ -24,12 +25,16 @@ def make_images() -> list[MonthImage]:
         noise = rng.normal(0, 0.08, (3, 64, 64)) * label + rng.normal(0, 0.005, (3, 64, 64))
         picture = (0.4 + noise).astype(np.float32)
         label[:4], picture[:, :4] = 255, np.nan
-        images.append(MonthImage("a", date(2020, month, 1), picture, label))
+        extra = np.where(label == 1, 0.1, 0.3).astype(np.float32)[None]
+        extra[:, :4] = np.nan
+        images.append(MonthImage("a", date(2020, month, 1), picture, label, extra))
     return images
 
 
 SUMMARY = {
     "bands": list(BANDS),
+    "extra_bands": ["swir1"],
+    "regions": {"a": {"grid": {"pixel_m": 30, "height": 64, "width": 64}, "shape": [64, 64]}},
     "blocks": [2, 2],
     "size_px": 64,
     "range": [0, 1],
@@ -56,7 +61,7 @@ def test_the_forest_learns_texture_that_a_threshold_cannot_see() -> None:
     assert iou["random_forest"] > 0.85 > iou["everything"] > iou["threshold"]
 
 
-@pytest.mark.parametrize("name", ["everything", "threshold", "random_forest"])
+@pytest.mark.parametrize("name", baselines.METHODS)
 def test_every_method_is_scored_on_the_labelled_test_pixels(name: str) -> None:
     (row,) = score(name)["tested"]
     assert row["month"] == "2020-01-01"
@@ -107,3 +112,75 @@ def test_pixels_are_drawn_from_the_labelled_part_alone() -> None:
     rows, cols = features[:, 0], features[:, 1 + 2 * len(baselines.NEIGHBOURHOODS_PX)]
     assert rows.min() >= 4 and rows.max() < 10 and cols.min() >= 30
     assert len(set(zip(rows, cols, strict=True))) == 100
+
+
+def test_ndsi_is_over_its_threshold_and_near_infrared_tells_water() -> None:
+    """One row: ice, snow, water, rock, and a pixel that nobody saw."""
+    label = np.array([[1, 1, 0, 0, 255]], np.uint8)
+    nir, red, green, swir = (
+        np.array([values], np.float32)
+        for values in (
+            [0.5, 0.8, 0.02, 0.3, np.nan],
+            [0.6, 0.9, 0.04, 0.25, np.nan],
+            [0.6, 0.9, 0.06, 0.2, np.nan],
+            [0.05, 0.1, 0.01, 0.3, np.nan],
+        )
+    )
+    image = MonthImage("a", date(2020, 1, 1), np.stack([nir, red, green]), label, swir[None])
+    part = np.ones((1, 5), bool)
+    lesson = baselines.Lesson(CONFIG, SUMMARY, [(image, part)], 0)
+    answers = {
+        name: baselines.METHODS[name](lesson).answer(image, part)[0].tolist()
+        for name in ("ndsi", "ndsi_nir")
+    }
+    assert answers["ndsi"] == [True, True, True, False, False]
+    assert answers["ndsi_nir"] == [True, True, False, False, False]
+
+
+def test_the_ratio_learns_its_threshold_from_the_training_part_alone() -> None:
+    row = score("band_ratio")
+    above = row["fitted"]["ratio_above"]
+    (test,) = row["tested"]
+    assert 0.4 / 0.3 < above < 0.4 / 0.1  # rock and ice of make_images
+    assert test["tp"] / (test["tp"] + test["fp"] + test["fn"]) > 0.95
+    images = make_images()
+    upside_down = np.where(images[0].label == 255, 255, 1 - images[0].label).astype(np.uint8)
+    images[0] = dataclasses.replace(images[0], label=upside_down)
+    again = baselines.score_baseline("band_ratio", CONFIG, images, SPLIT, SUMMARY)
+    assert again["fitted"] == row["fitted"] and again["tested"] != row["tested"]
+
+
+def test_the_best_threshold_of_separable_values_parts_them() -> None:
+    values = np.array([0.1, 0.2, 0.3, 0.7, 0.8], np.float32)
+    above = baselines.best_threshold(values, np.array([0, 0, 0, 1, 1], np.uint8))
+    assert 0.3 <= above < 0.7
+
+
+@pytest.mark.parametrize("name", ["ndsi", "ndsi_nir", "band_ratio"])
+def test_an_archive_without_short_wave_infrared_is_a_reason(name: str) -> None:
+    images = [dataclasses.replace(i, extra=np.full_like(i.extra, np.nan)) for i in make_images()]
+    found = baselines.score_baseline(name, CONFIG, images, SPLIT, SUMMARY)
+    assert "has no swir1: the archive does not hold the band" in found["reason"]
+    assert list(found) == ["reason"]
+
+
+def test_bands_over_their_own_maximum_are_not_taken_for_reflectance() -> None:
+    summary = SUMMARY | {"scale": "own_maximum", "extra_bands": ["green", "red", "nir", "swir1"]}
+    plain = np.stack([np.full((64, 64), v, np.float32) for v in (0.6, 0.5, 0.4, 0.3)])
+    lesson = baselines.Lesson(CONFIG, summary, [], 0)
+    stored = dataclasses.replace(make_images()[0], extra=plain)
+    assert np.unique(lesson.band(stored, "green")).tolist() == [np.float32(0.6)]
+    with pytest.raises(SampleError, match="do not hold blue"):
+        lesson.band(stored, "blue")
+
+
+def test_a_fold_without_labelled_training_pixels_is_a_reason() -> None:
+    split = dataclasses.replace(SPLIT, train=())
+    for name in baselines.METHODS:
+        found = baselines.score_baseline(name, CONFIG, make_images(), split, SUMMARY)
+        assert found == {"reason": "fold 0 has no labelled training pixel"}
+
+
+def test_only_a_method_with_probabilities_is_calibrated() -> None:
+    assert score("threshold")["calibration"] is None
+    assert 0 <= score("random_forest")["calibration"]["ece"] < 0.2

@@ -166,7 +166,8 @@ def test_an_ensemble_needs_two_encoders_in_every_fold():
     whole = make_sweep({"a": [0.9, 0.9], "b": [0.9, 0.9]}, {})
     assert comparison.missing_ensemble(whole) is None
     assert comparison.ensemble_members(whole) == {0: ["a", "b"], 1: ["a", "b"]}
-    found = comparison.compare_methods(whole, {0: [COUNTS], 1: [COUNTS]})
+    card = {"tested": [COUNTS], "calibration": None}
+    found = comparison.compare_methods(whole, {0: card, 1: card})
     assert found["ensemble"]["dice_mean"] == 0.75
     assert found["ensemble_reason"] is None
     assert comparison.compare_methods(short, {})["ensemble"] is None
@@ -213,3 +214,86 @@ def explain(**changes) -> str:
 )
 def test_the_caveats_follow_from_the_settings(changes, words):
     assert words in explain(**changes)
+
+
+def make_card(dice: float, units: int = 4) -> dict:
+    counts = counts_of(dice)
+    bins = [0.0] * 14
+    return {
+        "tested": [counts],
+        "units": [{"unit": f"u{k}", **counts} for k in range(units)],
+        "boundary": {"boundary_f1": dice, "boundary_mean_m": 40.0, "boundary_p95_m": 90.0},
+        "area": {"area_error_km2": -1.5, "area_error_abs_km2": 2.0, "area_error_percent": None},
+        "calibration": {"ece": 0.1, "pixels": [*bins, 10.0], "probability": [*bins, 9.6],
+                        "glacier": [*bins, 8.6]},
+    }  # fmt: skip
+
+
+def test_outlines_area_and_calibration_stand_in_every_fold_and_as_means():
+    sweep = make_sweep({"a": [0.9, 0.8]}, {})
+    for trial, dice in zip(sweep["trials"], (0.9, 0.8), strict=True):
+        trial |= make_card(dice)
+    scores = comparison.compare_methods(sweep, {})["encoders"]["a"]
+    assert [row["boundary_f1"] for row in scores["folds"]] == [0.9, 0.8]
+    assert scores["boundary_f1_mean"] == pytest.approx(0.85)
+    assert (scores["boundary_mean_m_mean"], scores["ece_mean"]) == (40, pytest.approx(0.1))
+    assert scores["area_error_percent_mean"] is None  # a fold without glacier has no per cent
+    (step,) = scores["reliability"]
+    assert step["pixels"] == 20 and step["glacier"] == pytest.approx(0.86)
+
+
+def test_the_interval_is_over_the_units_of_all_folds():
+    sweep = make_sweep({"a": [0.9, 0.7]}, {})
+    for trial, dice in zip(sweep["trials"], (0.9, 0.7), strict=True):
+        trial |= make_card(dice, units=5)
+    scores = comparison.compare_methods(sweep, {})["encoders"]["a"]
+    low, high = scores["dice_interval"]
+    assert scores["units"] == 10
+    assert scores["dice_all_test_pixels"] == pytest.approx(0.8)
+    assert 0.7 <= low < 0.8 < high <= 0.9
+    assert scores["iou_interval"] == pytest.approx((low / (2 - low), high / (2 - high)))
+
+
+def test_whom_to_take_and_every_pair_are_told():
+    sweep = make_sweep({"a": [0.7, 0.8, 0.6], "b": [0.71, 0.78, 0.6], "c": [0.2, 0.3, 0.1]}, {})
+    for trial in sweep["trials"]:
+        trial["train_s"] = {"a": 50.0, "b": 20.0, "c": 1.0}[trial["encoder"]]
+    found = comparison.compare_methods(sweep, {})
+    assert (found["winner"], found["choice"]) == (None, "b")
+    assert "take b, which trained in the least time of these (1 min 00 s)" in found["verdict"]
+    assert [(p["first"], p["second"]) for p in found["pairs"]] == [
+        ("a", "b"), ("a", "c"), ("b", "c"),
+    ]  # fmt: skip
+    assert all(p["detectable"] > 0 for p in found["pairs"])
+
+
+def test_every_encoder_is_weighed_against_the_baselines():
+    sweep = make_sweep(
+        {"a": [0.9, 0.92], "b": [0.5, 0.52]}, {"ndsi": [0.6, 0.6], "band_ratio": {"reason": "no"}}
+    )
+    against = comparison.compare_methods(sweep, {})["against_baselines"]
+    assert against["b"] == "b does not beat NDSI (0.600)."
+    assert against["a"].startswith("a ") and "does not" not in against["a"]
+    sweep["config"]["prepare"]["label"]["kind"] = "ndsi"
+    against = comparison.compare_methods(sweep, {})["against_baselines"]
+    assert against == {"a": "", "b": ""}  # the label's own rule is no rival
+
+
+def test_a_lead_over_several_baselines_is_judged_by_the_one_hardest_to_tell_apart():
+    dice = [0.9, 0.91, 0.92, 0.9]
+    near, ragged = [0.8, 0.8, 0.82, 0.8], [0.3, 0.95, 0.6, 0.88]
+    rivals = {
+        "ndsi": {"dice_mean": 0.805, "folds": [{"dice": d} for d in near]},
+        "everything": {"dice_mean": 0.6825, "folds": [{"dice": d} for d in ragged]},
+    }
+    assert corrected_p(dice, near) < 0.01
+    sentence = comparison.weigh_baselines("a", dice, rivals, "truth")
+    assert "within the spread of the folds" in sentence
+    alone = comparison.weigh_baselines("a", dice, {"ndsi": rivals["ndsi"]}, "truth")
+    assert alone.startswith("a beats NDSI")
+
+
+def test_one_fold_leaves_nothing_that_json_cannot_hold():
+    found = comparison.compare_methods(make_sweep({"a": [0.9], "b": [0.1]}, {}), {})
+    (pair,) = found["pairs"]
+    assert pair["detectable"] is pair["low"] is pair["high"] is None and pair["p"] == 1

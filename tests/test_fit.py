@@ -43,6 +43,8 @@ SAMPLES = {
     "bands": ["nir", "red", "green"], "blocks": [2, 2], "size_px": SIZE, "layout": "resize",
     "resize": [SIZE, SIZE], "scale": "reflectance", "range": [0, 1], "fill": "mean",
     "label": {"kind": "truth"},
+    "regions": {"a": {"grid": {"pixel_m": 30, "height": SIZE, "width": SIZE},
+                      "shape": [SIZE, SIZE]}},
 }  # fmt: skip
 KEYS = [f"a/2020-{month:02d}" for month in range(1, 13)]
 SPLIT = Split(0, tuple(KEYS[:3]), tuple(KEYS[3:5]), tuple(KEYS[5:]))

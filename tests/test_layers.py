@@ -12,10 +12,10 @@ LAYERS = {
     "words": {"config", "errors", "flags", "progress", "limiter"},
     "arithmetic": {
         "landsat", "composite", "indices", "labels", "folds", "metrics", "tiles", "verdict",
-        "comparison",
+        "comparison", "boundary", "calibration",
     },
     "files": {"raster", "vectors", "regions", "store", "samples", "quicklooks"},
-    "workers": {"sources", "unet", "fit", "crops", "trials", "baselines", "figures"},
+    "workers": {"sources", "unet", "fit", "crops", "trials", "baselines", "figures", "scorecard"},
     "stages": {
         "archive", "plan", "crews", "ingest", "prepare", "sweep", "report", "pipeline", "cluster",
     },

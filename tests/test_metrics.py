@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics as oracle
 
 from glacier.labels import IGNORE
-from glacier.metrics import Counts, count_pixels, pool_counts
+from glacier.metrics import Counts, count_pixels, percent_of, pool_counts
 
 
 def random_case(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -94,3 +94,11 @@ def test_pooled_counts_are_the_sum() -> None:
     ]
     assert pool_counts(rows) == Counts(11, 22, 33, 44) and pool_counts([]) == Counts()
     assert pool_counts(rows).iou == pytest.approx(11 / 66)
+
+
+def test_the_area_error_is_signed_and_its_per_cent_defined_without_a_glacier() -> None:
+    assert Counts(tp=6, fp=1, fn=4, tn=9).area_error_px == -3
+    assert Counts(fp=2, fn=2).area_error_px == 0  # as much too much as too little
+    assert percent_of(-3, 10) == pytest.approx(-30)
+    assert percent_of(0, 0) == 0
+    assert percent_of(3, 0) is None

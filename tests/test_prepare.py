@@ -16,7 +16,14 @@ from glacier.config import Config, Prepare
 from glacier.errors import SampleError, StoreError
 from glacier.ingest import ingest_month
 from glacier.landsat import digital_number, reflectance
-from glacier.prepare import MonthTask, make_image, prepare_month, resize_sample
+from glacier.prepare import (
+    MonthTask,
+    extra_bands,
+    make_extra,
+    make_image,
+    prepare_month,
+    resize_sample,
+)
 from glacier.raster import read_named
 from glacier.sources.source import open_source
 
@@ -101,6 +108,36 @@ def test_own_maximum_is_each_bands_own() -> None:
 def test_a_missing_band_is_named() -> None:
     with pytest.raises(SampleError, match="swir1 needs band SR_B6"):
         make_image({"SR_B3": np.ones((2, 2), np.uint16)}, Prepare(image=("ndsi",)))
+
+
+def test_bands_that_only_baselines_read_are_kept_as_reflectance(tmp_path: Path) -> None:
+    task = make_task(tiny_config(tmp_path, prepare=CHIPS))
+    facts = prepare_month(task)
+    bands, _ = read_named(f"{task.archive}/2014-07.tif")
+    assert extra_bands(task.settings) == ("swir1",)
+    month = samples.assemble(read_part(task), 3, 32, tuple(facts["shape"]), 1)
+    np.testing.assert_array_equal(month.extra, reflectance(bands["SR_B6"])[None])
+    published = Prepare(scale="own_maximum")
+    assert extra_bands(published) == ("green", "red", "nir", "swir1")
+    assert extra_bands(Prepare(image=("nir", "swir1", "red", "green"))) == ()
+
+
+def test_an_archive_that_lacks_such_a_band_costs_no_pixel() -> None:
+    bands = {name: np.full((4, 4), 9000, np.uint16) for name in ("SR_B3", "SR_B4", "SR_B5")}
+    assert np.isnan(make_extra(bands, ("swir1",))).all()
+    assert np.isfinite(make_extra(bands, ("red",))).all()
+    assert make_extra(bands, ()).shape == (0, 4, 4)
+
+
+@pytest.mark.parametrize("bands", [["nir", "red", "green"], ["nir", "red", "green", "swir1"]])
+def test_such_bands_are_resized_with_the_image(tmp_path: Path, bands: list[str]) -> None:
+    task = make_task(tiny_config(tmp_path, prepare={"image": bands}))
+    prepare_month(task)
+    extras = 4 - len(bands)
+    month = samples.assemble(read_part(task), len(bands), 32, (32, 32), extras)
+    assert month.extra is not None and month.extra.shape == (extras, 32, 32)
+    for band in month.extra:
+        np.testing.assert_array_equal(np.isfinite(band), np.isfinite(month.image[0]))
 
 
 @pytest.mark.parametrize("kind", ["truth", "ndsi", "threshold"])

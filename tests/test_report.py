@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-from dataclasses import asdict
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +18,7 @@ from glacier.baselines import everything
 from glacier.config import Config, config_digest
 from glacier.errors import StoreError
 from glacier.folds import make_splits, mask_of, unit_rectangles
-from glacier.metrics import count_pixels
+from glacier.scorecard import Scorecard
 from glacier.sweep import sweep_folders
 
 SHAPE, SIZE, BLOCKS = (40, 48), 32, (2, 3)
@@ -29,7 +28,9 @@ RECORDS = [
     MonthRecord("ridge", "2015-02", "ok", valid_share=0.9),
     MonthRecord("ridge", "2015-06", "failed", "cut", "RasterError"),
 ]
+GRID = {"pixel_m": 30, "height": SHAPE[0], "width": SHAPE[1]}
 MONTHS = [date(2014, 10, 1), date(2015, 2, 1), date(2015, 3, 1), date(2016, 7, 1)]
+CARD_FACTS = {"blocks": BLOCKS, "regions": {"ridge": {"grid": GRID, "shape": SHAPE}}}
 ENCODERS = ("resnet34", "resnet50")
 CHROMIUM = next(
     (
@@ -114,7 +115,8 @@ def write_samples(folder: str, config: Config, images: list[samples.MonthImage])
         "mean": [0.5, 0.5, 0.5],
         "std": [0.3, 0.3, 0.3],
         "label": config.prepare.label.model_dump(mode="json"),
-        "regions": {"ridge": {"grid": {}, "shape": list(SHAPE)}},
+        "extra_bands": [],
+        "regions": {"ridge": {"grid": GRID, "shape": list(SHAPE)}},
         "parts": parts,
     }
     store.write_json(store.join(folder, "summary.json"), summary)
@@ -124,7 +126,7 @@ def write_samples(folder: str, config: Config, images: list[samples.MonthImage])
 def make_trial(folder, encoder, split, images, kind, held_out) -> dict:
     """A finished trial whose model errs at random pixels, each encoder at others."""
     rng = np.random.default_rng([ENCODERS.index(encoder), split.fold])
-    tested, predictions = [], {}
+    card, predictions = Scorecard(CARD_FACTS, kind, split.test), {}
     for image in images:
         boxes = unit_rectangles(kind, image.region, image.month, SHAPE, BLOCKS)
         part = mask_of(boxes, set(split.test), SHAPE)
@@ -135,10 +137,7 @@ def make_trial(folder, encoder, split, images, kind, held_out) -> dict:
         probability = np.clip((image.label == 1) * 0.35 + rng.uniform(0, 0.7, SHAPE), 0, 1)
         predictions[image.key] = np.rint(probability * part * 255).astype(np.uint8)
         if image.key not in held_out:
-            counts = count_pixels(predictions[image.key] >= 128, image.label, part)
-            tested.append(
-                {"region": image.region, "month": image.month.isoformat(), **asdict(counts)}
-            )
+            card.add(image, part, predictions[image.key] / 255)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **predictions)
     address = store.join(folder, "trials", encoder, f"fold-{split.fold}", "predictions.npz")
@@ -152,7 +151,7 @@ def make_trial(folder, encoder, split, images, kind, held_out) -> dict:
     return {
         "encoder": encoder, "fold": split.fold, "best_epoch": 1, "device": "cpu", "threads": 1,
         "parameters": 24_000_000 + ENCODERS.index(encoder), "images_per_s": 20.0, "epoch_s": 2.5,
-        "train_s": 7.5, "tested": tested, "rows": rows, "model": "m",
+        "train_s": 7.5, "rows": rows, "model": "m", **card.as_dict(),
         "predictions": {"address": address, "sha256": sha256},
     }  # fmt: skip
 
@@ -183,14 +182,13 @@ def make_sweep(tmp_path, monkeypatch):
         ]
         rows = []
         for split in splits:
-            tested = []
+            card = Scorecard(CARD_FACTS, kind, split.test)
             for image in images:
                 boxes = unit_rectangles(kind, image.region, image.month, SHAPE, BLOCKS)
                 part = mask_of(boxes, set(split.test), SHAPE)
                 if part.any() and image.key not in held_out:
-                    counts = count_pixels(everything(image.image), image.label, part)
-                    tested.append(asdict(counts))
-            rows.append({"fold": split.fold, "tested": tested})
+                    card.add(image, part, everything(image.image))
+            rows.append({"fold": split.fold, "fitted": {}, **card.as_dict()})
         facts = {
             "schema": 1, "config": config.model_dump(mode="json"),
             "config_sha256": config_digest(config), "samples": samples_at, "models": models,
@@ -267,6 +265,30 @@ def test_the_summary_keeps_its_contract(make_sweep):
     assert summary["fold_kind"] == "by_block"
     assert summary["config_sha256"] == facts["config_sha256"]
     assert summary["baselines"]["threshold"] == {"reason": "the samples hold no <near> infrared"}
+
+
+def test_outlines_area_calibration_and_pairs_stand_in_summary_page_and_table(make_sweep):
+    config, facts = make_sweep()
+    report.run_report(config)
+    summary, page, table = read_results(config)
+    methods = [*summary["encoders"].values(), summary["ensemble"]]
+    for scores in methods:
+        low, high = scores["dice_interval"]
+        assert low < scores["dice_all_test_pixels"] < high
+        assert scores["units"] == 2 * 3  # blocks of the grid
+        assert 0 < scores["boundary_f1_mean"] < 1 and scores["boundary_mean_m_mean"] > 0
+        assert 0 < scores["ece_mean"] < 1 and len(scores["reliability"]) > 5
+        for row in scores["folds"]:
+            assert {"boundary_p95_m", "area_error_km2", "area_error_percent", "ece"} <= set(row)
+    assert summary["baselines"]["everything"]["ece_mean"] is None
+    (pair,) = summary["pairs"]
+    assert {pair["first"], pair["second"]} == set(ENCODERS) and summary["choice"] in ENCODERS
+    assert set(summary["against_baselines"]) == set(ENCODERS)
+    for words in ("Outlines, area and calibration", "What the folds can tell apart", "effect"):
+        assert words in page
+    assert summary["against_baselines"]["resnet34"] in page
+    assert float(table[0]["boundary_mean_m"]) == facts["trials"][0]["boundary"]["boundary_mean_m"]
+    assert (Path(config.results) / "tiny" / "figures" / "reliability.png").exists()
 
 
 def test_the_ensemble_is_counted_on_the_test_pixels_of_each_fold_alone(make_sweep):

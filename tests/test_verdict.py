@@ -1,10 +1,22 @@
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from glacier.verdict import LEVEL, corrected_p, judge, spread
+from glacier.metrics import Counts
+from glacier.verdict import (
+    LEVEL,
+    POWER,
+    bootstrap_dice,
+    compare_pairs,
+    correct_holm,
+    corrected_p,
+    judge,
+    spread,
+)
 
 BASE = np.array([0.71, 0.64, 0.69, 0.75, 0.66])
 
@@ -40,35 +52,134 @@ def test_p_values_at_the_edges() -> None:
         assert p > stats.ttest_rel(first, second).pvalue  # the correction makes it cautious
 
 
+def test_the_interval_of_a_difference_holds_zero_where_p_is_above_the_level() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(50):
+        first, second = 0.7 + 0.02 * rng.normal(size=(2, 5)) + [[0.02], [0.0]]
+        (pair,) = compare_pairs({"a": first, "b": second})
+        assert pair.difference == pytest.approx((first - second).mean())
+        assert pair.p == pair.p_holm == corrected_p(first, second)
+        assert (pair.low < 0 < pair.high) == (pair.p > LEVEL)
+        assert pair.effect == pytest.approx(pair.difference / (first - second).std(ddof=1))
+
+
+def test_a_difference_as_large_as_is_called_detectable_is_found_four_times_of_five() -> None:
+    """Folds that correlate by 1/K, as below; the formula is an approximation."""
+    rng, folds, sweeps = np.random.default_rng(8), 5, 400
+    sd, found = 0.03, 0
+    error = math.sqrt((1 / folds + 1 / (folds - 1)) * sd**2)
+    gap = (stats.t.isf(LEVEL / 2, folds - 1) + stats.t.isf(1 - POWER, folds - 1)) * error
+    steps = sd * np.array([1.0, -1.0, 0.5, -0.5, 0.0]) / np.std([1, -1, 0.5, -0.5, 0], ddof=1)
+    assert compare_pairs({"a": steps, "b": 0 * steps})[0].detectable == pytest.approx(gap)
+    for _ in range(sweeps):
+        shared = rng.normal(0, math.sqrt(1 / folds))
+        own = rng.normal(0, math.sqrt(1 - 1 / folds), folds)
+        # the spread that the folds show is that of their own part
+        difference = gap + sd * (shared + own) / math.sqrt(1 - 1 / folds)
+        found += corrected_p(difference, np.zeros(folds)) < LEVEL
+    assert 0.7 < found / sweeps < 0.9
+
+
+def test_pairs_that_differ_by_the_same_in_every_fold_have_no_effect_size() -> None:
+    steps = [0.5, 0.25, 0.75]  # exact in binary
+    (pair,) = compare_pairs({"a": [0.625, 0.375, 0.875], "b": steps})
+    assert (pair.effect, pair.p, pair.low, pair.high) == (None, 0, 0.125, 0.125)
+    (pair,) = compare_pairs({"a": steps, "b": steps})
+    assert (pair.effect, pair.p, pair.detectable) == (None, 1, 0)
+    (pair,) = compare_pairs({"a": [0.9], "b": [0.1]})
+    assert (pair.p, pair.effect, pair.detectable) == (1, None, math.inf)
+
+
+def test_holm_in_closed_form() -> None:
+    assert correct_holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+    assert correct_holm([0.6, 0.7]) == [1, 1] and correct_holm([]) == []
+
+
+def test_the_interval_over_units_is_that_of_scipy() -> None:
+    rng = np.random.default_rng(3)
+    table = rng.integers(50, 400, (25, 3))
+    found = bootstrap_dice([Counts(*row) for row in table.tolist()])
+
+    def dice(tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, axis: int) -> np.ndarray:
+        both = (2 * tp + fp + fn).sum(axis=axis)
+        return 2 * tp.sum(axis=axis) / both
+
+    expected = stats.bootstrap(
+        tuple(table.T), dice, paired=True, vectorized=True, method="percentile",
+        n_resamples=9999, random_state=np.random.default_rng(1),
+    ).confidence_interval  # fmt: skip
+    assert found == pytest.approx((expected.low, expected.high), abs=0.003)
+    assert found == bootstrap_dice([Counts(*row) for row in table.tolist()])
+
+
+def test_intervals_over_units_hold_the_truth_about_as_often_as_they_say() -> None:
+    """Units whose pixels are all right or all wrong, as alike as those of one block can be."""
+    rng, held = np.random.default_rng(6), 0
+    for _ in range(100):
+        right = rng.random(30) < 0.8
+        units = [Counts(tp=100) if ok else Counts(fn=100) for ok in right]
+        low, high = bootstrap_dice(units) or (0, 0)
+        held += low <= 2 * 0.8 / (2 * 0.8 + 0.2) <= high
+    assert 86 <= held
+
+
+def test_an_interval_at_the_edges() -> None:
+    assert bootstrap_dice([Counts(tp=3, fp=1)]) is None and bootstrap_dice([]) is None
+    assert bootstrap_dice([Counts(tp=3, fp=2)] * 4) == pytest.approx((0.75, 0.75))
+    assert bootstrap_dice([Counts(tn=9)] * 4) == (1, 1)  # no glacier, none called
+    low, high = bootstrap_dice([Counts(tn=9), Counts(fp=9)]) or (0, 0)
+    assert (low, high) == (0, 1)
+
+
 def test_equal_scores_have_no_winner() -> None:
     verdict = judge({"b": BASE, "a": BASE, "c": BASE})
-    assert verdict.winner is None
+    assert verdict.winner is None and verdict.choice == "a"
     assert verdict.sentence.startswith("No difference found between the encoders: a leads")
+    assert verdict.sentence.endswith("take a, which leads.")
 
 
 def test_a_clearly_better_encoder_wins() -> None:
     steps = np.array([0.001, -0.001, 0.002, 0.0, -0.002])
-    verdict = judge({"worse": BASE - 0.1 + steps, "best": BASE, "worst": BASE - 0.2 - steps})
-    assert verdict.winner == "best"
+    scores = {"worse": BASE - 0.1 + steps, "best": BASE, "worst": BASE - 0.2 - steps}
+    verdict = judge(scores, {"worse": 1, "best": 900, "worst": 1})
+    assert verdict.winner == verdict.choice == "best"
     assert verdict.sentence == (
         "best is best: mean test Dice 0.690 ± 0.043 over 5 folds, 0.100 above worse."
     )
+    assert [(p.first, p.second) for p in verdict.pairs] == [
+        ("best", "worse"), ("best", "worst"), ("worse", "worst"),
+    ]  # fmt: skip
 
 
-def test_the_best_must_differ_from_every_other() -> None:
+def test_the_best_must_differ_from_every_other_and_the_cheapest_equal_is_taken() -> None:
     noise = np.array([0.01, -0.02, 0.015, -0.01, 0.01])
-    verdict = judge({"first": BASE, "close": BASE - noise, "far": BASE - 0.3 + noise / 10})
-    assert verdict.winner is None
-    assert "first leads" in verdict.sentence and "above close" in verdict.sentence
+    scores = {"first": BASE, "close": BASE - noise, "far": BASE - 0.3 + noise / 10}
+    verdict = judge(scores, {"first": 700, "close": 61, "far": 5})
+    assert verdict.winner is None and verdict.choice == "close"
+    assert verdict.sentence.startswith("No difference found between first and close: first leads")
+    assert "above close" in verdict.sentence
+    assert verdict.sentence.endswith(
+        "; take close, which trained in the least time of these (1 min 01 s)."
+    )
+    unseen = float(verdict.sentence.partition("difference below ")[2].split()[0])
+    (pair,) = (p for p in verdict.pairs if p.second == "close")
+    assert unseen == pytest.approx(pair.detectable, abs=5e-4)
 
 
 def test_one_encoder_is_the_only_one() -> None:
     verdict = judge({"resnet34": BASE})
-    assert verdict.winner == "resnet34" and "the only encoder" in verdict.sentence
+    assert verdict.winner == verdict.choice == "resnet34" and verdict.pairs == ()
+    assert "the only encoder" in verdict.sentence
+
+
+def test_one_fold_shows_nothing() -> None:
+    verdict = judge({"a": [0.9], "b": [0.1]}, {"a": 9, "b": 3})
+    assert (verdict.winner, verdict.choice) == (None, "b")
+    assert "one fold shows no difference" in verdict.sentence
 
 
 def test_more_comparisons_ask_for_more() -> None:
-    """Holm: p = 0.03 is enough against one other encoder and not against two."""
+    """Holm: p = 0.03 is enough for one pair and not for three."""
     steps = np.array([1.0, -1.0, 2.0, 0.5, -2.5])
 
     def below(p: float, turn: int) -> np.ndarray:
@@ -80,9 +191,9 @@ def test_more_comparisons_ask_for_more() -> None:
     assert judge({"best": BASE, "other": below(0.03, 0)}).winner == "best"
     undecided = judge({"best": BASE, "other": below(0.03, 0), "third": below(0.04, 1)})
     assert undecided.winner is None
-    shown = float(undecided.sentence.rpartition("p = ")[2].rstrip(")."))
+    shown = float(undecided.sentence.partition("p = ")[2].partition(";")[0])
     assert shown >= LEVEL  # the p that is shown is the one that was judged by
-    decided = judge({"best": BASE, "other": below(0.02, 0), "third": below(0.04, 1)})
+    decided = judge({"best": BASE, "other": below(0.015, 0), "third": below(0.02, 1)})
     assert decided.winner == "best"
 
 
@@ -105,3 +216,25 @@ def test_equals_seldom_have_a_winner(encoders: int) -> None:
         fooled += all(stats.ttest_rel(first, other).pvalue < LEVEL for other in others)
     assert winners <= stats.binom.ppf(0.99, sweeps, LEVEL)
     assert fooled > winners
+
+
+KEPT = Path(__file__).parents[1] / "results" / "verdict" / "fold_scores.json"
+
+
+def read_kept() -> list[dict[str, list[float]]]:
+    """Fold scores of the seeds 0 to 19, trained once by ``benchmarks/verdict_seeds.py``."""
+    seeds = json.loads(KEPT.read_text())["seeds"]
+    assert list(seeds) == [str(seed) for seed in range(20)]
+    assert all(len(values) == 5 for scores in seeds.values() for values in scores.values())
+    return list(seeds.values())
+
+
+def test_twins_of_one_network_seldom_have_a_winner() -> None:
+    twins = [{name: scores[name] for name in ("twin-a", "twin-b")} for scores in read_kept()]
+    assert all(scores["twin-a"] != scores["twin-b"] for scores in twins)  # trained apart
+    assert sum(judge(scores).winner is not None for scores in twins) <= 2
+
+
+def test_a_crippled_network_loses() -> None:
+    pairs = [{name: scores[name] for name in ("twin-a", "crippled")} for scores in read_kept()]
+    assert sum(judge(scores).winner == "twin-a" for scores in pairs) >= 19

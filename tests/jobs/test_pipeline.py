@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from tiny import ENCODER, write_tiny
 
+from glacier.baselines import METHODS
+
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 TIMES = {"images_per_s", "epoch_s", "train_s"}
@@ -71,8 +73,10 @@ def test_one_command_leads_from_nothing_to_a_report(unbroken: tuple[Path, str]) 
     assert set(summary["encoders"]) == {ENCODER, "mobilenet_v2"}
     assert summary["months"] == {"ok": 6, "empty": {"solar_zenith": 2}, "failed": 0}
     assert summary["failed_trials"] == [] and summary["wall_s"] > 0
-    for name in ("everything", "threshold", "random_forest"):
-        assert 0 <= summary["baselines"][name]["iou_mean"] <= 1
+    assert set(summary["baselines"]) == set(METHODS)
+    for scores in (*summary["baselines"].values(), *summary["encoders"].values()):
+        assert 0 <= scores["iou_mean"] <= 1 and scores["boundary_p95_m_mean"] >= 0
+        assert scores["units"] == 6  # months
     assert "Traceback" not in out and "report.html" in out
 
 

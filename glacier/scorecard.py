@@ -1,0 +1,120 @@
+"""What one method scores on the test part of one fold, added up image by image.
+
+Networks, their ensemble and the baselines are all scored here, so on the same pixels by the same
+arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glacier.boundary import Boundary, measure_boundary, pool_boundaries
+from glacier.calibration import Reliability, measure_reliability
+from glacier.folds import FoldKind, unit_rectangles
+from glacier.metrics import Counts, count_pixels, percent_of
+from glacier.samples import MonthImage, pixel_sides
+from glacier.trials import THRESHOLD
+
+
+class Scorecard:
+    """Scores of a method on the images of one test part."""
+
+    def __init__(self, summary: dict[str, Any], kind: FoldKind, test: Collection[str]) -> None:
+        """Begin with nothing.
+
+        Args:
+            summary: Description of the samples.
+            kind: What the folds keep whole.
+            test: Units of the test part.
+        """
+        self.summary, self.kind, self.test = summary, kind, set(test)
+        sides = [side for region in summary["regions"] for side in pixel_sides(summary, region)]
+        self.tolerance_m = max(sides)
+        self.rows: list[dict[str, Any]] = []
+        self.units: dict[str, Counts] = {}
+        self.boundaries: list[Boundary] = []
+        self.reliability: Reliability | None = None
+        self.true_km2 = 0.0
+
+    def add(self, image: MonthImage, part: NDArray[np.bool_], answer: NDArray[Any]) -> None:
+        """Score the answer for one image.
+
+        Args:
+            image: The image and its label.
+            part: (H, W) bool, its test pixels.
+            answer: (H, W) bool, or the probability of glacier, which is glacier from
+                ``THRESHOLD`` on.
+        """
+        soft = answer.dtype != np.bool_
+        predicted = answer >= THRESHOLD if soft else answer
+        sides_m = pixel_sides(self.summary, image.region)
+        pixel_km2 = sides_m[0] * sides_m[1] / 1e6
+        counts = count_pixels(predicted, image.label, part)
+        boundary = measure_boundary(predicted, image.label, sides_m, self.tolerance_m, part)
+        self.boundaries.append(boundary)
+        self.true_km2 += (counts.tp + counts.fn) * pixel_km2
+        if soft:
+            found = measure_reliability(answer, image.label, part)
+            self.reliability = found + self.reliability if self.reliability else found
+        self.rows.append(
+            {
+                "region": image.region,
+                "month": image.month.isoformat(),
+                **asdict(counts),
+                **describe_boundary(boundary),
+                "area_error_km2": counts.area_error_px * pixel_km2,
+            }
+        )
+        self.add_units(image, predicted)
+
+    def add_units(self, image: MonthImage, predicted: NDArray[np.bool_]) -> None:
+        """Count the pixels of each test unit of an image."""
+        shape, (rows, cols) = image.label.shape, self.summary["blocks"]
+        boxes = unit_rectangles(
+            self.kind, image.region, image.month, (shape[0], shape[1]), (rows, cols)
+        )
+        for name, (top, bottom, left, right) in boxes.items():
+            if name in self.test:
+                place = np.s_[top:bottom, left:right]
+                counts = count_pixels(predicted[place], image.label[place])
+                self.units[name] = self.units.get(name, Counts()) + counts
+
+    def as_dict(self) -> dict[str, Any]:
+        """All scores, for JSON.
+
+        Returns:
+            ``tested``, a row an image: region, month, counts, boundary, area error.
+            ``units``, a row an independent unit: its counts. ``boundary``, over the boundary
+            pixels of all images: ``tolerance_m`` (a pixel's longer side), F1, precision,
+            recall, distances in metres. ``area``: mean error of an image, signed and absolute,
+            km2, and the sum of errors in per cent of the true area (None: no true area).
+            ``calibration``: the error and sums by bin; None for a method without
+            probabilities.
+        """
+        errors = [row["area_error_km2"] for row in self.rows] or [0.0]
+        boundary = describe_boundary(pool_boundaries(self.boundaries))
+        return {
+            "tested": self.rows,
+            "units": [{"unit": name, **asdict(self.units[name])} for name in sorted(self.units)],
+            "boundary": {"tolerance_m": self.tolerance_m, **boundary},
+            "area": {
+                "area_error_km2": float(np.mean(errors)),
+                "area_error_abs_km2": float(np.mean(np.abs(errors))),
+                "area_error_percent": percent_of(float(np.sum(errors)), self.true_km2),
+            },
+            "calibration": self.reliability.as_dict() if self.reliability else None,
+        }
+
+
+def describe_boundary(boundary: Boundary) -> dict[str, float]:
+    """F1 and distances of outlines by the names that reports use."""
+    return {
+        "boundary_f1": boundary.f1,
+        "boundary_mean_m": boundary.mean_m,
+        "boundary_p95_m": boundary.p95_m,
+    }
