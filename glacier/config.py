@@ -189,6 +189,8 @@ class Label(Model):
     infrared over thresholds. threshold: grey level of the false colour, as published."""
     outlines: PathText | None = None
     """Vector file of glacier polygons, for ``outlines``."""
+    margin_m: float = Field(0.0, ge=0, le=1000)
+    """Pixels within so many metres of an outline are unknown, for ``outlines``."""
     unseen: Literal["ignore", "background"] = "ignore"
     """Pixels without a clear look: left out, or bare ground as published (notebook only)."""
     ndsi_above: float = Field(0.4, ge=-1, le=1)
@@ -275,6 +277,14 @@ class Sweep(Model):
     """Step size of Adam."""
     schedule: Literal["constant", "cosine"] = "constant"
     """Of the step size: as it is, or falling to zero along half a cosine over all epochs."""
+    warm_up_epochs: float = Field(0.0, ge=0)
+    """The step size rises from zero over so many epochs first; less than ``epochs``."""
+    weight_decay: float = Field(0.0, ge=0, le=1)
+    """Decoupled weight decay (AdamW); 0: plain Adam."""
+    loss: Literal["dice", "dice_bce"] = "dice"
+    """dice: as published. dice_bce: binary cross-entropy added, in equal parts."""
+    patience_epochs: int | None = Field(None, ge=1)
+    """Stop a trial whose validation loss has not fallen for so many epochs; None: never."""
     normalise: Literal["training", "imagenet"] = "training"
     """Mean and standard deviation from the training samples of the fold, or ImageNet's."""
     flips: bool = True
@@ -309,6 +319,10 @@ class Sweep(Model):
         """Refuse repeated encoders and shares of a GPU that cannot be scheduled."""
         if not self.encoders or len(set(self.encoders)) != len(self.encoders):
             raise ValueError(f"encoders {self.encoders}: wanted one or more, none twice")
+        if self.warm_up_epochs >= self.epochs:
+            raise ValueError(
+                f"warm_up_epochs {self.warm_up_epochs}: wanted less than epochs, {self.epochs}"
+            )
         if self.gpus_per_trial > 1 and not float(self.gpus_per_trial).is_integer():
             raise ValueError(
                 f"gpus_per_trial {self.gpus_per_trial}: above 1, wanted a whole number"

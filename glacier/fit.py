@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-import segmentation_models_pytorch as smp
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -24,6 +23,7 @@ from glacier import store
 from glacier.crops import Crops
 from glacier.errors import StoreError, TrainingError
 from glacier.labels import IGNORE
+from glacier.losses import choose_loss
 from glacier.metrics import Counts, count_pixels
 from glacier.samples import MonthImage
 from glacier.tiles import Predictor, average_turns, predict_blended
@@ -127,8 +127,10 @@ class Learner:
         layout = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.model: nn.Module = model.to(self.device).to(memory_format=layout)
         self.layout = layout
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate)
-        self.loss = smp.losses.DiceLoss(mode="binary", ignore_index=IGNORE)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self.loss = choose_loss(settings.loss)
         self.predict: Predictor = make_predictor(self.model, mean, std, settings.precision)
 
     def train(self, images: list[MonthImage], on_epoch: OnEpoch) -> Checkpoint:
@@ -144,6 +146,8 @@ class Learner:
         chooser = self.trial.split.validation or self.trial.split.test
         saved = time.monotonic()
         for epoch in range(checkpoint.epoch + 1, self.settings.epochs):
+            if self.is_stale(checkpoint):
+                break
             began = time.monotonic()
             try:
                 train_loss, seen = self.run_epoch(images, epoch)
@@ -165,6 +169,11 @@ class Learner:
                 self.save(checkpoint)
                 saved = time.monotonic()
         return checkpoint
+
+    def is_stale(self, checkpoint: Checkpoint) -> bool:
+        """Whether the loss on the choosing part has not fallen for the patience of epochs."""
+        patience = self.settings.patience_epochs
+        return patience is not None and checkpoint.epoch - checkpoint.best_epoch >= patience
 
     def run_epoch(self, images: list[MonthImage], epoch: int) -> tuple[float, int]:
         """One pass; returns the mean loss of its batches and the number of samples.
@@ -192,7 +201,7 @@ class Learner:
                     f"epoch {epoch}; lower sweep.learning_rate ({self.settings.learning_rate})"
                 )
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             losses.append(value)
             seen += len(image)
@@ -200,9 +209,12 @@ class Learner:
 
     def set_step_size(self, epochs: float) -> None:
         """Follow the schedule; it depends on the epochs gone by alone, so resuming keeps it."""
-        rate = self.settings.learning_rate
-        if self.settings.schedule == "cosine":
-            rate *= 0.5 * (1 + float(np.cos(np.pi * epochs / self.settings.epochs)))
+        rate, warm_up = self.settings.learning_rate, self.settings.warm_up_epochs
+        if epochs < warm_up:
+            rate *= epochs / warm_up
+        elif self.settings.schedule == "cosine":
+            gone = (epochs - warm_up) / (self.settings.epochs - warm_up)
+            rate *= 0.5 * (1 + float(np.cos(np.pi * gone)))
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 

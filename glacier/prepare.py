@@ -249,7 +249,8 @@ def make_label(
         label = labels.label_truth(bands["surface"])
     elif settings.kind == "outlines":
         assert settings.outlines is not None
-        label = outlines_on(store.absolute(settings.outlines), grid).copy()
+        label = outlines_on(store.absolute(settings.outlines), grid)
+        label = labels.ignore_margin(label, grid.pixel_m, settings.margin_m)
     elif settings.kind == "ndsi":
         green, nir, swir1 = (colour(bands, name) for name in ("green", "nir", "swir1"))
         label = labels.label_ndsi(green, nir, swir1, settings.ndsi_above, settings.nir_above)

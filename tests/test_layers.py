@@ -15,14 +15,17 @@ LAYERS = {
         "comparison", "boundary", "calibration",
     },
     "files": {"raster", "vectors", "store", "samples", "quicklooks"},
-    "workers": {"sources", "unet", "fit", "crops", "trials", "baselines", "figures", "scorecard"},
+    "workers": {
+        "sources", "unet", "losses", "fit", "crops", "trials", "baselines", "figures",
+        "scorecard",
+    },
     "stages": {"archive", "ingest", "prepare", "sweep", "report", "pipeline", "cluster"},
 }  # fmt: skip
 HEIGHT = {name: height for height, names in enumerate(LAYERS.values()) for name in names}
 
 HOMES = {
     "ray": LAYERS["stages"],
-    "torch": {"unet", "fit"},
+    "torch": {"unet", "losses", "fit"},
     "torchvision": {"unet", "fit"},
     "segmentation_models_pytorch": {"unet", "fit"},
     "rasterio": {"raster", "sources"},
