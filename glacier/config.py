@@ -191,6 +191,9 @@ class Label(Model):
     """Vector file of glacier polygons, for ``outlines``."""
     margin_m: float = Field(0.0, ge=0, le=1000)
     """Pixels within so many metres of an outline are unknown, for ``outlines``."""
+    max_snow_outside: float = Field(0.3, ge=0, le=1)
+    """Share of the ground outside the outlines that snow may cover; months above it are left out
+    of samples and scores. Measured where outlines and short-wave infrared are given; 1: never."""
     unseen: Literal["ignore", "background"] = "ignore"
     """Pixels without a clear look: left out, or bare ground as published (notebook only)."""
     ndsi_above: float = Field(0.4, ge=-1, le=1)
