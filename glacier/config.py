@@ -295,6 +295,8 @@ class Sweep(Model):
     brightness_jitter: float = Field(0.0, ge=0, lt=1)
     """Training samples are multiplied by a random factor within 1 - j .. 1 + j, the same for all
     bands, since the ratios between bands tell ice from rock."""
+    calibrate: bool = False
+    """Fit a temperature and a probability threshold to the validation part before the test."""
     average_turns: bool = False
     """Test with the mean over the eight flips and quarter turns of every window."""
     batch_norm_momentum: float | None = Field(None, gt=0, le=1)
@@ -326,6 +328,8 @@ class Sweep(Model):
             raise ValueError(
                 f"warm_up_epochs {self.warm_up_epochs}: wanted less than epochs, {self.epochs}"
             )
+        if self.calibrate and self.protocol == "notebook":
+            raise ValueError("calibrate needs a validation part, which protocol notebook lacks")
         if self.gpus_per_trial > 1 and not float(self.gpus_per_trial).is_integer():
             raise ValueError(
                 f"gpus_per_trial {self.gpus_per_trial}: above 1, wanted a whole number"

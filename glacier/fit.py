@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from glacier import store
+from glacier.calibration import Calibration, fit_calibration
 from glacier.crops import Crops
 from glacier.errors import StoreError, TrainingError
 from glacier.labels import IGNORE
@@ -27,7 +28,7 @@ from glacier.losses import choose_loss
 from glacier.metrics import Counts, count_pixels
 from glacier.samples import MonthImage
 from glacier.tiles import Predictor, average_turns, predict_blended
-from glacier.trials import THRESHOLD, Trial
+from glacier.trials import Trial
 from glacier.unet import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -220,14 +221,14 @@ class Learner:
 
     def score(self, images: list[MonthImage], units: tuple[str, ...]) -> dict[str, float]:
         """Pooled soft Dice loss, Dice and IoU on the part that chooses the checkpoint."""
-        sums, counts = np.zeros(3), Counts()
+        sums, counts, plain = np.zeros(3), Counts(), Calibration()
         for image in images:
             part = self.trial.part(image, units) & (image.label != IGNORE)
             if part.any():
-                probability = sigmoid(self.logits(image, part, self.size)[part])
+                probability = plain.probability(self.logits(image, part, self.size)[part])
                 truth = image.label[part] == 1
                 sums += [probability[truth].sum(), probability.sum(), truth.sum()]
-                counts += count_pixels(probability >= THRESHOLD, image.label[part])
+                counts += count_pixels(probability >= plain.threshold, image.label[part])
         return {
             "val_dice_loss": soft_dice_loss(sums),
             "val_dice": counts.dice,
@@ -247,6 +248,17 @@ class Learner:
             predict = average_turns(predict)
         batch = self.settings.batch_size
         return predict_blended(predict, image.image, wanted, self.size, stride, batch)
+
+    def calibrate(self, images: list[MonthImage]) -> Calibration:
+        """Temperature and threshold from the validation part, looked at as the test part is."""
+        logits, label = [], []
+        for image in images:
+            part = self.trial.part(image, self.trial.split.validation)
+            part &= image.label != IGNORE
+            if part.any():
+                logits.append(self.logits(image, part, self.size // 2)[part])
+                label.append(image.label[part])
+        return fit_calibration(np.concatenate(logits), np.concatenate(label))
 
     def keep(self, checkpoint: Checkpoint, row: dict[str, Any]) -> None:
         """Note a finished epoch, and its weights if its loss is the lowest so far."""
@@ -296,11 +308,6 @@ def describe_device(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
-def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probability of logits, float32, without overflow."""
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)), np.float32)
-
-
 def soft_dice_loss(sums: NDArray[np.float64]) -> float:
     """1 - 2 sum(p y) / (sum(p) + sum(y)) from the three sums over all pixels of a part.
 
@@ -315,7 +322,8 @@ def conclude_trial(
 ) -> dict[str, Any]:
     """Test the best weights, export them, write ``done.json``, drop the checkpoint."""
     learner.model.load_state_dict(checkpoint.best)
-    tested, predictions = test_images(trial, images, learner)
+    calibration = learner.calibrate(images) if trial.settings.calibrate else Calibration()
+    tested, predictions = test_images(trial, images, learner, calibration)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **predictions)  # type: ignore[arg-type]  # numpy's stub takes a bool for any keyword
     predictions_address = store.join(trial.folder, "predictions.npz")
@@ -331,6 +339,7 @@ def conclude_trial(
         "train_s": float(np.sum(seconds)),
         "device": describe_device(learner.device),
         "threads": trial.settings.cpus_per_trial,
+        **asdict(calibration),
         "tested": tested,
     }
     save_model(trial.model_folder, checkpoint.best, model_card(trial, learner, facts))
@@ -348,7 +357,7 @@ def conclude_trial(
 
 
 def test_images(
-    trial: Trial, images: list[MonthImage], learner: Learner
+    trial: Trial, images: list[MonthImage], learner: Learner, calibration: Calibration
 ) -> tuple[list[dict[str, Any]], dict[str, NDArray[np.uint8]]]:
     """Counts of every image with test pixels, and the probabilities of those pixels.
 
@@ -363,10 +372,11 @@ def test_images(
             part = np.ones_like(part)
         if not part.any():
             continue
-        probability = np.nan_to_num(sigmoid(learner.logits(image, part, learner.size // 2)))
+        logits = learner.logits(image, part, learner.size // 2)
+        probability = np.nan_to_num(calibration.probability(logits))
         pictures[image.key] = np.rint(probability * 255).astype(np.uint8)
         if image.key not in trial.held_out:
-            counts = count_pixels(probability >= THRESHOLD, image.label, part)
+            counts = count_pixels(probability >= calibration.threshold, image.label, part)
             month = image.month.isoformat()
             rows.append({"region": image.region, "month": month, **asdict(counts)})
     return rows, pictures
@@ -384,8 +394,8 @@ def model_card(trial: Trial, learner: Learner, facts: dict[str, Any]) -> dict[st
         "mean": [float(v) for v in learner.mean],
         "std": [float(v) for v in learner.std],
         "fill": [float(v) for v in learner.mean] if fill == "mean" else [fill] * len(learner.mean),
-        "threshold": THRESHOLD,
-        "temperature": 1.0,
+        "threshold": facts["threshold"],
+        "temperature": facts["temperature"],
         "split": trial.split.as_dict(),
         "training": trial.settings.model_dump(mode="json"),
         "seed": trial.seed,

@@ -300,3 +300,21 @@ def test_weight_decay_shrinks_the_weights(tmp_path: Path) -> None:
         model, _ = load_model(str(folder / "model"))
         sizes.append(sum(float((p.detach() ** 2).sum()) for p in model.parameters() if p.ndim == 4))
     assert sizes[1] < 0.95 * sizes[0]
+
+
+def test_calibration_looks_at_the_validation_part_alone(tmp_path: Path) -> None:
+    """With the labels of the test part turned round, temperature and threshold stay."""
+    images = make_images()
+    turned = [
+        dataclasses.replace(i, label=np.where(i.label == 255, 255, 1 - i.label).astype(np.uint8))
+        if i.key in SPLIT.test
+        else i
+        for i in images
+    ]
+    cards = []
+    for name, some in (("a", images), ("b", turned)):
+        done = run_trial(make_trial(tmp_path / name, calibrate=True), some, lambda row: None)
+        _, card = load_model(str(tmp_path / name / "model"))
+        cards.append((card["temperature"], card["threshold"]))
+        assert cards[-1] == (done["temperature"], done["threshold"])
+    assert cards[0] == cards[1] != (1.0, 0.5)
