@@ -181,6 +181,26 @@ class Ingest(Model):
     """Settings of the folder source."""
 
 
+class Pedigree(Model):
+    """Where outlines come from; the report repeats it, since a score is worth what they are."""
+
+    source: str
+    """Name of the inventory or campaign, with its version."""
+    years: tuple[int, int]
+    """First and last year of the images or surveys that they were drawn from."""
+    owner: str
+    """Who made them."""
+    licence: str
+    """Terms of use."""
+
+    @model_validator(mode="after")
+    def check_years(self) -> Self:
+        """Refuse years that no survey can have."""
+        if not 1800 <= self.years[0] <= self.years[1] <= 2100:
+            raise ValueError(f"years {self.years}: wanted 1800 <= first <= last <= 2100")
+        return self
+
+
 class Label(Model):
     """What counts as glacier when training and scoring."""
 
@@ -189,6 +209,8 @@ class Label(Model):
     infrared over thresholds. threshold: grey level of the false colour, as published."""
     outlines: PathText | None = None
     """Vector file of glacier polygons, for ``outlines``."""
+    pedigree: Pedigree | None = None
+    """Where the outlines come from."""
     margin_m: float = Field(0.0, ge=0, le=1000)
     """Pixels within so many metres of an outline are unknown, for ``outlines``."""
     max_snow_outside: float = Field(0.3, ge=0, le=1)
