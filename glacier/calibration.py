@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
 
 from glacier.labels import IGNORE
 
@@ -104,3 +105,65 @@ def measure_reliability(
     return Reliability(*(
         np.bincount(place, weights, BINS).astype(np.float64) for weights in sums
     ))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How a model's logits become a probability, and from where on that is glacier."""
+
+    temperature: float = 1.0
+    """Logits are divided by it; above 1 makes the model less sure of itself."""
+    threshold: float = 0.5
+    """Probability from which a pixel is called glacier."""
+
+    def probability(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Probability of glacier, float32, without overflow; NaN stays NaN."""
+        return np.asarray(0.5 * (1 + np.tanh(0.5 / self.temperature * logits)), np.float32)
+
+
+def fit_calibration(logits: NDArray[np.floating], label: NDArray[np.uint8]) -> Calibration:
+    """The temperature that explains the labels best, and the threshold with the highest Dice.
+
+    Args:
+        logits: Any shape; pixels of the validation part, never of the test part.
+        label: The same shape, uint8: 1 glacier, 0 not, 255 unknown.
+
+    Returns:
+        Temperature within 0.05..20, threshold in steps of 0.01 within 0.05..0.95; 1 and 0.5
+        where the part holds only one kind of pixel, which says nothing of either.
+
+    Source:
+        Guo et al. 2017, On Calibration of Modern Neural Networks: one temperature, by the
+        lowest cross-entropy.
+    """
+    known = label != IGNORE
+    scores, truth = logits[known].astype(np.float64), label[known] == 1
+    if truth.all() or not truth.any():
+        return Calibration()
+    sign = np.where(truth, -1.0, 1.0)
+
+    def cross_entropy(log_temperature: float) -> float:
+        return float(np.logaddexp(0, sign * scores * np.exp(-log_temperature)).mean())
+
+    limit = np.log(20)
+    found = minimize_scalar(cross_entropy, bounds=(-limit, limit), method="bounded")
+    temperature = float(np.exp(found.x))
+    probability = Calibration(temperature).probability(scores)
+    return Calibration(temperature, choose_threshold(probability, truth))
+
+
+def choose_threshold(probability: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
+    """The threshold with the highest Dice; of equals the one nearest to 0.5.
+
+    Args:
+        probability: (P,) probability of glacier of P pixels.
+        truth: (P,) bool, True on glacier.
+    """
+    steps = np.arange(5, 96)
+    # Pixels at or above each step: the counts of whole steps, summed from above.
+    place = np.clip(np.floor(probability * 100 + 1e-6).astype(np.int64), 0, 100)
+    called = np.bincount(place, minlength=101)[::-1].cumsum()[::-1][steps]
+    hit = np.bincount(place[truth], minlength=101)[::-1].cumsum()[::-1][steps]
+    dice = 2 * hit / np.maximum(called + truth.sum(), 1)
+    best = steps[dice == dice.max()]
+    return float(best[np.argmin(np.abs(best - 50))] / 100)

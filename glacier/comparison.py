@@ -442,6 +442,8 @@ def explain_run(config: Facts, images: int) -> list[str]:
         images: Number of usable month images.
     """
     sentences = [explain_labels(config["prepare"]["label"])]
+    if config["prepare"]["label"]["outlines"]:
+        sentences.append(explain_outlines(config["prepare"]["label"], config["months"]))
     sentences.append(explain_protocol(config["sweep"]))
     sentences.append(explain_folds(config))
     if images == 1:
@@ -469,6 +471,27 @@ def explain_labels(label: Facts) -> str:
     if label["unseen"] == "background":
         return f"{words[label['kind']]} Pixels hidden by cloud count as bare ground, as published."
     return f"{words[label['kind']]} Pixels that nobody saw count nowhere."
+
+
+def explain_outlines(label: Facts, months: Facts) -> str:
+    """Where the outlines come from, and how far from the images in time."""
+    if not (pedigree := label["pedigree"]):
+        return "Where the outlines come from, and of what year they are, the run does not say."
+    first, last = (int(months[end][:4]) for end in ("first", "last"))
+    drawn = pedigree["years"]
+    nearest = max(0, drawn[0] - last, first - drawn[1])
+    farthest = max(abs(drawn[1] - first), abs(last - drawn[0]))
+    years = "of the same year"
+    if farthest:
+        span = f"{nearest} to {farthest}" if nearest < farthest else f"{farthest}"
+        years = f"{span} years away"
+    margin = label["margin_m"]
+    left_out = f" Pixels within {margin:g} m of an outline count nowhere." if margin else ""
+    return (
+        f"The outlines are those of {pedigree['source']} ({pedigree['owner']}; "
+        f"{pedigree['licence']}), drawn from images of "
+        f"{'-'.join(map(str, sorted(set(drawn))))}; the images here are {years}.{left_out}"
+    )
 
 
 def explain_protocol(sweep: Facts) -> str:

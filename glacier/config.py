@@ -275,6 +275,26 @@ class Ingest(Model):
     """Settings of the STAC source."""
 
 
+class Pedigree(Model):
+    """Where outlines come from; the report repeats it, since a score is worth what they are."""
+
+    source: str
+    """Name of the inventory or campaign, with its version."""
+    years: tuple[int, int]
+    """First and last year of the images or surveys that they were drawn from."""
+    owner: str
+    """Who made them."""
+    licence: str
+    """Terms of use."""
+
+    @model_validator(mode="after")
+    def check_years(self) -> Self:
+        """Refuse years that no survey can have."""
+        if not 1800 <= self.years[0] <= self.years[1] <= 2100:
+            raise ValueError(f"years {self.years}: wanted 1800 <= first <= last <= 2100")
+        return self
+
+
 class Label(Model):
     """What counts as glacier when training and scoring."""
 
@@ -283,6 +303,13 @@ class Label(Model):
     infrared over thresholds. threshold: grey level of the false colour, as published."""
     outlines: PathText | None = None
     """Vector file of glacier polygons, for ``outlines``."""
+    pedigree: Pedigree | None = None
+    """Where the outlines come from."""
+    margin_m: float = Field(0.0, ge=0, le=1000)
+    """Pixels within so many metres of an outline are unknown, for ``outlines``."""
+    max_snow_outside: float = Field(0.3, ge=0, le=1)
+    """Share of the ground outside the outlines that snow may cover; months above it are left out
+    of samples and scores. Measured where outlines and short-wave infrared are given; 1: never."""
     unseen: Literal["ignore", "background"] = "ignore"
     """Pixels without a clear look: left out, or bare ground as published (notebook only)."""
     ndsi_above: float = Field(0.4, ge=-1, le=1)
@@ -369,6 +396,14 @@ class Sweep(Model):
     """Step size of Adam."""
     schedule: Literal["constant", "cosine"] = "constant"
     """Of the step size: as it is, or falling to zero along half a cosine over all epochs."""
+    warm_up_epochs: float = Field(0.0, ge=0)
+    """The step size rises from zero over so many epochs first; less than ``epochs``."""
+    weight_decay: float = Field(0.0, ge=0, le=1)
+    """Decoupled weight decay (AdamW); 0: plain Adam."""
+    loss: Literal["dice", "dice_bce"] = "dice"
+    """dice: as published. dice_bce: binary cross-entropy added, in equal parts."""
+    patience_epochs: int | None = Field(None, ge=1)
+    """Stop a trial whose validation loss has not fallen for so many epochs; None: never."""
     normalise: Literal["training", "imagenet"] = "training"
     """Mean and standard deviation from the training samples of the fold, or ImageNet's."""
     flips: bool = True
@@ -376,6 +411,8 @@ class Sweep(Model):
     brightness_jitter: float = Field(0.0, ge=0, lt=1)
     """Training samples are multiplied by a random factor within 1 - j .. 1 + j, the same for all
     bands, since the ratios between bands tell ice from rock."""
+    calibrate: bool = False
+    """Fit a temperature and a probability threshold to the validation part before the test."""
     average_turns: bool = False
     """Test with the mean over the eight flips and quarter turns of every window."""
     batch_norm_momentum: float | None = Field(None, gt=0, le=1)
@@ -403,6 +440,12 @@ class Sweep(Model):
         """Refuse repeated encoders and shares of a GPU that cannot be scheduled."""
         if not self.encoders or len(set(self.encoders)) != len(self.encoders):
             raise ValueError(f"encoders {self.encoders}: wanted one or more, none twice")
+        if self.warm_up_epochs >= self.epochs:
+            raise ValueError(
+                f"warm_up_epochs {self.warm_up_epochs}: wanted less than epochs, {self.epochs}"
+            )
+        if self.calibrate and self.protocol == "notebook":
+            raise ValueError("calibrate needs a validation part, which protocol notebook lacks")
         if self.gpus_per_trial > 1 and not float(self.gpus_per_trial).is_integer():
             raise ValueError(
                 f"gpus_per_trial {self.gpus_per_trial}: above 1, wanted a whole number"

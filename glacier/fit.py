@@ -11,24 +11,25 @@ import copy
 import io
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-import segmentation_models_pytorch as smp
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from glacier import store
+from glacier.calibration import Calibration, fit_calibration
 from glacier.crops import Crops
 from glacier.errors import StoreError, TrainingError
 from glacier.labels import IGNORE
+from glacier.losses import choose_loss
 from glacier.metrics import Counts, count_pixels
 from glacier.samples import MonthImage
 from glacier.scorecard import Scorecard
 from glacier.tiles import Predictor, average_turns, predict_blended
-from glacier.trials import THRESHOLD, Trial
+from glacier.trials import Trial
 from glacier.unet import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -128,8 +129,10 @@ class Learner:
         layout = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.model: nn.Module = model.to(self.device).to(memory_format=layout)
         self.layout = layout
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate)
-        self.loss = smp.losses.DiceLoss(mode="binary", ignore_index=IGNORE)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self.loss = choose_loss(settings.loss)
         self.predict: Predictor = make_predictor(self.model, mean, std, settings.precision)
 
     def train(self, images: list[MonthImage], on_epoch: OnEpoch) -> Checkpoint:
@@ -145,6 +148,8 @@ class Learner:
         chooser = self.trial.split.validation or self.trial.split.test
         saved = time.monotonic()
         for epoch in range(checkpoint.epoch + 1, self.settings.epochs):
+            if self.is_stale(checkpoint):
+                break
             began = time.monotonic()
             try:
                 train_loss, seen = self.run_epoch(images, epoch)
@@ -166,6 +171,11 @@ class Learner:
                 self.save(checkpoint)
                 saved = time.monotonic()
         return checkpoint
+
+    def is_stale(self, checkpoint: Checkpoint) -> bool:
+        """Whether the loss on the choosing part has not fallen for the patience of epochs."""
+        patience = self.settings.patience_epochs
+        return patience is not None and checkpoint.epoch - checkpoint.best_epoch >= patience
 
     def run_epoch(self, images: list[MonthImage], epoch: int) -> tuple[float, int]:
         """One pass; returns the mean loss of its batches and the number of samples.
@@ -193,7 +203,7 @@ class Learner:
                     f"epoch {epoch}; lower sweep.learning_rate ({self.settings.learning_rate})"
                 )
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             losses.append(value)
             seen += len(image)
@@ -201,22 +211,25 @@ class Learner:
 
     def set_step_size(self, epochs: float) -> None:
         """Follow the schedule; it depends on the epochs gone by alone, so resuming keeps it."""
-        rate = self.settings.learning_rate
-        if self.settings.schedule == "cosine":
-            rate *= 0.5 * (1 + float(np.cos(np.pi * epochs / self.settings.epochs)))
+        rate, warm_up = self.settings.learning_rate, self.settings.warm_up_epochs
+        if epochs < warm_up:
+            rate *= epochs / warm_up
+        elif self.settings.schedule == "cosine":
+            gone = (epochs - warm_up) / (self.settings.epochs - warm_up)
+            rate *= 0.5 * (1 + float(np.cos(np.pi * gone)))
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
     def score(self, images: list[MonthImage], units: tuple[str, ...]) -> dict[str, float]:
         """Pooled soft Dice loss, Dice and IoU on the part that chooses the checkpoint."""
-        sums, counts = np.zeros(3), Counts()
+        sums, counts, plain = np.zeros(3), Counts(), Calibration()
         for image in images:
             part = self.trial.part(image, units) & (image.label != IGNORE)
             if part.any():
-                probability = sigmoid(self.logits(image, part, self.size)[part])
+                probability = plain.probability(self.logits(image, part, self.size)[part])
                 truth = image.label[part] == 1
                 sums += [probability[truth].sum(), probability.sum(), truth.sum()]
-                counts += count_pixels(probability >= THRESHOLD, image.label[part])
+                counts += count_pixels(probability >= plain.threshold, image.label[part])
         return {
             "val_dice_loss": soft_dice_loss(sums),
             "val_dice": counts.dice,
@@ -236,6 +249,17 @@ class Learner:
             predict = average_turns(predict)
         batch = self.settings.batch_size
         return predict_blended(predict, image.image, wanted, self.size, stride, batch)
+
+    def calibrate(self, images: list[MonthImage]) -> Calibration:
+        """Temperature and threshold from the validation part, looked at as the test part is."""
+        logits, label = [], []
+        for image in images:
+            part = self.trial.part(image, self.trial.split.validation)
+            part &= image.label != IGNORE
+            if part.any():
+                logits.append(self.logits(image, part, self.size // 2)[part])
+                label.append(image.label[part])
+        return fit_calibration(np.concatenate(logits), np.concatenate(label))
 
     def keep(self, checkpoint: Checkpoint, row: dict[str, Any]) -> None:
         """Note a finished epoch, and its weights if its loss is the lowest so far."""
@@ -285,11 +309,6 @@ def describe_device(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
-def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probability of logits, float32, without overflow."""
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)), np.float32)
-
-
 def soft_dice_loss(sums: NDArray[np.float64]) -> float:
     """1 - 2 sum(p y) / (sum(p) + sum(y)) from the three sums over all pixels of a part.
 
@@ -304,7 +323,8 @@ def conclude_trial(
 ) -> dict[str, Any]:
     """Test the best weights, export them, write ``done.json``, drop the checkpoint."""
     learner.model.load_state_dict(checkpoint.best)
-    scores, predictions = test_images(trial, images, learner)
+    calibration = learner.calibrate(images) if trial.settings.calibrate else Calibration()
+    scores, predictions = test_images(trial, images, learner, calibration)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **predictions)  # type: ignore[arg-type]  # numpy's stub takes a bool for any keyword
     predictions_address = store.join(trial.folder, "predictions.npz")
@@ -320,6 +340,7 @@ def conclude_trial(
         "train_s": float(np.sum(seconds)),
         "device": describe_device(learner.device),
         "threads": trial.settings.cpus_per_trial,
+        **asdict(calibration),
         **scores,
     }
     save_model(trial.model_folder, checkpoint.best, model_card(trial, learner, facts))
@@ -337,7 +358,7 @@ def conclude_trial(
 
 
 def test_images(
-    trial: Trial, images: list[MonthImage], learner: Learner
+    trial: Trial, images: list[MonthImage], learner: Learner, calibration: Calibration
 ) -> tuple[dict[str, Any], dict[str, NDArray[np.uint8]]]:
     """Scores on the images with test pixels, and the probabilities of those pixels.
 
@@ -353,10 +374,11 @@ def test_images(
             part = np.ones_like(part)
         if not part.any():
             continue
-        probability = np.nan_to_num(sigmoid(learner.logits(image, part, learner.size // 2)))
+        logits = learner.logits(image, part, learner.size // 2)
+        probability = np.nan_to_num(calibration.probability(logits))
         pictures[image.key] = np.rint(probability * 255).astype(np.uint8)
         if image.key not in trial.held_out:
-            card.add(image, part, probability)
+            card.add(image, part, probability, calibration.threshold)
     return card.as_dict(), pictures
 
 
@@ -372,8 +394,8 @@ def model_card(trial: Trial, learner: Learner, facts: dict[str, Any]) -> dict[st
         "mean": [float(v) for v in learner.mean],
         "std": [float(v) for v in learner.std],
         "fill": [float(v) for v in learner.mean] if fill == "mean" else [fill] * len(learner.mean),
-        "threshold": THRESHOLD,
-        "temperature": 1.0,
+        "threshold": facts["threshold"],
+        "temperature": facts["temperature"],
         "split": trial.split.as_dict(),
         "training": trial.settings.model_dump(mode="json"),
         "seed": trial.seed,

@@ -113,3 +113,27 @@ def label_threshold(false_colour: NDArray[np.float32], threshold: int) -> NDArra
     label = (grey_level(false_colour) > threshold).astype(np.uint8)
     label[~np.isfinite(false_colour).all(axis=0)] = IGNORE
     return label
+
+
+def ignore_margin(label: NDArray[np.uint8], pixel_m: float, margin_m: float) -> NDArray[np.uint8]:
+    """A label that leaves out what lies near the border between glacier and ground.
+
+    Outlines are drawn by hand, on other images, years before or after; near the border they are
+    no truth.
+
+    Args:
+        label: (H, W) uint8: 1 glacier, 0 not, 255 unknown.
+        pixel_m: Side of a pixel, metres.
+        margin_m: Half the width of the band, metres.
+
+    Returns:
+        The same with 255 on every pixel whose centre lies within ``margin_m`` of the border,
+        which runs half a pixel before the nearest pixel of the other kind.
+    """
+    near = np.zeros(label.shape, bool)
+    for kind in (0, 1):
+        others = (label != 1 - kind).astype(np.uint8)
+        if margin_m > 0 and not others.all():
+            pixels = cv2.distanceTransform(others, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+            near |= (label == kind) & ((pixels - 0.5) * pixel_m <= margin_m)
+    return np.where(near, np.uint8(IGNORE), label)

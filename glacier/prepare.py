@@ -168,11 +168,15 @@ def make_rows(task: MonthTask, base: dict[str, Any]) -> tuple[list[dict[str, Any
         GlacierError: The image cannot be read or does not fit the settings.
     """
     bands, grid = read_archived(task)
+    if task.settings.quick_looks:
+        write_quick_looks(bands, store.join(task.samples, "quicklooks", *key_of(task)))
+    snow = measure_snow(task, bands, grid)
+    if snow is not None and snow > (most := task.settings.label.max_snow_outside):
+        reason = f"seasonal_snow: on {snow:.0%} of the ground outside the outlines, over {most:.0%}"
+        return [], {"status": "empty", "reason": reason, "rows": 0, "snow_outside": snow}
     image = make_image(bands, task.settings)
     label = make_label(task, bands, image, grid)
     extra = make_extra(bands, extra_bands(task.settings))
-    if task.settings.quick_looks:
-        write_quick_looks(bands, store.join(task.samples, "quicklooks", *key_of(task)))
     if task.settings.layout == "resize":
         size = task.settings.size_px
         resized = [resize_sample(band[None], label, size)[0] for band in extra]
@@ -181,7 +185,7 @@ def make_rows(task: MonthTask, base: dict[str, Any]) -> tuple[list[dict[str, Any
     if task.settings.label.unseen == "background":
         image, label = np.nan_to_num(image), np.where(label == labels.IGNORE, 0, label)
     rows = cut_rows((image, extra, label), task.settings, base)
-    return rows, describe_month(image, label, grid) | {"rows": len(rows)}
+    return rows, describe_month(image, label, grid) | {"rows": len(rows), "snow_outside": snow}
 
 
 def describe_month(
@@ -271,7 +275,8 @@ def make_label(
         label = labels.label_truth(bands["surface"])
     elif settings.kind == "outlines":
         assert settings.outlines is not None
-        label = outlines_on(store.absolute(settings.outlines), grid).copy()
+        label = outlines_on(store.absolute(settings.outlines), grid)
+        label = labels.ignore_margin(label, grid.pixel_m, settings.margin_m)
     elif settings.kind == "ndsi":
         green, nir, swir1 = (colour(bands, name) for name in ("green", "nir", "swir1"))
         label = labels.label_ndsi(green, nir, swir1, settings.ndsi_above, settings.nir_above)
@@ -280,6 +285,22 @@ def make_label(
         label = labels.label_threshold(make_image(bands, picture), settings.threshold)
     label[~np.isfinite(image).all(axis=0)] = labels.IGNORE
     return label
+
+
+def measure_snow(task: MonthTask, bands: dict[str, NDArray[Any]], grid: Grid) -> float | None:
+    """Share of the seen ground outside the outlines that is under snow, 0..1.
+
+    In such a month ice and seasonal snow look alike, and labels that are made of the image call
+    both glacier. None where there are no outlines, no short-wave infrared, or no such ground.
+    """
+    settings = task.settings.label
+    if settings.outlines is None or not {"SR_B3", "SR_B5", "SR_B6"} <= set(bands):
+        return None
+    green, nir, swir1 = (colour(bands, name) for name in ("green", "nir", "swir1"))
+    snow = labels.label_ndsi(green, nir, swir1, settings.ndsi_above, settings.nir_above)
+    ground = outlines_on(store.absolute(settings.outlines), grid) == 0
+    ground &= snow != labels.IGNORE
+    return round(float((snow[ground] == 1).mean()), 4) if ground.any() else None
 
 
 @lru_cache(maxsize=8)
@@ -378,7 +399,9 @@ def summarise(config: Config, parts: list[dict[str, Any]]) -> dict[str, Any]:
         / pixels
         for name in ("sum", "sum_squares")
     )
-    kept = ("region", "month", "status", "reason", "rows", "sha256", "label_pixels")
+    kept = (
+        "region", "month", "status", "reason", "rows", "sha256", "label_pixels", "snow_outside",
+    )  # fmt: skip
     return {
         "schema": 1,
         "bands": list(settings.image),
@@ -412,6 +435,12 @@ def report_outcome(config: Config, folder: str) -> int:
     rows = sum(part["rows"] for part in parts if part["status"] == "ok")
     others = "".join(f", {n} {what}" for what, n in outcome.items() if what != "ok")
     say(f"prepare: {rows} samples from {outcome['ok']} months{others}; in {folder}")
+    snowy = sum(part["reason"].startswith("seasonal_snow") for part in parts)
+    if snowy:
+        say(
+            f"prepare: {snowy} months left out for snow outside the outlines; "
+            "prepare.label.max_snow_outside 1 keeps them"
+        )
     reasons = Counter(part["reason"] for part in parts if part["status"] == "failed")
     for reason, count in reasons.most_common(5):
         say(f"prepare: {count} failed: {reason}")

@@ -251,10 +251,13 @@ class Predictions:
             StoreError: A file is missing or differs from its checksum.
         """
         self.files = {}
+        self.thresholds: dict[tuple[str, int], float] = {}
+        """Probability from which each model calls a pixel glacier."""
         for trial in trials:
             place = trial["predictions"]
             path = stack.enter_context(store.local_copy(place["address"], place["sha256"]))
             self.files[trial["encoder"], trial["fold"]] = stack.enter_context(np.load(path))
+            self.thresholds[trial["encoder"], trial["fold"]] = trial["threshold"]
 
     def get(self, model: tuple[str, int], key: str) -> NDArray[np.uint8] | None:
         """Probability x 255 of an image, (H, W) uint8; None where the model has none."""
@@ -283,7 +286,8 @@ def look_through(sweep: Sweep) -> tuple[dict[int, Facts], list[Strip]]:
                 part = sweep.part(image, fold)
                 probability = average_models(predictions, fold, names, image.key)
                 if part.any() and probability is not None:
-                    cards[fold].add(image, part, probability)
+                    levels = [predictions.thresholds[name, fold] for name in names]
+                    cards[fold].add(image, part, probability, float(np.mean(levels)))
             for view in views:
                 if view.key == image.key:
                     zoom = 2 if len(views) <= FEW_VIEWS else 1
@@ -359,7 +363,7 @@ def draw_strip(
         probability = predictions.get((name, fold), view.key)
         shown = part if probability is not None else np.zeros_like(part)
         probability = np.zeros_like(image.label) if probability is None else probability
-        predicted = probability[place] >= 128
+        predicted = probability[place] >= 255 * predictions.thresholds[name, fold]
         counts = count_pixels(predicted, label, shown)
         scores.append({"encoder": name, "fold": fold, "dice": counts.dice, "iou": counts.iou})
         alt = (

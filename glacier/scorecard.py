@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier.boundary import Boundary, measure_boundary, pool_boundaries
-from glacier.calibration import Reliability, measure_reliability
+from glacier.calibration import Calibration, Reliability, measure_reliability
 from glacier.folds import FoldKind, unit_rectangles
 from glacier.metrics import Counts, count_pixels, percent_of
 from glacier.samples import MonthImage, pixel_sides
-from glacier.trials import THRESHOLD
 
 
 class Scorecard:
@@ -41,17 +40,23 @@ class Scorecard:
         self.reliability: Reliability | None = None
         self.true_km2 = 0.0
 
-    def add(self, image: MonthImage, part: NDArray[np.bool_], answer: NDArray[Any]) -> None:
+    def add(
+        self,
+        image: MonthImage,
+        part: NDArray[np.bool_],
+        answer: NDArray[Any],
+        threshold: float = Calibration.threshold,
+    ) -> None:
         """Score the answer for one image.
 
         Args:
             image: The image and its label.
             part: (H, W) bool, its test pixels.
-            answer: (H, W) bool, or the probability of glacier, which is glacier from
-                ``THRESHOLD`` on.
+            answer: (H, W) bool, or the probability of glacier.
+            threshold: Probability from which a pixel is called glacier.
         """
         soft = answer.dtype != np.bool_
-        predicted = answer >= THRESHOLD if soft else answer
+        predicted = answer >= threshold if soft else answer
         sides_m = pixel_sides(self.summary, image.region)
         pixel_km2 = sides_m[0] * sides_m[1] / 1e6
         counts = count_pixels(predicted, image.label, part)

@@ -12,9 +12,6 @@ from glacier.config import Sweep, digest
 from glacier.folds import FoldKind, Rectangle, Split, mask_of, unit_rectangles
 from glacier.samples import MonthImage
 
-THRESHOLD = 0.5
-"""Probability from which a pixel is called glacier."""
-
 
 @dataclass(frozen=True)
 class Trial:

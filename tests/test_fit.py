@@ -14,6 +14,7 @@ from glacier.config import Folds, Sweep
 from glacier.errors import TrainingError
 from glacier.fit import run_trial
 from glacier.folds import Split
+from glacier.losses import dice_loss
 from glacier.metrics import Counts
 from glacier.samples import MonthImage
 from glacier.trials import Trial
@@ -96,17 +97,6 @@ def test_test_pixels_change_nothing_but_the_test(tmp_path: Path) -> None:
     assert first["tested"] != second["tested"]
 
 
-def test_pixels_without_label_change_no_loss_and_no_gradient(tmp_path: Path) -> None:
-    """Values under 255 are seen by the network, so only their labels are changed."""
-    loss = fit.smp.losses.DiceLoss(mode="binary", ignore_index=255)
-    logits = torch.randn(2, 1, 8, 8, requires_grad=True)
-    target = torch.randint(0, 2, (2, 1, 8, 8))
-    target[:, :, :4] = 255
-    loss(logits, target).backward()
-    assert logits.grad is not None
-    assert (logits.grad[:, :, :4] == 0).all() and (logits.grad[:, :, 4:] != 0).any()
-
-
 @pytest.mark.parametrize("stop_after", [0, 1, 2])
 def test_a_stopped_trial_ends_in_the_same_bytes(tmp_path: Path, stop_after: int) -> None:
     images = make_images()
@@ -175,14 +165,12 @@ def test_a_loss_that_is_no_number_fails_the_trial_and_keeps_the_last_good_state(
         if row["epoch"] == 1:
             spoiled = True
 
-    original = fit.smp.losses.DiceLoss.forward
-
-    def forward(self: object, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        value = original(self, logits, target)
+    def loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        value = dice_loss(logits, target)
         return value * float("nan") if spoiled else value
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit.smp.losses.DiceLoss, "forward", forward)
+        patch.setattr(fit, "choose_loss", lambda name: loss)
         with pytest.raises(
             TrainingError, match=r"loss is nan in epoch 2; lower sweep\.learning_rate"
         ):
@@ -280,3 +268,55 @@ def test_precision_and_layout_are_settings(tmp_path: Path, precision: str) -> No
 def test_soft_dice_loss_in_closed_form() -> None:
     assert fit.soft_dice_loss(np.array([3.0, 4.0, 5.0])) == pytest.approx(1 - 6 / 9)
     assert fit.soft_dice_loss(np.array([0.0, 0.0, 0.0])) == 1
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_the_step_size_warms_up_from_zero(tmp_path: Path, schedule: str) -> None:
+    trial = make_trial(tmp_path, schedule=schedule, learning_rate=0.1, epochs=10, warm_up_epochs=2)
+    nothing = np.zeros(3, np.float32)
+    learner = fit.Learner(trial, fit.Crops(SIZE, True, [], 0), nothing, nothing + 1)
+    found = []
+    for epochs in (0, 1, 2, 6):
+        learner.set_step_size(epochs)
+        found.append(learner.optimizer.param_groups[0]["lr"])
+    assert found == pytest.approx([0, 0.05, 0.1, 0.1 if schedule == "constant" else 0.05])
+
+
+def test_patience_ends_a_trial_that_has_stopped_improving(tmp_path: Path) -> None:
+    """With steps of size zero nothing improves after the first epoch but batch statistics."""
+    settings = {"learning_rate": 1e-12, "epochs": 30, "patience_epochs": 2}
+    done = run_trial(make_trial(tmp_path, **settings), make_images(), lambda row: None)
+    last = done["rows"][-1]["epoch"]
+    assert last == done["best_epoch"] + 2 < 29
+
+
+def test_weight_decay_shrinks_the_weights(tmp_path: Path) -> None:
+    sizes = []
+    for decay in (0.0, 1.0):
+        folder = tmp_path / str(decay)
+        run_trial(
+            make_trial(folder, weight_decay=decay, learning_rate=0.02, epochs=1),
+            make_images(),
+            lambda row: None,
+        )
+        model, _ = load_model(str(folder / "model"))
+        sizes.append(sum(float((p.detach() ** 2).sum()) for p in model.parameters() if p.ndim == 4))
+    assert sizes[1] < 0.95 * sizes[0]
+
+
+def test_calibration_looks_at_the_validation_part_alone(tmp_path: Path) -> None:
+    """With the labels of the test part turned round, temperature and threshold stay."""
+    images = make_images()
+    turned = [
+        dataclasses.replace(i, label=np.where(i.label == 255, 255, 1 - i.label).astype(np.uint8))
+        if i.key in SPLIT.test
+        else i
+        for i in images
+    ]
+    cards = []
+    for name, some in (("a", images), ("b", turned)):
+        done = run_trial(make_trial(tmp_path / name, calibrate=True), some, lambda row: None)
+        _, card = load_model(str(tmp_path / name / "model"))
+        cards.append((card["temperature"], card["threshold"]))
+        assert cards[-1] == (done["temperature"], done["threshold"])
+    assert cards[0] == cards[1] != (1.0, 0.5)

@@ -3,6 +3,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 
 from glacier.indices import normalised_difference
 from glacier.labels import (
@@ -10,6 +14,7 @@ from glacier.labels import (
     IGNORE,
     Surface,
     grey_level,
+    ignore_margin,
     label_ndsi,
     label_threshold,
     label_truth,
@@ -146,3 +151,35 @@ def test_truth_is_glacier_whatever_covers_it_and_not_seasonal_snow() -> None:
     for surface, value in zip(Surface, label[0, 1:], strict=True):
         assert value == (surface in GLACIER)
     assert {s.name for s in GLACIER} == {"CLEAN_ICE", "DEBRIS_ICE", "SNOW_ON_ICE"}
+
+
+def test_the_margin_of_a_straight_border_is_a_band_of_the_asked_width() -> None:
+    label = np.zeros((6, 12), np.uint8)
+    label[:, 6:] = 1
+    label[0, 5] = IGNORE
+    found = ignore_margin(label, 30.0, 45.0)  # centres at 15, 45, 75 m from the border
+    expected = label.copy()
+    expected[:, 4:8] = IGNORE
+    np.testing.assert_array_equal(found[2:], expected[2:])
+    np.testing.assert_array_equal(ignore_margin(label, 30.0, 0.0), label)
+
+
+@pytest.mark.parametrize("kind", [0, 1, IGNORE])
+def test_without_a_border_there_is_no_margin(kind: int) -> None:
+    label = np.full((5, 5), kind, np.uint8)
+    np.testing.assert_array_equal(ignore_margin(label, 30.0, 500.0), label)
+
+
+@settings(max_examples=30)
+@given(arrays(np.uint8, (9, 7), elements=st.sampled_from([0, 1, IGNORE])), st.floats(1, 200))
+def test_the_margin_is_where_the_other_kind_is_near(
+    label: NDArray[np.uint8], margin: float
+) -> None:
+    """Against the distance to every pixel of the other kind, one by one."""
+    found = ignore_margin(label, 30.0, margin)
+    rows, cols = np.indices(label.shape)
+    for row, col in np.argwhere(label != IGNORE):
+        others = label == 1 - label[row, col]
+        away = np.hypot(rows - row, cols - col)[others]
+        near = away.size > 0 and (away.min() - 0.5) * 30.0 <= margin
+        assert found[row, col] == (IGNORE if near else label[row, col])

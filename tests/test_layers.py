@@ -15,7 +15,9 @@ LAYERS = {
         "comparison", "boundary", "calibration",
     },
     "files": {"raster", "vectors", "regions", "store", "samples", "quicklooks"},
-    "workers": {"sources", "unet", "fit", "crops", "trials", "baselines", "figures", "scorecard"},
+    "workers": {
+        "sources", "unet", "losses", "fit", "crops", "trials", "baselines", "figures", "scorecard",
+    },
     "stages": {
         "archive", "plan", "crews", "ingest", "prepare", "sweep", "report", "pipeline", "cluster",
     },
@@ -25,7 +27,7 @@ HEIGHT = {name: height for height, names in enumerate(LAYERS.values()) for name 
 
 HOMES = {
     "ray": LAYERS["stages"],
-    "torch": {"unet", "fit"},
+    "torch": {"unet", "losses", "fit"},
     "torchvision": {"unet", "fit"},
     "segmentation_models_pytorch": {"unet", "fit"},
     "rasterio": {"raster", "sources"},

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from tiny import tiny_config
 
-from glacier import ingest, prepare, samples
+from glacier import ingest, prepare, samples, store
 from glacier.archive import MonthRecord, archive_folder, read_records
 from glacier.config import Config, Prepare
 from glacier.errors import SampleError, StoreError
@@ -24,8 +24,9 @@ from glacier.prepare import (
     prepare_month,
     resize_sample,
 )
-from glacier.raster import read_named
+from glacier.raster import Grid, encode_cog, read_named
 from glacier.sources.source import open_source
+from glacier.vectors import encode_outlines
 
 
 def make_task(config: Config, month: str = "2014-07") -> MonthTask:
@@ -157,6 +158,34 @@ def test_outlines_are_labels_wherever_the_ground_was_seen(tmp_path: Path) -> Non
         other = make_task(tiny_config(tmp_path / "first", prepare={"label": settings} | CHIPS))
         parts.append(prepare_month(other)["label_pixels"])
     assert parts[0] == parts[1]
+
+
+@pytest.mark.parametrize(("snowy", "kept"), [(0.25, True), (0.5, False)])
+def test_a_month_of_seasonal_snow_is_left_out_with_its_reason(
+    tmp_path: Path, snowy: float, kept: bool
+) -> None:
+    """Left half glacier by its outlines; of the ground, a share has the colour of snow."""
+    grid = Grid("EPSG:32608", 522075.0, 6494565.0, 30.0, 64, 64)
+    glacier = np.zeros((64, 64), bool)
+    glacier[:, :32] = True
+    store.write_bytes(f"{tmp_path}/ice.gpkg", encode_outlines(glacier, grid, {}))
+    white = glacier.copy()
+    white[: int(64 * snowy)] = True
+    bands = {
+        name: digital_number(np.where(white, snow, rock))
+        for name, snow, rock in (
+            ("SR_B3", 0.8, 0.2), ("SR_B4", 0.8, 0.2), ("SR_B5", 0.7, 0.25), ("SR_B6", 0.1, 0.3),
+        )
+    }  # fmt: skip
+    sha256 = store.write_bytes(f"{tmp_path}/2014-07.tif", encode_cog(bands, grid, {}))
+    for most in (0.3, 1.0):
+        label = {"kind": "ndsi", "outlines": f"{tmp_path}/ice.gpkg", "max_snow_outside": most}
+        config = tiny_config(tmp_path, prepare={"label": label, "size_px": 64})
+        record = MonthRecord("mendenhall", "2014-07", "ok", sha256=sha256)
+        facts = prepare_month(MonthTask(record, str(tmp_path), str(tmp_path), config.prepare))
+        assert facts["snow_outside"] == snowy
+        assert facts["status"] == ("ok" if kept or most == 1 else "empty")
+        assert facts["reason"].startswith("seasonal_snow: on 50%") is (facts["status"] == "empty")
 
 
 def test_the_notebooks_way_counts_clouds_as_ground(tmp_path: Path) -> None:

@@ -153,6 +153,7 @@ def make_trial(folder, encoder, split, images, kind, held_out) -> dict:
         "parameters": 24_000_000 + ENCODERS.index(encoder), "images_per_s": 20.0, "epoch_s": 2.5,
         "train_s": 7.5, "rows": rows, "model": "m", **card.as_dict(),
         "predictions": {"address": address, "sha256": sha256},
+        "threshold": 0.5,
     }  # fmt: skip
 
 
