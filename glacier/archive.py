@@ -23,7 +23,6 @@ from glacier.landsat import months_between
 from glacier.progress import say
 from glacier.raster import Grid, encode_cog, grid_of_region
 from glacier.sources.source import Source, open_source
-from glacier.vectors import encode_outlines
 
 if TYPE_CHECKING:
     from glacier.figures import Picture, Square
@@ -143,6 +142,9 @@ def write_month(composite: Composite, grid: Grid, stem: str) -> dict[str, Any]:
     """
     facts: dict[str, Any] = {}
     if composite.truth is not None:
+        # Of all sources only the invented one gets here; the others' workers start a second sooner.
+        from glacier.vectors import encode_outlines
+
         truth = encode_cog({"surface": composite.truth}, grid, {})
         facts["truth_sha256"] = store.write_bytes(f"{stem}.truth.tif", truth)
         glacier = label_truth(composite.truth) == 1

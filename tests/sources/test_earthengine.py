@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,10 @@ def fetch(config: Config, month: date = JULY, **settings: Any) -> Composite | Em
     return change(config, **settings).fetch_month(config.regions[0], month)
 
 
-def fetch_local(tmp_path: Path, month: date = JULY, **ingest: Any) -> Composite | Empty:
-    config = tiny_config(tmp_path, ingest=ingest)
+@lru_cache
+def fetch_local(month: date = JULY, profile: str = "ice") -> Composite | Empty:
+    """What the synthetic source makes of the same scenes; nothing is written."""
+    config = tiny_config(Path("unused"), ingest={"cloud_profile": profile})
     return open_source(config).fetch_month(config.regions[0], month)
 
 
@@ -100,10 +103,8 @@ def assert_same(found: Composite | Empty, expected: Composite | Empty) -> None:
 
 
 @pytest.mark.parametrize("month", [JULY, date(2014, 10, 1)])
-def test_a_month_is_the_local_composite_pixel_by_pixel(
-    config: Config, tmp_path: Path, month: date
-) -> None:
-    found, expected = fetch(config, month), fetch_local(tmp_path, month)
+def test_a_month_is_the_local_composite_pixel_by_pixel(config: Config, month: date) -> None:
+    found, expected = fetch(config, month), fetch_local(month)
     assert_same(found, expected)
     assert found.scene_ids == expected.scene_ids  # oldest first, whatever order they came in
     assert found.sun_elevation_deg == pytest.approx(expected.sun_elevation_deg)
@@ -119,9 +120,7 @@ def test_a_month_takes_two_requests(config: Config, fake: FakeEarthEngine) -> No
     ]
 
 
-def test_saturated_looks_are_counted_and_not_masked(
-    config: Config, fake: FakeEarthEngine, tmp_path: Path
-) -> None:
+def test_saturated_looks_are_counted_and_not_masked(config: Config, fake: FakeEarthEngine) -> None:
     plain = fake.scenes_of
     rows = np.arange(plain("2014-07-01", "2014-08-01")[0].qa_pixel.shape[0])[:, None]
 
@@ -139,7 +138,7 @@ def test_saturated_looks_are_counted_and_not_masked(
 
     fake.scenes_of = glaring
     found = fetch(config)
-    assert_same(found, fetch_local(tmp_path))
+    assert_same(found, fetch_local())
     seen = found.n_obs > 0
     assert found.saturated_share == pytest.approx(seen[:40].sum() / seen.sum())
 
@@ -247,7 +246,7 @@ def test_the_quality_bits_are_those_of_the_profile(
     config = with_account(tmp_path, fake, cloud_profile=profile, mask_saturated=mask_saturated)
     found = fetch(config)
     if not mask_saturated:
-        assert_same(found, fetch_local(tmp_path, cloud_profile=profile))
+        assert_same(found, fetch_local(profile=profile))
     posted = fake.asked[1].body["expression"]
     # Bits 1..6 of QA_RADSAT are bands 2..7.
     assert set(constants(posted, "Image.bitwiseAnd")) == {QA_MASK[profile], 0b1111110}
@@ -297,7 +296,7 @@ def test_the_collections_are_those_of_the_platforms(
 @pytest.mark.parametrize("fault", [REFUSED, BROKEN, DROPPED, TRUNCATED, WRONG_SIZE])
 @pytest.mark.parametrize("request_number", [0, 1])
 def test_a_fault_is_survived_and_counted(
-    config: Config, fake: FakeEarthEngine, tmp_path: Path, fault: Fault, request_number: int
+    config: Config, fake: FakeEarthEngine, fault: Fault, request_number: int
 ) -> None:
     source = change(config)
     source.fetch_month(config.regions[0], AUGUST)  # connected
@@ -305,7 +304,7 @@ def test_a_fault_is_survived_and_counted(
     fake.faults.extend([Fault(429, "slow")] * request_number)  # met by the list of scenes
     fake.faults.append(fault)
     found = source.fetch_month(config.regions[0], JULY)
-    assert_same(found, fetch_local(tmp_path))
+    assert_same(found, fetch_local())
     assert found.repeats == 1 + request_number
     assert len(fake.asked) == 3 + request_number  # the client itself repeats nothing
 
@@ -359,25 +358,23 @@ def test_an_answer_that_does_not_come_is_given_up(config: Config, fake: FakeEart
         source.fetch_month(config.regions[0], JULY)
 
 
-def test_a_request_that_is_too_large_comes_in_parts(
-    config: Config, fake: FakeEarthEngine, tmp_path: Path
-) -> None:
+def test_a_request_that_is_too_large_comes_in_parts(config: Config, fake: FakeEarthEngine) -> None:
     grid = open_source(config).grid(config.regions[0])
     fake.top_m, fake.most_pixels = grid.top_m, grid.width * grid.height // 3
     found = fetch(config)
-    assert_same(found, fetch_local(tmp_path))
+    assert_same(found, fetch_local())
     heights = [a.body["grid"]["dimensions"]["height"] for a in fake.asked[1:] if a.answered]
     assert len(heights) == 4 and sum(heights) == grid.height
 
 
 def test_a_request_that_is_known_to_be_too_large_is_not_sent(
-    config: Config, fake: FakeEarthEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: Config, fake: FakeEarthEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grid = open_source(config).grid(config.regions[0])
     fake.top_m = grid.top_m
     row_bytes = grid.width * 9 * 3  # seven bands and two counts
     monkeypatch.setattr(earthengine, "MAX_REQUEST_BYTES", 50 * row_bytes)
-    assert_same(fetch(config), fetch_local(tmp_path))
+    assert_same(fetch(config), fetch_local())
     heights = [asked.body["grid"]["dimensions"]["height"] for asked in fake.asked[1:]]
     assert heights == [32, 32, 32, 31]
 
