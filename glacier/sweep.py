@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
 from ray import tune
+from ray.tune.execution import class_cache
 from rich.table import Table as RichTable
 
 from glacier import baselines, samples, store
@@ -33,6 +34,11 @@ FORMAT = 2
 
 NOT_IN_THE_ANSWER = {"max_retries", "max_failed", "gpus_per_trial", "checkpoint_s"}
 """Settings of a sweep that change nothing in its results."""
+
+CREDENTIALS = (
+    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN",
+)  # fmt: skip
+"""Environment variables that must stand in no log."""
 
 TRIAL_FACTS = ("best_epoch", "parameters", "images_per_s", "epoch_s", "train_s", "model")
 """What the table of trials takes from a trial as it is."""
@@ -217,6 +223,7 @@ def tune_trials(
     Returns:
         A row of encoder, fold and reason for every trial that failed after its retries.
     """
+    hide_credentials()
     settings = config.sweep
     room = {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial}
     with Progress("sweep", len(pending)) as progress:
@@ -247,6 +254,15 @@ def tune_trials(
             )
             say(f"sweep: {trial.encoder}, fold {trial.split.fold} failed: {reason}")
     return sorted(failed, key=lambda row: (row["encoder"], row["fold"]))
+
+
+def hide_credentials() -> None:
+    """Keep Tune from handing the driver's credentials to its workers.
+
+    It would do so by a runtime environment, which Ray logs word for word on every node. Workers
+    have the credentials of their own node, as all other tasks do.
+    """
+    class_cache.ENV_VARS_TO_PROPAGATE.difference_update(CREDENTIALS)
 
 
 def last_line(error: Exception) -> str:
