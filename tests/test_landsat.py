@@ -14,15 +14,18 @@ from glacier.landsat import (
     DILATED,
     FILL,
     MAX_SOLAR_ZENITH_DEG,
+    QA_FLAGS,
     SHADOW,
     SNOW,
     WATER,
     band_scale,
+    count_qa,
     digital_number,
     is_clear,
     month_interval,
     months_between,
     overpass_time,
+    qa_shares,
     reflectance,
     sun_position,
 )
@@ -248,3 +251,51 @@ def test_landsat_passes_at_eleven_by_the_local_sun() -> None:
     assert overpass_time(0.0, date(2015, 7, 1)) == datetime(2015, 7, 1, 11, tzinfo=UTC)
     assert overpass_time(-134.5, date(2015, 7, 1)) == datetime(2015, 7, 1, 19, 58, tzinfo=UTC)
     assert overpass_time(179.0, date(2015, 7, 1)).date() == date(2015, 6, 30)
+
+
+# Quality flags of a scene.
+
+
+def test_flag_shares_are_those_of_masks_bit_by_bit() -> None:
+    rng = np.random.default_rng(0)
+    values = np.array([1, 8, 64, 2 | 64, 4 | 32, 16, 32 | 64, 128, 65535], np.uint16)
+    qa = rng.choice(values, (97, 83))
+    found, valid = qa_shares(qa), (qa & 1) == 0
+    assert found["fill"] == pytest.approx(1 - valid.mean(), abs=1e-12)
+    for bit, flag in enumerate(QA_FLAGS[1:], start=1):
+        assert found[flag] == pytest.approx((qa[valid] >> bit & 1).mean(), abs=1e-12)
+    assert count_qa(qa).sum() == qa.size and count_qa(qa)[65535] == (qa == 65535).sum()
+
+
+def test_flags_of_more_pixels_than_are_counted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    qa = np.random.default_rng(1).integers(0, 65536, (40, 50)).astype(np.uint16)
+    whole = count_qa(qa)
+    monkeypatch.setattr(landsat, "COUNTED_PX", 7)
+    np.testing.assert_array_equal(count_qa(qa), whole)
+    every_other = np.bincount(qa[:, ::2].ravel(), minlength=1 << 16)
+    np.testing.assert_array_equal(count_qa(qa[:, ::2]), every_other)
+
+
+def test_a_scene_of_fill_alone_has_no_other_share() -> None:
+    found = qa_shares(np.ones((3, 3), np.uint16))
+    assert found.pop("fill") == 1 and all(np.isnan(v) for v in found.values())
+
+
+def test_the_flags_of_a_real_scene_are_those_that_were_published(real_data: Path) -> None:
+    (path,) = (real_data / "alaska_qa_pixel").glob("*.[Tt][Ii][Ff]*")
+    with safe_open(path) as source:
+        qa = source.read(1)
+    found, counts = qa_shares(qa), count_qa(qa)
+    assert (1 - found["fill"]) * qa.size == pytest.approx(40.8e6, abs=0.05e6)
+    percent = {flag: 100 * share for flag, share in found.items()}
+    for flag, expected in (("snow", 58.3), ("cirrus", 22.4), ("cloud", 4.5), ("shadow", 1.7)):
+        assert percent[flag] == pytest.approx(expected, abs=0.05), flag
+    values = np.arange(1 << 16)
+    snow = (values & 0b100001) == 0b100000
+    hidden = {
+        profile: counts[snow & ~is_clear(values.astype(np.uint16), profile)].sum()
+        / counts[snow].sum()
+        for profile in ("strict", "ice")
+    }
+    assert 100 * hidden["strict"] == pytest.approx(34.5, abs=0.05)
+    assert 100 * hidden["ice"] < 0.05
