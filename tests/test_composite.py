@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from glacier import composite
 from glacier.composite import Composite, Empty, Scene, composite_scenes, masked_median
 from glacier.landsat import CIRRUS, CLEAR, CLOUD, DILATED, FILL, SHADOW, SNOW
 
@@ -36,7 +37,7 @@ def random_scenes(count: int, seed: int) -> list[Scene]:
 
 @settings(derandomize=True, deadline=None, max_examples=80)
 @given(
-    looks=st.integers(1, 7),
+    looks=st.integers(1, 12),
     seed=st.integers(0, 2**32 - 1),
     top=st.sampled_from([3, 300, 65535]),
     share=st.sampled_from([0.0, 0.3, 0.7, 1.0]),
@@ -136,6 +137,31 @@ def test_a_band_that_one_scene_lacks_comes_from_the_others() -> None:
     assert list(month.bands) == ["SR_B3", "SR_B6"]
     assert (month.bands["SR_B3"] == 200).all() and (month.bands["SR_B6"] == 250).all()
     assert (month.n_obs == 3).all()
+
+
+def test_scenes_that_share_no_band_all_count() -> None:
+    month = composite_scenes(
+        [make_scene(1, 100, bands=("SR_B3",)), make_scene(2, 200, bands=("SR_B6",))], "ice"
+    )
+    assert isinstance(month, Composite)
+    assert (month.bands["SR_B3"] == 100).all() and (month.bands["SR_B6"] == 200).all()
+    assert (month.n_obs == 2).all()
+
+
+@pytest.mark.parametrize("block_px", [1, 12, 1000])
+def test_rows_worked_on_at_once_change_nothing(
+    block_px: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenes = random_scenes(4, 9)
+    for k, scene in enumerate(scenes):
+        scene.bands["SR_B3"][k, k] = 0  # the bands' holes differ in some rows
+    whole = composite_scenes(scenes, "ice")
+    monkeypatch.setattr(composite, "BLOCK_PX", block_px)
+    parts = composite_scenes(scenes, "ice")
+    assert isinstance(whole, Composite) and isinstance(parts, Composite)
+    np.testing.assert_array_equal(whole.n_obs, parts.n_obs)
+    for band in whole.bands:
+        np.testing.assert_array_equal(whole.bands[band], parts.bands[band])
 
 
 def test_a_hole_in_one_band_hides_that_band_alone() -> None:
