@@ -23,7 +23,7 @@ from glacier.raster import Grid, encode_cog
 from glacier.sources.source import Source, open_source
 from glacier.vectors import encode_outlines
 
-FORMAT = 1
+FORMAT = 2
 """Counts up when the archive's bytes change for the same configuration."""
 
 Status = Literal["ok", "empty", "failed"]

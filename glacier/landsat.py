@@ -68,8 +68,10 @@ def reflectance(dn: NDArray[np.uint16]) -> NDArray[np.float32]:
     Returns:
         Same shape, float32, unitless (0.2 is 20 %); bright snow may exceed 1.
     """
-    values = dn.astype(np.float32) * np.float32(SR_SCALE) + np.float32(SR_OFFSET)
-    values[dn == NODATA] = np.nan
+    values = dn.astype(np.float32)
+    values *= np.float32(SR_SCALE)
+    values += np.float32(SR_OFFSET)
+    np.copyto(values, np.float32(np.nan), where=dn == NODATA)
     return values
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from composite import bench_composite, bench_composite_vs_read
 from page import render_page
+from prepare_month import bench_prepare_month
 from row import NotHere, Row
 
 OUT = Path(__file__).parents[2] / "results" / "benchmarks"
@@ -29,6 +30,7 @@ OUT = Path(__file__).parents[2] / "results" / "benchmarks"
 ROWS: dict[str, Callable[[], Row]] = {
     "composite": bench_composite,
     "composite_vs_read": bench_composite_vs_read,
+    "prepare_month": bench_prepare_month,
 }
 """All rows, in the order of the page. A row imports what it measures only when it runs."""
 
