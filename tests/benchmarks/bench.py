@@ -16,14 +16,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from composite import bench_composite, bench_composite_vs_read
+from growth import bench_growth_glaciers, bench_growth_months
 from page import render_page
 from prepare_month import bench_prepare_month
 from row import NotHere, Row
+from train_epoch import bench_train_epoch
 
 OUT = Path(__file__).parents[2] / "results" / "benchmarks"
 
@@ -31,6 +34,12 @@ ROWS: dict[str, Callable[[], Row]] = {
     "composite": bench_composite,
     "composite_vs_read": bench_composite_vs_read,
     "prepare_month": bench_prepare_month,
+    **{
+        f"train_epoch_{encoder}": partial(bench_train_epoch, encoder)
+        for encoder in ("resnet34", "resnet50", "efficientnet-b4")
+    },
+    "growth_months": bench_growth_months,
+    "growth_glaciers": bench_growth_glaciers,
 }
 """All rows, in the order of the page. A row imports what it measures only when it runs."""
 
