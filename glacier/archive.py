@@ -27,7 +27,7 @@ from glacier.sources.source import Source, open_source
 if TYPE_CHECKING:
     from glacier.figures import Picture, Square
 
-FORMAT = 1
+FORMAT = 2
 """Counts up when the archive's bytes change for the same configuration."""
 
 Status = Literal["ok", "empty", "failed"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,10 @@ class Empty:
     """Requests that had to be sent again."""
 
 
+BLOCK_PX = 1 << 16
+"""Pixels that are worked on at once, so that the looks of a band stay in the processor's cache."""
+
+
 def composite_scenes(
     scenes: Sequence[Scene],
     profile: CloudProfile,
@@ -88,57 +93,71 @@ def composite_scenes(
     if not scenes:
         return Empty("no_scene")
     ordered = sorted(scenes, key=lambda scene: (scene.acquired, scene.scene_id))
-    clear = np.stack([is_clear(scene.qa_pixel, profile) for scene in ordered])
-    saturated = [find_saturated(scene) for scene in ordered]
-    if mask_saturated:
-        for looks, bright in zip(clear, saturated, strict=True):
-            looks &= True if bright is None else ~bright
     names = [band for band in BANDS if any(band in scene.bands for scene in ordered)]
-    bands = {}
-    seen = np.zeros(clear.shape, bool)
-    for band in names:
-        having = [k for k, scene in enumerate(ordered) if band in scene.bands]
-        stack = np.stack([ordered[k].bands[band] for k in having])
-        usable = clear[having] & (stack != NODATA)
-        seen[having] |= usable
-        bands[band] = masked_median(stack, usable)
-    n_obs = seen.sum(axis=0, dtype=np.uint16)
+    height, width = ordered[0].qa_pixel.shape
+    bands = {band: np.empty((height, width), np.uint16) for band in names}
+    n_obs = np.empty((height, width), np.uint16)
+    step, dazzled = max(1, BLOCK_PX // width), 0
+    for top in range(0, height, step):
+        rows = slice(top, top + step)
+        part = {band: values[rows] for band, values in bands.items()}
+        clear, bright = judge_looks(ordered, profile, rows, mask_saturated)
+        seen = composite_rows(ordered, clear, rows, part)
+        np.sum(seen, axis=0, dtype=np.uint16, out=n_obs[rows])
+        dazzled += int((seen & bright).any(axis=0).sum())
     if not n_obs.any():
         return Empty("all_masked")
     elevation = float(np.mean([scene.sun_elevation_deg for scene in ordered]))
-    names = [scene.scene_id for scene in ordered]
-    share = share_saturated(seen, saturated)
-    return Composite(bands, n_obs, names, elevation, truth, share)
+    scene_ids = [scene.scene_id for scene in ordered]
+    known = all(scene.qa_radsat is not None for scene in ordered)
+    share = dazzled / int((n_obs > 0).sum()) if known else None
+    return Composite(bands, n_obs, scene_ids, elevation, truth, share)
 
 
-def find_saturated(scene: Scene) -> NDArray[np.bool_] | None:
-    """Where a scene is saturated in a band of reflectance, (H, W); None where unknown."""
-    if scene.qa_radsat is None:
-        return None
-    return np.asarray((scene.qa_radsat & np.uint16(SATURATED_OPTICAL)) != 0)
+def judge_looks(
+    scenes: Sequence[Scene], profile: CloudProfile, rows: slice, mask_saturated: bool
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which looks of some rows are clear, and which are saturated in a band of reflectance.
 
-
-def share_saturated(
-    seen: NDArray[np.bool_], saturated: Sequence[NDArray[np.bool_] | None]
-) -> float | None:
-    """Share of the seen pixels with a saturated clear look; None unless all scenes know.
-
-    Args:
-        seen: (T, H, W) bool, clear looks.
-        saturated: (H, W) bool of each scene.
+    Returns:
+        Two (T, h, W) bool; a scene that does not know is not saturated.
     """
-    known = [bright for bright in saturated if bright is not None]
-    if len(known) < len(saturated):
-        return None
-    dazzled = (seen & np.stack(known)).any(axis=0)
-    return float(dazzled.sum() / max(int(seen.any(axis=0).sum()), 1))
+    clear = np.stack([is_clear(scene.qa_pixel[rows], profile) for scene in scenes])
+    bright = np.zeros_like(clear)
+    for t, scene in enumerate(scenes):
+        if scene.qa_radsat is not None:
+            bits = scene.qa_radsat[rows] & np.uint16(SATURATED_OPTICAL)
+            np.not_equal(bits, 0, out=bright[t])
+    return (clear & ~bright if mask_saturated else clear), bright
+
+
+def composite_rows(
+    scenes: Sequence[Scene],
+    clear: NDArray[np.bool_],
+    rows: slice,
+    out: dict[str, NDArray[np.uint16]],
+) -> NDArray[np.bool_]:
+    """Write the medians of some rows to ``out``, by band.
+
+    Returns:
+        (T, h, W) bool, clear looks with data in any band.
+    """
+    seen = np.zeros_like(clear)
+    veil = None
+    for band, median in out.items():
+        having = [k for k, scene in enumerate(scenes) if band in scene.bands]
+        looks = [scenes[k].bands[band][rows] for k in having]
+        usable = np.stack([look != NODATA for look in looks])
+        usable &= clear[having]
+        seen[having] |= usable
+        if veil is None or not np.array_equal(veil.usable, usable):
+            veil = Veil.over(usable)  # the bands of a scene mostly share their holes
+        veil.take_median(looks, median)
+    return seen
 
 
 def masked_median(stack: NDArray[np.uint16], usable: NDArray[np.bool_]) -> NDArray[np.uint16]:
     """Median over T of the usable values of each pixel.
-
-    Sorts with a network of element-wise minima and maxima, which runs at memory speed for the
-    few looks that a month has; unusable values are moved behind every usable one.
 
     Args:
         stack: (T, H, W) uint16.
@@ -148,17 +167,98 @@ def masked_median(stack: NDArray[np.uint16], usable: NDArray[np.bool_]) -> NDArr
         (H, W) uint16; the mean of the middle two rounded half up where their number is even;
         0 where nothing is usable.
     """
-    looks = len(stack)
-    rows = [np.where(usable[t], stack[t], np.uint16(65535)) for t in range(looks)]
-    for phase in range(looks):
-        for t in range(phase % 2, looks - 1, 2):
-            low = np.minimum(rows[t], rows[t + 1])
-            np.maximum(rows[t], rows[t + 1], out=rows[t + 1])
-            rows[t] = low
-    count = usable.sum(axis=0)
-    median = np.zeros(stack.shape[1:], np.uint16)
-    for n in range(1, looks + 1):
-        low, high = rows[(n - 1) // 2], rows[n // 2]
-        middle = low + (high - low + 1) // 2  # cannot overflow: usable values are 1 or more
-        np.copyto(median, middle, where=count == n)
+    median = np.empty(stack.shape[1:], np.uint16)
+    Veil.over(usable).take_median(list(stack), median)
     return median
+
+
+@dataclass(frozen=True)
+class Veil:
+    """Which looks to leave out of a median, as bits that move them out of its way.
+
+    Of a pixel's unusable values one half becomes 0 and the other 65535, so that whatever their
+    number, the median of the usable ones lies in the middle of all T. Then nothing depends on
+    the pixel: the same few minima and maxima serve all, at memory speed.
+    """
+
+    usable: NDArray[np.bool_]
+    """(T, H, W)."""
+    raised: NDArray[np.uint16]
+    """(T, H, W), all bits set where the value becomes 65535."""
+    kept: NDArray[np.uint16]
+    """(T, H, W), no bit set where the value becomes 0."""
+    paired: NDArray[np.uint16]
+    """(H, W), all bits set where the number of usable looks is even."""
+
+    @classmethod
+    def over(cls, usable: NDArray[np.bool_]) -> Veil:
+        """The veil that leaves out what is not usable, (T, H, W) bool."""
+        looks = len(usable)
+        hidden = ~usable
+        sinks = np.full(usable.shape[1:], looks % 2 == 1)  # whether the next one becomes 0
+        sunk = np.empty_like(usable)
+        for t in range(looks):
+            np.logical_and(hidden[t], sinks, out=sunk[t])
+            sinks ^= hidden[t]
+        return cls(usable, as_bits(hidden ^ sunk), as_bits(~sunk), as_bits(~sinks))
+
+    def take_median(self, looks: Sequence[NDArray[np.uint16]], out: NDArray[np.uint16]) -> None:
+        """Write the median of T looks of (H, W) to ``out``; the looks are left alone."""
+        ranks = [
+            (look | up) & kept for look, up, kept in zip(looks, self.raised, self.kept, strict=True)
+        ]
+        spare = np.empty_like(out)
+        for low, high, low_counts, high_counts in median_network(len(looks)):
+            if low_counts:
+                np.minimum(ranks[low], ranks[high], out=spare)
+            if high_counts:
+                np.maximum(ranks[low], ranks[high], out=ranks[high])
+            if low_counts:
+                ranks[low], spare = spare, ranks[low]
+        below, above = middle_ranks(len(looks))
+        # Rounded half up. Cannot overflow where a look is usable, since a usable value is not 0;
+        # where none is, 0 and 65535 give 0 by overflowing.
+        np.subtract(ranks[above], ranks[below], out=spare)
+        spare += np.uint16(1)
+        spare >>= np.uint16(1)
+        spare &= self.paired
+        np.add(ranks[below], spare, out=out)
+
+
+def as_bits(mask: NDArray[np.bool_]) -> NDArray[np.uint16]:
+    """65535 where True, 0 where False."""
+    return np.negative(mask.astype(np.uint16))
+
+
+def middle_ranks(looks: int) -> tuple[int, int]:
+    """Where the middle two of a pixel's sorted looks are once it is veiled, from 0."""
+    below = (looks - 1) // 2
+    return below, min(below + 1, looks - 1)
+
+
+@cache
+def median_network(looks: int) -> list[tuple[int, int, bool, bool]]:
+    """Comparisons that bring the middle two of some values to their place.
+
+    Returns:
+        In order: two places, and whether the lower and the higher of their values is needed
+        later on; the lower goes to the first place, the higher to the second.
+
+    Source:
+        Batcher 1968, odd-even merge sort, less what does not lead to the middle.
+    """
+    pairs = [
+        (first + k, first + k + step)
+        for size in (1 << n for n in range((looks - 1).bit_length()))
+        for step in (size >> n for n in range(size.bit_length()))
+        for first in range(step % size, looks - step, 2 * step)
+        for k in range(min(step, looks - first - step))
+        if (first + k) // (2 * size) == (first + k + step) // (2 * size)
+    ]
+    needed = set(middle_ranks(looks))
+    network = []
+    for low, high in reversed(pairs):
+        if needed & {low, high}:
+            network.append((low, high, low in needed, high in needed))
+            needed |= {low, high}
+    return network[::-1]

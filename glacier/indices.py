@@ -25,9 +25,8 @@ def normalised_difference(
         ratio then leaves that range); 0 where the sum is 0.
     """
     total = first + second
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = np.where(total == 0, np.float32(0), (first - second) / total)
-    return np.clip(ratio, -1, 1).astype(np.float32)
+    ratio = np.divide(first - second, total, out=np.zeros_like(total), where=total != 0)
+    return np.asarray(np.clip(ratio, -1, 1, out=ratio), np.float32)
 
 
 def colour(bands: dict[str, NDArray[Any]], name: str) -> NDArray[np.float32]:

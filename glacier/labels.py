@@ -93,8 +93,11 @@ def grey_level(false_colour: NDArray[np.float32]) -> NDArray[np.uint8]:
     Returns:
         (H, W) uint8, 0..255.
     """
-    picture = np.rint(np.clip(np.nan_to_num(false_colour), 0, 1) * 255).astype(np.uint8)
-    return np.asarray(cv2.cvtColor(picture.transpose(1, 2, 0), cv2.COLOR_RGB2GRAY))
+    level = np.fmax(false_colour, 0)  # of NaN and 0 this is 0
+    np.minimum(level, 1, out=level)
+    level *= 255
+    picture = cv2.merge(list(np.rint(level, out=level).astype(np.uint8)))
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
 
 
 def label_threshold(false_colour: NDArray[np.float32], threshold: int) -> NDArray[np.uint8]:
@@ -111,7 +114,7 @@ def label_threshold(false_colour: NDArray[np.float32], threshold: int) -> NDArra
         (H, W) uint8: 1 above the threshold, 0 not, 255 where any band is unseen.
     """
     label = (grey_level(false_colour) > threshold).astype(np.uint8)
-    label[~np.isfinite(false_colour).all(axis=0)] = IGNORE
+    np.copyto(label, np.uint8(IGNORE), where=~np.isfinite(false_colour).all(axis=0))
     return label
 
 

@@ -82,7 +82,7 @@ def count_qa(qa_pixel: NDArray[np.uint16]) -> NDArray[np.int64]:
     for start in range(0, flat.size, COUNTED_PX):
         block = flat[:, start : start + COUNTED_PX]
         found = cv2.calcHist([block], [0], None, [1 << 16], [0, 1 << 16])
-        counts += found[:, 0].astype(np.int64)
+        counts += found.ravel().astype(np.int64)
     return counts
 
 
@@ -123,8 +123,10 @@ def reflectance(dn: NDArray[np.uint16]) -> NDArray[np.float32]:
     Returns:
         Same shape, float32, unitless (0.2 is 20 %); bright snow may exceed 1.
     """
-    values = dn.astype(np.float32) * np.float32(SR_SCALE) + np.float32(SR_OFFSET)
-    values[dn == NODATA] = np.nan
+    values = dn.astype(np.float32)
+    values *= np.float32(SR_SCALE)
+    values += np.float32(SR_OFFSET)
+    np.copyto(values, np.float32(np.nan), where=dn == NODATA)
     return values
 
 

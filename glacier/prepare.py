@@ -240,10 +240,10 @@ def make_image(bands: dict[str, NDArray[Any]], settings: Prepare) -> NDArray[np.
     low, high = settings.reflectance_range
     for k, name in enumerate(settings.image):
         if settings.scale == "own_maximum":
-            image[k] /= max(float(np.nanmax(image[k], initial=0)), 1e-6)
+            image[k] /= max(float(np.fmax.reduce(image[k], axis=None, initial=0)), 1e-6)
         elif name != "ndsi":
             np.clip(image[k], low, high, out=image[k])
-    image[:, ~np.isfinite(image).all(axis=0)] = np.nan
+    np.copyto(image, np.float32(np.nan), where=~np.isfinite(image).all(axis=0))
     return image
 
 
@@ -282,8 +282,11 @@ def make_label(
         label = labels.label_ndsi(green, nir, swir1, settings.ndsi_above, settings.nir_above)
     else:
         picture = task.settings.model_copy(update={"image": ("nir", "red", "green")})
-        label = labels.label_threshold(make_image(bands, picture), settings.threshold)
-    label[~np.isfinite(image).all(axis=0)] = labels.IGNORE
+        same = picture.image == task.settings.image
+        label = labels.label_threshold(
+            image if same else make_image(bands, picture), settings.threshold
+        )
+    np.copyto(label, np.uint8(labels.IGNORE), where=~np.isfinite(image).all(axis=0))
     return label
 
 
@@ -326,13 +329,14 @@ def resize_sample(
     seen = np.isfinite(image).all(axis=0)
     shape = (size, size)
     weight = cv2.resize(seen.astype(np.float32), shape, interpolation=cv2.INTER_AREA)
-    total = cv2.resize(
-        np.nan_to_num(image).transpose(1, 2, 0), shape, interpolation=cv2.INTER_AREA
-    ).reshape(size, size, len(image))
     nearest = cv2.resize(seen.astype(np.uint8), shape, interpolation=cv2.INTER_NEAREST_EXACT)
     visible = (nearest == 1) & (weight > 0)
+    filled = image.copy()
+    np.copyto(filled, np.float32(0), where=~seen)
     small = np.full((len(image), *shape), np.nan, np.float32)
-    small[:, visible] = (total[visible] / weight[visible, None]).T
+    for layer, band in zip(small, filled, strict=True):
+        total = cv2.resize(band, shape, interpolation=cv2.INTER_AREA)
+        np.divide(total, weight, out=layer, where=visible)
     small_label = cv2.resize(label, shape, interpolation=cv2.INTER_NEAREST_EXACT)
     small_label[~visible] = labels.IGNORE
     return small, small_label

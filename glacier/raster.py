@@ -257,7 +257,7 @@ def encode_cog(bands: dict[str, NDArray[Any]], grid: Grid, tags: dict[str, str])
                 band_scale(n) if m else (1.0, 0.0) for n, m in zip(bands, measured, strict=True)
             ]
             out.scales, out.offsets = [p[0] for p in pairs], [p[1] for p in pairs]
-        options = {"compress": "deflate", "predictor": 2, "level": 1, "blocksize": 256}
+        options = {"compress": "zstd", "predictor": 2, "level": 1, "blocksize": 256}
         if max(grid.height, grid.width) <= 512:
             options["overviews"] = "none"  # GDAL would make none; saying so keeps it quiet
         with plain.open() as source:

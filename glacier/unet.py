@@ -164,7 +164,8 @@ def make_predictor(
     device = next(model.parameters()).device
 
     def predict(windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        batch = torch.from_numpy(np.ascontiguousarray(normalise(windows, mean, std))).to(device)
+        batch = torch.from_numpy(np.ascontiguousarray(normalise(windows, mean, std)))
+        batch = batch.to(device, memory_format=torch.channels_last)  # faster in evaluation
         model.eval()
         with torch.inference_mode(), autocast(device, precision):
             return np.asarray(model(batch)[:, 0].float().cpu().numpy())

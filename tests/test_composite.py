@@ -1,3 +1,4 @@
+import dataclasses
 from datetime import UTC, datetime
 
 import numpy as np
@@ -5,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from glacier import composite
 from glacier.composite import Composite, Empty, Scene, composite_scenes, masked_median
-from glacier.landsat import CIRRUS, CLEAR, CLOUD, DILATED, FILL, SHADOW, SNOW
+from glacier.landsat import CIRRUS, CLEAR, CLOUD, DILATED, FILL, SHADOW, SNOW, is_clear
 
 SHAPE = (6, 5)
 
@@ -36,7 +38,7 @@ def random_scenes(count: int, seed: int) -> list[Scene]:
 
 @settings(derandomize=True, deadline=None, max_examples=80)
 @given(
-    looks=st.integers(1, 7),
+    looks=st.integers(1, 12),
     seed=st.integers(0, 2**32 - 1),
     top=st.sampled_from([3, 300, 65535]),
     share=st.sampled_from([0.0, 0.3, 0.7, 1.0]),
@@ -138,6 +140,31 @@ def test_a_band_that_one_scene_lacks_comes_from_the_others() -> None:
     assert (month.n_obs == 3).all()
 
 
+def test_scenes_that_share_no_band_all_count() -> None:
+    month = composite_scenes(
+        [make_scene(1, 100, bands=("SR_B3",)), make_scene(2, 200, bands=("SR_B6",))], "ice"
+    )
+    assert isinstance(month, Composite)
+    assert (month.bands["SR_B3"] == 100).all() and (month.bands["SR_B6"] == 200).all()
+    assert (month.n_obs == 2).all()
+
+
+@pytest.mark.parametrize("block_px", [1, 12, 1000])
+def test_rows_worked_on_at_once_change_nothing(
+    block_px: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenes = random_scenes(4, 9)
+    for k, scene in enumerate(scenes):
+        scene.bands["SR_B3"][k, k] = 0  # the bands' holes differ in some rows
+    whole = composite_scenes(scenes, "ice")
+    monkeypatch.setattr(composite, "BLOCK_PX", block_px)
+    parts = composite_scenes(scenes, "ice")
+    assert isinstance(whole, Composite) and isinstance(parts, Composite)
+    np.testing.assert_array_equal(whole.n_obs, parts.n_obs)
+    for band in whole.bands:
+        np.testing.assert_array_equal(whole.bands[band], parts.bands[band])
+
+
 def test_a_hole_in_one_band_hides_that_band_alone() -> None:
     scenes = [make_scene(day, 100 * day, bands=("SR_B3",)) for day in (1, 2, 3)]
     for scene in scenes:
@@ -175,3 +202,41 @@ def test_facts_of_the_month() -> None:
     assert month.scene_ids == ["LC08_10", "LC08_20"]
     assert month.sun_elevation_deg == pytest.approx(55)
     assert month.truth is truth
+
+
+# Saturation.
+
+
+def with_saturation(scenes: list[Scene], share: float) -> list[Scene]:
+    """The scenes with the red band marked as saturated at random places."""
+    rng = np.random.default_rng(9)
+    marks = [np.where(rng.random(SHAPE) < share, 1 << 3, 1 << 11) for _ in scenes]
+    return [
+        dataclasses.replace(scene, qa_radsat=mark.astype(np.uint16))
+        for scene, mark in zip(scenes, marks, strict=True)
+    ]
+
+
+def test_saturated_looks_are_recorded_and_masked_only_where_asked() -> None:
+    plain = random_scenes(4, 3)
+    scenes = with_saturation(plain, 0.4)
+    kept, masked = (composite_scenes(scenes, "ice", mask_saturated=m) for m in (False, True))
+    unknown = composite_scenes(plain, "ice")
+    np.testing.assert_array_equal(kept.bands["SR_B3"], unknown.bands["SR_B3"])
+    clear = np.stack([is_clear(s.qa_pixel, "ice") & (s.bands["SR_B3"] > 0) for s in scenes])
+    bright = np.stack([s.qa_radsat == 1 << 3 for s in scenes])
+    assert unknown.saturated_share is None
+    expected = (clear & bright).any(axis=0).sum() / clear.any(axis=0).sum()
+    assert kept.saturated_share == pytest.approx(expected) and 0 < expected < 1
+    assert masked.saturated_share == 0
+    np.testing.assert_array_equal(masked.n_obs, (clear & ~bright).sum(axis=0))
+
+
+def test_terrain_occlusion_is_no_saturation() -> None:
+    (scene,) = with_saturation([make_scene(1, 9000)], 0.0)
+    assert composite_scenes([scene], "ice", mask_saturated=True).saturated_share == 0
+
+
+def test_one_scene_that_does_not_know_leaves_the_share_unknown() -> None:
+    known, _ = with_saturation(random_scenes(2, 1), 0.5)
+    assert composite_scenes([known, make_scene(9, 9000)], "ice").saturated_share is None

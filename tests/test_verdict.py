@@ -222,7 +222,7 @@ KEPT = Path(__file__).parents[1] / "results" / "verdict" / "fold_scores.json"
 
 
 def read_kept() -> list[dict[str, list[float]]]:
-    """Fold scores of the seeds 0 to 19, trained once by ``benchmarks/verdict_seeds.py``."""
+    """Fold scores of the seeds 0 to 19, trained once by ``experiments/verdict_seeds.py``."""
     seeds = json.loads(KEPT.read_text())["seeds"]
     assert list(seeds) == [str(seed) for seed in range(20)]
     assert all(len(values) == 5 for scores in seeds.values() for values in scores.values())

@@ -1,10 +1,10 @@
 """How much faster than what a user would write: ratios measured in one run on one machine.
 
-    make bench                 # every row
+    make bench                 # every row, each in a process of its own
     make bench ROW=composite   # one
 
-A row runs the baseline and ours in turn, several times, and compares the medians. The baselines
-are plain code at its best settings. Results go to ``results/benchmarks/summary.json``.
+The baselines are plain code at its best settings. Results go to ``results/benchmarks/``:
+``summary.json``, and ``README.md`` made of it.
 """
 
 from __future__ import annotations
@@ -12,102 +12,101 @@ from __future__ import annotations
 import json
 import os
 import platform
-import statistics
+import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from composite import bench_composite, bench_composite_vs_read
+from growth import bench_growth_glaciers, bench_growth_months
+from ingest_parallel import bench_ingest_parallel
+from page import render_page
+from prepare_month import bench_prepare_month
+from qa_decode import bench_qa_decode
+from row import NotHere, Row
+from train_epoch import bench_train_epoch
 
-OUT = Path(__file__).parents[2] / "results" / "benchmarks" / "summary.json"
-REPEATS = 7
+OUT = Path(__file__).parents[2] / "results" / "benchmarks"
 
+ROWS: dict[str, Callable[[], Row]] = {
+    "composite": bench_composite,
+    "composite_vs_read": bench_composite_vs_read,
+    "qa_decode": bench_qa_decode,
+    "ingest_parallel": bench_ingest_parallel,
+    "prepare_month": bench_prepare_month,
+    **{
+        f"train_epoch_{encoder}": partial(bench_train_epoch, encoder)
+        for encoder in ("resnet34", "resnet50", "efficientnet-b4")
+    },
+    "growth_months": bench_growth_months,
+    "growth_glaciers": bench_growth_glaciers,
+}
+"""All rows, in the order of the page. A row imports what it measures only when it runs."""
 
-def time_in_turn(*works: Callable[[], object]) -> list[float]:
-    """Median seconds of each work, run alternately so that all meet the same machine."""
-    taken: list[list[float]] = [[] for _ in works]
-    for _ in range(REPEATS):
-        for times, work in zip(taken, works, strict=True):
-            began = time.perf_counter()
-            work()
-            times.append(time.perf_counter() - began)
-    return [statistics.median(times) for times in taken]
-
-
-def bench_composite() -> dict[str, Any]:
-    """Four scenes of seven bands, 634 x 394 px, against xarray's where and median."""
-    import xarray
-
-    from glacier.composite import Scene, composite_scenes
-    from glacier.landsat import BANDS
-
-    rng = np.random.default_rng(0)
-    shape = (634, 394)
-    scenes = [
-        Scene(
-            f"s{k}",
-            datetime(2020, 7, k + 1, tzinfo=UTC),
-            {band: rng.integers(7273, 43636, shape, np.uint16) for band in BANDS},
-            np.where(rng.random(shape) < 0.3, 8, 64).astype(np.uint16),
-            45.0,
-        )
-        for k in range(4)
-    ]
-    stack = np.stack([np.stack([s.bands[band] for band in BANDS]) for s in scenes])
-    dn = xarray.DataArray(stack.astype(np.float32), dims=("time", "band", "y", "x"))
-    clear = xarray.DataArray(
-        np.stack([s.qa_pixel & 25 for s in scenes]) == 0, dims=("time", "y", "x")
-    )
-
-    def ours() -> Any:
-        return composite_scenes(scenes, "ice")
-
-    def baseline() -> Any:
-        return dn.where(clear).median("time")
-
-    expected = np.floor(np.nan_to_num(baseline().values) + 0.5)
-    found = np.stack([ours().bands[band] for band in BANDS])
-    np.testing.assert_array_equal(found, expected)
-    fast, slow = time_in_turn(ours, baseline)
-    return {"ours": fast, "baseline": slow, "unit": "s"}
-
-
-ROWS: dict[str, Callable[[], dict[str, Any]]] = {"composite": bench_composite}
+INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+"""Vector instructions that decide how fast matrices are multiplied."""
 
 
 def describe_machine() -> dict[str, Any]:
-    """Processor, cores and Python of this machine."""
+    """Processor, cores, vector instructions and versions of this machine."""
     info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    pairs = [line.partition(":") for line in info.read_text().splitlines()] if info.exists() else []
+    known = {key.strip(): value.strip() for key, _, value in pairs}
+    flags = known.get("flags", "").split()
     return {
-        "processor": models[0] if models else platform.processor(),
+        "processor": known.get("model name", platform.processor()),
         "cores": os.cpu_count(),
+        "instructions": " ".join(name for name in INSTRUCTIONS if name in flags),
         "python": platform.python_version(),
+        **{name: metadata.version(name) for name in ("numpy", "torch", "ray")},
     }
 
 
+def merge_row(summary: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    """The summary with a row added or replaced, in the order of ``ROWS``.
+
+    Rows of another machine are left out: only ratios of one machine stand side by side.
+    """
+    machine = describe_machine()
+    same = summary.get("machine") == machine
+    rows = {old["name"]: old for old in summary.get("rows", []) if same and old["name"] in ROWS}
+    rows[row["name"]] = row
+    kept = [rows[name] for name in ROWS if name in rows]
+    return {"schema": 2, "machine": machine, "rows": kept}
+
+
+def run_row(name: str) -> int:
+    """Measure a row and put it into the summary; returns an exit code."""
+    try:
+        row = ROWS[name]()
+    except NotHere as reason:
+        print(f"{name}: not measured: {reason}")
+        return 0
+    times = f"{row.ours:.4g} {row.unit}, baseline {row.baseline:.4g}"
+    print(f"{name}: {times}: {row.ratio:.2f} x {row.facts}", flush=True)
+    path = OUT / "summary.json"
+    summary = json.loads(path.read_text()) if path.exists() else {}
+    measured = {"measured": f"{datetime.now(UTC):%Y-%m-%d}"}
+    summary = merge_row(summary, row.as_dict(name) | measured)
+    OUT.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(summary, indent=1) + "\n")
+    (OUT / "README.md").write_text(render_page(summary))
+    return 0
+
+
 def main(names: list[str]) -> int:
-    """Run rows and merge them into the summary."""
+    """Run the rows named, or all; returns how many could not be measured for a fault."""
     if unknown := [name for name in names if name not in ROWS]:
         print(f"no row {', '.join(unknown)}; there are {', '.join(ROWS)}", file=sys.stderr)
         return 2
-    summary = json.loads(OUT.read_text()) if OUT.exists() else {"schema": 1, "rows": []}
-    rows = {row["name"]: row for row in summary["rows"]}
-    for name in names or ROWS:
-        row = ROWS[name]()
-        ratio = row["baseline"] / row["ours"]
-        times = f"{row['ours']:.4g} {row['unit']}, baseline {row['baseline']:.4g}"
-        print(f"{name}: {times}: {ratio:.1f} x")
-        command = f"make bench ROW={name}"
-        rows[name] = {"name": name, **row, "ratio": ratio, "repeats": REPEATS, "command": command}
-    summary |= {"machine": describe_machine(), "rows": list(rows.values())}
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(json.dumps(summary, indent=1) + "\n")
-    return 0
+    if len(names) == 1:
+        return run_row(names[0])
+    here = [sys.executable, __file__]
+    return sum(subprocess.run([*here, name]).returncode != 0 for name in names or ROWS)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Does the verdict name a winner among twins? Does it see a cripple? Trained once, kept.
 
-    python tests/benchmarks/verdict_seeds.py        # writes results/verdict/fold_scores.json
+    python tests/experiments/verdict_seeds.py        # writes results/verdict/fold_scores.json
 
 For each of the seeds 0 to 19 a new data set of 40 noisy pictures is invented and three networks
 go through ``glacier.fit`` on the same five folds: two twins, which differ by their name alone
