@@ -5,6 +5,7 @@ A rerun does only what is missing, damaged or failed; ``archive`` says when a mo
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -141,20 +142,37 @@ def conclude(
         record = records[folder, month]
         assert record is not None
         by_folder.setdefault(folder, []).append(record)
+    changed = False
     for folder, rows in by_folder.items():
-        store.write_json(store.join(folder, "manifest.json"), [asdict(row) for row in rows])
+        changed |= write_manifest(folder, rows)
         store.remove_leftovers(folder)
     done = [record for rows in by_folder.values() for record in rows]
     if len(by_folder) == 1:
         say(f"ingest: archive in {folder}")
     else:
         say(f"ingest: {len(by_folder)} archives in {folder.rpartition('/')[0]}")
-    if (picture := draw_archive(done)) is not None:
-        address = store.join(store.absolute(config.results), config.name, "calendar.png")
-        store.write_bytes(address, picture.png)
-        say(f"ingest: calendar in {address}")
+    calendar = store.join(store.absolute(config.results), config.name, "calendar.png")
+    if changed or not store.exists(calendar):
+        write_calendar(calendar, done)
     say_outcome(done)
     return sum(record.status == "failed" for record in done)
+
+
+def write_manifest(folder: str, rows: list[MonthRecord]) -> bool:
+    """Write the records of an archive's months; returns whether they differ from what was there."""
+    address = store.join(folder, "manifest.json")
+    values = [asdict(row) for row in rows]
+    if store.exists(address) and store.read_json(address) == json.loads(json.dumps(values)):
+        return False
+    store.write_json(address, values)
+    return True
+
+
+def write_calendar(address: str, records: list[MonthRecord]) -> None:
+    """Draw the months' calendar, where there are enough for one."""
+    if (picture := draw_archive(records)) is not None:
+        store.write_bytes(address, picture.png)
+        say(f"ingest: calendar in {address}")
 
 
 def say_outcome(records: list[MonthRecord]) -> None:
