@@ -28,6 +28,7 @@ from glacier.landsat import (
     reflectance,
 )
 from glacier.raster import burn, safe_open, trace
+from glacier.sources.land import FIRST_YEAR, glacier_at, surface_at
 from glacier.sources.sky import CEILING, Sun, cast_shadow, light_on_slope, saturate
 from glacier.sources.synthetic import OPTICAL, Look, SyntheticSource, find_centre
 from glacier.sources.terrain import build_relief, fractal_noise, sum_downstream
@@ -141,6 +142,16 @@ def test_every_surface_lies_where_it_belongs(seed: int) -> None:
     assert height[Surface.DEBRIS_ICE] < height[Surface.CLEAN_ICE] < height[Surface.SNOW_ON_ICE]
     debris = (truth == Surface.DEBRIS_ICE).sum() / np.isin(truth, GLACIER).sum()
     assert 0.003 < debris < 0.3
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_more_than_half_of_the_ice_gathers_snow_and_a_lake_lies_below(seed: int) -> None:
+    """Glaciers in balance have 0.5 to 0.7 of their area above the equilibrium line."""
+    land = source(seed).site(MENDENHALL).land
+    ice = glacier_at(land, FIRST_YEAR)
+    assert 0.5 < (surface_at(land, FIRST_YEAR)[ice] > land.equilibrium_m).mean() < 0.7
+    water_km2 = (truth_of(2018, seed=seed) == Surface.WATER).sum() * 0.12**2
+    assert 0.5 < water_km2 < 15
 
 
 def test_snow_comes_and_goes_but_the_glacier_stays() -> None:
