@@ -1,16 +1,18 @@
 """An ingest that is killed, or finds no room: what it leaves, and where a rerun ends.
 
-The months run in forked children without Ray, since what is at stake is in the files.
+The months run in forked children without Ray, since what is at stake is in the files. A child
+kills itself at a step of its writing, so that the moments are the same on every machine.
 """
 
 import io
 import json
 import multiprocessing
+import os
 import random
 import resource
-import time
+import signal
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -48,23 +50,47 @@ def fill(config: Config) -> str:
     return folder
 
 
-class SlowFile(io.FileIO):
-    """A file on a slow disk, so that a kill often meets it half written."""
+class Doom:
+    """Counts the steps of all writing in a process, and kills the process at one of them."""
 
-    def write(self, data: Any) -> int:
-        step = max(1, len(data) // PIECES)
-        for at in range(0, len(data), step):
-            super().write(data[at : at + step])
-            time.sleep(0.001)
-        return len(data)
+    def __init__(self, at: int | None) -> None:
+        self.at, self.steps = at, 0
+
+    def step(self) -> None:
+        if self.steps == self.at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.steps += 1
+
+    def watch(self) -> None:
+        """Have every piece of a file, every flush and every renaming count as a step."""
+        flush, rename = os.fsync, os.replace
+
+        class File(io.FileIO):
+            def write(_, data: Any) -> int:
+                size = max(1, len(data) // PIECES)
+                for at in range(0, len(data), size):
+                    self.step()
+                    super().write(data[at : at + size])
+                return len(data)
+
+        def fsync(file: int) -> None:
+            self.step()
+            flush(file)
+
+        def replace(before: Any, after: Any) -> None:
+            self.step()
+            rename(before, after)
+
+        store.open = File  # type: ignore[attr-defined]
+        os.fsync, os.replace = fsync, replace
 
 
-def fill_in_child(config: Config, begun: Connection) -> None:
-    """Say that the work begins, do it on a slow disk, and say that it is done."""
-    store.open = SlowFile  # type: ignore[attr-defined]
-    begun.send(True)
+def fill_in_child(config: Config, kill_at: int | None, said: Connection) -> None:
+    """Do the work, be killed at that step of it, or else say how many there were."""
+    doom = Doom(kill_at)
+    doom.watch()
     fill(config)
-    begun.send(True)
+    said.send(doom.steps)
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +101,14 @@ def server() -> ForkServerContext:
     return context
 
 
-def start(server: ForkServerContext, config: Config) -> tuple[ForkServerProcess, Connection]:
+def run(server: ForkServerContext, config: Config, kill_at: int | None = None) -> int | None:
+    """Fill the archive in a child; the number of its steps, or None where it was killed."""
     ours, theirs = server.Pipe()
-    child = server.Process(target=fill_in_child, args=(config, theirs))
+    child = server.Process(target=fill_in_child, args=(config, kill_at, theirs))
     child.start()
-    assert ours.poll(WITHIN_S) and ours.recv()
-    return child, ours
+    child.join(WITHIN_S)
+    assert child.exitcode == (0 if kill_at is None else -signal.SIGKILL)
+    return ours.recv() if kill_at is None else None
 
 
 def contents(folder: Path) -> dict[str, Any]:
@@ -99,39 +127,30 @@ def contents(folder: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def unbroken(
     server: ForkServerContext, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[dict[str, Any], float]:
-    """Content of an archive whose making nobody disturbed, and how long it took, seconds."""
-    durations = []
-    for name in ("warm", "unbroken"):
-        folder = tmp_path_factory.mktemp(name)
-        child, pipe = start(server, make_config(folder))
-        began = time.monotonic()
-        assert pipe.poll(WITHIN_S) and pipe.recv()
-        durations.append(time.monotonic() - began)
-        child.join(WITHIN_S)
-        assert child.exitcode == 0
-    return contents(folder / "data"), min(durations)
+) -> tuple[dict[str, Any], int]:
+    """Content of an archive whose making nobody disturbed, and of how many steps that was."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    steps = run(server, make_config(folder))
+    assert steps is not None
+    return contents(folder / "data"), steps
 
 
 def test_killed_at_any_moment_nothing_is_half_there_and_a_rerun_ends_the_same(
-    server: ForkServerContext, unbroken: tuple[dict[str, Any], float], tmp_path: Path
+    server: ForkServerContext, unbroken: tuple[dict[str, Any], int], tmp_path: Path
 ) -> None:
-    expected, took_s = unbroken
+    expected, steps = unbroken
     assert sum(name.endswith(".tif") for name in expected) == 8  # images and class maps
-    rng, left = random.Random(14), []
-    for kill in range(KILLS):
-        config = make_config(tmp_path / str(kill))
-        child, _ = start(server, config)
-        time.sleep(rng.uniform(0, took_s))
-        child.kill()
-        child.join(WITHIN_S)
-        there = contents(tmp_path / str(kill) / "data")
+    moments, left = random.Random(14).sample(range(steps), KILLS), []
+    for kill_at in moments:
+        config = make_config(tmp_path / str(kill_at))
+        run(server, config, kill_at)
+        there = contents(tmp_path / str(kill_at) / "data")
         for name, content in there.items():
-            assert content == expected[name], f"kill {kill}: {name} is not whole"
+            assert content == expected[name], f"killed at {kill_at}: {name} is not whole"
         left.append(len(there))
         fill(config)
-        assert contents(tmp_path / str(kill) / "data") == expected
-    assert len(set(left)) >= 4 and min(left) < len(expected)  # the moments were different ones
+        assert contents(tmp_path / str(kill_at) / "data") == expected
+    assert len(set(left)) >= 8 and max(left) < len(expected)  # the moments were different ones
 
 
 def limit_files(config: Config, size: int, said: Connection) -> None:

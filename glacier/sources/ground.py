@@ -37,15 +37,28 @@ less the offset of 0.2 that its file lacks; water between its clear and its silt
 (rock, a little darker and wetter) and vegetation (conifers and alder) are drawn by hand.
 """
 
-FRESH_SNOW = (0.98, 0.96, 0.94, 0.83, 0.06, 0.06)
+FRESH_SNOW = (0.98, 0.96, 0.94, 0.83, 0.045, 0.05)
 """Reflectance of cold snow.
 
 Source: medians of clear snow in Landsat-8 scene 005009 of 2015-07-10, Greenland (USGS); a little
 more in SWIR, where finer grains are brighter (Dozier 1989, Remote Sensing of Environment 28).
 """
 
-CLOUD_SPECTRUM = (0.80, 0.78, 0.79, 0.76, 0.40, 0.34)
-"""Reflectance of thick cloud: in SWIR as in that scene, elsewhere darker, as away from ice."""
+GRAIN_SPREAD = 0.3
+"""Standard deviation of the logarithm of snow's SWIR reflectance, by the size of its grains.
+
+Drawn by hand until the NDSI of snow had the spread of that scene's.
+"""
+
+DROPLETS = (0.86, 0.84, 0.83, 0.80, 0.53, 0.40)
+"""Reflectance of thick cloud of water droplets.
+
+Source: between medians of cloud over the ice of scene 005009 (0.94 in green) and of bright cloud
+over the land of scene 008059 of 2019-12-01, Colombia (0.77), where SWIR is highest (0.54, 0.40).
+"""
+
+ICE_CLOUD = (0.86, 0.84, 0.83, 0.80, 0.19, 0.20)
+"""Reflectance of thick cloud of ice: dark in SWIR, as the darkest 5 % of cloud in scene 005009."""
 
 DIFFUSE = (0.24, 0.20, 0.16, 0.13, 0.09, 0.09)
 """Share of the light that comes from the whole sky, by band: what is left in a shadow.
@@ -184,6 +197,8 @@ def albedo_of(land: Land, ground: Ground, season: Season) -> NDArray[np.float32]
         band += fresh * np.float32(FRESH_SNOW[k] - SPECTRA[Surface.SNOW][k])
         band += woods * (np.float32(SPECTRA[Surface.VEGETATION][k] * 0.8) - band)
         np.multiply(band, texture, out=image[k])
+    grains = np.where(snow, np.exp(np.float32(GRAIN_SPREAD) * land.patches), np.float32(1))
+    image[4:] *= grains
     return image
 
 
@@ -226,8 +241,9 @@ def expose(
         diffuse = np.float32(DIFFUSE[k]) + around * np.float32(min(1, albedo_ratio(k)))
         band = albedo[k] * (direct * (1 - diffuse) + diffuse)
         band = cv2.GaussianBlur(band, (0, 0), 0.45)  # the sensor's own blur
-        band += (np.float32(CLOUD_SPECTRUM[k]) - band) * sky.opacity
-        band += (np.float32(0.5 * CLOUD_SPECTRUM[k]) - 0.5 * band) * sky.haze
+        cloud = np.float32(ICE_CLOUD[k] - DROPLETS[k]) * sky.ice + np.float32(DROPLETS[k])
+        band += (cloud * sky.tops - band) * sky.opacity
+        band += (np.float32(0.5 * ICE_CLOUD[k]) - 0.5 * band) * sky.haze
         floor = np.float32(NOISE * min(1, 3 * DIFFUSE[k]))
         band += noise * (floor + np.float32(NOISE_SHARE) * band)
         noise = np.roll(noise, (37, 61), (0, 1))  # another band's noise at no cost

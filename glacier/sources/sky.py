@@ -28,6 +28,15 @@ snow for them; and the largest share of clear snow that one scene may lose to th
 CLOUD_OPACITY = 0.35
 """A pixel whose light is hidden by more than this share counts as cloud."""
 
+TOPS_SPREAD = 0.06
+"""Standard deviation of the brightness of a scene's cloud tops, as a share."""
+
+ICE_SHARE = (0.2, 1.0)
+"""Share of ice in cloud tops; each scene draws one, and patches differ from it.
+
+Both drawn by hand until the NDSI of cloud had the median and spread of scene 005009 (Greenland).
+"""
+
 CLOUD_TOP_M = (900.0, 3200.0)
 """Heights of cloud over the ground, metres; each scene draws one."""
 
@@ -36,6 +45,14 @@ DILATION_PX = 3
 
 SWATH_EDGE_SHARE = 0.15
 """Share of scenes whose swath ends within the frame."""
+
+CEILING = 1.2107
+"""Brightest a band can be at the sensor: reflectance times the sine of the sun's height.
+
+Source: ``REFLECTANCE_MAXIMUM_BAND_n`` of Landsat-8 Level-1 metadata. Snow seldom reaches it: band
+for band, no pixel of 137,000 in scene 005009 (Greenland), though green exceeds 1 in a fifth of the
+clear snow; four bands of one cloudy pixel of 181,000 in scene 008059 (Colombia).
+"""
 
 LOW, MEDIUM, HIGH = 1, 2, 3
 CONFIDENCE_SHIFT = {"cloud": 8, "shadow": 10, "snow": 12, "cirrus": 14}
@@ -70,6 +87,10 @@ class Sky:
     """The same for thin high cloud."""
     shade: Field
     """Share of direct sunlight that clouds keep from the ground, 0..1."""
+    tops: Field
+    """Brightness of the clouds' tops over that of the mean cloud."""
+    ice: Field
+    """Share of ice, not droplets, in the clouds' tops, 0..1."""
 
     def cloudy(self) -> Mask:
         """(H, W) bool, true cloud."""
@@ -148,7 +169,7 @@ def draw_sky(
     field = fractal_noise(shape, rng, min(5000 / pixel_m, max(shape)), 0.62)
     edge = float(np.quantile(field[::3, ::3], 1 - share)) if share < 1 else -9.0
     opacity = np.clip((field - edge) / 0.30, 0, 1) ** 0.7 if share > 0 else np.zeros_like(field)
-    haze = fractal_noise(shape, rng, min(9000 / pixel_m, max(shape)), 0.45)
+    veil = fractal_noise(shape, rng, min(9000 / pixel_m, max(shape)), 0.45)
     strength = float(rng.choice([0.0, 0.08, 0.20], p=[0.5, 0.3, 0.2])) * min(mean_share * 3, 1)
     away_px = float(rng.uniform(*CLOUD_TOP_M) * np.tan(sun.zenith_rad)) / pixel_m
     columns, rows = sun.step_towards()
@@ -159,8 +180,10 @@ def draw_sky(
     )
     return Sky(
         opacity.astype(np.float32),
-        (np.float32(strength) * np.clip(haze * 0.6 + 0.4, 0, 1)).astype(np.float32),
+        (np.float32(strength) * np.clip(veil * 0.6 + 0.4, 0, 1)).astype(np.float32),
         np.asarray(np.clip(0.9 * cv2.blur(shade, (3, 3)), 0, 1), np.float32),
+        1 + np.float32(TOPS_SPREAD) * np.clip(field, -2, 2),
+        np.clip(np.float32(0.2) * veil + np.float32(rng.uniform(*ICE_SHARE)), 0, 1),
     )
 
 
@@ -250,6 +273,27 @@ def judge_pixels(
     return qa
 
 
+def saturate(image: dict[str, Field], sun: Sun) -> NDArray[np.uint16]:
+    """Cut each band at what the sensor can hold, in place.
+
+    Reflectance at the ground stands for that at the sensor, which over snow is much the same.
+
+    Args:
+        image: ``SR_B<n>`` to (H, W) float32 reflectance.
+        sun: The sun; the lower it stands, the brighter a surface may be.
+
+    Returns:
+        QA_RADSAT: (H, W) uint16, bit n - 1 where band n was cut.
+    """
+    limit = np.float32(CEILING / np.cos(sun.zenith_rad))
+    qa = np.zeros(next(iter(image.values())).shape, np.uint16)
+    for name, band in image.items():
+        if band.max() >= limit:
+            qa |= (band >= limit).astype(np.uint16) << np.uint16(int(name.removeprefix("SR_B")) - 1)
+            np.minimum(band, limit, out=band)
+    return qa
+
+
 def swath_edge(shape: tuple[int, int], rng: np.random.Generator) -> Mask | None:
     """Pixels outside the swath, for the few scenes that end within the frame."""
     if rng.random() >= SWATH_EDGE_SHARE:
@@ -262,11 +306,14 @@ def swath_edge(shape: tuple[int, int], rng: np.random.Generator) -> Mask | None:
 
 
 def apply_fill(
-    bands: dict[str, NDArray[np.uint16]], qa_pixel: NDArray[np.uint16], outside: Mask | None
+    bands: dict[str, NDArray[np.uint16]],
+    qa_pixel: NDArray[np.uint16],
+    qa_radsat: NDArray[np.uint16],
+    outside: Mask | None,
 ) -> None:
     """Set pixels outside the swath to no data, in place."""
     if outside is None:
         return
-    for band in bands.values():
+    for band in (*bands.values(), qa_radsat):
         band[outside] = 0
     qa_pixel[outside] = FILL

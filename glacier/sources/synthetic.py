@@ -50,6 +50,7 @@ from glacier.sources.sky import (
     draw_sky,
     judge_pixels,
     light_on_slope,
+    saturate,
     swath_edge,
 )
 from glacier.sources.source import Source
@@ -78,7 +79,7 @@ class SyntheticSource(Source):
 
     def identity(self, region: Region) -> dict[str, Any]:
         """Settings and seed."""
-        return {"settings": self.settings.model_dump(mode="json"), "seed": self.seed, "format": 2}
+        return {"settings": self.settings.model_dump(mode="json"), "seed": self.seed, "format": 3}
 
     def grid(self, region: Region) -> Grid:
         """The region's UTM grid."""
@@ -176,6 +177,7 @@ def observe(site: Site, day: date, name: str, cloud_share: float, rng: np.random
     slope = light_on_slope(ground.surface_m, land.pixel_m, sun)
     direct = slope * (1 - shadow) * (1 - sky.shade)
     image = expose(albedo_of(land, ground, season), direct, sky, rng)
+    radsat = saturate(image, sun)
     kelvin = temperature_of(ground, season, land, slope * (1 - shadow))
     hidden = np.maximum(sky.opacity, sky.haze)
     kelvin = kelvin * (1 - hidden) + np.float32(258) * hidden
@@ -183,6 +185,6 @@ def observe(site: Site, day: date, name: str, cloud_share: float, rng: np.random
     bands["ST_B10"] = np.clip((kelvin - ST_OFFSET) / ST_SCALE, 1, 65535).astype(np.uint16)
     snowy = np.isin(ground.classes, (Surface.SNOW, Surface.SNOW_ON_ICE, Surface.CLEAN_ICE))
     qa = judge_pixels(image, sky, shadow, snowy, rng)
-    apply_fill(bands, qa, swath_edge(qa.shape, rng))
+    apply_fill(bands, qa, radsat, swath_edge(qa.shape, rng))
     when = overpass_time(site.longitude_deg, day)
-    return Look(Scene(name, when, bands, qa, sun.elevation_deg()), sky, ground, direct)
+    return Look(Scene(name, when, bands, qa, sun.elevation_deg(), radsat), sky, ground, direct)
