@@ -1,6 +1,8 @@
 """Samples: images, labels, windows and their description."""
 
 import io
+import json
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
@@ -227,6 +229,22 @@ def test_a_region_smaller_than_a_window_is_said(tmp_path: Path) -> None:
 def test_a_part_is_the_same_bytes_every_time(tmp_path: Path) -> None:
     task = make_task(tiny_config(tmp_path))
     assert prepare_month(task)["sha256"] == prepare_month(task)["sha256"]
+
+
+def test_what_comes_back_to_the_driver_does_not_grow_with_pixels(tmp_path: Path) -> None:
+    sizes = []
+    for pixel_m in (300, 100):
+        config = tiny_config(tmp_path, prepare={"quick_looks": False})
+        (region,) = config.regions
+        config = config.model_copy(
+            update={"regions": (region.model_copy(update={"pixel_m": pixel_m}),)}
+        )
+        task = make_task(config)
+        row = {"record": json.dumps(asdict(task.record)), "archive": task.archive}
+        back = prepare.prepare_row(row, task.samples, config.prepare)
+        assert list(back) == ["facts"] and json.loads(back["facts"])["status"] == "ok"
+        sizes.append(len(back["facts"]) + len(row["record"]))
+    assert abs(sizes[0] - sizes[1]) < 50 and max(sizes) < 2000  # bytes, at 9 times the pixels
 
 
 def test_quick_looks_show_the_month_and_clear_where_unseen(tmp_path: Path) -> None:

@@ -22,12 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from composite import bench_composite, bench_composite_vs_read
+from dice_parity import bench_dice_parity
 from growth import bench_growth_glaciers, bench_growth_months
 from ingest_parallel import bench_ingest_parallel
 from page import render_page
 from prepare_month import bench_prepare_month
 from qa_decode import bench_qa_decode
 from row import NotHere, Row
+from sweep_overhead import bench_sweep_overhead
 from train_epoch import bench_train_epoch
 
 OUT = Path(__file__).parents[2] / "results" / "benchmarks"
@@ -42,6 +44,8 @@ ROWS: dict[str, Callable[[], Row]] = {
         f"train_epoch_{encoder}": partial(bench_train_epoch, encoder)
         for encoder in ("resnet34", "resnet50", "efficientnet-b4")
     },
+    "dice_parity": bench_dice_parity,
+    "sweep_overhead": bench_sweep_overhead,
     "growth_months": bench_growth_months,
     "growth_glaciers": bench_growth_glaciers,
 }
