@@ -158,16 +158,25 @@ def safe_open(path: str | Path, max_bytes: int = MAX_BYTES) -> Iterator[DatasetR
             rasterio.Env(**environment),
             rasterio.open(text, driver="GTiff", sharing=False) as source,
         ):
-            size = decoded_bytes(source)
-            if size > max_bytes:
-                raise RasterError(
-                    f"{text} decodes to {size} bytes ({source.count} bands of {source.height} x "
-                    f"{source.width}, blocks of {source.block_shapes[0]}), more than the "
-                    f"{max_bytes} allowed"
-                )
+            check_size(source, max_bytes)
             yield source
     except (rasterio.errors.RasterioError, UnicodeDecodeError) as error:  # a name is not UTF-8
         raise RasterError(f"cannot read {text}: {error}") from error
+
+
+def check_size(source: DatasetReader, max_bytes: int = MAX_BYTES) -> None:
+    """Refuse a raster that would fill the memory.
+
+    Raises:
+        RasterError: It decodes to more bytes than allowed, or holds numbers that NumPy lacks.
+    """
+    size = decoded_bytes(source)
+    if size > max_bytes:
+        raise RasterError(
+            f"{source.name} decodes to {size} bytes ({source.count} bands of {source.height} x "
+            f"{source.width}, blocks of {source.block_shapes[0]}), more than the "
+            f"{max_bytes} allowed"
+        )
 
 
 def decoded_bytes(source: DatasetReader) -> int:

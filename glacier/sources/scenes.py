@@ -7,19 +7,24 @@ do scenes meet in the median; a clear look is never hidden by a cloudy one of th
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC
+from typing import Any
 
 import odc.stac
 import pystac
+import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from odc.loader import RioDriver, RioReader
+from odc.loader.types import RasterSource
 from rasterio.errors import RasterioError
 
 from glacier.composite import Composite, Empty, Scene, composite_scenes
 from glacier.config import Ingest
-from glacier.errors import GlacierError, SourceError
-from glacier.raster import Grid
+from glacier.errors import GlacierError, RasterError, SourceError
+from glacier.raster import Grid, check_size, safe_open
 
 COLLECTION = "landsat-c2-l2"
 
@@ -85,7 +90,7 @@ def compose_scenes(loads: Sequence[tuple[str, Load]], settings: Ingest) -> Compo
 
 def first_line(error: BaseException) -> str:
     """The first line of a message, which is where libraries say what is wrong."""
-    return (str(error).strip().splitlines() or ["no message"])[0][:300]
+    return hide_signature((str(error).strip().splitlines() or ["no message"])[0])[:300]
 
 
 def load_scene(item: pystac.Item, grid: Grid) -> Scene:
@@ -98,7 +103,7 @@ def load_scene(item: pystac.Item, grid: Grid) -> Scene:
 
     Raises:
         SourceError: It has no quality band, or no band of reflectance.
-        RasterioError: A file cannot be read.
+        RasterError: A file cannot be read, or is no plain GeoTIFF.
     """
     bands = [name for name in BAND_OF_ASSET if name in item.assets]
     if QA_PIXEL not in item.assets or not bands:
@@ -114,6 +119,7 @@ def load_scene(item: pystac.Item, grid: Grid) -> Scene:
         resampling={"*": choose_resampling(item, grid), QA_PIXEL: "nearest", QA_RADSAT: "nearest"},
         stac_cfg={item.collection_id or "*": {"assets": ASSETS}},
         fail_on_error=True,
+        driver=GuardedDriver(),
     )
     pixels = {name: loaded[name].to_numpy()[0] for name in (*bands, *quality)}
     assert item.datetime is not None  # every item of the catalogue has one
@@ -125,6 +131,50 @@ def load_scene(item: pystac.Item, grid: Grid) -> Scene:
         float(item.properties["view:sun_elevation"]),
         pixels.get(QA_RADSAT),
     )
+
+
+class GuardedReader(RioReader):
+    """Reads a GeoTIFF of a sane size, and nothing else.
+
+    A file is what its bytes say: one that is called ``.TIF`` could make GDAL open others, here or
+    anywhere on the network.
+    """
+
+    def __init__(self, source: RasterSource, context: Any) -> None:
+        """Read this file."""
+        super().__init__(source, context)
+        self.address = source.uri
+
+    def read(self, *args: Any, **kwargs: Any) -> Any:
+        """Check the file, then read it as odc does; GDAL keeps what the check has read of it.
+
+        Raises:
+            RasterError: The file is missing, damaged, too large or no GeoTIFF.
+        """
+        name = re.split("[?#]", self.address)[0].rpartition("/")[2]
+        try:
+            if "://" not in self.address:
+                with safe_open(self.address):
+                    return super().read(*args, **kwargs)
+            with rasterio.open(self.address, driver="GTiff", sharing=False) as source:
+                check_size(source)
+            return super().read(*args, **kwargs)
+        except RasterioError as error:
+            # Without its cause, which holds the address with its signature.
+            raise RasterError(f"{name}: {hide_signature(str(error))}") from None
+
+
+class GuardedDriver(RioDriver):
+    """Makes odc read through :class:`GuardedReader`."""
+
+    def open(self, src: RasterSource, ctx: Any) -> RioReader:
+        """The reader of a file."""
+        return GuardedReader(src, ctx)
+
+
+def hide_signature(text: str) -> str:
+    """Text without what follows the ``?`` of web addresses, where secrets stand."""
+    return re.sub(r"(https?://[^\s?'\"]*)\?[^\s'\"]*", r"\1?...", text)
 
 
 def choose_resampling(item: pystac.Item, grid: Grid) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pystac
 import pytest
+import rasterio.shutil
 from fake_stac import FakeStac, serve_stac
 from landsat_files import product_name, scenes_of, synthetic, write_scene
 from tiny import VALUES, tiny_config
@@ -160,6 +161,42 @@ def test_a_corrupt_scene_is_left_out_and_named(fake: FakeStac, tmp_path: Path) -
     found = fetch(stac_config(tmp_path, fake))
     assert isinstance(found, Composite) and len(found.scene_ids) == len(fake.items) - 1
     assert path.name[:25] in found.skipped[0]
+
+
+def test_a_file_that_would_open_others_is_not_followed(fake: FakeStac, tmp_path: Path) -> None:
+    """A virtual raster under a scene's name, made of a file of this machine."""
+    path = next(p for name, p in sorted(fake.files.items()) if name.endswith("SR_B4.TIF"))
+    ours = tmp_path / "ours.tif"
+    ours.write_bytes(path.read_bytes())
+    rasterio.shutil.copy(ours, tmp_path / "a.vrt", driver="VRT")
+    text = (
+        (tmp_path / "a.vrt")
+        .read_text()
+        .replace('relativeToVRT="1">', f'relativeToVRT="0">{tmp_path}/')
+    )
+    path.write_text(text)
+    with rasterio.open(path, driver="VRT") as source:
+        assert source.read(1).any()  # it would work, if it were let
+    found = fetch(stac_config(tmp_path, fake))
+    assert isinstance(found, Composite) and len(found.scene_ids) == len(fake.items) - 1
+    assert "RasterError" in found.skipped[0]
+
+
+def test_a_signature_stands_in_no_record(
+    fake: FakeStac, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sign(item: pystac.Item, url: str) -> pystac.Item:
+        copy = item.clone()
+        for asset in copy.assets.values():
+            asset.href = f"{asset.href}?sig=SECRET"
+        return copy
+
+    monkeypatch.setattr(stac, "sign_item", sign)
+    fake.signature = "SECRET"
+    gone = next(name for name in sorted(fake.files) if name.endswith("SR_B4.TIF"))
+    del fake.files[gone]
+    found = fetch(stac_config(tmp_path, fake))
+    assert gone.rpartition("/")[2] in found.skipped[0] and "SECRET" not in found.skipped[0]
 
 
 def test_a_band_that_a_scene_lacks_comes_from_the_others(fake: FakeStac, tmp_path: Path) -> None:
