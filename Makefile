@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench realism clean
 
 demo: .venv/ready
 	$(RUN) -m jobs.pipeline jobs/demo.yaml
@@ -18,6 +18,10 @@ lint: .venv/ready
 
 bench: .venv/ready
 	$(RUN) tests/benchmarks/bench.py $(ROW)
+
+realism: .venv/ready
+	$(RUN) -m jobs.pipeline jobs/realism.yaml
+	$(RUN) tests/experiments/realism.py
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -1,0 +1,244 @@
+"""What networks that learned on invented glaciers see elsewhere: other inventions, real images.
+
+    GLACIER_REAL_DATA=... make realism
+
+After ``jobs.pipeline jobs/realism.yaml`` this maps a glacier of each fold with the network that
+never saw it, and two real images with the mean of both networks. Pictures and ``seen.json`` go to
+``results/realism/``. Nothing here is tuned on the real images.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glacier import baselines, store
+from glacier.archive import read_records
+from glacier.composite import Composite, Scene, composite_scenes
+from glacier.config import Config
+from glacier.figures import (
+    CLASSES,
+    INK,
+    MUTED,
+    classify_errors,
+    encode_figure,
+    new_figure,
+    paint_colour,
+)
+from glacier.fit import sigmoid
+from glacier.flags import load_config
+from glacier.indices import colour
+from glacier.metrics import count_pixels
+from glacier.prepare import make_image, samples_folder
+from glacier.raster import safe_open
+from glacier.samples import read_images, read_summary
+from glacier.sources.source import open_source
+from glacier.sweep import sweep_folders
+from glacier.tiles import predict_blended
+from glacier.trials import THRESHOLD
+from glacier.unet import load_model, make_predictor
+from glacier.vectors import rasterise_outlines
+
+ROOT = Path(__file__).parents[2]
+OUT = ROOT / "results" / "realism"
+MONTHS = (date(2018, 8, 1), date(2018, 10, 1))
+"""Of the pictures of invented glaciers: late summer, and under new snow."""
+
+ETM_LEVELS = {"nir": (157.4, 1039.0), "red": (152.9, 1533.0), "green": (196.5, 1812.0)}
+"""Radiance at 255 in high gain, W/m2/sr/um, and of the sun outside the air, W/m2/um.
+
+Source: Landsat 7 Science Data Users Handbook, tables 11.2 and 11.3.
+"""
+
+SUN_DISTANCE_AU, SUN_ELEVATION_DEG = 0.993, 44.0
+"""Of the Everest image at about 04:37 UTC, computed: the files do not say them, nor the gains."""
+
+
+@dataclass(frozen=True)
+class View:
+    """An image and the networks' answer."""
+
+    title: str
+    image: NDArray[np.float32]
+    """(3, H, W) float32 near infrared, red, green; NaN where unseen."""
+    label: NDArray[np.uint8] | None
+    """(H, W) uint8: 1 glacier, 0 not, 255 unknown; None where nobody knows."""
+    probability: NDArray[np.float32]
+    """(H, W) float32, 0..1, NaN where unseen."""
+
+    def found(self) -> NDArray[np.bool_]:
+        """(H, W) bool, called glacier."""
+        return np.nan_to_num(self.probability) >= THRESHOLD
+
+
+def map_ice(image: NDArray[np.float32], folders: list[str]) -> NDArray[np.float32]:
+    """Mean probability of glacier by some models: (H, W) float32, NaN where unseen."""
+    seen = np.isfinite(image).all(axis=0)
+    answers = []
+    for folder in folders:
+        model, card = load_model(folder)
+        mean, std = (np.array(card[name], np.float32) for name in ("mean", "std"))
+        predict = make_predictor(model, mean, std, "float32")
+        size = card["size_px"]
+        answers.append(sigmoid(predict_blended(predict, image, seen, size, size // 2, 8)))
+    return np.asarray(np.mean(answers, axis=0), np.float32)
+
+
+def read_sweep(config: Config) -> tuple[dict[str, Any], str]:
+    """What ``jobs.sweep`` left, and the address of its samples."""
+    samples_at = samples_folder(config, read_records(config))
+    folder, _ = sweep_folders(config, samples_at)
+    return dict(store.read_json(store.join(folder, "sweep.json"))), samples_at
+
+
+def view_unseen(sweep: dict[str, Any], samples_at: str) -> list[View]:
+    """The first test glacier of each fold, mapped by the network that never saw it."""
+    images = {image.key: image for image in read_images(samples_at, read_summary(samples_at))}
+    views = []
+    for split, trial in zip(sweep["splits"], sweep["trials"], strict=True):
+        for month in MONTHS:
+            image = images[f"{split['test'][0]}/{month:%Y-%m}"]
+            answer = map_ice(image.image, [trial["model"]])
+            views.append(View(f"{image.region}, {month:%B %Y}", image.image, image.label, answer))
+    return views
+
+
+def top_of_atmosphere(bands: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+    """Everest's false colour as reflectance above the air, were all gains high."""
+    light = np.sin(np.radians(SUN_ELEVATION_DEG)) / (np.pi * SUN_DISTANCE_AU**2)
+    return np.stack([
+        colour(bands, name) * np.float32(at_255 / (sun * light))
+        for name, (at_255, sun) in ETM_LEVELS.items()
+    ])  # fmt: skip
+
+
+def match_moments(image: NDArray[np.float32], model: str) -> NDArray[np.float32]:
+    """The image with the mean and spread, band for band, of a model's training pixels."""
+    card = store.read_json(store.join(model, "model.json"))
+    mean, std = (np.array(card[name], np.float32)[:, None, None] for name in ("mean", "std"))
+    own_mean = np.nanmean(image, axis=(1, 2), keepdims=True)
+    own_std = np.nanstd(image, axis=(1, 2), keepdims=True)
+    return np.asarray((image - own_mean) / own_std * std + mean, np.float32)
+
+
+def view_everest(config: Config, models: list[str]) -> list[View]:
+    """Everest in three readings, since nobody knows the gains of its 8-bit numbers."""
+    everest = load_config([str(ROOT / "jobs" / "everest.yaml")], "")
+    source, region = open_source(everest), everest.regions[0]
+    month = source.fetch_month(region, date(2000, 10, 1))
+    assert isinstance(month, Composite) and everest.prepare.label.outlines
+    outlines = store.absolute(everest.prepare.label.outlines)
+    label = rasterise_outlines(outlines, source.grid(region))
+    simple = make_image(month.bands, config.prepare)
+    readings = {
+        "number / 255, as in everest.yaml": simple,
+        "reflectance, were all gains high": top_of_atmosphere(month.bands),
+        "mean and spread of the training": match_moments(simple, models[0]),
+    }
+    return [View(name, image, label, map_ice(image, models)) for name, image in readings.items()]
+
+
+def view_greenland(config: Config, models: list[str]) -> View:
+    """The clear pixels of a scene on the ice sheet, masked as ``jobs.ingest`` does."""
+    (folder,) = Path(os.environ["GLACIER_REAL_DATA"], "landsat_c2l2").glob("*_005009_*")
+    bands = {}
+    for path in folder.glob("*.TIF"):
+        with safe_open(path) as file:
+            bands[re.split(r"_T\d_", path.stem)[1]] = file.read(1)
+    qa = bands.pop("QA_PIXEL")
+    scene = Scene("005009", datetime(2015, 7, 10, tzinfo=UTC), bands, qa, 40.0)
+    month = composite_scenes([scene], "ice")
+    assert isinstance(month, Composite)
+    image = make_image(month.bands, config.prepare)
+    return View("Greenland, 2015-07-10", image, None, map_ice(image, models))
+
+
+def score(view: View) -> dict[str, Any]:
+    """Overlap with the label, and what methods without a network have; or the share called ice."""
+    seen = np.isfinite(view.probability)
+    found = view.found()
+    if view.label is None:
+        return {"title": view.title, "called_glacier": float(found[seen].mean())}
+    simple = baselines.threshold_prediction(view.image, ("nir", "red", "green"), (0, 1), 128)
+    counts = {
+        name: count_pixels(answer, view.label, seen)
+        for name, answer in (
+            ("network", found), ("threshold", simple), ("everything", np.ones_like(found)),
+        )
+    }  # fmt: skip
+    network = counts["network"]
+    return {
+        "title": view.title,
+        "iou": {name: count.iou for name, count in counts.items()},
+        "precision": network.precision,
+        "recall": network.recall,
+    }
+
+
+def draw_views(views: list[View], name: str, caption: str) -> None:
+    """One row a view: image, probability, and errors or the map."""
+    height, width = views[0].probability.shape
+    each_in = 2.9
+    figure = new_figure(each_in * 3 + 0.5, (each_in * height / width + 0.3) * len(views) + 0.3)
+    figure.suptitle(caption, color=INK, fontsize=10, x=0.01, ha="left")
+    grid = figure.subplots(len(views), 3, squeeze=False)
+    palette = np.array(CLASSES, np.uint8)
+    for row, view in zip(grid, views, strict=True):
+        seen = np.isfinite(view.probability)
+        row[0].imshow(paint_colour(view.image, (0, 1), 1.0))
+        shown = row[1].imshow(view.probability, vmin=0, vmax=1, cmap="cividis")
+        figure.colorbar(shown, ax=row[1], fraction=0.04, pad=0.02).ax.tick_params(labelsize=7)
+        label = view.label if view.label is not None else np.ones(seen.shape, np.uint8)
+        row[2].imshow(palette[classify_errors(view.found(), label, seen)])
+        if view.label is not None:
+            edge = np.ma.masked_greater(view.label, 1)
+            for axes in row[:2]:
+                axes.contour(edge, [0.5], colors="#D55E00", linewidths=0.6)
+        row[0].set_title(view.title, color=INK, fontsize=8, loc="left")
+        row[1].set_title("probability of glacier", color=INK, fontsize=8, loc="left")
+        row[2].set_title(describe_map(view), color=INK, fontsize=8, loc="left")
+        for axes in row:
+            axes.set_xticks([])
+            axes.set_yticks([])
+            for spine in axes.spines.values():
+                spine.set_color(MUTED)
+    OUT.mkdir(parents=True, exist_ok=True)
+    (OUT / f"{name}.png").write_bytes(encode_figure(figure, caption, 256).png)
+
+
+def describe_map(view: View) -> str:
+    """Legend of the right panel, with its number."""
+    facts = score(view)
+    if view.label is None:
+        return f"light blue: called glacier, {facts['called_glacier']:.0%}"
+    return f"IoU {facts['iou']['network']:.2f}: right, false (orange), missed (dark)"
+
+
+def main(flags: list[str]) -> int:
+    """Draw all pictures and keep the numbers."""
+    config = load_config([str(ROOT / "jobs" / "realism.yaml"), *flags], __doc__ or "")
+    sweep, samples_at = read_sweep(config)
+    models = [trial["model"] for trial in sweep["trials"]]
+    groups = {
+        "unseen": (view_unseen(sweep, samples_at), "Invented glaciers that the network never saw"),
+        "everest": (view_everest(config, models), "Everest, 2000-10-30, read in three ways"),
+        "greenland": ([view_greenland(config, models)], "Greenland's ice sheet, 500 m a pixel"),
+    }
+    for name, (views, caption) in groups.items():
+        draw_views(views, name, caption)
+    facts = {name: [score(view) for view in views] for name, (views, _) in groups.items()}
+    store.write_json(str(OUT / "seen.json"), facts)
+    print(facts)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
