@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import KFold
 
 from glacier.config import Folds
 from glacier.errors import ConfigError
@@ -176,6 +175,8 @@ def part_groups(groups: int, settings: Folds, seed: int) -> list[list[int]]:
     indices = np.arange(groups)
     if settings.kind in ("by_year", "by_block"):
         return [part.tolist() for part in np.array_split(indices, settings.count)]
+    from sklearn.model_selection import KFold  # a second that no worker needs
+
     parter = KFold(settings.count, shuffle=True, random_state=seed)
     return [test.tolist() for _, test in parter.split(indices)]
 

@@ -18,7 +18,7 @@ from ray import tune
 from ray.tune.execution import class_cache
 from rich.table import Table as RichTable
 
-from glacier import baselines, samples, store
+from glacier import samples, store
 from glacier.archive import read_records
 from glacier.cluster import connect
 from glacier.comparison import score_part
@@ -77,10 +77,10 @@ def run_sweep(config: Config) -> int:
     began = time.monotonic()
     splits, held_out = plan_splits(config, summary)
     with connect(config.cluster):
+        images = ray.remote(samples.read_images).options(num_cpus=1).remote(samples_at, summary)
         trials = plan_trials(config, summary, splits, held_out, (folder, models))
         pending = [t for t in trials if not store.exists(store.join(t.folder, "done.json"))]
         say(f"sweep: {len(trials)} trials, {len(trials) - len(pending)} done before, in {folder}")
-        images = ray.remote(samples.read_images).options(num_cpus=1).remote(samples_at, summary)
         failed = tune_trials(config, pending, images, folder) if pending else []
         baseline_rows = run_baselines(config, images, splits, summary)
     done = [
@@ -329,6 +329,8 @@ def run_baselines(
         Name to ``{"folds": [...]}``, a row of :func:`baselines.score_baseline` each, or to
         ``{"reason"}`` where a method cannot be used on these samples.
     """
+    from glacier import baselines  # scikit-learn takes a second, which no trial needs
+
     names = [name for name in baselines.METHODS if name != "random_forest" or config.sweep.forest]
     task = ray.remote(num_cpus=1, max_retries=3)(baselines.score_baseline)
     refs = {
