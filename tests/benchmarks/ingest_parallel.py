@@ -47,7 +47,8 @@ class CannedEarthEngine(FakeEarthEngine):
 def configure(folder: Path, fake: FakeEarthEngine, last: str, **account: Any) -> Config:
     """The shipped configuration for Mendenhall, asking the fake."""
     path = TESTS.parent / "jobs" / "mendenhall.yaml"
-    config = load_config([str(path), "--storage", str(folder), "--months.last", last], "")
+    places = ["--storage", str(folder), "--results", str(folder / "results")]
+    config = load_config([str(path), *places, "--months.last", last], "")
     account = {
         "url": fake.url, "project": "fake-project", "key_file": str(write_key(folder, fake)),
         **account,
