@@ -23,6 +23,7 @@ def make_config(folder: str) -> Any:
     values = {
         "name": "parity",
         "storage": folder,
+        "results": f"{folder}/results",
         "regions": [{"name": "mendenhall", "polygon": polygon, "pixel_m": 100}],
         "months": {"first": "2014-01", "last": "2016-12"},
         "ingest": {"min_valid_share": 0.2},

@@ -37,6 +37,7 @@ def make_config(folder: str, glaciers: int, months: int) -> Any:
     values = {
         "name": "growth",
         "storage": folder,
+        "results": f"{folder}/results",
         "regions": regions,
         "months": {"first": f"{FIRST_YEAR}-01", "last": f"{last}-12"},
         "prepare": {"layout": "resize", "size_px": 32},

@@ -26,6 +26,7 @@ def make_config(folder: str, epochs: int) -> Any:
     values = {
         "name": "overhead",
         "storage": folder,
+        "results": f"{folder}/results",
         "regions": [{"name": "mendenhall", "polygon": polygon, "pixel_m": 150}],
         "months": {"first": "2014-01", "last": "2015-12"},
         "prepare": {"layout": "resize", "size_px": SIZE, "quick_looks": False},
