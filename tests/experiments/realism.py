@@ -211,7 +211,7 @@ def draw_views(views: list[View], name: str, caption: str) -> None:
             for spine in axes.spines.values():
                 spine.set_color(MUTED)
     OUT.mkdir(parents=True, exist_ok=True)
-    (OUT / f"{name}.png").write_bytes(encode_figure(figure, caption, 256).png)
+    (OUT / f"{name}.png").write_bytes(encode_figure(figure, caption, 128).png)
 
 
 def describe_map(view: View) -> str:
