@@ -307,6 +307,8 @@ class Label(Model):
     """Where the outlines come from."""
     margin_m: float = Field(0.0, ge=0, le=1000)
     """Pixels within so many metres of an outline are unknown, for ``outlines``."""
+    debris: PathText | None = None
+    """Vector file of debris-covered ice, for ``outlines``: scored as a class of its own."""
     max_snow_outside: float = Field(0.3, ge=0, le=1)
     """Share of the ground outside the outlines that snow may cover; months above it are left out
     of samples and scores. Measured where outlines and short-wave infrared are given; 1: never."""

@@ -25,7 +25,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from glacier import store
-from glacier.calibration import Calibration, fit_calibration
+from glacier.calibration import (
+    Calibration,
+    Reliability,
+    fit_calibration,
+    measure_reliability,
+)
 from glacier.crops import Crops
 from glacier.errors import StoreError, TrainingError
 from glacier.labels import IGNORE
@@ -388,11 +393,13 @@ def test_images(
     """Scores on the images with test pixels, and the probabilities of those pixels.
 
     Returns:
-        Content of :meth:`Scorecard.as_dict`; and by ``<region>/<YYYY-MM>`` (H, W) uint8 images of
+        Content of :meth:`Scorecard.as_dict`, and ``uncalibrated``, what its ``calibration`` would
+        be at temperature 1; and by ``<region>/<YYYY-MM>`` (H, W) uint8 images of
         probability x 255 (0 outside the test part). Held-out images have a picture, no score.
     """
     kind = trial.settings.folds.kind
     card, pictures = Scorecard(trial.samples, kind, trial.split.test), {}
+    plain = Reliability()
     for image in images:
         part = trial.part(image, trial.split.test)
         if image.key in trial.held_out:
@@ -404,7 +411,9 @@ def test_images(
         pictures[image.key] = np.rint(probability * 255).astype(np.uint8)
         if image.key not in trial.held_out:
             card.add(image, part, probability, calibration.threshold)
-    return card.as_dict(), pictures
+            given = np.nan_to_num(Calibration().probability(logits))
+            plain += measure_reliability(given, image.label, part)
+    return card.as_dict() | {"uncalibrated": plain.as_dict()}, pictures
 
 
 def model_card(trial: Trial, learner: Learner, facts: dict[str, Any]) -> dict[str, Any]:

@@ -118,6 +118,20 @@ def label_threshold(false_colour: NDArray[np.float32], threshold: int) -> NDArra
     return label
 
 
+def part_debris(label: NDArray[np.uint8], debris: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Classes of what a label calls glacier: clean ice, and ice under debris.
+
+    Args:
+        label: (H, W) uint8: 1 glacier, 0 not, 255 unknown.
+        debris: (H, W) bool, within polygons of debris-covered ice.
+
+    Returns:
+        (H, W) uint8 codes of :class:`Surface`, 0 on ground, whose class nobody gave.
+    """
+    kinds = np.where(debris, np.uint8(Surface.DEBRIS_ICE), np.uint8(Surface.CLEAN_ICE))
+    return np.where(label == 1, kinds, np.uint8(0))
+
+
 def ignore_margin(label: NDArray[np.uint8], pixel_m: float, margin_m: float) -> NDArray[np.uint8]:
     """A label that leaves out what lies near the border between glacier and ground.
 

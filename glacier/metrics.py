@@ -10,10 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glacier.labels import IGNORE
+from glacier.labels import IGNORE, Surface
+
+SIZES_KM2 = {"small": 0.1, "medium": 1.0, "large": float("inf")}
+"""Size class of a connected glacier area to the area that it lies below, km2."""
 
 
 @dataclass(frozen=True)
@@ -103,3 +107,65 @@ def count_pixels(
     cells = np.bincount((2 * (label[valid] == 1) + predicted[valid]).astype(np.int64), minlength=4)
     tn, fp, fn, tp = (int(n) for n in cells)
     return Counts(tp, fp, fn, tn)
+
+
+def count_by_class(
+    predicted: NDArray[np.bool_], surface: NDArray[np.uint8], part: NDArray[np.bool_]
+) -> dict[str, dict[str, int]]:
+    """How much of each surface is called glacier.
+
+    Args:
+        predicted: (H, W) bool, True where glacier is predicted.
+        surface: (H, W) uint8 codes of ``labels.Surface``; 0 counts nowhere.
+        part: (H, W) bool, pixels that count.
+
+    Returns:
+        Name of each surface that is there to its ``pixels`` and those ``called`` glacier.
+    """
+    pixels = np.bincount(surface[part], minlength=256)
+    called = np.bincount(surface[part & predicted], minlength=256)
+    return {
+        kind.name.lower(): {"pixels": int(pixels[kind]), "called": int(called[kind])}
+        for kind in Surface
+        if pixels[kind]
+    }
+
+
+def count_by_size(
+    predicted: NDArray[np.bool_],
+    label: NDArray[np.uint8],
+    part: NDArray[np.bool_],
+    pixel_km2: float,
+) -> dict[str, Counts]:
+    """Counts by the size of the connected glacier area that a pixel belongs to or is nearest to.
+
+    So false ice beside a small area lowers the IoU of small ones. An area is what of it is
+    known and within the part, joined over sides and corners.
+
+    Args:
+        predicted: (H, W) bool, True where glacier is predicted.
+        label: (H, W) uint8: 1 glacier, 0 not, 255 unknown.
+        part: (H, W) bool, pixels that count.
+        pixel_km2: Area of a pixel.
+
+    Returns:
+        Size class (``SIZES_KM2``) to its counts; empty where there is no glacier, whose size
+        nobody could tell.
+    """
+    known = part & (label != IGNORE)
+    ice = (known & (label == 1)).astype(np.uint8)
+    if not ice.any():
+        return {}
+    _, areas, stats, _ = cv2.connectedComponentsWithStats(ice, connectivity=8)
+    _, nearest = cv2.distanceTransformWithLabels(
+        1 - ice, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    area_of = np.zeros(nearest.max() + 1, np.int64)
+    area_of[nearest[ice == 1]] = areas[ice == 1]
+    limits = list(SIZES_KM2.values())[:-1]
+    sizes = np.digitize(stats[:, cv2.CC_STAT_AREA] * pixel_km2, limits)[area_of[nearest]]
+    return {
+        name: count_pixels(predicted, label, known & (sizes == k))
+        for k, name in enumerate(SIZES_KM2)
+        if (known & (sizes == k)).any()
+    }

@@ -31,11 +31,18 @@ from glacier.raster import Grid, read_named
 from glacier.tiles import window_starts
 from glacier.vectors import rasterise_outlines
 
-FORMAT = 2
+FORMAT = 3
 """Counts up when the samples' bytes change for the same configuration."""
 
 BASELINE_BANDS = ("green", "red", "nir", "swir1")
 """What the baselines read, as plain reflectance."""
+
+LABEL_BANDS = {
+    "outlines": {"green", "nir", "swir1"},
+    "ndsi": {"green", "nir", "swir1"},
+    "threshold": {"nir", "red", "green"},
+}
+"""What a label reads, by its kind; outlines only to see whether snow lies around them."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +59,17 @@ class MonthTask:
 
 def samples_folder(config: Config, archives: dict[str, list[MonthRecord]]) -> str:
     """Address of a run's samples; it changes with all that changes their bytes."""
-    outlines = config.prepare.label.outlines
+    label = config.prepare.label
     key = digest(
         {
             "format": FORMAT,
             "settings": config.prepare.model_dump(
-                mode="json", exclude={"max_failed": True, "label": {"outlines"}}
+                mode="json", exclude={"max_failed": True, "label": {"outlines", "debris"}}
             ),
-            "outlines": store.checksum(store.read_bytes(store.absolute(outlines)))
-            if outlines
-            else None,
+            "polygons": [
+                path and store.checksum(store.read_bytes(store.absolute(path)))
+                for path in (label.outlines, label.debris)
+            ],
             "inputs": [
                 (r.region, r.month, r.status, r.sha256, r.truth_sha256)
                 for records in archives.values()
@@ -177,14 +185,16 @@ def make_rows(task: MonthTask, base: dict[str, Any]) -> tuple[list[dict[str, Any
     image = make_image(bands, task.settings)
     label = make_label(task, bands, image, grid)
     extra = make_extra(bands, extra_bands(task.settings))
+    surface = make_surface(task, bands, label, grid)
     if task.settings.layout == "resize":
         size = task.settings.size_px
         resized = [resize_sample(band[None], label, size)[0] for band in extra]
         extra = np.concatenate([np.zeros((0, size, size), np.float32), *resized])
         image, label = resize_sample(image, label, size)
+        surface = None if surface is None else shrink_classes(surface, size)
     if task.settings.label.unseen == "background":
         image, label = np.nan_to_num(image), np.where(label == labels.IGNORE, 0, label)
-    rows = cut_rows((image, extra, label), task.settings, base)
+    rows = cut_rows((image, extra, label, surface), task.settings, base)
     return rows, describe_month(image, label, grid) | {"rows": len(rows), "snow_outside": snow}
 
 
@@ -207,7 +217,7 @@ def describe_month(
 
 
 def read_archived(task: MonthTask) -> tuple[dict[str, NDArray[Any]], Grid]:
-    """Bands of a month by name, the class map as ``surface`` where there is one, and the grid.
+    """Bands that are needed by name, the class map as ``surface`` where there is one, the grid.
 
     Raises:
         StoreError: A file is missing or differs from its checksum.
@@ -215,11 +225,23 @@ def read_archived(task: MonthTask) -> tuple[dict[str, NDArray[Any]], Grid]:
     """
     stem = store.join(task.archive, task.record.month)
     with store.local_copy(f"{stem}.tif", task.record.sha256) as path:
-        bands, grid = read_named(path)
-    if task.settings.label.kind == "truth":
+        bands, grid = read_named(path, needed_bands(task.settings))
+    if task.record.truth_sha256:
         with store.local_copy(f"{stem}.truth.tif", task.record.truth_sha256) as path:
             bands |= read_named(path)[0]
     return bands, grid
+
+
+def needed_bands(settings: Prepare) -> set[str] | None:
+    """Bands of the archive that a month's samples are made of; None: all, for the pictures."""
+    if settings.quick_looks:
+        return None
+    colours = {*settings.image, *extra_bands(settings)} | LABEL_BANDS.get(
+        settings.label.kind, set()
+    )
+    if "ndsi" in colours:
+        colours = colours - {"ndsi"} | {"green", "swir1"}
+    return {BAND_OF[name] for name in colours}
 
 
 def make_image(bands: dict[str, NDArray[Any]], settings: Prepare) -> NDArray[np.float32]:
@@ -290,6 +312,26 @@ def make_label(
     return label
 
 
+def make_surface(
+    task: MonthTask, bands: dict[str, NDArray[Any]], label: NDArray[np.uint8], grid: Grid
+) -> NDArray[np.uint8] | None:
+    """Class map of a month, for scores by class.
+
+    With polygons of debris-covered ice it is those within the label's glacier, and clean ice;
+    else the truth, where the archive holds it.
+
+    Returns:
+        (H, W) uint8 codes of ``labels.Surface``, 0 unknown; None where no class is known.
+
+    Raises:
+        VectorError: The polygons cannot be used.
+    """
+    if task.settings.label.debris is None:
+        return bands.get("surface")
+    debris = outlines_on(store.absolute(task.settings.label.debris), grid)
+    return labels.part_debris(label, debris == 1)
+
+
 def measure_snow(task: MonthTask, bands: dict[str, NDArray[Any]], grid: Grid) -> float | None:
     """Share of the seen ground outside the outlines that is under snow, 0..1.
 
@@ -337,27 +379,38 @@ def resize_sample(
     for layer, band in zip(small, filled, strict=True):
         total = cv2.resize(band, shape, interpolation=cv2.INTER_AREA)
         np.divide(total, weight, out=layer, where=visible)
-    small_label = cv2.resize(label, shape, interpolation=cv2.INTER_NEAREST_EXACT)
+    small_label = shrink_classes(label, size)
     small_label[~visible] = labels.IGNORE
     return small, small_label
 
 
+def shrink_classes(codes: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Codes of a month on a square sample, the nearest of each: (H, W) -> (size, size) uint8."""
+    return np.asarray(cv2.resize(codes, (size, size), interpolation=cv2.INTER_NEAREST_EXACT))
+
+
+Layers = tuple[
+    NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8], NDArray[np.uint8] | None
+]
+"""Image (B, H, W), extra bands (E, H, W), label (H, W), classes (H, W) where known."""
+
+
 def cut_rows(
-    layers: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]],
+    layers: Layers,
     settings: Prepare,
     base: dict[str, Any],
 ) -> list[dict[str, Any]]:
     """Rows of all windows of a month; together they hold every pixel.
 
     Args:
-        layers: Image (B, H, W), extra bands (E, H, W), label (H, W).
+        layers: What is cut.
         settings: Size and step of the windows, grid of blocks.
         base: What all rows share: region and month.
 
     Raises:
         SampleError: The month is smaller than a window.
     """
-    image, extra, label = layers
+    image, extra, label, surface = layers
     height, width = label.shape
     size = settings.size_px
     if min(height, width) < size:
@@ -388,6 +441,7 @@ def cut_rows(
                     "image": image[(slice(None), *place)].astype("<f4").tobytes(),
                     "label": label[place].tobytes(),
                     "extra": extra[(slice(None), *place)].astype("<f4").tobytes(),
+                    "surface": None if surface is None else surface[place].tobytes(),
                 }
             )
     return rows
@@ -411,6 +465,7 @@ def summarise(config: Config, parts: list[dict[str, Any]]) -> dict[str, Any]:
         "bands": list(settings.image),
         "extra_bands": list(extra_bands(settings)),
         "size_px": settings.size_px,
+        "classes": name_classes(config),
         "layout": settings.layout,
         "resize": [settings.size_px] * 2 if settings.layout == "resize" else None,
         "blocks": list(settings.blocks),
@@ -425,6 +480,13 @@ def summarise(config: Config, parts: list[dict[str, Any]]) -> dict[str, Any]:
         },
         "parts": [{name: part.get(name) for name in kept} for part in parts],
     }
+
+
+def name_classes(config: Config) -> str | None:
+    """Where classes of the surface are known from: ``polygons``, ``truth``, or None."""
+    if config.prepare.label.debris:
+        return "polygons"
+    return "truth" if config.ingest.source == "synthetic" else None
 
 
 def count_failed(summary: dict[str, Any]) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -210,8 +210,14 @@ def grid_of(source: DatasetReader) -> Grid:
     return Grid(name, t.c, t.f, t.a, source.height, source.width)
 
 
-def read_named(path: str | Path) -> tuple[dict[str, NDArray[Any]], Grid]:
-    """All bands of a raster by the names that its descriptions give.
+def read_named(
+    path: str | Path, wanted: Collection[str] | None = None
+) -> tuple[dict[str, NDArray[Any]], Grid]:
+    """Bands of a raster by the names that its descriptions give.
+
+    Args:
+        path: The raster.
+        wanted: Names of the bands to read, those that are there; None: all.
 
     Returns:
         Band name to (H, W) array in the file's dtype, and the grid.
@@ -231,7 +237,8 @@ def read_named(path: str | Path) -> tuple[dict[str, NDArray[Any]], Grid]:
                 f"{path}: band descriptions are {names}; every band needs its own Landsat name "
                 "such as SR_B4 (gdal_edit.py, or a band map in the configuration)"
             )
-        return dict(zip(names, source.read(), strict=True)), grid_of(source)
+        places = {name: k for k, name in enumerate(names, 1) if wanted is None or name in wanted}
+        return dict(zip(places, source.read(list(places.values())), strict=True)), grid_of(source)
 
 
 def encode_cog(bands: dict[str, NDArray[Any]], grid: Grid, tags: dict[str, str]) -> bytes:

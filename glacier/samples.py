@@ -34,13 +34,15 @@ SCHEMA = pa.schema(
         pa.field("image", pa.binary()),
         pa.field("label", pa.binary()),
         pa.field("extra", pa.binary()),
+        pa.field("surface", pa.binary()),
     ]
 )
 """``row_px``, ``col_px``: upper-left pixel in the archive grid (0 for a resized sample).
 ``block``: ground blocks that the window touches, joined by ``+``. ``status``: ok, empty or
 failed. ``image``: little-endian float32 (B, H, W), reflectance, NaN where unseen (0 for labels
 with unseen = background). ``label``: uint8 (H, W). ``extra``: float32 (E, H, W), reflectance of
-the bands that only baselines read, NaN where unseen or not in the archive."""
+the bands that only baselines read, NaN where unseen or not in the archive. ``surface``: uint8
+(H, W), codes of ``labels.Surface``, 0 where no class is known; null where none is in the month."""
 
 FACTS = b"glacier"
 """Key of the part's own summary in the Parquet schema metadata."""
@@ -58,6 +60,9 @@ class MonthImage:
     """(H, W) uint8: 1 glacier, 0 not, 255 unknown."""
     extra: NDArray[np.float32] | None = None
     """(E, H, W) float32 reflectance of the bands that only baselines read, NaN where unseen."""
+    surface: NDArray[np.uint8] | None = None
+    """(H, W) uint8 codes of ``labels.Surface``, 0 unknown; None: no class is known. For scores
+    by class alone: no method sees it."""
 
     @property
     def key(self) -> str:
@@ -165,6 +170,7 @@ def assemble(
     image = np.full((bands, *shape), np.nan, np.float32)
     extra = np.full((extras, *shape), np.nan, np.float32)
     label = np.full(shape, 255, np.uint8)
+    surface = np.zeros(shape, np.uint8)
     for row in rows:
         place = np.s_[row["row_px"] : row["row_px"] + size, row["col_px"] : row["col_px"] + size]
         image[(slice(None), *place)] = np.frombuffer(row["image"], "<f4").reshape(bands, size, size)
@@ -172,5 +178,7 @@ def assemble(
             layers = np.frombuffer(row["extra"], "<f4").reshape(extras, size, size)
             extra[(slice(None), *place)] = layers
         label[place] = np.frombuffer(row["label"], np.uint8).reshape(size, size)
+        if row["surface"] is not None:
+            surface[place] = np.frombuffer(row["surface"], np.uint8).reshape(size, size)
         region, month = row["region"], row["month"]
-    return MonthImage(region, month, image, label, extra)
+    return MonthImage(region, month, image, label, extra, surface if surface.any() else None)

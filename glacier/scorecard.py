@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 from glacier.boundary import Boundary, measure_boundary, pool_boundaries
 from glacier.calibration import Calibration, Reliability, measure_reliability
 from glacier.folds import FoldKind, unit_rectangles
-from glacier.metrics import Counts, count_pixels, percent_of
+from glacier.labels import IGNORE, label_truth
+from glacier.metrics import (
+    SIZES_KM2,
+    Counts,
+    count_by_class,
+    count_by_size,
+    count_pixels,
+    percent_of,
+)
 from glacier.samples import MonthImage, pixel_sides
 
 
@@ -39,6 +47,9 @@ class Scorecard:
         self.boundaries: list[Boundary] = []
         self.reliability: Reliability | None = None
         self.true_km2 = 0.0
+        self.sizes: dict[str, Counts] = {}
+        self.classes: dict[str, dict[str, int]] = {}
+        self.against_truth: list[dict[str, Any]] = []
 
     def add(
         self,
@@ -73,9 +84,34 @@ class Scorecard:
                 **asdict(counts),
                 **describe_boundary(boundary),
                 "area_error_km2": counts.area_error_px * pixel_km2,
+                "valid_share": float((image.label[part] != IGNORE).mean()),
             }
         )
         self.add_units(image, predicted)
+        for size, some in count_by_size(predicted, image.label, part, pixel_km2).items():
+            self.sizes[size] = self.sizes.get(size, Counts()) + some
+        if image.surface is not None:
+            self.add_surface(image, part & (image.label != IGNORE), predicted)
+
+    def add_surface(
+        self, image: MonthImage, known: NDArray[np.bool_], predicted: NDArray[np.bool_]
+    ) -> None:
+        """Count by class, and where labels are not the truth, score both against it."""
+        assert image.surface is not None
+        for name, found in count_by_class(predicted, image.surface, known).items():
+            sums = self.classes.setdefault(name, {"pixels": 0, "called": 0})
+            self.classes[name] = {what: sums[what] + found[what] for what in sums}
+        if self.summary["classes"] != "truth" or self.summary["label"]["kind"] == "truth":
+            return
+        truth, sides_m = label_truth(image.surface), pixel_sides(self.summary, image.region)
+        self.against_truth.append(
+            {
+                "region": image.region,
+                "month": image.month.isoformat(),
+                "answer": score_mask(predicted, truth, sides_m, self.tolerance_m, known),
+                "label": score_mask(image.label == 1, truth, sides_m, self.tolerance_m, known),
+            }
+        )
 
     def add_units(self, image: MonthImage, predicted: NDArray[np.bool_]) -> None:
         """Count the pixels of each test unit of an image."""
@@ -99,7 +135,10 @@ class Scorecard:
             recall, distances in metres. ``area``: mean error of an image, signed and absolute,
             km2, and the sum of errors in per cent of the true area (None: no true area).
             ``calibration``: the error and sums by bin; None for a method without
-            probabilities.
+            probabilities. ``sizes``: counts by size of the glacier area
+            (:func:`metrics.count_by_size`). ``classes``: by surface its pixels, and those called
+            glacier; empty where no class is known. ``truth``, where labels are not it: a row an
+            image, counts and outline of the ``answer`` and of the ``label`` against the truth.
         """
         errors = [row["area_error_km2"] for row in self.rows] or [0.0]
         boundary = describe_boundary(pool_boundaries(self.boundaries))
@@ -113,7 +152,22 @@ class Scorecard:
                 "area_error_percent": percent_of(float(np.sum(errors)), self.true_km2),
             },
             "calibration": self.reliability.as_dict() if self.reliability else None,
+            "sizes": {name: asdict(self.sizes[name]) for name in SIZES_KM2 if name in self.sizes},
+            "classes": self.classes,
+            "truth": self.against_truth,
         }
+
+
+def score_mask(
+    predicted: NDArray[np.bool_],
+    truth: NDArray[np.uint8],
+    sides_m: tuple[float, float],
+    tolerance_m: float,
+    part: NDArray[np.bool_],
+) -> dict[str, Any]:
+    """Counts and outline of a mask against the truth, by the names that reports use."""
+    boundary = measure_boundary(predicted, truth, sides_m, tolerance_m, part)
+    return {**asdict(count_pixels(predicted, truth, part)), **describe_boundary(boundary)}
 
 
 def describe_boundary(boundary: Boundary) -> dict[str, float]:

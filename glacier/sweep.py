@@ -29,7 +29,7 @@ from glacier.prepare import samples_folder
 from glacier.progress import Progress, duration, say
 from glacier.trials import Trial
 
-FORMAT = 2
+FORMAT = 3
 """Counts up when a sweep's bytes change for the same configuration."""
 
 NOT_IN_THE_ANSWER = {"max_retries", "max_failed", "gpus_per_trial", "checkpoint_s"}

@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics as oracle
 
 from glacier.labels import IGNORE
-from glacier.metrics import Counts, count_pixels, percent_of, pool_counts
+from glacier.metrics import Counts, count_by_size, count_pixels, percent_of, pool_counts
 
 
 def random_case(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -102,3 +102,26 @@ def test_the_area_error_is_signed_and_its_per_cent_defined_without_a_glacier() -
     assert percent_of(-3, 10) == pytest.approx(-30)
     assert percent_of(0, 0) == 0
     assert percent_of(3, 0) is None
+
+
+def test_pixels_count_for_the_size_of_the_glacier_area_they_are_next_to() -> None:
+    """100 km2 and 1 pixel: ice found beside the small area is held against small ones alone."""
+    label = np.zeros((20, 40), np.uint8)
+    label[:, :10], label[10, 30], label[0, 39] = 1, 1, 255
+    predicted = label == 1
+    predicted[10, 31:34] = True
+    sizes = count_by_size(predicted, label, np.ones(label.shape, bool), 0.05)
+    assert list(sizes) == ["small", "large"]
+    assert (sizes["small"].tp, sizes["small"].fp, sizes["small"].fn) == (1, 3, 0)
+    assert sizes["large"].iou == 1
+    assert sizes["small"] + sizes["large"] == count_pixels(predicted, label)
+
+
+def test_without_ice_no_pixel_has_a_size() -> None:
+    label = np.zeros((4, 4), np.uint8)
+    assert count_by_size(label == 0, label, label == 0, 1.0) == {}
+
+
+def test_areas_that_touch_at_a_corner_are_one() -> None:
+    label = np.eye(8, dtype=np.uint8)
+    assert list(count_by_size(label == 1, label, label < 9, 0.1)) == ["medium"]

@@ -2,7 +2,7 @@
 
 import io
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from glacier.archive import MonthRecord, archive_folder, read_records
 from glacier.config import Config, Prepare
 from glacier.errors import SampleError, StoreError
 from glacier.ingest import ingest_month
+from glacier.labels import Surface
 from glacier.landsat import digital_number, reflectance
 from glacier.prepare import (
     MonthTask,
@@ -296,3 +297,49 @@ def test_one_bad_raster_costs_one_row_and_is_mended_by_a_rerun(
     before = {p: p.stat().st_mtime_ns for p in Path(folder).iterdir()}
     assert prepare.run_prepare(config) == 0
     assert before == {p: p.stat().st_mtime_ns for p in Path(folder).iterdir()}
+
+
+@pytest.mark.parametrize("kind", ["truth", "outlines", "ndsi", "threshold"])
+@pytest.mark.parametrize("image", [["nir", "red", "green"], ["ndsi", "blue"], ["swir2"]])
+def test_reading_only_the_bands_that_are_needed_changes_no_sample(
+    tmp_path: Path, kind: str, image: list[str]
+) -> None:
+    """Pictures need every band; without them fewer are read, and the rows are the same."""
+    task = make_task(tiny_config(tmp_path, prepare=CHIPS))
+    label = {"kind": kind, "outlines": f"{task.archive}/2014-07.truth.gpkg"}
+    rows = []
+    for pictures in (True, False):
+        settings = Prepare(**{**CHIPS, "image": image, "label": label, "quick_looks": pictures})
+        prepare_month(replace(task, settings=settings))
+        rows.append(read_part(task))
+        assert rows[-1][0]["status"] == "ok"
+    assert rows[0] == rows[1]
+
+
+def test_classes_come_with_the_samples_whatever_the_label(tmp_path: Path) -> None:
+    for layout in (CHIPS, {"layout": "resize", "size_px": 32}):
+        task = make_task(tiny_config(tmp_path, prepare={**layout, "label": {"kind": "ndsi"}}))
+        facts = prepare_month(task)
+        shape = tuple(facts["shape"])
+        month = samples.assemble(read_part(task), 3, 32, shape, 1)
+        truth = read_named(f"{task.archive}/2014-07.truth.tif")[0]["surface"]
+        if shape != truth.shape:
+            truth = cv2.resize(truth, shape, interpolation=cv2.INTER_NEAREST_EXACT)
+        np.testing.assert_array_equal(month.surface, truth)
+
+
+def test_polygons_of_debris_part_the_labels_glacier(tmp_path: Path) -> None:
+    """Debris outlines that reach over bare ground count only on glacier."""
+    task = make_task(tiny_config(tmp_path, prepare=CHIPS))
+    outlines = f"{task.archive}/2014-07.truth.gpkg"
+    _, grid = read_named(f"{task.archive}/2014-07.tif")
+    debris = np.zeros((grid.height, grid.width), np.uint8)
+    debris[:, : grid.width // 2] = 1
+    store.write_bytes(f"{tmp_path}/debris.gpkg", encode_outlines(debris, grid, {}))
+    label = {"kind": "outlines", "outlines": outlines, "debris": f"{tmp_path}/debris.gpkg"}
+    task = replace(task, settings=Prepare(**CHIPS, label=label))
+    facts = prepare_month(task)
+    month = samples.assemble(read_part(task), 3, 32, tuple(facts["shape"]), 1)
+    ice = month.label == 1
+    expected = np.where(ice, np.where(debris == 1, Surface.DEBRIS_ICE, Surface.CLEAN_ICE), 0)
+    np.testing.assert_array_equal(month.surface, expected)

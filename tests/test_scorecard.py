@@ -1,5 +1,6 @@
 """One arithmetic for every method: counts by image and unit, outlines, area, calibration."""
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from glacier.boundary import measure_boundary
 from glacier.calibration import measure_reliability
+from glacier.labels import Surface
 from glacier.metrics import Counts, count_pixels, pool_counts
 from glacier.samples import MonthImage, pixel_sides
 from glacier.scorecard import Scorecard
@@ -14,7 +16,12 @@ from glacier.scorecard import Scorecard
 SHAPE = (40, 60)
 GRID = {"pixel_m": 30, "height": 80, "width": 60}
 """Twice as high as the sample: it was resized, so its pixels are 60 x 30 m."""
-SUMMARY = {"blocks": [2, 3], "regions": {"a": {"grid": GRID, "shape": SHAPE}}}
+SUMMARY = {
+    "blocks": [2, 3],
+    "regions": {"a": {"grid": GRID, "shape": SHAPE}},
+    "classes": "truth",
+    "label": {"kind": "outlines"},
+}
 TEST = ("a/r0c1", "a/r1c1")
 PART = np.zeros(SHAPE, bool)
 PART[:, 20:40] = True
@@ -86,3 +93,33 @@ def test_a_part_without_images_has_values() -> None:
     assert scores["tested"] == scores["units"] == []
     assert set(scores["area"].values()) == {0}
     assert scores["boundary"]["boundary_f1"] == 1
+
+
+def test_stale_labels_are_told_apart_from_the_truth_class_by_class() -> None:
+    """Outlines of a larger glacier: a perfect copy of them calls bare rock ice."""
+    label, surface = np.zeros(SHAPE, np.uint8), np.full(SHAPE, Surface.ROCK, np.uint8)
+    label[:, 20:35] = 1
+    surface[:, 20:30], surface[:5, 20:30] = Surface.CLEAN_ICE, Surface.DEBRIS_ICE
+    image = MonthImage("a", date(2020, 1, 1), np.zeros((1, *SHAPE)), label, surface=surface)
+    card = Scorecard(SUMMARY, "by_block", TEST)
+    card.add(image, PART, label == 1)
+    scores = card.as_dict()
+    assert scores["classes"] == {
+        "rock": {"pixels": 400, "called": 200},
+        "clean_ice": {"pixels": 350, "called": 350},
+        "debris_ice": {"pixels": 50, "called": 50},
+    }
+    (row,) = scores["truth"]
+    assert row["answer"] == row["label"]
+    assert [row["label"][name] for name in ("tp", "fp", "fn", "tn")] == [400, 200, 0, 200]
+    assert row["label"]["boundary_mean_m"] == 5 * 30
+    assert scores["tested"][0]["fp"] == 0
+    assert scores["tested"][0]["valid_share"] == 1
+
+
+def test_labels_that_are_the_truth_are_not_scored_twice() -> None:
+    image = make_image()
+    image = replace(image, surface=np.where(image.label == 1, 5, 1).astype(np.uint8))
+    card = Scorecard(SUMMARY | {"label": {"kind": "truth"}}, "by_block", TEST)
+    card.add(image, PART, image.label == 1)
+    assert card.as_dict()["truth"] == []
