@@ -1,6 +1,8 @@
 """The layers of DESIGN.md: imports point down, and each heavy library lives in its room."""
 
 import ast
+import importlib.util
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,3 +108,16 @@ def test_arithmetic_takes_arrays_and_gives_arrays() -> None:
         if module_of(path) in LAYERS["arithmetic"]:
             roots = {name.partition(".")[0] for name in imports_of(parse(path))}
             assert not roots & {"fsspec", "pyarrow", "geopandas", "pyogrio", "os", "pathlib", "io"}
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path(__file__).parent.glob("experiments/*.py")), ids=lambda path: path.stem
+)
+def test_experiments_ask_only_for_what_is_there(path: Path) -> None:
+    """They run for minutes and seldom; importing one shows that no name has moved away."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    assert callable(module.main)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from glacier import baselines, store
 from glacier.archive import read_records
+from glacier.calibration import Calibration
 from glacier.composite import Composite, Scene, composite_scenes
 from glacier.config import Config
 from glacier.figures import (
@@ -33,7 +34,6 @@ from glacier.figures import (
     new_figure,
     paint_colour,
 )
-from glacier.fit import sigmoid
 from glacier.flags import load_config
 from glacier.indices import colour
 from glacier.metrics import count_pixels
@@ -43,7 +43,6 @@ from glacier.samples import read_images, read_summary
 from glacier.sources.source import open_source
 from glacier.sweep import sweep_folders
 from glacier.tiles import predict_blended
-from glacier.trials import THRESHOLD
 from glacier.unet import load_model, make_predictor
 from glacier.vectors import rasterise_outlines
 
@@ -76,7 +75,7 @@ class View:
 
     def found(self) -> NDArray[np.bool_]:
         """(H, W) bool, called glacier."""
-        return np.nan_to_num(self.probability) >= THRESHOLD
+        return np.nan_to_num(self.probability) >= Calibration.threshold
 
 
 def map_ice(image: NDArray[np.float32], folders: list[str]) -> NDArray[np.float32]:
@@ -88,7 +87,8 @@ def map_ice(image: NDArray[np.float32], folders: list[str]) -> NDArray[np.float3
         mean, std = (np.array(card[name], np.float32) for name in ("mean", "std"))
         predict = make_predictor(model, mean, std, "float32")
         size = card["size_px"]
-        answers.append(sigmoid(predict_blended(predict, image, seen, size, size // 2, 8)))
+        logits = predict_blended(predict, image, seen, size, size // 2, 8)
+        answers.append(Calibration(card["temperature"]).probability(logits))
     return np.asarray(np.mean(answers, axis=0), np.float32)
 
 
