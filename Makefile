@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python
 
-.PHONY: demo test lint bench realism clean
+.PHONY: demo test lint bench realism stale clean
 
 demo: .venv/ready
 	$(RUN) -m jobs.pipeline jobs/demo.yaml
@@ -22,6 +22,9 @@ bench: .venv/ready
 realism: .venv/ready
 	$(RUN) -m jobs.pipeline jobs/realism.yaml
 	$(RUN) tests/experiments/realism.py
+
+stale: .venv/ready
+	$(RUN) tests/experiments/stale_outlines.py
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
