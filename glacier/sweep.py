@@ -64,7 +64,7 @@ def run_sweep(config: Config) -> int:
     Raises:
         ConfigError: The folds cannot be made of the samples.
         WeightsError: The encoder weights cannot be had.
-        SweepError: Every trial failed.
+        SweepError: Every trial failed, or some ended without an outcome.
     """
     samples_at = samples_folder(config, read_records(config))
     summary = samples.read_summary(samples_at)
@@ -88,6 +88,11 @@ def run_sweep(config: Config) -> int:
         for t in trials
         if store.exists(store.join(t.folder, "done.json"))
     ]
+    if len(done) + len(failed) < len(trials):
+        raise SweepError(
+            f"{len(trials) - len(done) - len(failed)} of {len(trials)} trials ended without an "
+            "outcome; run the same command again, which goes on with them"
+        )
     if not done:
         raise SweepError(f"every trial failed; the first said: {failed[0]['reason']}")
     facts = {

@@ -89,19 +89,25 @@ def test_the_second_time_nothing_is_done(unbroken: tuple[Path, str]) -> None:
     assert before == after
 
 
-def test_a_killed_driver_loses_no_finished_trial_and_no_digit(
+def test_a_driver_stopped_twice_loses_no_finished_trial_and_no_digit(
     unbroken: tuple[Path, str], tmp_path: Path
 ) -> None:
-    """Killed after the first trial, on one worker instead of two: the same tables and weights."""
+    """Ctrl-C after a trial, killed after the next, one worker instead of two: the same answer."""
     config = config_at(tmp_path)
-    process = start(config, 1)
-    deadline = time.monotonic() + 300
-    while not done_files(tmp_path) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    before = done_files(tmp_path)
-    assert 0 < len(before) < TRIALS
+    before: dict[str, int] = {}
+    for stop in (signal.SIGINT, signal.SIGKILL):
+        process, deadline = start(config, 1), time.monotonic() + 300
+        while len(done_files(tmp_path)) == len(before) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(process.pid, stop)
+        out, _ = process.communicate()
+        found = done_files(tmp_path)
+        assert len(before) < len(found) < TRIALS
+        assert {trial: found[trial] for trial in before} == before
+        assert not list(tmp_path.glob("data/sweeps/*/sweep.json"))
+        if stop == signal.SIGINT:
+            assert process.returncode == 130 and "interrupted; the same command" in out
+        before = found
     out = finish(start(config, 1))
     after = done_files(tmp_path)
     assert len(after) == TRIALS
