@@ -78,11 +78,14 @@ def run_sweep(config: Config) -> int:
     splits, held_out = plan_splits(config, summary)
     with connect(config.cluster):
         images = ray.remote(samples.read_images).options(num_cpus=1).remote(samples_at, summary)
-        trials = plan_trials(config, summary, splits, held_out, (folder, models))
+        asked = ask_weights(config)  # first in line, so that a wrong name is answered soon
+        baselines = start_baselines(config, images, splits, summary)
+        weights = await_weights(config, asked)
+        trials = plan_trials(config, summary, splits, weights, held_out, (folder, models))
         pending = [t for t in trials if not store.exists(store.join(t.folder, "done.json"))]
         say(f"sweep: {len(trials)} trials, {len(trials) - len(pending)} done before, in {folder}")
         failed = tune_trials(config, pending, images, folder) if pending else []
-        baseline_rows = run_baselines(config, images, splits, summary)
+        baseline_rows = gather_baselines(baselines)
     done = [
         store.read_json(store.join(t.folder, "done.json"))
         for t in trials
@@ -137,22 +140,20 @@ def plan_trials(
     config: Config,
     summary: dict[str, Any],
     splits: list[Split],
+    weights: Mapping[str, str | None],
     held_out: list[str],
     folders: tuple[str, str],
 ) -> list[Trial]:
-    """Every (encoder, fold) of a sweep, encoder by encoder, with its initial weights at hand.
+    """Every (encoder, fold) of a sweep, encoder by encoder.
 
     Args:
         config: The run.
         summary: Description of the samples.
         splits: The folds.
+        weights: Encoder to the address of its initial weights, None for random ones.
         held_out: Keys of the images that are in no fold.
         folders: Addresses of the sweep and of its models.
-
-    Raises:
-        WeightsError: An encoder is unknown, or its weights cannot be had.
     """
-    weights = keep_weights(config)
     folder, models = folders
     return [
         Trial(
@@ -171,23 +172,26 @@ def plan_trials(
     ]
 
 
-def keep_weights(config: Config) -> dict[str, str | None]:
-    """Fetch every encoder's initial weights once, into the storage that all workers read.
+def ask_weights(config: Config) -> list[ray.ObjectRef[Any]]:
+    """Have every encoder's initial weights fetched once, into the storage that all workers read.
 
-    A worker does it, so that the driver needs no torch.
-
-    Returns:
-        Encoder to the address of its weights, None for random ones.
-
-    Raises:
-        WeightsError: An encoder is unknown, or its weights cannot be had.
+    Workers do it, so that the driver needs no torch.
     """
     task = ray.remote(num_cpus=1, max_retries=3)(keep_encoder)
     place = store.join(store.absolute(config.storage), "weights")
     source = config.sweep.encoder_weights
     named = source in ("none", "imagenet")
     source = source if named else store.absolute(source)
-    answers = ray.get([task.remote(name, source, place) for name in config.sweep.encoders])
+    return [task.remote(name, source, place) for name in config.sweep.encoders]
+
+
+def await_weights(config: Config, asked: list[ray.ObjectRef[Any]]) -> dict[str, str | None]:
+    """Encoder to the address of its initial weights, None for random ones.
+
+    Raises:
+        WeightsError: An encoder is unknown, or its weights cannot be had.
+    """
+    answers = ray.get(asked)
     for _, fault in answers:
         if fault:
             raise WeightsError(fault)
@@ -325,28 +329,36 @@ class LiveTable(tune.Callback):
         return table
 
 
-def run_baselines(
+Answers = dict[str, list[ray.ObjectRef[Any]]]
+"""Baseline to what it will say of each fold."""
+
+
+def start_baselines(
     config: Config, images: ray.ObjectRef[Any], splits: list[Split], summary: dict[str, Any]
-) -> dict[str, Any]:
-    """Score the simple methods in every fold.
+) -> Answers:
+    """Begin to score the simple methods in every fold, on cores that no trial uses yet."""
+    from glacier import baselines  # scikit-learn takes a second, which no trial needs
+
+    task = ray.remote(num_cpus=1, max_retries=3)(baselines.score_baseline)
+    return {
+        name: [task.remote(name, config, images, split, summary) for split in splits]
+        for name in baselines.METHODS
+        if name != "random_forest" or config.sweep.forest
+    }
+
+
+def gather_baselines(begun: Answers) -> dict[str, Any]:
+    """Wait for the simple methods.
 
     Returns:
         Name to ``{"folds": [...]}``, a row of :func:`baselines.score_baseline` each, or to
         ``{"reason"}`` where a method cannot be used on these samples.
     """
-    from glacier import baselines  # scikit-learn takes a second, which no trial needs
-
-    names = [name for name in baselines.METHODS if name != "random_forest" or config.sweep.forest]
-    task = ray.remote(num_cpus=1, max_retries=3)(baselines.score_baseline)
-    refs = {
-        name: [task.remote(name, config, images, split, summary) for split in splits]
-        for name in names
-    }
     rows: dict[str, Any] = {}
-    with Progress("baselines", len(names) * len(splits)) as progress:
-        for name in names:
+    with Progress("baselines", sum(map(len, begun.values()))) as progress:
+        for name, refs in begun.items():
             answers = []
-            for ref in refs[name]:
+            for ref in refs:
                 answers.append(ray.get(ref))
                 progress.advance(name)
             reasons = [a["reason"] for a in answers if "reason" in a]

@@ -23,8 +23,10 @@ def make_trials(config: Config, folder: Path, count: int) -> list[Trial]:
     ]
 
 
-def stand_in(seconds: float, failures: dict[str, int]) -> Callable[..., None]:
+def stand_in(failures: dict[str, int], together: int = 1) -> Callable[..., None]:
     """What a worker does instead of training: note when it ran, and die as often as told.
+
+    It ends a second after so many have begun ``together``, however slowly they start.
 
     Made within a function, so that Ray sends it by value: workers cannot import this module.
     """
@@ -32,9 +34,12 @@ def stand_in(seconds: float, failures: dict[str, int]) -> Callable[..., None]:
     def work(space: dict[str, Any], images: list[Any]) -> None:
         folder = Path(space["trial"].folder)
         folder.mkdir(parents=True, exist_ok=True)
-        tries = len(list(folder.iterdir()))
+        tries = len(list(folder.glob("try-*")))
         began = time.time()
-        time.sleep(seconds)
+        (folder / "began").touch()
+        while len(list(folder.parent.glob("t*/began"))) < together and time.time() < began + 60:
+            time.sleep(0.05)
+        time.sleep(1 if together > 1 else 0)
         (folder / f"try-{tries}").write_text(f"{began} {time.time()}")
         if tries < failures.get(space["trial"].encoder, 0):
             raise RuntimeError("worker lost")
@@ -51,7 +56,7 @@ def test_half_a_gpu_a_trial_lets_eight_run_on_four_never_more(
     config = tiny_config(tmp_path, sweep={"gpus_per_trial": 0.5})
     trials = make_trials(config, tmp_path, 12)
     images = ray.put([])
-    assert sweep.tune_trials(config, trials, images, str(tmp_path / "s"), stand_in(4, {})) == []
+    assert sweep.tune_trials(config, trials, images, str(tmp_path / "s"), stand_in({}, 8)) == []
     spans = [
         [float(at) for at in (tmp_path / f"t{k}" / "try-0").read_text().split()] for k in range(12)
     ]
@@ -67,9 +72,9 @@ def test_a_lost_worker_is_tried_again_and_then_reported(
 
     config = tiny_config(tmp_path, sweep={"max_retries": 1})
     trials = make_trials(config, tmp_path, 3)
-    work = stand_in(0, {"e0": 1, "e1": 9})
+    work = stand_in({"e0": 1, "e1": 9})
     failed = sweep.tune_trials(config, trials, ray.put([]), str(tmp_path / "s"), work)
-    assert [len(list((tmp_path / f"t{k}").iterdir())) for k in range(3)] == [2, 2, 1]
+    assert [len(list((tmp_path / f"t{k}").glob("try-*"))) for k in range(3)] == [2, 2, 1]
     assert failed == [{"encoder": "e1", "fold": 0, "reason": "RuntimeError: worker lost"}]
     assert "e1, fold 0 failed: RuntimeError: worker lost" in capsys.readouterr().out
 
@@ -78,7 +83,7 @@ def test_a_lost_worker_is_tried_again_and_then_reported(
 def test_an_unknown_encoder_is_refused_before_any_training(tmp_path: Path, ray_local: None) -> None:
     config = tiny_config(tmp_path, sweep={"encoders": [ENCODER, "resnet43"]})
     with pytest.raises(WeightsError, match=r"'resnet43'.*did you mean resnet34"):
-        sweep.keep_weights(config)
+        sweep.await_weights(config, sweep.ask_weights(config))
 
 
 def summary_of(months: int) -> dict[str, Any]:
