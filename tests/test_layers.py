@@ -12,7 +12,7 @@ LAYERS = {
     "words": {"config", "errors", "flags", "progress", "limiter"},
     "arithmetic": {
         "landsat", "composite", "indices", "labels", "folds", "metrics", "tiles", "verdict",
-        "comparison", "boundary", "calibration", "arms",
+        "comparison", "boundary", "calibration", "arms", "ledger",
     },
     "files": {"raster", "vectors", "regions", "store", "samples", "quicklooks"},
     "workers": {
@@ -21,7 +21,7 @@ LAYERS = {
     },
     "stages": {
         "archive", "plan", "crews", "ingest", "prepare", "sweep", "report", "pipeline", "cluster",
-        "study",
+        "study", "claims",
     },
     "entrance": {"command"},
 }  # fmt: skip
