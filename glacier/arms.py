@@ -30,7 +30,7 @@ class Arm:
     changes: Facts
     """Dotted field to value: what differs from the configuration of the study."""
     sweep: Facts
-    """Content of ``sweep.json``."""
+    """Content of ``sweep.json``, and its checksum as ``sha256``."""
     samples: Facts
     """Description of the samples."""
 
@@ -252,19 +252,24 @@ def explain_leakage(arms: Sequence[Arm], rows: Sequence[Facts]) -> list[str]:
     if kinds[reference] == "shuffled":
         return []
     base = {row["method"]: row for row in rows if row["arm"] == reference}
-    return [
-        explain_flattery(row, base[row["method"]], kinds[reference])
-        for row in rows
-        if kinds[row["arm"]] == "shuffled"
-        and row["kind"] == "encoder"
-        and row["test_difference"] is not None
-    ]
+    sentences = []
+    for row in rows:
+        found = difference_of(row, "test")
+        if found and kinds[row["arm"]] == "shuffled" and row["kind"] == "encoder":
+            strict = f"{FOLD_WORDS[kinds[reference]]} ({reference})"
+            sentences.append(explain_flattery(row, base[row["method"]], found, strict))
+    return sentences
 
 
-def explain_flattery(row: Facts, base: Facts, kind: str) -> str:
-    """How far an arm of random folds lies above one of stricter folds, in a sentence."""
-    found = difference_of(row, "test")
-    assert found is not None
+def explain_flattery(row: Facts, base: Facts, found: Difference, strict: str) -> str:
+    """How far an arm of random folds lies above one of stricter folds, in a sentence.
+
+    Args:
+        row: The method's row of the arm of random folds.
+        base: Its row of the stricter arm.
+        found: The difference of the two.
+        strict: What the stricter arm holds out.
+    """
     if not found.sure:
         effect = "is not shown to flatter"
     else:
@@ -272,6 +277,5 @@ def explain_flattery(row: Facts, base: Facts, kind: str) -> str:
     return (
         f"The random split ({row['arm']}) {effect} {row['method']}: Dice over all test pixels "
         f"{row['dice_all_test_pixels']:.3f} where it is {base['dice_all_test_pixels']:.3f} when "
-        f"{FOLD_WORDS[kind]} ({base['arm']}), a difference of {found.difference:+.3f} "
-        f"({describe_interval(found)})."
+        f"{strict}, a difference of {found.difference:+.3f} ({describe_interval(found)})."
     )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from glacier import store
 from glacier.arms import Arm
-from glacier.comparison import Facts
+from glacier.comparison import Facts, explain_labels
 from glacier.config import Config, config_digest
 from glacier.errors import ConfigError
 from glacier.ledger import CLAIMS, list_departures, list_findings
@@ -54,6 +54,7 @@ def summarise(config: Config, arms: Sequence[Arm], lost: dict[str, str]) -> Fact
         "schema": SCHEMA,
         "name": config.name,
         "source": config.ingest.source,
+        "labels": explain_labels(config.prepare.label.model_dump(mode="json")),
         "claims": list_findings({arm.name: arm for arm in arms}),
         "arms": [{"name": arm.name, "changes": arm.changes} for arm in arms],
         "failed_arms": lost,
@@ -78,6 +79,7 @@ def write_page(facts: Facts) -> str:
         "",
         "A claim is held only where the interval of its effect lies wholly on the claimed side; "
         "not held says that it was not shown, not that the opposite is true.",
+        facts["labels"],
         "",
         "## Departures from the published run",
         "",
@@ -91,7 +93,8 @@ def write_page(facts: Facts) -> str:
         *(f"- {arm['name']}: {describe_changes(arm['changes'])}" for arm in facts["arms"]),
         *(f"- {name}: failed, {reason}" for name, reason in facts["failed_arms"].items()),
         "",
-        f"Configuration {facts['config_sha256'][:12]}; made in {duration(facts['wall_s'])}.",
+        f"Configuration {facts['config_sha256'][:12]}; the command took "
+        f"{duration(facts['wall_s'])}.",
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
 

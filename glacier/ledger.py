@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import partial
 from itertools import product
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy import stats
@@ -144,12 +144,12 @@ def judge_contests(contests: Sequence[Contest], unit: str, note: str = "") -> Fi
     at = int(np.argmin(lows))
     closest, found = contests[at], outcomes[at]
     held = lows[at] > 0 and p < LEVEL
-    lead = "of all pairs the closest is" if len(contests) > 1 else "measured is"
+    lead = "Of all pairs the closest is " if len(contests) > 1 else ""
     against = "" if held or (found.high or 0) >= 0 else " The opposite is shown."
+    chance = "largest p by Holm" if len(contests) > 1 else "p"
     why = (
-        f"{lead[0].upper()}{lead[1:]} {closest.first} against {closest.second}: "
-        f"{found.difference:+.3f} {unit} over {len(closest.scores[0])} folds, p = {p:.2g}."
-        f"{against}{note}"
+        f"{lead}{closest.first} against {closest.second}: {found.difference:+.3f} {unit} over "
+        f"{len(closest.scores[0])} folds, {chance} = {p:.2g}.{against}{note}"
     )
     return Finding(
         "held" if held else "not held", why, found.difference, unit, found.low, found.high
@@ -400,9 +400,8 @@ def list_departures(config: Facts) -> list[Facts]:
 
 def look_up(config: Facts, name: str) -> object:
     """Value of a dotted field."""
-    value: object = config
+    value: Any = config
     for part in name.split("."):
-        assert isinstance(value, Mapping)
         value = value[part]
     return value
 

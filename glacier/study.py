@@ -181,7 +181,7 @@ def write_page(summary: Facts, alt: str) -> str:
     lines += [f"- {sentence}" for sentence in summary["sentences"]]
     lines += [f"- {name}: failed, {reason}." for name, reason in summary["failed_arms"].items()]
     lines += ["", summary["labels"], "", f"Configuration {summary['config_sha256'][:12]}; all "
-              f"numbers, baselines too, in `arms.csv` and `summary.json`; made in "
+              f"numbers, baselines too, in `arms.csv` and `summary.json`; the command took "
               f"{duration(summary['wall_s'])}."]  # fmt: skip
     return "\n".join(lines) + "\n"
 

@@ -152,17 +152,17 @@ def test_one_encoder_of_two_is_compared_with_its_own_kind():
 )
 def test_what_a_random_split_flatters_has_sign_and_interval(difference, words):
     row = {"arm": "random", "method": "net", "dice_all_test_pixels": 0.9}
-    row |= {f"test_{name}": value for name, value in vars(difference).items()}
     base = {"arm": "strict", "dice_all_test_pixels": 0.8}
-    sentence = arms.explain_flattery(row, base, "by_region")
+    sentence = arms.explain_flattery(row, base, difference, "strips are held out (strict)")
     assert words in sentence and f"{difference.difference:+.3f}" in sentence
-    assert "whole glaciers are held out (strict)" in sentence
+    assert "0.800 when strips are held out (strict)" in sentence
 
 
 def test_leakage_is_told_for_random_folds_under_a_strict_reference_alone():
     strict = give_units(make_arm())
     random = move_units(give_units(make_arm("random", folds={"kind": "shuffled"})))
     rows = arms.list_rows([strict, random])
-    assert len(arms.explain_leakage([strict, random], rows)) == 1
+    (sentence,) = arms.explain_leakage([strict, random], rows)
+    assert "when whole years are held out (plain)" in sentence
     assert arms.explain_leakage([random, strict], arms.list_rows([random, strict])) == []
     assert arms.explain_leakage([strict, strict], arms.list_rows([strict, strict])) == []
