@@ -54,7 +54,7 @@ def summarise(config: Config, arms: Sequence[Arm], lost: dict[str, str]) -> Fact
         "schema": SCHEMA,
         "name": config.name,
         "source": config.ingest.source,
-        "labels": explain_labels(config.prepare.label.model_dump(mode="json")),
+        "labels": explain_labels(arms[0].sweep["config"]["prepare"]["label"]),
         "claims": list_findings({arm.name: arm for arm in arms}),
         "arms": [{"name": arm.name, "changes": arm.changes} for arm in arms],
         "failed_arms": lost,

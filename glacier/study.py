@@ -148,7 +148,7 @@ def summarise(config: Config, arms: Sequence[Arm], lost: dict[str, str]) -> Fact
         "name": config.name,
         "reference": arms[0].name,
         "compared_on": {"val": "validation", "test": "test"}[column],
-        "labels": explain_labels(config.prepare.label.model_dump(mode="json")),
+        "labels": explain_labels(arms[0].sweep["config"]["prepare"]["label"]),
         "arms": [
             {
                 "name": arm.name,

@@ -5,6 +5,7 @@ from test_comparison import make_sweep
 
 from glacier import arms
 from glacier.arms import Arm, Difference
+from glacier.config import Label
 from glacier.verdict import corrected_p
 
 DICE = {"net": [0.8, 0.7, 0.9]}
@@ -19,6 +20,7 @@ def make_arm(name="plain", dice=None, validation=None, baselines=None, **changes
     for split in sweep["splits"]:
         split |= {"validation": [f"v/{split['fold']}"], "train": []}
     sweep["config"]["sweep"] |= {"protocol": "honest", "folds": {"kind": "by_year"}, **changes}
+    sweep["config"]["prepare"]["label"] = Label().model_dump(mode="json")
     return Arm(name, changes, sweep, {"parts": []})
 
 
