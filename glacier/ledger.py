@@ -135,9 +135,7 @@ def judge_contests(contests: Sequence[Contest], unit: str, note: str = "") -> Fi
     """
     for contest in contests:
         if not contest.is_fair:
-            return untestable(
-                f"{contest.first} and {contest.second} have no scores on the same folds."
-            )
+            return untestable(f"{contest.first} or {contest.second} lacks {unit} in some fold.")
     outcomes = [contest.outcome() for contest in contests]
     p = max(correct_holm([found.p or 0.0 for found in outcomes]))
     lows = [-math.inf if found.low is None else found.low for found in outcomes]
@@ -429,7 +427,8 @@ CLAIMS = (
     Claim(
         "small-regions", "ResNet34 segments small regions better than the others.",
         "IoU of the small glaciers above both others', paired over the folds",
-        ("encoders",), partial(judge_order, ((BEST, RIVAL), (BEST, DEEP)), small_iou, "IoU"),
+        ("encoders",),
+        partial(judge_order, ((BEST, RIVAL), (BEST, DEEP)), small_iou, "IoU of small glaciers"),
     ),
     Claim(
         "false-colour", "False colour separates glacier better than NDSI.",

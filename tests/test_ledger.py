@@ -123,12 +123,13 @@ def test_small_regions_are_compared_by_their_own_iou(tp, verdict, effect):
     sizes = {"resnet34": small(tp), "resnet50": small(60), "efficientnet-b4": small(55)}
     arm = set_trials(make_encoders(), sizes=sizes)
     found = find("small-regions", arm)
-    assert (found.verdict, found.unit) == (verdict, "IoU")
+    assert (found.verdict, found.unit) == (verdict, "IoU of small glaciers")
     assert found.effect == pytest.approx(effect)
 
 
 def test_without_small_regions_the_claim_is_not_testable():
-    assert find("small-regions", make_encoders()).verdict == "not testable here"
+    found = find("small-regions", make_encoders())
+    assert found.verdict == "not testable here" and "lacks IoU of small glaciers" in found.why
     nothing = dict.fromkeys(TRIO, lambda _: {"small": {"tp": 0, "fp": 0, "fn": 0}})
     arm = set_trials(make_encoders(), sizes=nothing)
     assert find("small-regions", arm).verdict == "not testable here"
