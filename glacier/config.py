@@ -21,6 +21,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     model_validator,
 )
 
@@ -490,6 +491,29 @@ class Config(Model):
     """Samples -> models."""
     cluster: Cluster = Cluster()
     """Where Ray runs."""
+    arms: dict[Name, dict[str, JsonValue]] = Field(default_factory=dict)
+    """Variants that ``jobs.study`` compares: name to dotted fields and values, such as
+    ``{sweep.folds.kind: shuffled}``; the first is the reference, and ``{}`` the run itself."""
+
+    def arm(self, name: str) -> Config:
+        """The full configuration of an arm; it keeps the name, so that equal parts are shared.
+
+        Args:
+            name: A key of ``arms``.
+
+        Raises:
+            ValidationError: A field of the arm is unknown, or its value cannot be used.
+        """
+        values = self.model_dump(mode="json", exclude={"arms"})
+        for field, value in self.arms[name].items():
+            level = values
+            *above, last = field.split(".")
+            for part in above:
+                if not isinstance(level.get(part), dict):
+                    level[part] = {}
+                level = level[part]
+            level[last] = value
+        return Config.model_validate(values)
 
     @model_validator(mode="after")
     def check_run(self) -> Self:
@@ -540,6 +564,7 @@ def config_digest(config: Config) -> str:
         "storage": True,
         "results": True,
         "cluster": True,
+        "arms": True,
         "ingest": {"earthengine": True, "stac": waits},
     }
     return digest(config.model_dump(mode="json", exclude=places))

@@ -77,9 +77,32 @@ def load_config(argv: Sequence[str], about: str, read_file: ReadFile | None = No
     if read_file is not None and isinstance(values.get("regions"), list):
         values["regions"] = list(read_regions(values["regions"], read_file, path))
     try:
-        return Config.model_validate(values)
+        config = Config.model_validate(values)
     except ValidationError as error:
         raise ConfigError("\n".join(describe(error, path))) from None
+    check_arms(config, path)
+    return config
+
+
+def check_arms(config: Config, path: str) -> None:
+    """Refuse an arm that is no configuration, or that changes what all arms share.
+
+    Raises:
+        ConfigError: With the arm, the field, its value and what is allowed.
+    """
+    shared = ("name", "storage", "results", "cluster", "arms")
+    for name, changes in config.arms.items():
+        where = f"{path}: arms.{name}"
+        for field, value in changes.items():
+            if field.partition(".")[0] in shared:
+                raise ConfigError(
+                    f"{where}: {field} = {value!r}: all arms share {', '.join(shared)}; set it "
+                    "for the whole file"
+                )
+        try:
+            config.arm(name)
+        except ValidationError as error:
+            raise ConfigError("\n".join(describe(error, where))) from None
 
 
 def read_regions(entries: list[Any], read_file: ReadFile, path: str) -> Iterator[Any]:

@@ -159,6 +159,50 @@ def test_the_real_image_says_which_variable_it_needs(monkeypatch: pytest.MonkeyP
         load_config([str(ROOT / "jobs/everest.yaml")], about="Test.")
 
 
+# Arms: each a configuration of its own, checked when the file is read.
+
+
+def test_an_arm_holds_its_changes_and_an_empty_one_is_the_run_itself(place: Path) -> None:
+    arms = {"plain": {}, "random": {"sweep.folds.kind": "shuffled", "prepare.image": ["ndsi"]}}
+    config, run = load(place, BASE | {"arms": arms}), load(place, BASE)
+    assert list(config.arms) == ["plain", "random"]
+    assert config.arm("plain") == run
+    random = config.arm("random")
+    assert (random.sweep.folds.kind, random.prepare.image) == ("shuffled", ("ndsi",))
+    assert random.sweep.folds.count == run.sweep.folds.count
+    assert (random.name, random.arms) == ("a", {})
+
+
+def test_arms_change_no_hash_of_the_run_and_flags_reach_all_of_them(place: Path) -> None:
+    config = load(place, BASE | {"arms": {"b": {"seed": 7}}}, "--sweep.epochs", "3")
+    assert config_digest(config) == config_digest(load(place, BASE, "--sweep.epochs", "3"))
+    assert config_digest(config.arm("b")) != config_digest(config)
+    assert config.arm("b").sweep.epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"sweep.epoch": 3}, ["arms.b: sweep.epoch = 3", "did you mean sweep.epochs?"]),
+        ({"sweep.epochs": 0}, ["arms.b: sweep.epochs = 0", "greater than or equal to 1"]),
+        ({"sweep.loss": "dise"}, ["arms.b: sweep.loss = 'dise'", "did you mean dice?"]),
+        ({"swep.loss": "dice"}, ["arms.b: swep = {'loss': 'dice'}", "did you mean sweep?"]),
+        ({"seed.x": 3}, ["arms.b: seed = {'x': 3}", "valid integer"]),
+        ({"sweep.warm_up_epochs": 99}, ["arms.b: sweep", "less than epochs, 30"]),
+        ({"storage": "x"}, ["arms.b: storage = 'x'", "share", "for the whole file"]),
+        ({"cluster.cpus": 2}, ["arms.b: cluster.cpus = 2", "for the whole file"]),
+        ({"arms": {}}, ["arms.b: arms = {}", "for the whole file"]),
+        (3, ["arms.b = 3", "dictionary"]),
+    ],
+)
+def test_a_wrong_arm_is_named_with_field_value_and_remedy(
+    place: Path, changes: Any, parts: list[str]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(place, BASE | {"arms": {"a": {}, "b": changes}})
+    assert all(part in str(caught.value) for part in parts), caught.value
+
+
 # Bad values: field, value, what is allowed, nearest spelling.
 
 

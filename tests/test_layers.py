@@ -14,14 +14,16 @@ LAYERS = {
     "words": {"config", "errors", "flags", "progress", "limiter"},
     "arithmetic": {
         "landsat", "composite", "indices", "labels", "folds", "metrics", "tiles", "verdict",
-        "comparison", "boundary", "calibration",
+        "comparison", "boundary", "calibration", "arms", "ledger",
     },
     "files": {"raster", "vectors", "regions", "store", "samples", "quicklooks"},
     "workers": {
         "sources", "unet", "losses", "fit", "crops", "trials", "baselines", "figures", "scorecard",
+        "armchart",
     },
     "stages": {
         "archive", "plan", "crews", "ingest", "prepare", "sweep", "report", "pipeline", "cluster",
+        "study", "claims",
     },
     "entrance": {"command"},
 }  # fmt: skip

@@ -1,0 +1,281 @@
+"""Arms of a study -> rows: what each scores, and how it differs from the reference arm."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from glacier.comparison import Facts, compare_methods, drop_infinite, group_trials
+from glacier.verdict import compare_pairs
+
+FOLD_WORDS = {
+    "by_region": "whole glaciers are held out",
+    "by_block": "strips of ground are held out",
+    "by_year": "whole years are held out",
+    "shuffled": "months at random are held out",
+}
+"""Kind of folds to what a test part is, in words."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One variant of a run, with what its sweep found."""
+
+    name: str
+    changes: Facts
+    """Dotted field to value: what differs from the configuration of the study."""
+    sweep: Facts
+    """Content of ``sweep.json``, and its checksum as ``sha256``."""
+    samples: Facts
+    """Description of the samples."""
+
+    @cached_property
+    def scores(self) -> Facts:
+        """Scores of all methods, as :func:`comparison.compare_methods` gives them."""
+        return compare_methods(self.sweep, {})
+
+    @cached_property
+    def trials(self) -> dict[str, list[Facts]]:
+        """Finished trials by encoder, in the order of the folds."""
+        grouped = group_trials(self.sweep)
+        return {
+            name: sorted(found, key=lambda t: int(t["fold"])) for name, found in grouped.items()
+        }
+
+    @property
+    def settings(self) -> Facts:
+        """The resolved configuration's part on the sweep."""
+        return dict(self.sweep["config"]["sweep"])
+
+    def units(self, part: str) -> dict[int, list[str]]:
+        """Fold to the units of its ``test`` or ``validation`` part."""
+        return {split["fold"]: sorted(split[part]) for split in self.sweep["splits"]}
+
+    def scored(self, method: str) -> Facts | None:
+        """Scores of an encoder or baseline; None where it has none."""
+        found = {**self.scores["baselines"], **self.scores["encoders"]}.get(method)
+        return None if found is None or "reason" in found else dict(found)
+
+    def test_dice(self, method: str) -> dict[int, float]:
+        """Fold to test Dice of an encoder or baseline; empty where it has none."""
+        return {row["fold"]: row["dice"] for row in (self.scored(method) or {"folds": []})["folds"]}
+
+    def validation_dice(self, method: str) -> dict[int, float]:
+        """Fold to validation Dice of an encoder's chosen epoch.
+
+        Empty for baselines, and where the test part itself chose the epoch.
+        """
+        if self.settings["protocol"] == "notebook":
+            return {}
+        trials = self.trials.get(method, [])
+        return {t["fold"]: float(t["rows"][t["best_epoch"]]["val_dice"]) for t in trials}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A score less the reference's."""
+
+    difference: float
+    low: float | None
+    """Lower end of its interval; None where there is no spread to take it from."""
+    high: float | None
+    p: float | None
+    """Corrected paired test; None for a plain difference."""
+    how: str
+    """``paired`` over folds with the same units, or ``plain``: of two separate scores."""
+
+    @property
+    def sure(self) -> bool:
+        """Whether the interval excludes zero."""
+        return self.low is not None and self.high is not None and self.low * self.high > 0
+
+
+def pair_scores(first: Sequence[float], second: Sequence[float]) -> Difference:
+    """Difference of two scores over the same folds, by the corrected paired test.
+
+    Args:
+        first: Score per fold.
+        second: The reference's, the same folds in the same order.
+    """
+    (pair,) = compare_pairs({"first": first, "second": second})
+    row = drop_infinite(asdict(pair))
+    return Difference(row["difference"], row["low"], row["high"], row["p"], "paired")
+
+
+def subtract_scores(first: Facts, second: Facts) -> Difference:
+    """Plain difference of two Dice scores over all test pixels, from their own intervals.
+
+    The intervals are joined as if they were independent, which is cautious where both scores
+    come from the same ground.
+
+    Args:
+        first: ``dice_all_test_pixels`` and its ``dice_interval`` over units (or None).
+        second: The same of the reference.
+
+    Source:
+        Zou & Donner 2008, Statistics in Medicine 27 (the method of variance estimates recovery).
+    """
+    a, b = first["dice_all_test_pixels"], second["dice_all_test_pixels"]
+    low = high = None
+    if first["dice_interval"] and second["dice_interval"]:
+        (a_low, a_high), (b_low, b_high) = first["dice_interval"], second["dice_interval"]
+        low = a - b - math.hypot(a - a_low, b_high - b)
+        high = a - b + math.hypot(a_high - a, b - b_low)
+    return Difference(a - b, low, high, None, "plain")
+
+
+def compare_test(arm: Arm, reference: Arm, method: str) -> Difference | None:
+    """Test Dice of a method against the same method in the reference; None where one has none."""
+    first, second = arm.test_dice(method), reference.test_dice(method)
+    if not first or not second:
+        return None
+    if arm.units("test") == reference.units("test") and list(first) == list(second):
+        return pair_scores(list(first.values()), list(second.values()))
+    return subtract_scores(arm.scored(method) or {}, reference.scored(method) or {})
+
+
+def compare_validation(arm: Arm, reference: Arm, method: str) -> Difference | None:
+    """Validation Dice against the reference's; None unless both validate on the same units."""
+    first, second = arm.validation_dice(method), reference.validation_dice(method)
+    same = all(arm.units(part) == reference.units(part) for part in ("test", "validation"))
+    if not first or not same or list(first) != list(second):
+        return None
+    return pair_scores(list(first.values()), list(second.values()))
+
+
+def list_rows(arms: Sequence[Arm]) -> list[Facts]:
+    """A row per arm and method, encoders first; the first arm is the reference."""
+    return [
+        describe_method(arm, kind, method) | compare_method(arm, arms[0], method)
+        for arm in arms
+        for kind in ("encoders", "baselines")
+        for method in arm.scores[kind]
+        if arm.scored(method)
+    ]
+
+
+def describe_method(arm: Arm, kind: str, method: str) -> Facts:
+    """What a method scores in an arm, and what it costs."""
+    scores = arm.scored(method) or {}
+    validation = list(arm.validation_dice(method).values())
+    epochs = [len(trial["rows"]) for trial in arm.trials.get(method, [])]
+    low, high = scores["dice_interval"] or (None, None)
+    return {
+        "arm": arm.name,
+        "method": method,
+        "kind": kind.removesuffix("s"),
+        "folds": len(scores["folds"]),
+        "dice_mean": scores["dice_mean"],
+        "dice_sd": scores["dice_sd"],
+        "dice_all_test_pixels": scores["dice_all_test_pixels"],
+        "dice_low": low,
+        "dice_high": high,
+        "units": scores["units"],
+        "iou_all_test_pixels": scores["iou_all_test_pixels"],
+        "val_dice_mean": float(np.mean(validation)) if validation else None,
+        "train_s": scores["train_s"],
+        "epochs_run": float(np.mean(epochs)) if epochs else None,
+    }
+
+
+def compare_method(arm: Arm, reference: Arm, method: str) -> Facts:
+    """Columns ``test_*`` and ``val_*``: a method's differences to the reference arm."""
+    columns: Facts = {}
+    for name, compare in (("test", compare_test), ("val", compare_validation)):
+        found = compare(arm, reference, method) if arm is not reference else None
+        values = asdict(found) if found else dict.fromkeys(Difference.__dataclass_fields__)
+        columns |= {f"{name}_{key}": value for key, value in values.items()}
+    return columns
+
+
+def is_about_settings(arms: Sequence[Arm]) -> bool:
+    """Whether the arms differ in settings alone, and so are compared on validation parts.
+
+    So it is where every arm has the same test and validation parts: a setting is then chosen,
+    and nothing may be chosen on the test part.
+    """
+    first = arms[0]
+    return all(
+        arm.settings["protocol"] == "honest" and arm.units(part) == first.units(part)
+        for arm in arms
+        for part in ("test", "validation")
+    )
+
+
+def difference_of(row: Facts, column: str) -> Difference | None:
+    """The difference that a row holds in its ``test`` or ``val`` columns."""
+    names = Difference.__dataclass_fields__
+    values: dict[str, Any] = {name: row[f"{column}_{name}"] for name in names}
+    return None if values["difference"] is None else Difference(**values)
+
+
+def explain_row(row: Facts, reference: str, column: str) -> str:
+    """How a method of an arm differs from the reference arm, in a sentence.
+
+    Args:
+        row: A row of :func:`list_rows`.
+        reference: Name of the first arm.
+        column: ``test`` or ``val``.
+    """
+    who = f"{row['arm']}, {row['method']}"
+    if row["arm"] == reference:
+        return f"{who}: the reference."
+    found, part = difference_of(row, column), {"test": "test", "val": "validation"}[column]
+    if found is None:
+        return f"{who}: not compared, since {reference} has no such score on the same {part} units."
+    if found.difference == 0 and not found.sure:
+        return f"{who}: the same {part} Dice as {reference}."
+    where = "above" if found.difference > 0 else "below"
+    doubt = "" if found.sure else "; no difference shown"
+    return (
+        f"{who}: {part} Dice {abs(found.difference):.3f} {where} {reference} "
+        f"({describe_interval(found)}){doubt}."
+    )
+
+
+def describe_interval(found: Difference) -> str:
+    """``paired, 0.010 to 0.050, p = 0.03`` for people."""
+    span = "no interval" if found.low is None else f"{found.low:+.3f} to {found.high:+.3f}"
+    chance = "" if found.p is None else f", p = {found.p:.2g}"
+    return f"{found.how}, {span}{chance}"
+
+
+def explain_leakage(arms: Sequence[Arm], rows: Sequence[Facts]) -> list[str]:
+    """What folds of random months flatter, against a stricter first arm; a sentence an encoder."""
+    kinds = {arm.name: arm.settings["folds"]["kind"] for arm in arms}
+    reference = arms[0].name
+    if kinds[reference] == "shuffled":
+        return []
+    base = {row["method"]: row for row in rows if row["arm"] == reference}
+    sentences = []
+    for row in rows:
+        found = difference_of(row, "test")
+        if found and kinds[row["arm"]] == "shuffled" and row["kind"] == "encoder":
+            strict = f"{FOLD_WORDS[kinds[reference]]} ({reference})"
+            sentences.append(explain_flattery(row, base[row["method"]], found, strict))
+    return sentences
+
+
+def explain_flattery(row: Facts, base: Facts, found: Difference, strict: str) -> str:
+    """How far an arm of random folds lies above one of stricter folds, in a sentence.
+
+    Args:
+        row: The method's row of the arm of random folds.
+        base: Its row of the stricter arm.
+        found: The difference of the two.
+        strict: What the stricter arm holds out.
+    """
+    if not found.sure:
+        effect = "is not shown to flatter"
+    else:
+        effect = "flatters" if found.difference > 0 else "does not flatter but lowers"
+    return (
+        f"The random split ({row['arm']}) {effect} {row['method']}: Dice over all test pixels "
+        f"{row['dice_all_test_pixels']:.3f} where it is {base['dice_all_test_pixels']:.3f} when "
+        f"{strict}, a difference of {found.difference:+.3f} ({describe_interval(found)})."
+    )

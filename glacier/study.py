@@ -1,0 +1,229 @@
+"""Variants ("arms") of one configuration, run in one Ray and compared.
+
+Arms whose archive, samples or sweep are the same share them. ``summary.json`` is written last and
+carries the checksums of the sweeps, so a comparison that is there for them is not made again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from glacier import store
+from glacier.armchart import draw_arms
+from glacier.arms import (
+    Arm,
+    describe_interval,
+    difference_of,
+    explain_leakage,
+    explain_row,
+    is_about_settings,
+    list_rows,
+)
+from glacier.cluster import connect
+from glacier.comparison import Facts, count_months, explain_labels
+from glacier.config import Config, config_digest
+from glacier.errors import ConfigError, GlacierError
+from glacier.ingest import run_ingest
+from glacier.prepare import run_prepare
+from glacier.progress import duration, say
+from glacier.report import encode_csv, find_sweep
+from glacier.sweep import run_sweep
+
+SCHEMA = 1
+"""Counts up when a study's content changes for the same sweeps."""
+
+COLUMNS = ("arm", "what differs", "encoder", "test Dice", "over units", "test IoU",
+           "validation Dice", "difference", "training", "epochs")  # fmt: skip
+"""Columns of the page's table."""
+
+
+def run_study(config: Config) -> int:
+    """Run every arm and write the comparison; returns how many units failed, arms included.
+
+    Raises:
+        ConfigError: There are fewer than two arms.
+        GlacierError: The reference, which is the first arm, cannot be run.
+    """
+    if len(config.arms) < 2:
+        raise ConfigError(
+            f"arms = {list(config.arms)}: a study compares two or more; give names and what "
+            "differs, such as {plain: {}, shuffled: {sweep.folds.kind: shuffled}}"
+        )
+    began = time.monotonic()
+    arms, lost, failed = make_arms(config)
+    folder = store.join(store.absolute(config.results), config.name)
+    if is_current(store.join(folder, "summary.json"), arms, SCHEMA):
+        say(f"study: complete in {folder}")
+        return failed
+    write_study(config, arms, lost, time.monotonic() - began)
+    return failed
+
+
+def make_arms(config: Config) -> tuple[list[Arm], dict[str, str], int]:
+    """Run all arms of a configuration, one after the other in one Ray.
+
+    Returns:
+        The arms that have a sweep; name to reason of those that have none; and how many months,
+        trials and arms failed past the allowed numbers.
+
+    Raises:
+        GlacierError: The first arm cannot be run.
+    """
+    arms: list[Arm] = []
+    lost: dict[str, str] = {}
+    failed = 0
+    with connect(config.cluster):
+        for at, name in enumerate(config.arms):
+            started = time.monotonic()
+            say(f"study: arm {name} ({at + 1} of {len(config.arms)})")
+            try:
+                arm, missed = make_arm(config, name)
+            except GlacierError as error:
+                if not arms:
+                    raise
+                lost[name], missed = f"{type(error).__name__}: {error}", 1
+                say(f"study: arm {name} failed: {lost[name]}")
+            else:
+                arms.append(arm)
+            failed += missed
+            say(f"study: arm {name} took {duration(time.monotonic() - started)}")
+    return arms, lost, failed
+
+
+def make_arm(config: Config, name: str) -> tuple[Arm, int]:
+    """Run one arm as far as its sweep; returns it, and how many of its units failed."""
+    variant = config.arm(name)
+    failed = sum(stage(variant) for stage in (run_ingest, run_prepare, run_sweep))
+    found = find_sweep(variant)
+    facts = found.facts | {"sha256": found.sha256}
+    return Arm(name, dict(config.arms[name]), facts, found.summary), failed
+
+
+def is_current(address: str, arms: Sequence[Arm], schema: int) -> bool:
+    """Whether a summary stands for the very sweeps of these arms, in this order."""
+    if not store.exists(address):
+        return False
+    found = store.read_json(address)
+    return bool(found.get("sweeps") == list_sweeps(arms) and found.get("schema") == schema)
+
+
+def list_sweeps(arms: Sequence[Arm]) -> list[list[str]]:
+    """Name of each arm and checksum of its sweep."""
+    return [[arm.name, arm.sweep["sha256"]] for arm in arms]
+
+
+def write_study(config: Config, arms: Sequence[Arm], lost: dict[str, str], wall_s: float) -> None:
+    """Write table, picture and page, and the summary last."""
+    folder = store.join(store.absolute(config.results), config.name)
+    summary = summarise(config, arms, lost) | {"wall_s": wall_s}
+    panels = {"test Dice": {arm.name: collect(arm, Arm.test_dice) for arm in arms}}
+    validation = {arm.name: collect(arm, Arm.validation_dice) for arm in arms}
+    if any(values for row in validation.values() for values in row.values()):
+        panels["validation Dice"] = validation
+    picture = draw_arms(panels)
+    page = write_page(summary, picture.alt)
+    store.write_bytes(store.join(folder, "arms.csv"), encode_csv(summary["rows"]))
+    store.write_bytes(store.join(folder, "arms.png"), picture.png)
+    store.write_bytes(store.join(folder, "README.md"), page.encode())
+    store.write_json(store.join(folder, "summary.json"), summary)
+    for sentence in summary["leakage"] or summary["sentences"]:
+        say(f"study: {sentence}")
+    say(f"study: {store.join(folder, 'README.md')}")
+
+
+def collect(arm: Arm, score: Any) -> dict[str, list[float]]:
+    """Scores per fold of the encoders of an arm."""
+    return {name: list(score(arm, name).values()) for name in arm.scores["encoders"]}
+
+
+def summarise(config: Config, arms: Sequence[Arm], lost: dict[str, str]) -> Facts:
+    """Everything that the page says, as plain values."""
+    rows = list_rows(arms)
+    column = "val" if is_about_settings(arms) else "test"
+    encoders = [row for row in rows if row["kind"] == "encoder"]
+    return {
+        "schema": SCHEMA,
+        "name": config.name,
+        "reference": arms[0].name,
+        "compared_on": {"val": "validation", "test": "test"}[column],
+        "labels": explain_labels(arms[0].sweep["config"]["prepare"]["label"]),
+        "arms": [
+            {
+                "name": arm.name,
+                "changes": arm.changes,
+                "months": count_months(arm.samples["parts"]),
+                "sweep_s": arm.sweep["sweep_s"],
+                "failed_trials": arm.sweep["failed"],
+                "verdict": arm.scores["verdict"],
+            }
+            for arm in arms
+        ],
+        "failed_arms": lost,
+        "rows": rows,
+        "sentences": [explain_row(row, arms[0].name, column) for row in encoders],
+        "leakage": explain_leakage(arms, rows),
+        "sweeps": list_sweeps(arms),
+        "config_sha256": config_digest(config),
+    }
+
+
+def write_page(summary: Facts, alt: str) -> str:
+    """The page in Markdown."""
+    column = "val" if summary["compared_on"] == "validation" else "test"
+    changes = {arm["name"]: describe_changes(arm["changes"]) for arm in summary["arms"]}
+    encoders = [row for row in summary["rows"] if row["kind"] == "encoder"]
+    lines = [f"# Study {summary['name']}", "", *summary["leakage"], ""]
+    lines += ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
+    lines += [format_row(row, changes[row["arm"]], column) for row in encoders]
+    lines += ["", f"![{alt}](arms.png)", "", explain_measures(summary), ""]
+    lines += [f"- {sentence}" for sentence in summary["sentences"]]
+    lines += [f"- {name}: failed, {reason}." for name, reason in summary["failed_arms"].items()]
+    lines += ["", summary["labels"], "", f"Configuration {summary['config_sha256'][:12]}; all "
+              f"numbers, baselines too, in `arms.csv` and `summary.json`; the command took "
+              f"{duration(summary['wall_s'])}."]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def describe_changes(changes: Facts) -> str:
+    """What an arm changes, in a line."""
+    return ", ".join(f"{name} = {value}" for name, value in changes.items()) or "nothing"
+
+
+def format_row(row: Facts, changes: str, column: str) -> str:
+    """A row of the page's table."""
+    found = difference_of(row, column)
+    span = "" if row["dice_low"] is None else f"{row['dice_low']:.3f} to {row['dice_high']:.3f}"
+    validation = "" if row["val_dice_mean"] is None else f"{row['val_dice_mean']:.3f}"
+    cells = (
+        row["arm"],
+        changes,
+        row["method"],
+        f"{row['dice_mean']:.3f} ± {row['dice_sd']:.3f}",
+        f"{span} ({row['units']})",
+        f"{row['iou_all_test_pixels']:.3f}",
+        validation,
+        f"{found.difference:+.3f} ({describe_interval(found)})" if found else "",
+        duration(row["train_s"]),
+        f"{row['epochs_run']:g}",
+    )
+    return "| " + " | ".join(cells) + " |"
+
+
+def explain_measures(summary: Facts) -> str:
+    """What the columns mean, and what was compared."""
+    compared = (
+        "All arms have the same folds, so the difference is of the validation Dice of the chosen "
+        "epochs: settings are chosen on validation parts only. The test scores are shown and "
+        "were not used."
+        if summary["compared_on"] == "validation"
+        else "The difference is of test Dice: paired over the folds where both arms test the same "
+        "units (corrected paired test, 95 % interval), else plain, of the Dice over all test "
+        "pixels, with an interval from those of both scores."
+    )
+    return (
+        f"Reference: {summary['reference']}. {compared} Test Dice is the mean over the folds and "
+        "its standard deviation; `over units` is a 95 % bootstrap interval of the Dice of all "
+        "test pixels over so many independent units, too narrow below about ten of them."
+    )

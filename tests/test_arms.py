@@ -1,0 +1,170 @@
+import math
+
+import pytest
+from test_comparison import make_sweep
+
+from glacier import arms
+from glacier.arms import Arm, Difference
+from glacier.config import Label
+from glacier.verdict import corrected_p
+
+DICE = {"net": [0.8, 0.7, 0.9]}
+
+
+def make_arm(name="plain", dice=None, validation=None, baselines=None, **changes) -> Arm:
+    """An arm with given test Dice by fold; validation Dice equals it where not given."""
+    sweep = make_sweep(dice or DICE, baselines or {})
+    for trial in sweep["trials"]:
+        wanted = (validation or dice or DICE)[trial["encoder"]][trial["fold"]]
+        trial["rows"][trial["best_epoch"]]["val_dice"] = wanted
+    for split in sweep["splits"]:
+        split |= {"validation": [f"v/{split['fold']}"], "train": []}
+    sweep["config"]["sweep"] |= {"protocol": "honest", "folds": {"kind": "by_year"}, **changes}
+    sweep["config"]["prepare"]["label"] = Label().model_dump(mode="json")
+    return Arm(name, changes, sweep, {"parts": []})
+
+
+def move_units(arm: Arm) -> Arm:
+    """The arm as if it tested and validated on other units, ten of them with the same counts."""
+    for split in arm.sweep["splits"]:
+        split["test"], split["validation"] = [f"other/{split['fold']}"], ["other/v"]
+    return arm
+
+
+def give_units(arm: Arm) -> Arm:
+    """The arm with the counts of its images as units, so that it has a bootstrap interval."""
+    for trial in arm.sweep["trials"]:
+        trial["units"] = [{"unit": f"u{trial['fold']}", **trial["tested"][0]}]
+    return arm
+
+
+def row_of(rows, arm, method="net"):
+    return next(row for row in rows if (row["arm"], row["method"]) == (arm, method))
+
+
+def test_an_arm_equal_to_the_reference_differs_by_nothing():
+    rows = arms.list_rows([make_arm(), make_arm("same")])
+    row = row_of(rows, "same")
+    for part in ("test", "val"):
+        assert (row[f"{part}_difference"], row[f"{part}_low"], row[f"{part}_high"]) == (0, 0, 0)
+        assert (row[f"{part}_p"], row[f"{part}_how"]) == (1, "paired")
+    assert arms.explain_row(row, "plain", "test") == "same, net: the same test Dice as plain."
+
+
+def test_the_reference_is_compared_with_nothing():
+    row = row_of(arms.list_rows([make_arm(), make_arm("other")]), "plain")
+    assert row["test_difference"] is None and row["val_how"] is None
+    assert arms.explain_row(row, "plain", "val") == "plain, net: the reference."
+
+
+def test_a_pair_on_the_same_units_is_judged_by_the_corrected_test():
+    better = {"net": [0.85, 0.76, 0.95]}
+    row = row_of(arms.list_rows([make_arm(), make_arm("better", better)]), "better")
+    assert row["test_difference"] == pytest.approx(16 / 300)
+    assert row["test_p"] == pytest.approx(corrected_p(better["net"], DICE["net"]), rel=1e-6)
+    centre = (row["test_low"] + row["test_high"]) / 2
+    assert centre == pytest.approx(row["test_difference"])
+    sentence = arms.explain_row(row, "plain", "test")
+    assert "0.053 above plain" in sentence and "no difference shown" not in sentence
+
+
+def test_validation_is_compared_apart_from_the_test():
+    arm = make_arm("other", validation={"net": [0.7, 0.6, 0.8]})
+    row = row_of(arms.list_rows([make_arm(), arm]), "other")
+    assert row["test_difference"] == 0
+    assert row["val_difference"] == pytest.approx(-0.1)
+    assert row["val_dice_mean"] == pytest.approx(0.7)
+    assert "0.100 below plain" in arms.explain_row(row, "plain", "val")
+
+
+def test_other_units_are_compared_plainly_by_the_intervals_of_both():
+    first = {"dice_all_test_pixels": 0.9, "dice_interval": (0.87, 0.92)}
+    second = {"dice_all_test_pixels": 0.8, "dice_interval": (0.75, 0.84)}
+    found = arms.subtract_scores(first, second)
+    assert found.difference == pytest.approx(0.1)
+    assert found.low == pytest.approx(0.1 - math.hypot(0.03, 0.04))
+    assert found.high == pytest.approx(0.1 + math.hypot(0.02, 0.05))
+    assert (found.p, found.how, found.sure) == (None, "plain", True)
+
+
+def test_a_score_without_an_interval_leaves_the_difference_without_one():
+    first = {"dice_all_test_pixels": 0.9, "dice_interval": None}
+    second = {"dice_all_test_pixels": 0.8, "dice_interval": (0.75, 0.84)}
+    found = arms.subtract_scores(first, second)
+    assert (found.low, found.high, found.sure) == (None, None, False)
+
+
+def test_arms_of_other_folds_have_no_paired_difference():
+    row = row_of(
+        arms.list_rows([give_units(make_arm()), move_units(give_units(make_arm("b")))]), "b"
+    )
+    assert row["test_how"] == "plain" and row["test_difference"] == 0
+    assert row["test_low"] < 0 < row["test_high"]
+    assert row["val_difference"] is None
+    assert "not compared" in arms.explain_row(row, "plain", "val")
+
+
+def test_a_lost_fold_leaves_no_pairs():
+    short = make_arm("short")
+    short.sweep["trials"].pop()
+    row = row_of(arms.list_rows([give_units(make_arm()), give_units(short)]), "short")
+    assert row["test_how"] == "plain" and row["folds"] == 2
+
+
+def test_a_test_fold_that_chose_the_epoch_is_no_validation():
+    arm = make_arm("published", protocol="notebook")
+    row = row_of(arms.list_rows([make_arm(), arm]), "published")
+    assert row["val_dice_mean"] is None and row["val_difference"] is None
+    assert not arms.is_about_settings([make_arm(), arm])
+
+
+def test_arms_with_the_same_parts_are_compared_on_validation_alone():
+    assert arms.is_about_settings([make_arm(), make_arm("b", flips=False)])
+    assert not arms.is_about_settings([make_arm(), move_units(make_arm("b"))])
+
+
+def test_baselines_are_rows_too_and_those_without_scores_are_not():
+    baselines = {"ndsi": [0.5, 0.5, 0.6], "band_ratio": {"reason": "no swir1"}}
+    rows = arms.list_rows([make_arm(baselines=baselines), make_arm("b", baselines=baselines)])
+    assert {(row["method"], row["kind"]) for row in rows} == {
+        ("net", "encoder"), ("ndsi", "baseline"),
+    }  # fmt: skip
+    assert row_of(rows, "b", "ndsi")["test_difference"] == 0
+    assert row_of(rows, "b", "ndsi")["epochs_run"] is None
+
+
+def test_one_encoder_of_two_is_compared_with_its_own_kind():
+    both = {"net": [0.8, 0.7, 0.9], "deep": [0.7, 0.6, 0.8]}
+    row = row_of(
+        arms.list_rows([make_arm(dice=both), make_arm("b", {"deep": [0.7, 0.6, 0.8]})]), "b", "deep"
+    )
+    assert row["test_difference"] == 0
+    alone = arms.list_rows([make_arm(), make_arm("b", {"deep": [0.7, 0.6, 0.8]})])
+    assert row_of(alone, "b", "deep")["test_difference"] is None
+
+
+@pytest.mark.parametrize(
+    ("difference", "words"),
+    [
+        (Difference(0.1, 0.05, 0.15, None, "plain"), "flatters net: Dice over all test pixels 0.9"),
+        (Difference(0.1, -0.05, 0.25, None, "plain"), "is not shown to flatter net"),
+        (Difference(-0.1, -0.15, -0.05, None, "plain"), "does not flatter but lowers net"),
+        (Difference(0.1, None, None, None, "plain"), "is not shown to flatter net"),
+    ],
+)
+def test_what_a_random_split_flatters_has_sign_and_interval(difference, words):
+    row = {"arm": "random", "method": "net", "dice_all_test_pixels": 0.9}
+    base = {"arm": "strict", "dice_all_test_pixels": 0.8}
+    sentence = arms.explain_flattery(row, base, difference, "strips are held out (strict)")
+    assert words in sentence and f"{difference.difference:+.3f}" in sentence
+    assert "0.800 when strips are held out (strict)" in sentence
+
+
+def test_leakage_is_told_for_random_folds_under_a_strict_reference_alone():
+    strict = give_units(make_arm())
+    random = move_units(give_units(make_arm("random", folds={"kind": "shuffled"})))
+    rows = arms.list_rows([strict, random])
+    (sentence,) = arms.explain_leakage([strict, random], rows)
+    assert "when whole years are held out (plain)" in sentence
+    assert arms.explain_leakage([random, strict], arms.list_rows([random, strict])) == []
+    assert arms.explain_leakage([strict, strict], arms.list_rows([strict, strict])) == []
