@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from glacier.breakdown import break_down, measure_late_summer
 from glacier.calibration import Reliability
 from glacier.labels import NDSI_ABOVE, NIR_ABOVE
 from glacier.metrics import pool_counts
@@ -123,9 +124,14 @@ def score_units(parts: Sequence[Facts]) -> Facts:
     }
 
 
-def score_reliability(parts: Sequence[Facts]) -> list[Facts]:
-    """Reliability curve of a method over all folds; empty without probabilities."""
-    found = [part["calibration"] for part in parts if part.get("calibration")]
+def score_reliability(parts: Sequence[Facts], name: str = "calibration") -> list[Facts]:
+    """Reliability curve of a method over all folds; empty without probabilities.
+
+    Args:
+        parts: Scorecards of the folds.
+        name: ``calibration``, or ``uncalibrated`` for probabilities at temperature 1.
+    """
+    found = [part[name] for part in parts if part.get(name)]
     return sum(map(Reliability.from_dict, found), Reliability()).as_rows()
 
 
@@ -160,6 +166,7 @@ def score_method(rows: Sequence[Facts], parts: Sequence[Facts] = ()) -> Facts:
         **{f"{name}_mean": mean_of([row.get(name) for row in rows]) for name in MEASURES},
         **score_units(parts),
         "reliability": score_reliability(parts),
+        **break_down(parts),
         "folds": list(rows),
     }
 
@@ -205,6 +212,23 @@ def score_encoder(trials: Sequence[Facts]) -> Facts:
         "images_per_s": float(np.median([trial["images_per_s"] for trial in ordered])),
         "epoch_s": float(np.median([trial["epoch_s"] for trial in ordered])),
         "train_s": float(sum(trial["train_s"] for trial in ordered)),
+        **score_uncalibrated(ordered),
+    }
+
+
+def score_uncalibrated(trials: Sequence[Facts]) -> Facts:
+    """Calibration of an encoder as it was before its temperature was fitted.
+
+    Returns:
+        ``ece_before_mean`` over the folds and ``reliability_before``; None and empty where no
+        temperature was fitted.
+    """
+    if all(trial.get("temperature", 1) == 1 for trial in trials):
+        return {"ece_before_mean": None, "reliability_before": []}
+    before = [trial["uncalibrated"]["ece"] for trial in trials]
+    return {
+        "ece_before_mean": float(np.mean(before)),
+        "reliability_before": score_reliability(trials, "uncalibrated"),
     }
 
 
@@ -267,8 +291,23 @@ def compare_methods(sweep: Facts, ensemble: Mapping[int, Facts]) -> Facts:
         "ensemble": averaged,
         "ensemble_reason": None if ensemble else missing_ensemble(sweep) or "no test pixels",
         "failed_trials": sweep["failed"],
+        "late_summer": late_summer_of(sweep),
         **conclude_ranking(sweep["config"], len(sweep["splits"]), encoders, baselines),
     }
+
+
+def late_summer_of(sweep: Facts) -> Facts:
+    """Encoder to the outlines of its clear late-summer images, where regions say where they lie."""
+    corners = [region["polygon"] for region in sweep["config"]["regions"]]
+    south = {np.mean([lat for _, lat in polygon]) < 0 for polygon in corners if polygon}
+    if not all(corners) or len(south) != 1:
+        return {}
+    hemisphere = "south" if south.pop() else "north"
+    found = {
+        name: measure_late_summer(trials, hemisphere)
+        for name, trials in group_trials(sweep).items()
+    }
+    return {name: facts for name, facts in found.items() if facts}
 
 
 def conclude_ranking(

@@ -7,13 +7,14 @@ there for a sweep is not made again.
 from __future__ import annotations
 
 import base64
+import calendar
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import metadata
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import jinja2
 import numpy as np
@@ -45,14 +46,14 @@ from glacier.errors import StoreError
 from glacier.figures import COLOURS, Curve, Picture
 from glacier.folds import mask_of, unit_rectangles
 from glacier.labels import IGNORE
-from glacier.metrics import count_pixels
+from glacier.metrics import SIZES_KM2, count_pixels
 from glacier.prepare import samples_folder
 from glacier.progress import duration, say
 from glacier.samples import MonthImage
 from glacier.scorecard import Scorecard
 from glacier.sweep import sweep_folders
 
-SCHEMA = 2
+SCHEMA = 3
 """Counts up when a report's content changes for the same sweep."""
 
 MAX_SAMPLES = 6
@@ -429,15 +430,16 @@ def draw_charts(sweep: Sweep, summary: Facts) -> dict[str, Picture]:
         for name, scores in ((name, summary["encoders"][name]) for name in ranked)
     ]
     charts = {"folds": figures.draw_folds(dice, lines), "cost": figures.draw_cost(points)}
-    reliability = {
-        row["name"]: [
-            (step["probability"], step["glacier"]) for step in row["scores"]["reliability"]
-        ]
-        for row in list_methods(summary)
-        if row["scores"].get("reliability")
-    }
-    if reliability:
-        charts["reliability"] = figures.draw_reliability(reliability)
+    for chart, which in (("reliability", "reliability"), ("before", "reliability_before")):
+        reliability = {
+            row["name"]: [(step["probability"], step["glacier"]) for step in row["scores"][which]]
+            for row in list_methods(summary)
+            if row["scores"].get(which)
+        }
+        if reliability:
+            charts[chart] = figures.draw_reliability(reliability)
+    if conditions := list_conditions(methods):
+        charts["conditions"] = figures.draw_conditions(conditions)
     trials = group_trials(sweep.facts)
     curves = {name: [make_curve(trial) for trial in trials[name]] for name in ranked}
     losses = [v for found in curves.values() for c in found for v in (*c.train, *c.chooser)]
@@ -446,6 +448,26 @@ def draw_charts(sweep: Sweep, summary: Facts) -> dict[str, Picture]:
             name, found, 1.05 * max(losses), sweep.chooser, COLOURS[k % len(COLOURS)]
         )
     return charts
+
+
+def list_conditions(methods: dict[str, Facts]) -> dict[str, dict[str, dict[str, float]]]:
+    """Dice by month and by what was seen, for the kinds that tell two conditions apart."""
+    kinds = {"month": "by_month", "share of the test part seen": "by_seen"}
+    found = {
+        title: {
+            name: {
+                calendar.month_abbr[kind] if isinstance(kind, int) else kind: row["dice"]
+                for kind, row in scores[field].items()
+            }
+            for name, scores in methods.items()
+        }
+        for title, field in kinds.items()
+    }
+    return {
+        title: names
+        for title, names in found.items()
+        if len({kind for rows in names.values() for kind in rows}) > 1
+    }
 
 
 def make_curve(trial: Facts) -> Curve:
@@ -534,6 +556,8 @@ def render_page(
         published=PUBLISHED,
         slips=SLIPS,
         calendar=draw_archive(sweep.records),
+        sizes=name_sizes(),
+        month_names=calendar.month_abbr,
         units={fold: shorten(units) for fold, units in summary["test_units"].items()},
         made=list_origin(sweep, summary),
         config_yaml=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
@@ -547,6 +571,15 @@ def list_colours() -> list[tuple[str, str]]:
     )  # fmt: skip
     css = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in figures.CLASSES]
     return [(css[k], words[k]) for k in (1, 3, 2, 0, 4)]
+
+
+def name_sizes() -> dict[str, str]:
+    """Size classes of glacier areas as the page names them."""
+    limits = [0.0, *SIZES_KM2.values()]
+    return {
+        name: f"{name}, {low:g} km² and more" if np.isinf(high) else f"{name}, below {high:g} km²"
+        for name, (low, high) in zip(SIZES_KM2, pairwise(limits), strict=True)
+    }
 
 
 def shorten(units: Sequence[str]) -> str:

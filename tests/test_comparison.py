@@ -5,13 +5,14 @@ import pytest
 from glacier import comparison
 from glacier.verdict import corrected_p
 
+IMAGE = {"region": "a", "month": "2014-08-01", "valid_share": 1.0}
 COUNTS = {"tp": 6, "fp": 2, "fn": 2, "tn": 10}
 
 
 def counts_of(dice: float) -> dict[str, int]:
     """Counts whose Dice is the given one, to a thousandth."""
     hits = round(1000 * dice)
-    return {"tp": hits, "fp": 1000 - hits, "fn": 1000 - hits, "tn": 500}
+    return {**IMAGE, "tp": hits, "fp": 1000 - hits, "fn": 1000 - hits, "tn": 500}
 
 
 def make_trial(encoder: str, fold: int, dice: float, losses: tuple[float, ...] = (0.4, 0.2, 0.3)):
@@ -36,6 +37,7 @@ def make_sweep(dice: dict[str, list[float]], baselines: dict, label: str = "trut
     folds = max(len(values) for values in dice.values())
     return {
         "config": {
+            "regions": [],
             "sweep": {"encoders": list(dice)},
             "prepare": {"label": {"kind": label}},
         },
@@ -166,7 +168,7 @@ def test_an_ensemble_needs_two_encoders_in_every_fold():
     whole = make_sweep({"a": [0.9, 0.9], "b": [0.9, 0.9]}, {})
     assert comparison.missing_ensemble(whole) is None
     assert comparison.ensemble_members(whole) == {0: ["a", "b"], 1: ["a", "b"]}
-    card = {"tested": [COUNTS], "calibration": None}
+    card = {"tested": [IMAGE | COUNTS], "calibration": None}
     found = comparison.compare_methods(whole, {0: card, 1: card})
     assert found["ensemble"]["dice_mean"] == 0.75
     assert found["ensemble_reason"] is None

@@ -115,7 +115,7 @@ def test_overfitting_is_the_gap_of_the_last_epoch_against_the_other_network(gap,
 
 
 def small(tp: int):
-    return lambda fold: {"small": {"tp": tp + fold, "fp": 0, "fn": 100 - tp - fold}}
+    return lambda fold: {"small": {"tp": tp + fold, "fp": 0, "fn": 100 - tp - fold, "tn": 0}}
 
 
 @pytest.mark.parametrize(("tp", "verdict", "effect"), [(90, "held", 0.3), (50, "not held", -0.1)])
@@ -130,7 +130,7 @@ def test_small_regions_are_compared_by_their_own_iou(tp, verdict, effect):
 def test_without_small_regions_the_claim_is_not_testable():
     found = find("small-regions", make_encoders())
     assert found.verdict == "not testable here" and "lacks IoU of small glaciers" in found.why
-    nothing = dict.fromkeys(TRIO, lambda _: {"small": {"tp": 0, "fp": 0, "fn": 0}})
+    nothing = dict.fromkeys(TRIO, lambda _: {"small": {"tp": 0, "fp": 0, "fn": 0, "tn": 0}})
     arm = set_trials(make_encoders(), sizes=nothing)
     assert find("small-regions", arm).verdict == "not testable here"
 

@@ -18,6 +18,7 @@ from glacier.baselines import everything
 from glacier.config import Config, config_digest
 from glacier.errors import StoreError
 from glacier.folds import make_splits, mask_of, unit_rectangles
+from glacier.labels import Surface
 from glacier.scorecard import Scorecard
 from glacier.sweep import sweep_folders
 
@@ -30,7 +31,12 @@ RECORDS = [
 ]
 GRID = {"pixel_m": 30, "height": SHAPE[0], "width": SHAPE[1]}
 MONTHS = [date(2014, 10, 1), date(2015, 2, 1), date(2015, 3, 1), date(2016, 7, 1)]
-CARD_FACTS = {"blocks": BLOCKS, "regions": {"ridge": {"grid": GRID, "shape": SHAPE}}}
+CARD_FACTS = {
+    "blocks": BLOCKS,
+    "regions": {"ridge": {"grid": GRID, "shape": SHAPE}},
+    "classes": "truth",
+    "label": {"kind": "ndsi"},
+}
 ENCODERS = ("resnet34", "resnet50")
 CHROMIUM = next(
     (
@@ -74,7 +80,9 @@ def make_images() -> list[samples.MonthImage]:
         image = (0.15 + 0.6 * label + rng.normal(0, 0.05, (3, *SHAPE))).astype(np.float32)
         image[:, :6, :5] = np.nan
         label[:6, :5] = 255
-        images.append(samples.MonthImage("ridge", month, image, label))
+        surface = np.where(label == 1, Surface.CLEAN_ICE, Surface.ROCK).astype(np.uint8)
+        surface[:, 40:] = Surface.WATER
+        images.append(samples.MonthImage("ridge", month, image, label, surface=surface))
     return images
 
 
@@ -91,6 +99,7 @@ def write_samples(folder: str, config: Config, images: list[samples.MonthImage])
                 "status": "ok",
                 "image": image.image[:, row : row + SIZE, col : col + SIZE].tobytes(),
                 "label": image.label[row : row + SIZE, col : col + SIZE].tobytes(),
+                "surface": image.surface[row : row + SIZE, col : col + SIZE].tobytes(),
             }
             for row in (0, SHAPE[0] - SIZE)
             for col in (0, SHAPE[1] - SIZE)
@@ -116,6 +125,7 @@ def write_samples(folder: str, config: Config, images: list[samples.MonthImage])
         "std": [0.3, 0.3, 0.3],
         "label": config.prepare.label.model_dump(mode="json"),
         "extra_bands": [],
+        "classes": "truth",
         "regions": {"ridge": {"grid": GRID, "shape": list(SHAPE)}},
         "parts": parts,
     }
@@ -204,6 +214,34 @@ def make_sweep(tmp_path, monkeypatch):
         return config, facts
 
     return make
+
+
+def test_the_page_says_where_the_methods_err(make_sweep):
+    config, _ = make_sweep()
+    report.run_report(config)
+    summary, page, _ = read_results(config)
+    for heading in ("By class of the surface", "By size of the ice", "By season"):
+        assert page.count(f"<h3>{heading}") == 1
+    assert "<h3>What the labels cost</h3>" in page  # the labels are NDSI's, the truth is known
+    assert "Before calibration" not in page
+    everything = summary["baselines"]["everything"]
+    assert [row["share"] for row in everything["by_class"].values()] == [1, 1, 1]
+    assert "By class" in page and "clean ice" in page
+    assert summary["encoders"]["resnet34"]["by_month"].keys() == {"2", "3", "7", "10"}
+
+
+def test_sections_without_facts_are_left_out_and_fitted_temperatures_shown(make_sweep):
+    config, facts = make_sweep()
+    for trial in facts["trials"]:
+        trial |= {"classes": {}, "truth": [], "sizes": {}, "temperature": 1.4}
+        trial["uncalibrated"] = trial["calibration"]
+    folder, _ = sweep_folders(config, facts["samples"])
+    store.write_json(store.join(folder, "sweep.json"), facts)
+    report.run_report(config)
+    _, page, _ = read_results(config)
+    for heading in ("By class of the surface", "By size of the ice", "What the labels cost"):
+        assert f"<h3>{heading}" not in page
+    assert "Before calibration" in page and "After: with the temperature" in page
 
 
 def test_errors_have_colours_of_their_own_and_unknown_pixels_none():
