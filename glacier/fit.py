@@ -36,6 +36,7 @@ from glacier.errors import StoreError, TrainingError
 from glacier.labels import IGNORE
 from glacier.losses import choose_loss
 from glacier.metrics import Counts, count_pixels
+from glacier.model_card import describe_model
 from glacier.samples import MonthImage
 from glacier.scorecard import Scorecard
 from glacier.tiles import Predictor, average_turns, predict_blended
@@ -373,7 +374,9 @@ def conclude_trial(
         **asdict(calibration),
         **scores,
     }
-    save_model(trial.model_folder, checkpoint.best, model_card(trial, learner, facts))
+    card = model_card(trial, learner, facts)
+    store.write_bytes(store.join(trial.model_folder, "model.md"), describe_model(card).encode())
+    save_model(trial.model_folder, checkpoint.best, card)
     done = facts | {
         "rows": checkpoint.rows,
         "model": trial.model_folder,
@@ -423,6 +426,7 @@ def model_card(trial: Trial, learner: Learner, facts: dict[str, Any]) -> dict[st
     return {
         **{name: trial.samples[name] for name in from_samples},
         "schema": 1,
+        "data": describe_months(trial.samples["parts"]),
         "encoder": trial.encoder,
         "fold": trial.split.fold,
         "mean": [float(v) for v in learner.mean],
@@ -435,4 +439,16 @@ def model_card(trial: Trial, learner: Learner, facts: dict[str, Any]) -> dict[st
         "seed": trial.seed,
         "scores": {"best_epoch": facts["best_epoch"], "tested": facts["tested"]},
         "parameters": facts["parameters"],
+    }
+
+
+def describe_months(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Regions, first and last month and number of the images that a set of samples holds."""
+    good = [part for part in parts if part["status"] == "ok"]
+    months = sorted(part["month"][:7] for part in good)
+    return {
+        "regions": list(dict.fromkeys(part["region"] for part in good)),
+        "first": months[0],
+        "last": months[-1],
+        "images": len(good),
     }

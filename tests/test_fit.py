@@ -16,6 +16,7 @@ from glacier.fit import run_trial
 from glacier.folds import Split
 from glacier.losses import dice_loss
 from glacier.metrics import Counts
+from glacier.model_card import describe_model
 from glacier.samples import MonthImage
 from glacier.trials import Trial
 from glacier.unet import load_model
@@ -43,7 +44,9 @@ def make_images(seed: int = 0) -> list[MonthImage]:
 SAMPLES = {
     "bands": ["nir", "red", "green"], "blocks": [2, 2], "size_px": SIZE, "layout": "resize",
     "resize": [SIZE, SIZE], "scale": "reflectance", "range": [0, 1], "fill": "mean",
-    "label": {"kind": "truth"},
+    "label": {"kind": "truth", "pedigree": None},
+    "parts": [{"region": "a", "month": f"2020-{month:02d}-01", "status": "ok"}
+              for month in range(1, 13)],
     "regions": {"a": {"grid": {"pixel_m": 30, "height": SIZE, "width": SIZE},
                       "shape": [SIZE, SIZE]}},
 }  # fmt: skip
@@ -186,6 +189,7 @@ def test_the_exported_model_gives_the_tested_answer(tmp_path: Path) -> None:
     images = make_images()
     done = run_trial(make_trial(tmp_path), images, lambda row: None)
     model, card = load_model(done["model"])
+    assert Path(done["model"], "model.md").read_text() == describe_model(card)
     mean, std = (np.array(card[k], np.float32)[:, None, None] for k in ("mean", "std"))
     predictions = np.load(done["predictions"]["address"])
     for image in images[:3]:

@@ -14,7 +14,7 @@ LAYERS = {
     "words": {"config", "errors", "flags", "progress", "limiter"},
     "arithmetic": {
         "landsat", "composite", "indices", "labels", "folds", "metrics", "tiles", "verdict",
-        "comparison", "breakdown", "boundary", "calibration", "arms", "ledger",
+        "comparison", "breakdown", "model_card", "boundary", "calibration", "arms", "ledger",
     },
     "files": {"raster", "vectors", "regions", "store", "samples", "quicklooks"},
     "workers": {

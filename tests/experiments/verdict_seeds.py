@@ -48,7 +48,8 @@ SETTINGS = Sweep(
 SAMPLES = {
     "bands": ["nir", "red"], "blocks": [1, 1], "size_px": SIDE, "layout": "resize",
     "resize": [SIDE, SIDE], "scale": "reflectance", "range": [0, 1], "fill": "mean",
-    "label": {"kind": "truth"},
+    "label": {"kind": "truth", "pedigree": None},
+    "parts": [{"region": "a", "month": "2020-01-01", "status": "ok"}],
     "regions": {"a": {"grid": {"pixel_m": 30, "height": SIDE, "width": SIDE},
                       "shape": [SIDE, SIDE]}},
 }  # fmt: skip
