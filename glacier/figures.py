@@ -255,34 +255,33 @@ def draw_reliability(curves: Mapping[str, Sequence[tuple[float, float]]]) -> Pic
     return encode_figure(figure, "Reliability of the probabilities. " + "; ".join(words) + ".")
 
 
-def draw_conditions(panels: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Picture:
-    """Dice by the condition of the image, a panel a kind of condition, a line a method.
+def draw_conditions(title: str, methods: Mapping[str, Mapping[str, float]]) -> Picture:
+    """Dice by the condition of the image, a line a method.
 
     Args:
-        panels: Title to method to condition (in order) to Dice, 0..1.
+        title: Kind of condition.
+        methods: Method to condition (in order) to Dice, 0..1.
     """
-    figure = new_figure(10.4, 3.6)
-    plots = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    figure = new_figure(5.2, 3.6)
+    axes = figure.add_subplot()
+    style_axes(axes, title, "test Dice")
+    conditions = list(dict.fromkeys(name for found in methods.values() for name in found))
     words = []
-    for axes, (title, methods) in zip(plots, panels.items(), strict=True):
-        style_axes(axes, title, "test Dice")
-        conditions = list(dict.fromkeys(name for found in methods.values() for name in found))
-        for k, (method, found) in enumerate(methods.items()):
-            places = [place for place, name in enumerate(conditions) if name in found]
-            values = [found[conditions[place]] for place in places]
-            axes.plot(
-                places, values, color=COLOURS[k % len(COLOURS)], linewidth=1.4,
-                marker=MARKERS[k % len(MARKERS)], markersize=6, markeredgecolor="white",
-                markeredgewidth=0.6, label=method if axes is plots[0] else None,
-            )  # fmt: skip
-            low = min(found, key=lambda name: found[name])
-            words.append(f"{method} by {title}: lowest {found[low]:.3f} at {low}")
-        axes.set_xticks(range(len(conditions)), conditions)
+    for k, (method, found) in enumerate(methods.items()):
+        places = [place for place, name in enumerate(conditions) if name in found]
+        axes.plot(
+            places, [found[conditions[place]] for place in places], label=method, linewidth=1.4,
+            color=COLOURS[k % len(COLOURS)], marker=MARKERS[k % len(MARKERS)], markersize=6,
+            markeredgecolor="white", markeredgewidth=0.6,
+        )  # fmt: skip
+        low = min(found, key=lambda name: found[name])
+        words.append(f"{method}: lowest {found[low]:.3f} at {low}")
+    axes.set_xticks(range(len(conditions)), conditions)
     figure.legend(
-        loc="outside lower left", frameon=False, fontsize=9.5, labelcolor=INK, ncols=4,
+        loc="outside lower left", frameon=False, fontsize=9.5, labelcolor=INK, ncols=2,
         alignment="left",
     )  # fmt: skip
-    return encode_figure(figure, "Dice by condition. " + "; ".join(words) + ".")
+    return encode_figure(figure, f"Dice by {title}. " + "; ".join(words) + ".")
 
 
 def draw_curves(

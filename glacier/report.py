@@ -438,8 +438,8 @@ def draw_charts(sweep: Sweep, summary: Facts) -> dict[str, Picture]:
         }
         if reliability:
             charts[chart] = figures.draw_reliability(reliability)
-    if conditions := list_conditions(methods):
-        charts["conditions"] = figures.draw_conditions(conditions)
+    for title, lines_by_name in list_conditions(methods).items():
+        charts[f"by-{title.partition(' ')[0]}"] = figures.draw_conditions(title, lines_by_name)
     trials = group_trials(sweep.facts)
     curves = {name: [make_curve(trial) for trial in trials[name]] for name in ranked}
     losses = [v for found in curves.values() for c in found for v in (*c.train, *c.chooser)]
@@ -452,7 +452,7 @@ def draw_charts(sweep: Sweep, summary: Facts) -> dict[str, Picture]:
 
 def list_conditions(methods: dict[str, Facts]) -> dict[str, dict[str, dict[str, float]]]:
     """Dice by month and by what was seen, for the kinds that tell two conditions apart."""
-    kinds = {"month": "by_month", "share of the test part seen": "by_seen"}
+    kinds = {"month": "by_month", "share of the test part that was seen": "by_seen"}
     found = {
         title: {
             name: {
