@@ -46,7 +46,7 @@ from glacier.errors import StoreError
 from glacier.figures import COLOURS, Curve, Picture
 from glacier.folds import mask_of, unit_rectangles
 from glacier.labels import IGNORE
-from glacier.metrics import SIZES_KM2, count_pixels
+from glacier.metrics import SIZES_KM2, count_pixels, pool_counts
 from glacier.prepare import samples_folder
 from glacier.progress import duration, say
 from glacier.samples import MonthImage
@@ -318,6 +318,8 @@ def average_models(
 def plan_views(sweep: Sweep) -> list[View]:
     """What is shown: test samples of each encoder's best fold, then the held-out images.
 
+    The samples run from the worst to the best of the first encoder, by Dice of the image.
+
     A fold that is best for several encoders is shown once, always under every encoder that
     finished it.
     """
@@ -327,7 +329,8 @@ def plan_views(sweep: Sweep) -> list[View]:
     for fold in folds:
         models = [(name, fold) for name, ts in trials.items() if any(t["fold"] == fold for t in ts)]
         tested = next(t for t in trials[models[0][0]] if t["fold"] == fold)["tested"]
-        keys = sorted(row_key(row) for row in tested)
+        ordered = sorted(tested, key=lambda row: (pool_counts([row]).dice, row_key(row)))
+        keys = [row_key(row) for row in ordered]
         count = min(len(keys), max(2, MAX_SAMPLES // len(folds)))
         places = np.unique(np.linspace(0, len(keys) - 1, count).round().astype(int))
         views += [View(keys[place], fold, tuple(models)) for place in places]
@@ -494,7 +497,15 @@ def group_strips(sweep: Sweep, strips: Sequence[Strip]) -> list[Facts]:
         else:
             best = [name for name, ts in trials.items() if best_fold(ts) == fold]
             title = f"Test fold {fold}"
-            note = f"The best fold of {', '.join(best)}. No model shown here was trained on it."
+            note = (
+                f"The best fold of {', '.join(best)}. No model shown here was trained on it. "
+                + (
+                    f"From the lowest to the highest Dice of {models[0][0]}: the first is its "
+                    "worst image of the fold, the last its best."
+                    if len(rows) > 1
+                    else ""
+                )
+            )
             columns = [name for name, _ in models]
         columns = ["image", "label", *columns]
         sheet = figures.draw_sheet(

@@ -19,6 +19,7 @@ from glacier.config import Config, config_digest
 from glacier.errors import StoreError
 from glacier.folds import make_splits, mask_of, unit_rectangles
 from glacier.labels import Surface
+from glacier.metrics import pool_counts
 from glacier.scorecard import Scorecard
 from glacier.sweep import sweep_folders
 
@@ -242,6 +243,19 @@ def test_sections_without_facts_are_left_out_and_fitted_temperatures_shown(make_
     for heading in ("By class of the surface", "By size of the ice", "What the labels cost"):
         assert f"<h3>{heading}" not in page
     assert "Before calibration" in page and "After: with the temperature" in page
+
+
+def test_the_worst_and_the_best_sample_of_a_fold_are_shown(make_sweep):
+    config, facts = make_sweep()
+    views = report.plan_views(report.find_sweep(config))
+    for fold in {view.fold for view in views}:
+        shown = [view for view in views if view.fold == fold]
+        (encoder, _), *_ = shown[0].models
+        trial = next(t for t in facts["trials"] if (t["encoder"], t["fold"]) == (encoder, fold))
+        dice = {report.row_key(row): pool_counts([row]).dice for row in trial["tested"]}
+        found = [dice[view.key] for view in shown]
+        assert found == sorted(found)
+        assert (found[0], found[-1]) == (min(dice.values()), max(dice.values()))
 
 
 def test_errors_have_colours_of_their_own_and_unknown_pixels_none():
