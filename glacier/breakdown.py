@@ -34,13 +34,15 @@ def break_down(parts: Sequence[Facts]) -> Facts:
     Returns:
         ``by_class``: surface to its ``pixels``, those ``called`` glacier, and their ``share``.
         ``by_size``: size class to ``iou`` and true glacier ``pixels``. ``by_month``: calendar
-        month (1..12) to ``dice`` and number of ``images``. ``by_seen``: the same by the share of
-        the test part that was seen. ``against_truth``: see :func:`compare_with_truth`.
+        month (1..12) to ``dice`` and number of ``images``. ``by_region``, ``by_seen``: the same
+        by region and by the share of the test part that was seen. ``against_truth``: see
+        :func:`compare_with_truth`.
     """
     tested = [row for part in parts for row in part.get("tested", [])]
     return {
         "by_class": pool_classes([part.get("classes") or {} for part in parts]),
         "by_size": pool_sizes([part.get("sizes") or {} for part in parts]),
+        "by_region": pool_rows(tested, lambda row: row["region"]),
         "by_month": pool_rows(tested, lambda row: int(row["month"][5:7])),
         "by_seen": pool_rows(tested, name_share),
         "against_truth": compare_with_truth([row for p in parts for row in p.get("truth", [])]),

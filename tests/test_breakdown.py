@@ -49,6 +49,7 @@ def test_the_same_month_of_all_years_and_folds_counts_together() -> None:
         3: {"dice": 0.5, "images": 1},
         8: {"dice": pytest.approx(12 / 16), "images": 2},
     }
+    assert found["by_region"] == {"a": {"dice": pytest.approx(14 / 20), "images": 3}}
     assert list(found["by_seen"]) == ["below 50 %", "95 % and more"]
     assert found["by_seen"]["below 50 %"] == {"dice": 0.0, "images": 1}
 

@@ -231,6 +231,20 @@ def test_the_page_says_where_the_methods_err(make_sweep):
     assert summary["encoders"]["resnet34"]["by_month"].keys() == {"2", "3", "7", "10"}
 
 
+def test_of_several_regions_the_one_served_worst_is_named(make_sweep):
+    config, facts = make_sweep()
+    for trial in facts["trials"]:
+        for k, row in enumerate(trial["tested"]):
+            if k == 0:
+                row |= {"region": "<glen>", "tp": 1, "fp": 1, "fn": 1, "tn": 0}
+    folder, _ = sweep_folders(config, facts["samples"])
+    store.write_json(store.join(folder, "sweep.json"), facts)
+    report.run_report(config)
+    _, page, _ = read_results(config)
+    assert "<h3>By region</h3>" in page
+    assert "serves &lt;glen&gt; worst, with a Dice of 0.500" in page
+
+
 def test_sections_without_facts_are_left_out_and_fitted_temperatures_shown(make_sweep):
     config, facts = make_sweep()
     for trial in facts["trials"]:
