@@ -174,7 +174,8 @@ def write_page(summary: Facts, alt: str) -> str:
     column = "val" if summary["compared_on"] == "validation" else "test"
     changes = {arm["name"]: describe_changes(arm["changes"]) for arm in summary["arms"]}
     encoders = [row for row in summary["rows"] if row["kind"] == "encoder"]
-    lines = [f"# Study {summary['name']}", "", *summary["leakage"], ""]
+    lines = [f"# Study {summary['name']}", ""]
+    lines += [part for sentence in summary["leakage"] for part in (sentence, "")]
     lines += ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     lines += [format_row(row, changes[row["arm"]], column) for row in encoders]
     lines += ["", f"![{alt}](arms.png)", "", explain_measures(summary), ""]
