@@ -19,6 +19,7 @@ import numpy as np
 from scipy import stats
 
 from glacier.arms import Arm, Difference, pair_scores
+from glacier.breakdown import LATE_SUMMER
 from glacier.calibration import Reliability
 from glacier.comparison import LABEL_RULES, Facts, count_months
 from glacier.metrics import Counts, pool_counts
@@ -27,8 +28,6 @@ from glacier.verdict import CONFIDENCE, LEVEL, correct_holm
 MARGIN = 0.01
 """Test Dice that is not worth twice the epochs or another setting."""
 
-LATE_SUMMER = (8, 9)
-"""Months with the least snow, in which mapped area is glacier area, north of the equator."""
 WELL_SEEN = 0.8
 """Least share of the ground seen best that an image must show for its area to count."""
 
@@ -325,7 +324,7 @@ def well_seen(rows: Iterable[Facts]) -> list[tuple[date, Counts]]:
     return [
         (month, found)
         for month, found in counts.items()
-        if month.month in LATE_SUMMER and known_px(found) >= WELL_SEEN * most
+        if month.month in LATE_SUMMER["north"] and known_px(found) >= WELL_SEEN * most
     ]
 
 

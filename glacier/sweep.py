@@ -86,18 +86,7 @@ def run_sweep(config: Config) -> int:
         say(f"sweep: {len(trials)} trials, {len(trials) - len(pending)} done before, in {folder}")
         failed = tune_trials(config, pending, images, folder) if pending else []
         baseline_rows = gather_baselines(baselines)
-    done = [
-        store.read_json(store.join(t.folder, "done.json"))
-        for t in trials
-        if store.exists(store.join(t.folder, "done.json"))
-    ]
-    if len(done) + len(failed) < len(trials):
-        raise SweepError(
-            f"{len(trials) - len(done) - len(failed)} of {len(trials)} trials ended without an "
-            "outcome; run the same command again, which goes on with them"
-        )
-    if not done:
-        raise SweepError(f"every trial failed; the first said: {failed[0]['reason']}")
+    done = read_done(trials, failed)
     facts = {
         "schema": 1,
         "config": config.model_dump(mode="json"),
@@ -116,6 +105,24 @@ def run_sweep(config: Config) -> int:
     name_best(done)
     say(f"sweep: {len(done)} trials done, {len(failed)} failed; models in {models}")
     return max(0, len(failed) - config.sweep.max_failed)
+
+
+def read_done(trials: list[Trial], failed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the finished trials say.
+
+    Raises:
+        SweepError: Every trial failed, or some ended without an outcome.
+    """
+    places = [store.join(trial.folder, "done.json") for trial in trials]
+    done = [store.read_json(place) for place in places if store.exists(place)]
+    if len(done) + len(failed) < len(trials):
+        raise SweepError(
+            f"{len(trials) - len(done) - len(failed)} of {len(trials)} trials ended without an "
+            "outcome; run the same command again, which goes on with them"
+        )
+    if not done:
+        raise SweepError(f"every trial failed; the first said: {failed[0]['reason']}")
+    return done
 
 
 def plan_splits(config: Config, summary: dict[str, Any]) -> tuple[list[Split], list[str]]:
