@@ -68,12 +68,12 @@ class Arm:
     def validation_dice(self, method: str) -> dict[int, float]:
         """Fold to validation Dice of an encoder's chosen epoch.
 
-        Empty for baselines, and where the test part itself chose the epoch.
+        Empty for baselines, and where the test part itself chose the epoch, or nothing did.
         """
         if self.settings["protocol"] == "notebook":
             return {}
-        trials = self.trials.get(method, [])
-        return {t["fold"]: float(t["rows"][t["best_epoch"]]["val_dice"]) for t in trials}
+        rows = {t["fold"]: t["rows"][t["best_epoch"]] for t in self.trials.get(method, [])}
+        return {k: float(row["val_dice"]) for k, row in rows.items() if row["val_dice"] is not None}
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def is_about_settings(arms: Sequence[Arm]) -> bool:
     and nothing may be chosen on the test part.
     """
     first = arms[0]
-    return all(
+    return first.settings["folds"]["validation_share"] > 0 and all(
         arm.settings["protocol"] == "honest" and arm.units(part) == first.units(part)
         for arm in arms
         for part in ("test", "validation")

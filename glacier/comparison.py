@@ -177,9 +177,14 @@ def mean_of(values: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if len(known) == len(values) else None
 
 
-def chosen_loss(trial: Facts) -> float:
-    """Dice loss of the epoch whose weights a trial kept, on the part that chose it."""
-    return float(trial["rows"][trial["best_epoch"]]["val_dice_loss"])
+def kept_loss(trial: Facts) -> float:
+    """Dice loss of the epoch whose weights a trial kept.
+
+    On the part that chose it; where nothing chose, the mean over the training batches.
+    """
+    row = trial["rows"][trial["best_epoch"]]
+    chosen = row["val_dice_loss"]
+    return float(row["train_dice_loss"] if chosen is None else chosen)
 
 
 def score_encoder(trials: Sequence[Facts]) -> Facts:
@@ -189,25 +194,28 @@ def score_encoder(trials: Sequence[Facts]) -> Facts:
         trials: Its finished trials, as in ``sweep.json``.
 
     Returns:
-        As :func:`score_method`, with losses, number of parameters, median images a second and
-        seconds an epoch over the folds, and the seconds of all its training.
+        As :func:`score_method`, with losses (None where no part chose), number of parameters,
+        median images a second and seconds an epoch over the folds, and the seconds of all its
+        training.
     """
     ordered = sorted(trials, key=lambda trial: int(trial["fold"]))
     costs = ("images_per_s", "epoch_s", "train_s")
     rows = []
     for trial in ordered:
-        losses = [float(row["val_dice_loss"]) for row in trial["rows"]]
+        losses = [row["val_dice_loss"] for row in trial["rows"]]
+        chosen = None not in losses
         extra = {
             "best_epoch": trial["best_epoch"],
-            "val_dice_loss": chosen_loss(trial),
-            "val_dice_loss_lowest": min(losses),
+            "val_dice_loss": losses[trial["best_epoch"]],
+            "val_dice_loss_lowest": min(losses) if chosen else None,
             "val_dice_loss_last": losses[-1],
             **{name: trial[name] for name in costs},
         }
         rows.append(score_part(trial) | extra)
+    lowest = [row["val_dice_loss_lowest"] for row in rows]
     return score_method(rows, ordered) | {
-        "dice_loss_lowest": min(row["val_dice_loss_lowest"] for row in rows),
-        "dice_loss_last_mean": spread([row["val_dice_loss_last"] for row in rows])[0],
+        "dice_loss_lowest": min(lowest) if None not in lowest else None,
+        "dice_loss_last_mean": mean_of([row["val_dice_loss_last"] for row in rows]),
         "parameters": ordered[0]["parameters"],
         "images_per_s": float(np.median([trial["images_per_s"] for trial in ordered])),
         "epoch_s": float(np.median([trial["epoch_s"] for trial in ordered])),
@@ -539,6 +547,12 @@ def explain_protocol(sweep: Facts) -> str:
         return (
             "The checkpoint of every trial was chosen on its own test fold, as published: each "
             f"score is the best of {sweep['epochs']} looks at the test data, and too high."
+        )
+    if sweep["folds"]["validation_share"] == 0:
+        return (
+            "No checkpoint was chosen: all ground outside the test fold trained for a number of "
+            "steps fixed beforehand, the last weights were kept, and the test fold was looked at "
+            "once."
         )
     return (
         "The checkpoint of every trial was chosen on a validation part, and the test fold was "

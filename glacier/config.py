@@ -371,8 +371,9 @@ class Folds(Model):
     ground). by_region: whole glaciers. by_block: columns of ground blocks."""
     count: int = Field(5, ge=2, le=20)
     """Number of folds."""
-    validation_share: float = Field(0.2, gt=0, lt=1)
-    """Share of the units outside the test part that choose the checkpoint, at least one."""
+    validation_share: float = Field(0.2, ge=0, lt=1)
+    """Share of the units outside the test part that choose the checkpoint, at least one. 0: all
+    of them train, nothing chooses, and the weights of the last epoch are kept."""
     hold_out_last: bool = False
     """Keep the last month in text order out of every fold, for the final picture."""
 
@@ -449,6 +450,12 @@ class Sweep(Model):
             )
         if self.calibrate and self.protocol == "notebook":
             raise ValueError("calibrate needs a validation part, which protocol notebook lacks")
+        fits = self.calibrate or self.patience_epochs is not None
+        if fits and self.protocol == "honest" and not self.folds.validation_share:
+            raise ValueError(
+                "calibrate and patience_epochs need a validation part; set "
+                "folds.validation_share above 0"
+            )
         if self.gpus_per_trial > 1 and not float(self.gpus_per_trial).is_integer():
             raise ValueError(
                 f"gpus_per_trial {self.gpus_per_trial}: above 1, wanted a whole number"

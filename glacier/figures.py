@@ -90,10 +90,15 @@ class Curve:
 
     fold: int
     train: Sequence[float]
-    chooser: Sequence[float]
-    """On the part that chose the epoch."""
+    chooser: Sequence[float] | None
+    """On the part that chose the epoch; None where nothing chose."""
     best_epoch: int
-    """Index of the chosen epoch."""
+    """Index of the epoch whose weights were kept."""
+
+    @property
+    def kept_loss(self) -> float:
+        """Loss of the epoch that was kept, on the part that chose it, else in training."""
+        return (self.chooser or self.train)[self.best_epoch]
 
 
 @dataclass(frozen=True)
@@ -285,15 +290,15 @@ def draw_conditions(title: str, methods: Mapping[str, Mapping[str, float]]) -> P
 
 
 def draw_curves(
-    name: str, curves: Sequence[Curve], top: float, chooser: str, colour: str
+    name: str, curves: Sequence[Curve], top: float, chooser: str | None, colour: str
 ) -> Picture:
-    """Dice loss by epoch of all folds of one encoder, with the chosen epochs.
+    """Dice loss by epoch of all folds of one encoder, with the epochs that were kept.
 
     Args:
         name: The encoder.
         curves: One per fold.
         top: Upper end of the loss axis, so that encoders can be compared.
-        chooser: What the part that chose the epoch is called.
+        chooser: What the part that chose the epoch is called; None where nothing chose.
         colour: Of its lines.
     """
     figure = new_figure(4.0, 3.1)
@@ -303,11 +308,14 @@ def draw_curves(
     for k, curve in enumerate(curves):
         epochs = np.arange(1, len(curve.train) + 1)
         dot = "o" if len(epochs) == 1 else None
-        labels = ("training", chooser, "chosen epoch") if k == 0 else (None, None, None)
+        labels = ("training", chooser, "kept epoch") if k == 0 else (None, None, None)
         axes.plot(epochs, curve.train, color="#9aa5b1", linewidth=1.1, label=labels[0], marker=dot)
-        axes.plot(epochs, curve.chooser, color=colour, linewidth=1.3, label=labels[1], marker=dot)
+        if curve.chooser:
+            axes.plot(
+                epochs, curve.chooser, color=colour, linewidth=1.3, label=labels[1], marker=dot
+            )
         axes.plot(
-            curve.best_epoch + 1, curve.chooser[curve.best_epoch], "o", color=colour,
+            curve.best_epoch + 1, curve.kept_loss, "o", color=colour,
             markersize=6.5, markeredgecolor="white", label=labels[2], linestyle="none",
         )  # fmt: skip
     axes.set_ylim(0, top)
@@ -317,11 +325,10 @@ def draw_curves(
         handlelength=1.6, columnspacing=1.2,
     )  # fmt: skip
     words = [
-        f"fold {c.fold}: {c.chooser[c.best_epoch]:.3f} at epoch {c.best_epoch + 1} of "
-        f"{len(c.train)}"
+        f"fold {c.fold}: {c.kept_loss:.3f} at epoch {c.best_epoch + 1} of {len(c.train)}"
         for c in curves
     ]
-    alt = f"Learning curves of {name}: {chooser} Dice loss at the chosen epoch. "
+    alt = f"Learning curves of {name}: {chooser or 'training'} Dice loss at the epoch kept. "
     return encode_figure(figure, alt + "; ".join(words) + ".")
 
 

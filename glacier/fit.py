@@ -67,7 +67,7 @@ class Checkpoint:
     model: State = field(default_factory=dict)
     optimizer: State = field(default_factory=dict)
     best: State = field(default_factory=dict)
-    """Weights of the epoch with the lowest loss on the choosing part."""
+    """Weights of the epoch with the lowest loss on the choosing part, else of the last one."""
     best_epoch: int = -1
     rows: list[dict[str, Any]] = field(default_factory=list)
     """One row of metrics per finished epoch."""
@@ -176,7 +176,9 @@ class Learner:
         checkpoint = self.restore()
         for row in checkpoint.rows:
             on_epoch(row)
-        chooser = self.trial.split.validation or self.trial.split.test
+        chooser = self.trial.split.validation
+        if self.settings.protocol == "notebook":
+            chooser = self.trial.split.test
         saved = time.monotonic()
         for epoch in range(checkpoint.epoch + 1, self.settings.epochs):
             if self.is_stale(checkpoint):
@@ -251,8 +253,13 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
-    def score(self, images: list[MonthImage], units: tuple[str, ...]) -> dict[str, float]:
-        """Pooled soft Dice loss, Dice and IoU on the part that chooses the checkpoint."""
+    def score(self, images: list[MonthImage], units: tuple[str, ...]) -> dict[str, float | None]:
+        """Pooled soft Dice loss, Dice and IoU on the part that chooses the checkpoint.
+
+        None where nothing chooses.
+        """
+        if not units:
+            return {"val_dice_loss": None, "val_dice": None, "val_iou": None}
         sums, counts, plain = np.zeros(3), Counts(), Calibration()
         for image in images:
             part = self.trial.part(image, units) & (image.label != IGNORE)
@@ -293,11 +300,14 @@ class Learner:
         return fit_calibration(np.concatenate(logits), np.concatenate(label))
 
     def keep(self, checkpoint: Checkpoint, row: dict[str, Any]) -> None:
-        """Note a finished epoch, and its weights if its loss is the lowest so far."""
-        lowest = min((r["val_dice_loss"] for r in checkpoint.rows), default=np.inf)
+        """Note a finished epoch, and its weights if its loss is the lowest so far.
+
+        Where nothing chooses, the last epoch is kept.
+        """
+        loss, before = row["val_dice_loss"], [r["val_dice_loss"] for r in checkpoint.rows]
         checkpoint.rows.append(row)
         checkpoint.epoch = row["epoch"]
-        if row["val_dice_loss"] < lowest:
+        if loss is None or loss < min(before, default=np.inf):
             checkpoint.best_epoch = row["epoch"]
             checkpoint.best = copy.deepcopy(self.model.state_dict())
 

@@ -30,7 +30,7 @@ class Split:
     fold: int
     test: tuple[str, ...]
     validation: tuple[str, ...]
-    """Empty where the test part itself chooses (protocol notebook)."""
+    """Empty where nothing chooses, or the test part itself (protocol notebook)."""
     train: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -132,9 +132,8 @@ def make_splits(
     for fold, chosen in enumerate(part_groups(len(groups), settings, seed)):
         test = {unit for k in chosen for unit in groups[k]}
         rest = [unit for unit in units if unit not in test]
-        validation = pick_evenly(
-            rest, settings.validation_share, np.random.default_rng([seed, fold])
-        )
+        share = settings.validation_share
+        validation = pick_evenly(rest, share, np.random.default_rng([seed, fold])) if share else []
         train = [unit for unit in rest if unit not in validation]
         if not train:
             raise ConfigError(

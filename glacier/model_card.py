@@ -97,13 +97,13 @@ def describe_scores(card: Facts) -> str:
     if not tested:
         return "It was not tested: its test part held no labelled pixel."
     counts, folds = pool_counts(tested), card["training"]["folds"]["kind"]
-    chosen = (
-        "the test part itself, so the score is too high"
-        if card["training"]["protocol"] == "notebook"
-        else "a validation part"
-    )
+    chosen = "chosen on a validation part"
+    if card["training"]["protocol"] == "notebook":
+        chosen = "chosen on the test part itself, so the score is too high"
+    elif not card["split"]["validation"]:
+        chosen = "those of its last epoch; nothing was chosen"
     return (
         f"On {len(tested)} image(s) of its test part ({KEPT_APART[folds]}), pixels with a label "
         f"alone: Dice {counts.dice:.3f}, IoU {counts.iou:.3f}, precision {counts.precision:.3f}, "
-        f"recall {counts.recall:.3f}. Its weights were chosen on {chosen}."
+        f"recall {counts.recall:.3f}. Its weights were {chosen}."
     )

@@ -28,12 +28,12 @@ from glacier.comparison import (
     PUBLISHED,
     SLIPS,
     Facts,
-    chosen_loss,
     compare_methods,
     count_months,
     ensemble_members,
     explain_run,
     group_trials,
+    kept_loss,
     list_epochs,
     list_folds,
     list_methods,
@@ -108,9 +108,11 @@ class Sweep:
         return dict(self.facts["config"]["sweep"])
 
     @property
-    def chooser(self) -> str:
-        """What the part that chose the checkpoints is called."""
-        return "test fold" if self.settings["protocol"] == "notebook" else "validation"
+    def chooser(self) -> str | None:
+        """What the part that chose the checkpoints is called; None where nothing chose."""
+        if self.settings["protocol"] == "notebook":
+            return "test fold"
+        return "validation" if self.settings["folds"]["validation_share"] else None
 
     def part(self, image: MonthImage, fold: int) -> NDArray[np.bool_]:
         """Test pixels of an image in a fold: (H, W) bool; none of a held-out image."""
@@ -334,7 +336,7 @@ def plan_views(sweep: Sweep) -> list[View]:
         count = min(len(keys), max(2, MAX_SAMPLES // len(folds)))
         places = np.unique(np.linspace(0, len(keys) - 1, count).round().astype(int))
         views += [View(keys[place], fold, tuple(models)) for place in places]
-    chosen = [(name, int(min(found, key=chosen_loss)["fold"])) for name, found in trials.items()]
+    chosen = [(name, int(min(found, key=kept_loss)["fold"])) for name, found in trials.items()]
     return views + [View(key, None, tuple(chosen)) for key in sweep.facts["held_out"]]
 
 
@@ -445,7 +447,7 @@ def draw_charts(sweep: Sweep, summary: Facts) -> dict[str, Picture]:
         charts[f"by-{title.partition(' ')[0]}"] = figures.draw_conditions(title, lines_by_name)
     trials = group_trials(sweep.facts)
     curves = {name: [make_curve(trial) for trial in trials[name]] for name in ranked}
-    losses = [v for found in curves.values() for c in found for v in (*c.train, *c.chooser)]
+    losses = [v for found in curves.values() for c in found for v in (*c.train, *(c.chooser or ()))]
     for k, (name, found) in enumerate(curves.items()):
         charts[f"curves-{name}"] = figures.draw_curves(
             name, found, 1.05 * max(losses), sweep.chooser, COLOURS[k % len(COLOURS)]
@@ -477,7 +479,7 @@ def make_curve(trial: Facts) -> Curve:
     """Learning curve of a trial."""
     train = [row["train_dice_loss"] for row in trial["rows"]]
     chooser = [row["val_dice_loss"] for row in trial["rows"]]
-    return Curve(trial["fold"], train, chooser, trial["best_epoch"])
+    return Curve(trial["fold"], train, None if None in chooser else chooser, trial["best_epoch"])
 
 
 def group_strips(sweep: Sweep, strips: Sequence[Strip]) -> list[Facts]:
@@ -490,8 +492,8 @@ def group_strips(sweep: Sweep, strips: Sequence[Strip]) -> list[Facts]:
         if fold is None:
             title = "Held-out month" + ("s" if len(rows) > 1 else "")
             note = (
-                f"In no fold; shown under each encoder's model with the lowest {sweep.chooser} "
-                "Dice loss."
+                "In no fold; shown under each encoder's model with the lowest "
+                f"{sweep.chooser or 'training'} Dice loss."
             )
             columns = [f"{name}, fold {k}" for name, k in models]
         else:

@@ -21,7 +21,7 @@ from rich.table import Table as RichTable
 from glacier import samples, store
 from glacier.archive import read_records
 from glacier.cluster import connect
-from glacier.comparison import score_part
+from glacier.comparison import kept_loss, score_part
 from glacier.config import Config, config_digest, digest
 from glacier.errors import GlacierError, SweepError, WeightsError
 from glacier.folds import Split, make_splits
@@ -321,19 +321,24 @@ class LiveTable(tune.Callback):
         self.rows[result["encoder"], result["fold"]] = result
         text = (
             f"{result['encoder']} fold {result['fold']} epoch {result['epoch'] + 1}/{self.epochs}: "
-            f"validation Dice {result['val_dice']:.3f}, {duration(result['seconds'])} an epoch"
+            f"{describe_loss(result)}, {duration(result['seconds'])} an epoch"
         )
         self.progress.advance(text, 1 / self.epochs, self.render())
 
     def render(self) -> RichTable:
         """A row for every trial that has begun, with its last epoch."""
-        table = RichTable("encoder", "fold", "epoch", "validation Dice", "seconds an epoch")
+        table = RichTable("encoder", "fold", "epoch", "score", "seconds an epoch")
         for (encoder, fold), row in sorted(self.rows.items()):
             epoch = f"{row['epoch'] + 1}/{self.epochs}"
-            table.add_row(
-                encoder, str(fold), epoch, f"{row['val_dice']:.3f}", f"{row['seconds']:.1f}"
-            )
+            table.add_row(encoder, str(fold), epoch, describe_loss(row), f"{row['seconds']:.1f}")
         return table
+
+
+def describe_loss(row: Mapping[str, Any]) -> str:
+    """How far an epoch has come: validation Dice, or the training loss where nothing chooses."""
+    if row["val_dice"] is None:
+        return f"training loss {row['train_dice_loss']:.3f}"
+    return f"validation Dice {row['val_dice']:.3f}"
 
 
 Answers = dict[str, list[ray.ObjectRef[Any]]]
@@ -397,11 +402,8 @@ def encode_trials(
 
 
 def name_best(done: list[dict[str, Any]]) -> None:
-    """Say which fold's model of each encoder scored best on the part that chose it."""
+    """Say which fold's model of each encoder has the lowest loss of its kept epoch."""
     for encoder in dict.fromkeys(d["encoder"] for d in done):
-        best = min(
-            (d for d in done if d["encoder"] == encoder),
-            key=lambda d: d["rows"][d["best_epoch"]]["val_dice_loss"],
-        )
-        loss = best["rows"][best["best_epoch"]]["val_dice_loss"]
+        best = min((d for d in done if d["encoder"] == encoder), key=kept_loss)
+        loss = kept_loss(best)
         say(f"sweep: best of {encoder}: fold {best['fold']}, Dice loss {loss:.3f}, {best['model']}")
