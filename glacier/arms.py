@@ -200,7 +200,7 @@ def is_about_settings(arms: Sequence[Arm]) -> bool:
     and nothing may be chosen on the test part.
     """
     first = arms[0]
-    return first.settings["folds"]["validation_share"] > 0 and all(
+    return any(first.units("validation").values()) and all(
         arm.settings["protocol"] == "honest" and arm.units(part) == first.units(part)
         for arm in arms
         for part in ("test", "validation")

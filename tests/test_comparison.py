@@ -192,7 +192,8 @@ def explain(**changes) -> str:
     label |= {"pedigree": None}
     label |= {"ndsi_above": 0.4, "nir_above": 0.11} | changes.pop("label", {})
     sweep = {"protocol": "honest", "epochs": 30, "encoder_weights": "none"} | changes
-    sweep["folds"] = {"kind": changes.get("kind", "by_block")}
+    share = changes.get("validation_share", 0.2)
+    sweep["folds"] = {"kind": changes.get("kind", "by_block"), "validation_share": share}
     months = {"first": "2014-01", "last": "2023-12"}
     config = {"regions": [{"name": "a"}], "months": months}
     config |= {"prepare": {"label": label}, "sweep": sweep}
@@ -232,6 +233,8 @@ def test_outlines_without_a_pedigree_are_called_that() -> None:
         ({"label": {"unseen": "background"}}, "count as bare ground"),
         ({"protocol": "notebook"}, "best of 30 looks"),
         ({"protocol": "honest"}, "looked at once"),
+        ({"validation_share": 0}, "No checkpoint was chosen"),
+        ({"protocol": "notebook", "validation_share": 0}, "best of 30 looks"),
         ({"kind": "by_year"}, "separate dates and not ground"),
         ({"kind": "shuffled"}, "training and test show the same ground"),
         ({"kind": "by_region"}, "whole glaciers"),

@@ -212,6 +212,32 @@ def test_the_notebook_protocol_chooses_on_the_test_part(tmp_path: Path) -> None:
     assert best["val_iou"] == pytest.approx(total.iou, abs=0.01)
 
 
+def test_where_nothing_chooses_the_last_weights_are_kept(tmp_path: Path) -> None:
+    images, seen = make_images(), []
+    folds = Folds(kind="shuffled", validation_share=0)
+    split = Split(0, SPLIT.test, (), SPLIT.validation + SPLIT.train)
+    trial = dataclasses.replace(make_trial(tmp_path / "a", folds=folds), split=split)
+    done = run_trial(trial, images, seen.append)
+    assert done["best_epoch"] == len(done["rows"]) - 1
+    assert {row["val_dice_loss"] for row in seen} == {None}
+    spoiled = [
+        dataclasses.replace(i, label=1 - np.minimum(i.label, 1)) if i.key in SPLIT.test else i
+        for i in images
+    ]
+    other = dataclasses.replace(make_trial(tmp_path / "b", folds=folds), split=split)
+    run_trial(other, spoiled, lambda row: None)
+    weights = [(tmp_path / n / "model/model.safetensors").read_bytes() for n in "ab"]
+    assert weights[0] == weights[1]  # the test part chose nothing either
+    card = (tmp_path / "a/model/model.md").read_text()
+    assert "those of its last epoch; nothing was chosen" in card
+
+
+@pytest.mark.parametrize("setting", [{"calibrate": True}, {"patience_epochs": 2}])
+def test_what_is_fitted_needs_a_validation_part(setting: dict) -> None:
+    with pytest.raises(ValueError, match=r"need a validation part; set folds\.validation_share"):
+        Sweep(folds=Folds(validation_share=0), **setting)
+
+
 def test_chips_score_every_test_pixel_once(tmp_path: Path) -> None:
     """One image of 4 x 4 blocks: the test column is scored whole, and nothing else is."""
     rng = np.random.default_rng(0)

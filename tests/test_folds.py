@@ -87,6 +87,15 @@ def test_the_published_experiment_has_its_sizes() -> None:
     assert {len(s.train) for s in splits} == {51, 52}
 
 
+def test_without_a_validation_share_all_that_is_not_tested_trains() -> None:
+    settings = Folds(kind="by_block", count=5, validation_share=0)
+    splits, _ = make_splits(DECADE[:1], settings, (5, 5), seed=1)
+    units = units_of(DECADE[:1], "by_block", (5, 5))
+    for split in splits:
+        assert split.validation == ()
+        assert {*split.train, *split.test} == set(units) and len(split.train) == 20
+
+
 def test_text_order_is_the_published_one() -> None:
     assert text_order(date(2014, 10, 1)) < text_order(date(2014, 2, 1))
     ordered = sorted((month for _, month in DECADE), key=text_order)

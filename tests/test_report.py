@@ -159,8 +159,12 @@ def make_trial(folder, encoder, split, images, kind, held_out) -> dict:
          "val_iou": 0.5, "images_per_s": 20.0, "seconds": 2.5}
         for k, loss in enumerate(losses)
     ]  # fmt: skip
+    best = 1
+    if not split.validation and kind != "shuffled":  # nothing chose
+        best, none = 2, dict.fromkeys(("val_dice_loss", "val_dice", "val_iou"))
+        rows = [row | none for row in rows]
     return {
-        "encoder": encoder, "fold": split.fold, "best_epoch": 1, "device": "cpu", "threads": 1,
+        "encoder": encoder, "fold": split.fold, "best_epoch": best, "device": "cpu", "threads": 1,
         "parameters": 24_000_000 + ENCODERS.index(encoder), "images_per_s": 20.0, "epoch_s": 2.5,
         "train_s": 7.5, "rows": rows, "model": "m", **card.as_dict(),
         "predictions": {"address": address, "sha256": sha256},
@@ -499,6 +503,18 @@ def test_the_notebook_page_sets_its_numbers_beside_the_published_ones(make_sweep
     assert [row["key"] for row in summary["held_out"]] == ["ridge/2016-07"]
     models = summary["held_out"][0]["models"]
     assert [(m["encoder"], m["fold"]) for m in models] == [("resnet34", 0), ("resnet50", 0)]
+
+
+def test_the_page_says_that_nothing_was_chosen(make_sweep):
+    folds = {"kind": "by_block", "count": 3, "validation_share": 0}
+    config, _ = make_sweep(folds=folds)
+    report.run_report(config)
+    summary, page, _ = read_results(config)
+    assert "No checkpoint was chosen" in page and "the last, since no part of the data" in page
+    assert "Validation Dice losses" not in page
+    rows = summary["encoders"]["resnet34"]["folds"]
+    assert [(row["best_epoch"], row["val_dice_loss"]) for row in rows] == [(2, None)] * 3
+    assert summary["encoders"]["resnet34"]["dice_loss_lowest"] is None
 
 
 def test_the_page_carries_all_it_shows(make_sweep):
