@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from glacier.comparison import Facts, compare_methods, drop_infinite, group_trials
+from glacier.comparison import compare_methods, drop_infinite, group_trials
+from glacier.scores import Facts
 from glacier.verdict import compare_pairs
 
 FOLD_WORDS = {

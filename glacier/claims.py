@@ -12,11 +12,12 @@ from collections.abc import Sequence
 
 from glacier import store
 from glacier.arms import Arm
-from glacier.comparison import Facts, explain_labels
+from glacier.caveats import explain_labels
 from glacier.config import Config, config_digest
 from glacier.errors import ConfigError
 from glacier.ledger import CLAIMS, list_departures, list_findings
 from glacier.progress import duration, say
+from glacier.scores import Facts
 from glacier.study import describe_changes, is_current, list_sweeps, make_arms
 
 SCHEMA = 1

@@ -21,8 +21,9 @@ from scipy import stats
 from glacier.arms import Arm, Difference, pair_scores
 from glacier.breakdown import LATE_SUMMER
 from glacier.calibration import Reliability
-from glacier.comparison import LABEL_RULES, Facts, count_months
+from glacier.comparison import LABEL_RULES, count_months
 from glacier.metrics import Counts, pool_counts
+from glacier.scores import Facts
 from glacier.verdict import CONFIDENCE, LEVEL, correct_holm
 
 MARGIN = 0.01

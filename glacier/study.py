@@ -21,14 +21,17 @@ from glacier.arms import (
     is_about_settings,
     list_rows,
 )
+from glacier.caveats import explain_labels
 from glacier.cluster import connect
-from glacier.comparison import Facts, count_months, explain_labels
+from glacier.comparison import count_months
 from glacier.config import Config, config_digest
 from glacier.errors import ConfigError, GlacierError
+from glacier.finished import find_sweep
 from glacier.ingest import run_ingest
 from glacier.prepare import run_prepare
 from glacier.progress import duration, say
-from glacier.report import encode_csv, find_sweep
+from glacier.report import encode_csv
+from glacier.scores import Facts
 from glacier.sweep import run_sweep
 
 SCHEMA = 1

@@ -21,12 +21,12 @@ from rich.table import Table as RichTable
 from glacier import samples, store
 from glacier.archive import read_records
 from glacier.cluster import connect
-from glacier.comparison import kept_loss, score_part
 from glacier.config import Config, config_digest, digest
 from glacier.errors import GlacierError, SweepError, WeightsError
 from glacier.folds import Split, make_splits
 from glacier.prepare import samples_folder
 from glacier.progress import Progress, duration, say
+from glacier.scores import kept_loss, score_part
 from glacier.trials import Trial
 
 FORMAT = 3

@@ -3,6 +3,7 @@ import math
 import pytest
 
 from glacier import comparison
+from glacier.scores import score_encoder, score_fold, score_method
 from glacier.verdict import corrected_p
 
 IMAGE = {"region": "a", "month": "2014-08-01", "valid_share": 1.0}
@@ -58,7 +59,7 @@ def make_sweep(dice: dict[str, list[float]], baselines: dict, label: str = "trut
 
 
 def test_a_fold_is_scored_on_the_sum_of_its_images():
-    row = comparison.score_fold(3, [COUNTS, {"tp": 0, "fp": 0, "fn": 4, "tn": 0}])
+    row = score_fold(3, [COUNTS, {"tp": 0, "fp": 0, "fn": 4, "tn": 0}])
     assert row["fold"] == 3
     assert (row["tp"], row["fp"], row["fn"], row["tn"]) == (6, 2, 6, 10)
     assert row["dice"] == 12 / 20  # the mean over the two images would be 0.375
@@ -68,10 +69,10 @@ def test_a_fold_is_scored_on_the_sum_of_its_images():
 
 def test_mean_of_folds_and_all_pixels_together_are_two_numbers():
     rows = [
-        comparison.score_fold(0, [{"tp": 1, "fp": 1, "fn": 0, "tn": 0}]),
-        comparison.score_fold(1, [{"tp": 90, "fp": 10, "fn": 0, "tn": 0}]),
+        score_fold(0, [{"tp": 1, "fp": 1, "fn": 0, "tn": 0}]),
+        score_fold(1, [{"tp": 90, "fp": 10, "fn": 0, "tn": 0}]),
     ]
-    scores = comparison.score_method(rows)
+    scores = score_method(rows)
     assert scores["iou_mean"] == pytest.approx((0.5 + 0.9) / 2)
     assert scores["iou_sd"] == pytest.approx(0.4 / math.sqrt(2))
     assert scores["iou_all_test_pixels"] == pytest.approx(91 / 102)
@@ -81,7 +82,7 @@ def test_mean_of_folds_and_all_pixels_together_are_two_numbers():
 
 def test_the_three_published_numbers_of_an_encoder():
     trials = [make_trial("x", 1, 0.8, (0.5, 0.1, 0.3)), make_trial("x", 0, 0.6, (0.4, 0.2, 0.2))]
-    scores = comparison.score_encoder(trials)
+    scores = score_encoder(trials)
     assert scores["dice_loss_lowest"] == 0.1
     assert scores["dice_loss_last_mean"] == pytest.approx(0.25)
     assert [row["val_dice_loss_last"] for row in scores["folds"]] == [0.2, 0.3]
@@ -185,66 +186,6 @@ def test_months_are_counted_by_the_reason_before_the_colon():
     ]
     expected = {"ok": 1, "empty": {"no_scene": 1, "polar_night": 2}, "failed": 1}
     assert comparison.count_months(parts) == expected
-
-
-def explain(**changes) -> str:
-    label = {"kind": "truth", "outlines": None, "unseen": "ignore", "threshold": 128}
-    label |= {"pedigree": None}
-    label |= {"ndsi_above": 0.4, "nir_above": 0.11} | changes.pop("label", {})
-    sweep = {"protocol": "honest", "epochs": 30, "encoder_weights": "none"} | changes
-    share = changes.get("validation_share", 0.2)
-    sweep["folds"] = {"kind": changes.get("kind", "by_block"), "validation_share": share}
-    months = {"first": "2014-01", "last": "2023-12"}
-    config = {"regions": [{"name": "a"}], "months": months}
-    config |= {"prepare": {"label": label}, "sweep": sweep}
-    return " ".join(comparison.explain_run(config, 12))
-
-
-@pytest.mark.parametrize(
-    ("drawn", "imaged", "words"),
-    [
-        ((2000, 2000), ("2000-05", "2000-10"), "images of 2000; the images here are of the same"),
-        ((2000, 2010), ("2000-10", "2000-10"), "2000-2010; the images here are 0 to 10 years away"),
-        ((2003, 2003), ("2014-01", "2023-12"), "are 11 to 20 years away"),
-        ((2020, 2020), ("2014-01", "2014-12"), "are 6 years away"),
-        ((2016, 2017), ("2014-01", "2023-12"), "are 0 to 7 years away"),
-    ],
-)
-def test_outlines_say_who_drew_them_and_how_far_from_the_images(
-    drawn: tuple, imaged: tuple, words: str
-) -> None:
-    pedigree = {"source": "RGI 7.0", "years": drawn, "owner": "RGI", "licence": "CC BY 4.0"}
-    label = {"pedigree": pedigree, "margin_m": 60.0}
-    found = comparison.explain_outlines(label, dict(zip(("first", "last"), imaged, strict=True)))
-    assert words in found and "RGI 7.0 (RGI; CC BY 4.0)" in found and "within 60 m" in found
-
-
-def test_outlines_without_a_pedigree_are_called_that() -> None:
-    assert "does not say" in comparison.explain_outlines({"pedigree": None}, {})
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"label": {"kind": "threshold"}}, "grey level above 128"),
-        ({"label": {"kind": "ndsi"}}, "copies the rule and nothing of glaciers"),
-        ({"label": {"kind": "truth"}}, "scenes are invented"),
-        ({"label": {"kind": "outlines", "outlines": "/x/rgi.gpkg"}}, "polygons of rgi.gpkg:"),
-        ({"label": {"unseen": "background"}}, "count as bare ground"),
-        ({"protocol": "notebook"}, "best of 30 looks"),
-        ({"protocol": "honest"}, "looked at once"),
-        ({"validation_share": 0}, "No checkpoint was chosen"),
-        ({"protocol": "notebook", "validation_share": 0}, "best of 30 looks"),
-        ({"kind": "by_year"}, "separate dates and not ground"),
-        ({"kind": "shuffled"}, "training and test show the same ground"),
-        ({"kind": "by_region"}, "whole glaciers"),
-        ({"kind": "by_block"}, "columns of ground"),
-        ({"encoder_weights": "imagenet"}, "ImageNet"),
-        ({"encoder_weights": "/w/mine.safetensors"}, "weights of mine.safetensors"),
-    ],
-)
-def test_the_caveats_follow_from_the_settings(changes, words):
-    assert words in explain(**changes)
 
 
 def make_card(dice: float, units: int = 4) -> dict:

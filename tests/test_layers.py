@@ -14,7 +14,8 @@ LAYERS = {
     "words": {"config", "errors", "flags", "progress", "limiter"},
     "arithmetic": {
         "landsat", "composite", "indices", "labels", "folds", "metrics", "tiles", "verdict",
-        "comparison", "breakdown", "model_card", "boundary", "calibration", "arms", "ledger",
+        "scores", "comparison", "caveats", "breakdown", "model_card", "boundary", "calibration",
+        "arms", "ledger",
     },
     "files": {"raster", "vectors", "regions", "store", "samples", "quicklooks"},
     "workers": {
@@ -22,8 +23,8 @@ LAYERS = {
         "armchart",
     },
     "stages": {
-        "archive", "plan", "crews", "ingest", "prepare", "sweep", "report", "pipeline", "cluster",
-        "study", "claims",
+        "archive", "plan", "crews", "ingest", "prepare", "sweep", "finished", "gallery", "report",
+        "pipeline", "cluster", "study", "claims",
     },
     "entrance": {"command"},
 }  # fmt: skip

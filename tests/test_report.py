@@ -12,14 +12,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glacier import figures, report, samples, store
+from glacier import figures, finished, report, samples, store
 from glacier.archive import MonthRecord
 from glacier.baselines import everything
 from glacier.config import Config, config_digest
 from glacier.errors import StoreError
+from glacier.finished import find_sweep, row_key
 from glacier.folds import make_splits, mask_of, unit_rectangles
+from glacier.gallery import plan_views
 from glacier.labels import Surface
 from glacier.metrics import pool_counts
+from glacier.prepare import samples_folder
 from glacier.scorecard import Scorecard
 from glacier.sweep import sweep_folders
 
@@ -175,12 +178,12 @@ def make_trial(folder, encoder, split, images, kind, held_out) -> dict:
 @pytest.fixture
 def make_sweep(tmp_path, monkeypatch):
     """Writes a whole finished sweep without training; returns its configuration and facts."""
-    monkeypatch.setattr(report, "read_records", lambda config: {"archive": RECORDS})
+    monkeypatch.setattr(finished, "read_records", lambda config: {"archive": RECORDS})
 
     def make(failed=(), **settings):
         config = make_config(tmp_path, **settings)
         images = make_images()
-        samples_at = report.samples_folder(config, {"archive": RECORDS})
+        samples_at = samples_folder(config, {"archive": RECORDS})
         write_samples(samples_at, config, images)
         folder, models = sweep_folders(config, samples_at)
         splits, held = make_splits(
@@ -265,12 +268,12 @@ def test_sections_without_facts_are_left_out_and_fitted_temperatures_shown(make_
 
 def test_the_worst_and_the_best_sample_of_a_fold_are_shown(make_sweep):
     config, facts = make_sweep()
-    views = report.plan_views(report.find_sweep(config))
+    views = plan_views(find_sweep(config))
     for fold in {view.fold for view in views}:
         shown = [view for view in views if view.fold == fold]
         (encoder, _), *_ = shown[0].models
         trial = next(t for t in facts["trials"] if (t["encoder"], t["fold"]) == (encoder, fold))
-        dice = {report.row_key(row): pool_counts([row]).dice for row in trial["tested"]}
+        dice = {row_key(row): pool_counts([row]).dice for row in trial["tested"]}
         found = [dice[view.key] for view in shown]
         assert found == sorted(found)
         assert (found[0], found[-1]) == (min(dice.values()), max(dice.values()))

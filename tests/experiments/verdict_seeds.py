@@ -25,10 +25,10 @@ from scipy import ndimage
 from torch import nn
 
 from glacier import fit
-from glacier.comparison import score_fold
 from glacier.config import Folds, Sweep
 from glacier.folds import make_splits
 from glacier.samples import MonthImage
+from glacier.scores import score_fold
 from glacier.trials import Trial
 
 OUT = Path(__file__).parents[2] / "results" / "verdict" / "fold_scores.json"

@@ -1,0 +1,110 @@
+"""What the scores of a run say and do not say, in sentences, from its own settings."""
+
+from __future__ import annotations
+
+from glacier.scores import Facts
+
+
+def explain_run(config: Facts, images: int) -> list[str]:
+    """What the scores of a run say and do not say, in sentences, from its own settings.
+
+    Args:
+        config: The resolved configuration, as plain values.
+        images: Number of usable month images.
+    """
+    sentences = [explain_labels(config["prepare"]["label"])]
+    if config["prepare"]["label"]["outlines"]:
+        sentences.append(explain_outlines(config["prepare"]["label"], config["months"]))
+    sentences.append(explain_protocol(config["sweep"]))
+    sentences.append(explain_folds(config))
+    if images == 1:
+        sentences.append("There is one image, so nothing is said of other dates and seasons.")
+    sentences.append(explain_weights(config["sweep"]["encoder_weights"]))
+    return sentences
+
+
+def explain_labels(label: Facts) -> str:
+    """What the labels are, and so what agreement with them is worth."""
+    name = (label["outlines"] or "").rpartition("/")[2]
+    words = {
+        "truth": "The scenes are invented and the labels are their exact truth: the score says "
+        "that the method works on them, and nothing of a real glacier.",
+        "outlines": f"The labels are the polygons of {name}: the score is agreement with that "
+        "inventory, its date and its mistakes included.",
+        "ndsi": "The labels are a rule on bands of the same image (NDSI above "
+        f"{label['ndsi_above']:g}, near infrared above {label['nir_above']:g}): the score says "
+        "how well a network copies the rule and nothing of glaciers; seasonal snow counts as "
+        "glacier, ice under debris does not.",
+        "threshold": "The labels are the false colour's grey level above "
+        f"{label['threshold']}, a function of the very picture that the network sees: the score "
+        "says how well a network copies a threshold and nothing of glaciers.",
+    }
+    if label["unseen"] == "background":
+        return f"{words[label['kind']]} Pixels hidden by cloud count as bare ground, as published."
+    return f"{words[label['kind']]} Pixels that nobody saw count nowhere."
+
+
+def explain_outlines(label: Facts, months: Facts) -> str:
+    """Where the outlines come from, and how far from the images in time."""
+    if not (pedigree := label["pedigree"]):
+        return "Where the outlines come from, and of what year they are, the run does not say."
+    first, last = (int(months[end][:4]) for end in ("first", "last"))
+    drawn = pedigree["years"]
+    nearest = max(0, drawn[0] - last, first - drawn[1])
+    farthest = max(abs(drawn[1] - first), abs(last - drawn[0]))
+    years = "of the same year"
+    if farthest:
+        span = f"{nearest} to {farthest}" if nearest < farthest else f"{farthest}"
+        years = f"{span} years away"
+    margin = label["margin_m"]
+    left_out = f" Pixels within {margin:g} m of an outline count nowhere." if margin else ""
+    return (
+        f"The outlines are those of {pedigree['source']} ({pedigree['owner']}; "
+        f"{pedigree['licence']}), drawn from images of "
+        f"{'-'.join(map(str, sorted(set(drawn))))}; the images here are {years}.{left_out}"
+    )
+
+
+def explain_protocol(sweep: Facts) -> str:
+    """What chose the checkpoints."""
+    if sweep["protocol"] == "notebook":
+        return (
+            "The checkpoint of every trial was chosen on its own test fold, as published: each "
+            f"score is the best of {sweep['epochs']} looks at the test data, and too high."
+        )
+    if sweep["folds"]["validation_share"] == 0:
+        return (
+            "No checkpoint was chosen: all ground outside the test fold trained for a number of "
+            "steps fixed beforehand, the last weights were kept, and the test fold was looked at "
+            "once."
+        )
+    return (
+        "The checkpoint of every trial was chosen on a validation part, and the test fold was "
+        "looked at once."
+    )
+
+
+def explain_folds(config: Facts) -> str:
+    """What the folds keep apart."""
+    places = len(config["regions"])
+    within = "one place" if places == 1 else f"each of {places} places"
+    return {
+        "by_block": f"The folds are columns of ground within {within}: no ground is both trained "
+        "on and tested, but light, sensor and landscape are the same, so another glacier may "
+        "score lower.",
+        "by_year": "The folds are whole years: they separate dates and not ground. The same "
+        "slopes are trained on and tested, so another glacier may score far lower.",
+        "by_region": "The folds are whole glaciers: the score is for glaciers that the network "
+        "never saw.",
+        "shuffled": "The folds are months drawn at random: training and test show the same "
+        "ground, often in nearly the same state, so the score says little of anything new.",
+    }[config["sweep"]["folds"]["kind"]]
+
+
+def explain_weights(weights: str) -> str:
+    """Where the encoders began."""
+    if weights == "none":
+        return "The encoders began with random weights."
+    if weights == "imagenet":
+        return "The encoders began with weights trained on ImageNet."
+    return f"The encoders began with the weights of {weights.rpartition('/')[2]}."

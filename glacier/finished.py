@@ -1,0 +1,128 @@
+"""A finished sweep, read back: its facts, samples and stored predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glacier import samples, store
+from glacier.archive import MonthRecord, read_records
+from glacier.config import Config
+from glacier.errors import StoreError
+from glacier.folds import mask_of, unit_rectangles
+from glacier.prepare import samples_folder
+from glacier.samples import MonthImage
+from glacier.scorecard import Scorecard
+from glacier.scores import Facts
+from glacier.sweep import sweep_folders
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A finished sweep and its samples."""
+
+    facts: Facts
+    """Content of sweep.json."""
+    sha256: str
+    """Checksum of sweep.json."""
+    samples_at: str
+    summary: Facts
+    """Description of the samples."""
+    records: tuple[MonthRecord, ...] = ()
+    """What became of the archive's months."""
+
+    @property
+    def settings(self) -> Facts:
+        """The configuration's part on the sweep."""
+        return dict(self.facts["config"]["sweep"])
+
+    @property
+    def chooser(self) -> str | None:
+        """What the part that chose the checkpoints is called; None where nothing chose."""
+        if self.settings["protocol"] == "notebook":
+            return "test fold"
+        return "validation" if self.settings["folds"]["validation_share"] else None
+
+    def part(self, image: MonthImage, fold: int) -> NDArray[np.bool_]:
+        """Test pixels of an image in a fold: (H, W) bool; none of a held-out image."""
+        shape = (image.label.shape[0], image.label.shape[1])
+        if image.key in self.facts["held_out"]:
+            return np.zeros(shape, bool)
+        rows, cols = self.summary["blocks"]
+        kind = self.settings["folds"]["kind"]
+        units = unit_rectangles(kind, image.region, image.month, shape, (rows, cols))
+        return mask_of(units, self.test_units(fold), shape)
+
+    def test_units(self, fold: int) -> set[str]:
+        """Names of the units that a fold tests on."""
+        return set(next(s["test"] for s in self.facts["splits"] if s["fold"] == fold))
+
+    def card(self, fold: int) -> Scorecard:
+        """An empty scorecard for the test part of a fold."""
+        return Scorecard(self.summary, self.settings["folds"]["kind"], self.test_units(fold))
+
+
+def find_sweep(config: Config) -> Sweep:
+    """The sweep that belongs to a configuration.
+
+    Raises:
+        StoreError: It is not there; the message names the job to run first.
+    """
+    archives = read_records(config)
+    samples_at = samples_folder(config, archives)
+    summary = samples.read_summary(samples_at)
+    folder, _ = sweep_folders(config, samples_at)
+    address = store.join(folder, "sweep.json")
+    if not store.exists(address):
+        raise StoreError(
+            f"there is no finished sweep in {folder}; run jobs.sweep with this configuration first"
+        )
+    sha256 = store.checksum(store.read_bytes(address))
+    records = tuple(record for found in archives.values() for record in found)
+    return Sweep(store.read_json(address, sha256), sha256, samples_at, summary, records)
+
+
+def read_months(sweep: Sweep, keys: Iterable[str]) -> Iterator[MonthImage]:
+    """The wanted month images one after the other, so that one at a time is in memory.
+
+    Raises:
+        StoreError: A part is missing or differs from its checksum.
+    """
+    wanted = set(keys)
+    for part in sweep.summary["parts"]:
+        key = f"{part['region']}/{samples.month_of(part):%Y-%m}"
+        if part["status"] == "ok" and key in wanted:
+            yield samples.read_image(sweep.samples_at, sweep.summary, part)
+
+
+class Predictions:
+    """Stored probabilities of all finished trials, read image by image."""
+
+    def __init__(self, stack: ExitStack, trials: Sequence[Facts]) -> None:
+        """Open the files of the trials for as long as the stack lasts.
+
+        Raises:
+            StoreError: A file is missing or differs from its checksum.
+        """
+        self.files = {}
+        self.thresholds: dict[tuple[str, int], float] = {}
+        """Probability from which each model calls a pixel glacier."""
+        for trial in trials:
+            place = trial["predictions"]
+            path = stack.enter_context(store.local_copy(place["address"], place["sha256"]))
+            self.files[trial["encoder"], trial["fold"]] = stack.enter_context(np.load(path))
+            self.thresholds[trial["encoder"], trial["fold"]] = trial["threshold"]
+
+    def get(self, model: tuple[str, int], key: str) -> NDArray[np.uint8] | None:
+        """Probability x 255 of an image, (H, W) uint8; None where the model has none."""
+        file = self.files.get(model)
+        return None if file is None or key not in file else file[key]
+
+
+def row_key(row: Facts) -> str:
+    """``<region>/<YYYY-MM>`` of a row of test counts."""
+    return f"{row['region']}/{row['month'][:7]}"
