@@ -36,8 +36,10 @@ FALSE: RGB = (213, 94, 0)
 MISSED: RGB = (20, 24, 60)
 GROUND: RGB = (236, 239, 242)
 UNKNOWN: RGB = (170, 176, 182)
-CLASSES = (GROUND, HIT, FALSE, MISSED, UNKNOWN)
-"""Colours of a class picture by code: ground, glacier found, false glacier, missed, unknown."""
+SPLIT: RGB = (204, 121, 167)
+CLASSES = (GROUND, HIT, FALSE, MISSED, UNKNOWN, SPLIT)
+"""Colours of a class picture by code: ground, glacier found, false glacier, missed, unknown,
+encoders that differ."""
 
 SHARES = ("#d4e5f3", "#9cc5e2", "#5b9fcd", "#2873b0", "#0b3c73")
 """Colours of a month by its share of seen pixels, in fifths; darker is more, also in grey."""
@@ -481,6 +483,22 @@ def classify_errors(
     codes = np.select([predicted & (label == 1), predicted, label == 1], [1, 2, 3], 0)
     codes[(label > 1) | ~part] = 4
     return codes.astype(np.uint8)
+
+
+def classify_agreement(
+    predicted: NDArray[np.bool_], split: NDArray[np.bool_], known: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """Codes of :data:`CLASSES` of what several models say.
+
+    Args:
+        predicted: (H, W) bool, what one of them says; the others say the same but where split.
+        split: (H, W) bool, True where some say glacier and some do not.
+        known: (H, W) bool, pixels that were predicted and have a label.
+
+    Returns:
+        (H, W) uint8.
+    """
+    return np.select([~known, split, predicted], [4, 5, 1], 0).astype(np.uint8)
 
 
 def show_classes(codes: NDArray[np.uint8], alt: str, zoom: int = 1) -> Picture:

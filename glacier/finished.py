@@ -99,6 +99,10 @@ def read_months(sweep: Sweep, keys: Iterable[str]) -> Iterator[MonthImage]:
             yield samples.read_image(sweep.samples_at, sweep.summary, part)
 
 
+Model = tuple[str, int]
+"""Encoder and fold."""
+
+
 class Predictions:
     """Stored probabilities of all finished trials, read image by image."""
 
@@ -109,7 +113,7 @@ class Predictions:
             StoreError: A file is missing or differs from its checksum.
         """
         self.files = {}
-        self.thresholds: dict[tuple[str, int], float] = {}
+        self.thresholds: dict[Model, float] = {}
         """Probability from which each model calls a pixel glacier."""
         for trial in trials:
             place = trial["predictions"]
@@ -117,10 +121,13 @@ class Predictions:
             self.files[trial["encoder"], trial["fold"]] = stack.enter_context(np.load(path))
             self.thresholds[trial["encoder"], trial["fold"]] = trial["threshold"]
 
-    def get(self, model: tuple[str, int], key: str) -> NDArray[np.uint8] | None:
-        """Probability x 255 of an image, (H, W) uint8; None where the model has none."""
-        file = self.files.get(model)
-        return None if file is None or key not in file else file[key]
+    def of(self, models: Iterable[Model], key: str) -> dict[Model, NDArray[np.uint8]]:
+        """Probability x 255 of an image, (H, W) uint8, of those models that have one."""
+        return {m: self.files[m][key] for m in models if m in self.files and key in self.files[m]}
+
+    def call(self, model: Model, probability: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Where a model says glacier: its probability x 255 from its threshold on."""
+        return np.asarray(probability >= 255 * self.thresholds[model])
 
 
 def row_key(row: Facts) -> str:

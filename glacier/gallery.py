@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier import figures
+from glacier.agreement import Agreement, find_split, measure_agreement
 from glacier.comparison import ensemble_members, group_trials, missing_ensemble
 from glacier.figures import Picture
-from glacier.finished import Predictions, Sweep, read_months, row_key
+from glacier.finished import Model, Predictions, Sweep, read_months, row_key
 from glacier.labels import IGNORE
 from glacier.metrics import count_pixels, pool_counts
 from glacier.samples import MonthImage
@@ -35,26 +36,34 @@ class View:
     """``<region>/<YYYY-MM>``."""
     fold: int | None
     """Fold whose test part is shown; None: a held-out image, shown whole."""
-    models: tuple[tuple[str, int], ...]
-    """Encoder and fold of each model."""
+    models: tuple[Model, ...]
 
 
 @dataclass(frozen=True)
 class Strip:
-    """The pictures of a view: image, label, and a prediction per model."""
+    """The pictures of a view: image, label, a prediction per model, and where models differ."""
 
     view: View
     pictures: tuple[Picture, ...]
+    captions: tuple[str, ...]
+    """One per picture; may be empty."""
     scores: tuple[Facts, ...]
     """Scores per model on what is shown."""
 
 
-def look_through(sweep: Sweep) -> tuple[dict[int, Facts], list[Strip]]:
-    """Go through the images once: score the ensemble, draw what is to be shown.
+@dataclass(frozen=True)
+class Looks:
+    """What one pass over the images of a sweep gives."""
 
-    Returns:
-        Fold to the ensemble's scorecard (empty where there is no ensemble), and strips.
-    """
+    ensemble: dict[int, Facts]
+    """Fold to the ensemble's scorecard; empty where there is no ensemble."""
+    agreement: Agreement
+    """Of the encoders, over all test pixels; of no pixel where there is no ensemble."""
+    strips: list[Strip]
+
+
+def look_through(sweep: Sweep) -> Looks:
+    """Go through the images once: score the ensemble, draw what is to be shown."""
     views = plan_views(sweep)
     keys = {view.key for view in views}
     members: dict[int, list[str]] = {}
@@ -62,35 +71,26 @@ def look_through(sweep: Sweep) -> tuple[dict[int, Facts], list[Strip]]:
         members = ensemble_members(sweep.facts)
         keys |= {row_key(row) for trial in sweep.facts["trials"] for row in trial["tested"]}
     cards = {fold: sweep.card(fold) for fold in members}
+    agreement = Agreement()
     strips: dict[View, Strip] = {}
     with ExitStack() as stack:
         predictions = Predictions(stack, sweep.facts["trials"])
         for image in read_months(sweep, keys):
             for fold, names in members.items():
                 part = sweep.part(image, fold)
-                probability = average_models(predictions, fold, names, image.key)
-                if part.any() and probability is not None:
-                    levels = [predictions.thresholds[name, fold] for name in names]
-                    cards[fold].add(image, part, probability, float(np.mean(levels)))
+                found = predictions.of([(name, fold) for name in names], image.key)
+                if part.any() and found:
+                    probability = np.mean(list(found.values()), axis=0) / 255
+                    level = float(np.mean([predictions.thresholds[model] for model in found]))
+                    cards[fold].add(image, part, probability, level)
+                    votes = np.stack([predictions.call(*each) for each in found.items()])
+                    agreement += measure_agreement(votes, probability >= level, image.label, part)
             for view in views:
                 if view.key == image.key:
                     zoom = 2 if len(views) <= FEW_VIEWS else 1
                     strips[view] = draw_strip(sweep, image, predictions, view, zoom)
     ensemble = {fold: card.as_dict() for fold, card in cards.items()}
-    return ensemble, [strips[view] for view in views if view in strips]
-
-
-def average_models(
-    predictions: Predictions, fold: int, names: Sequence[str], key: str
-) -> NDArray[np.float64] | None:
-    """Mean probability of the encoders' models of a fold, none of which saw its test part.
-
-    Returns:
-        (H, W) float64, 0..1; None where no model has an answer for the image.
-    """
-    found = [predictions.get((name, fold), key) for name in names]
-    pictures = [picture for picture in found if picture is not None]
-    return np.mean(pictures, axis=0) / 255 if pictures else None
+    return Looks(ensemble, agreement, [strips[view] for view in views if view in strips])
 
 
 def plan_views(sweep: Sweep) -> list[View]:
@@ -141,11 +141,11 @@ def draw_strip(
         ),
     ]
     scores: list[Facts] = []
+    found = predictions.of(view.models, view.key)
+    votes = {model: predictions.call(model, found[model][place]) for model in found}
     for name, fold in view.models:
-        probability = predictions.get((name, fold), view.key)
-        shown = part if probability is not None else np.zeros_like(part)
-        probability = np.zeros_like(image.label) if probability is None else probability
-        predicted = probability[place] >= 255 * predictions.thresholds[name, fold]
+        shown = part if (name, fold) in votes else np.zeros_like(part)
+        predicted = votes.get((name, fold), np.zeros_like(part))
         counts = count_pixels(predicted, label, shown)
         scores.append({"encoder": name, "fold": fold, "dice": counts.dice, "iou": counts.iou})
         alt = (
@@ -154,7 +154,15 @@ def draw_strip(
         )
         codes = figures.classify_errors(predicted, label, shown)
         pictures.append(figures.show_classes(codes, alt, zoom))
-    return Strip(view, tuple(pictures), tuple(scores))
+    captions = ["", "", *(f"Dice {score['dice']:.3f}" for score in scores)]
+    if len(view.models) > 1:
+        split = find_split(np.stack(list(votes.values()))) if votes else np.zeros_like(part)
+        differ = f"{100 * float(split[known].mean()) if known.any() else 0:.1f} %"
+        codes = figures.classify_agreement(predicted, split, known)
+        alt = f"Where the models differ on {view.key}: on {differ} of the known pixels"
+        pictures.append(figures.show_classes(codes, alt, zoom))
+        captions.append(f"differ on {differ}")
+    return Strip(view, tuple(pictures), tuple(captions), tuple(scores))
 
 
 def bounding_box(part: NDArray[np.bool_]) -> tuple[slice, slice]:
@@ -219,7 +227,7 @@ def group_strips(sweep: Sweep, strips: Sequence[Strip]) -> list[Facts]:
                 )
             )
             columns = [name for name, _ in models]
-        columns = ["image", "label", *columns]
+        columns = ["image", "label", *columns, *(["agreement"] if len(columns) > 1 else [])]
         sheet = figures.draw_sheet(
             columns, {strip.view.key: strip.pictures for strip in rows}, title
         )

@@ -41,7 +41,7 @@ from glacier.metrics import SIZES_KM2
 from glacier.progress import duration, say
 from glacier.scores import Facts
 
-SCHEMA = 3
+SCHEMA = 4
 """Counts up when a report's content changes for the same sweep."""
 
 MAX_UNITS = 24
@@ -85,7 +85,8 @@ def is_current(folder: str, sha256: str) -> bool:
 
 def write_report(sweep: Sweep, folder: str, wall_s: float | None) -> str:
     """Write page, tables and figures, and the summary last; returns the verdict."""
-    ensemble, strips = look_through(sweep)
+    looks = look_through(sweep)
+    strips = looks.strips
     config = sweep.facts["config"]
     summary = {
         "schema": SCHEMA,
@@ -101,7 +102,8 @@ def write_report(sweep: Sweep, folder: str, wall_s: float | None) -> str:
         "config_sha256": sweep.facts["config_sha256"],
         "sweep_sha256": sweep.sha256,
         "held_out": [describe_held_out(strip) for strip in strips if strip.view.fold is None],
-        **compare_methods(sweep.facts, ensemble),
+        "agreement": looks.agreement.as_dict(),
+        **compare_methods(sweep.facts, looks.ensemble),
     }
     charts = draw_charts(sweep, summary)
     groups = group_strips(sweep, strips)
@@ -253,10 +255,11 @@ def render_page(
 def list_colours() -> list[tuple[str, str]]:
     """What the colours of a class picture mean: CSS colour and words."""
     words = (
-        "not glacier", "glacier found", "false glacier", "glacier missed", "unknown, not counted"
+        "not glacier", "glacier found", "false glacier", "glacier missed", "unknown, not counted",
+        "encoders differ",
     )  # fmt: skip
     css = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in figures.CLASSES]
-    return [(css[k], words[k]) for k in (1, 3, 2, 0, 4)]
+    return [(css[k], words[k]) for k in (1, 3, 2, 0, 4, 5)]
 
 
 def name_sizes() -> dict[str, str]:

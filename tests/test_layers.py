@@ -14,8 +14,8 @@ LAYERS = {
     "words": {"config", "errors", "flags", "progress", "limiter"},
     "arithmetic": {
         "landsat", "composite", "indices", "labels", "folds", "metrics", "tiles", "verdict",
-        "scores", "comparison", "caveats", "breakdown", "model_card", "boundary", "calibration",
-        "arms", "ledger",
+        "scores", "comparison", "caveats", "agreement", "breakdown", "model_card", "boundary",
+        "calibration", "arms", "ledger",
     },
     "files": {"raster", "vectors", "regions", "store", "samples", "quicklooks"},
     "workers": {

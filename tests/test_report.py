@@ -508,6 +508,24 @@ def test_the_notebook_page_sets_its_numbers_beside_the_published_ones(make_sweep
     assert [(m["encoder"], m["fold"]) for m in models] == [("resnet34", 0), ("resnet50", 0)]
 
 
+def test_the_page_shows_where_the_encoders_differ(make_sweep):
+    config, _ = make_sweep()
+    report.run_report(config)
+    summary, page, _ = read_results(config)
+    found = summary["agreement"]
+    assert found["pixels"] == sum(
+        row[k] for row in summary["encoders"]["resnet34"]["folds"] for k in ("tp", "fp", "fn", "tn")
+    )
+    assert 0 < found["split_share"] < 1  # their errors are at random pixels, each at others
+    assert found["error_where_agreed"] < found["error_where_split"]
+    assert f"differ on {100 * found['split_share']:.1f} % of all labelled test pixels" in page
+    assert page.count('alt="Where the models differ on') == page.count(">differ on ")
+    alone, _ = make_sweep(encoders=["resnet34"])
+    report.run_report(alone)
+    summary, page, _ = read_results(alone)
+    assert summary["agreement"]["pixels"] == 0 and "differ on" not in page
+
+
 def test_the_page_says_that_nothing_was_chosen(make_sweep):
     folds = {"kind": "by_block", "count": 3, "validation_share": 0}
     config, _ = make_sweep(folds=folds)
