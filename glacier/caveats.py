@@ -2,7 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from glacier.scores import Facts
+
+CHANGES: dict[tuple[str, Any], str] = {
+    ("sweep.protocol", "honest"): "The checkpoint is chosen on a validation part and the test "
+    "fold is looked at once, instead of choosing on the test fold itself.",
+    ("sweep.protocol", "notebook"): "The test fold itself chooses the checkpoint, so its score is "
+    "the best of many looks.",
+    ("sweep.folds.kind", "by_year"): "A fold is whole years: months of one summer, nearly the same "
+    "picture, no longer stand on both sides.",
+    (
+        "sweep.folds.kind",
+        "by_block",
+    ): "A fold is a column of ground, which no training window sees.",
+    ("sweep.folds.kind", "by_region"): "A fold is whole glaciers.",
+    ("sweep.folds.kind", "shuffled"): "A fold is months drawn at random, whatever ground and year "
+    "they share with training.",
+    (
+        "sweep.folds.hold_out_last",
+        False,
+    ): "Every month is in some fold; none is kept for a picture.",
+    ("sweep.normalise", "training"): "Bands are normalised by the training pixels of the fold, not "
+    "by ImageNet's colours.",
+    ("prepare.label.kind", "truth"): "The labels are the glacier itself, not a threshold of the "
+    "picture that the network sees.",
+    ("prepare.label.unseen", "ignore"): "Pixels hidden by cloud count nowhere, not as bare ground.",
+    ("prepare.scale", "reflectance"): "Bands are reflectances, not each over its maximum of the "
+    "month, which changes with what the month shows.",
+}
+"""Setting and new value to what the change means."""
 
 
 def explain_run(config: Facts, images: int) -> list[str]:
@@ -21,6 +51,18 @@ def explain_run(config: Facts, images: int) -> list[str]:
         sentences.append("There is one image, so nothing is said of other dates and seasons.")
     sentences.append(explain_weights(config["sweep"]["encoder_weights"]))
     return sentences
+
+
+def explain_change(setting: str, value: Any, before: Any) -> str:
+    """What changing a setting means, in a sentence.
+
+    Args:
+        setting: Dotted name.
+        value: New value.
+        before: Value of the run that it is compared with.
+    """
+    plain = f"{setting} is {value} instead of {before}."
+    return CHANGES.get((setting, value), plain) if isinstance(value, (str, bool)) else plain
 
 
 def explain_labels(label: Facts) -> str:

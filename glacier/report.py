@@ -63,15 +63,19 @@ def run_report(config: Config, wall_s: float | None = None) -> int:
     Raises:
         StoreError: An earlier stage is missing, or one of its files is damaged.
     """
-    sweep = find_sweep(config)
     folder = store.join(store.absolute(config.results), config.name)
+    make_report(find_sweep(config), folder, wall_s)
+    return 0
+
+
+def make_report(sweep: Sweep, folder: str, wall_s: float | None = None) -> None:
+    """Write the report of a sweep into a folder, unless it is there already."""
     if is_current(folder, sweep.sha256):
         say(f"report: complete in {folder}")
-        return 0
+        return
     verdict = write_report(sweep, folder, wall_s)
     say(f"report: {verdict}")
     say(f"report: {store.join(folder, 'report.html')}")
-    return 0
 
 
 def is_current(folder: str, sha256: str) -> bool:

@@ -1,6 +1,6 @@
-"""Variants ("arms") of one configuration, run in one Ray and compared.
+"""Variants ("arms") of one configuration, run in one Ray, reported and compared.
 
-Arms whose archive, samples or sweep are the same share them. ``summary.json`` is written last and
+Arms whose archive, samples or sweep are the same share them. ``study.json`` is written last and
 carries the checksums of the sweeps, so a comparison that is there for them is not made again.
 """
 
@@ -21,20 +21,20 @@ from glacier.arms import (
     is_about_settings,
     list_rows,
 )
-from glacier.caveats import explain_labels
+from glacier.caveats import explain_change, explain_labels
 from glacier.cluster import connect
-from glacier.comparison import count_months
+from glacier.comparison import PUBLISHED, count_months
 from glacier.config import Config, config_digest
 from glacier.errors import ConfigError, GlacierError
 from glacier.finished import find_sweep
 from glacier.ingest import run_ingest
 from glacier.prepare import run_prepare
 from glacier.progress import duration, say
-from glacier.report import encode_csv
+from glacier.report import encode_csv, make_report
 from glacier.scores import Facts
 from glacier.sweep import run_sweep
 
-SCHEMA = 1
+SCHEMA = 2
 """Counts up when a study's content changes for the same sweeps."""
 
 COLUMNS = ("arm", "what differs", "encoder", "test Dice", "over units", "test IoU",
@@ -57,9 +57,11 @@ def run_study(config: Config) -> int:
     began = time.monotonic()
     arms, lost, failed = make_arms(config)
     folder = store.join(store.absolute(config.results), config.name)
-    if is_current(store.join(folder, "summary.json"), arms, SCHEMA):
+    if is_current(store.join(folder, "study.json"), arms, SCHEMA):
         say(f"study: complete in {folder}")
         return failed
+    for arm in arms:
+        make_report(find_sweep(config.arm(arm.name)), store.join(folder, arm.name))
     write_study(config, arms, lost, time.monotonic() - began)
     return failed
 
@@ -130,7 +132,7 @@ def write_study(config: Config, arms: Sequence[Arm], lost: dict[str, str], wall_
     store.write_bytes(store.join(folder, "arms.csv"), encode_csv(summary["rows"]))
     store.write_bytes(store.join(folder, "arms.png"), picture.png)
     store.write_bytes(store.join(folder, "README.md"), page.encode())
-    store.write_json(store.join(folder, "summary.json"), summary)
+    store.write_json(store.join(folder, "study.json"), summary)
     for sentence in summary["leakage"] or summary["sentences"]:
         say(f"study: {sentence}")
     say(f"study: {store.join(folder, 'README.md')}")
@@ -156,6 +158,8 @@ def summarise(config: Config, arms: Sequence[Arm], lost: dict[str, str]) -> Fact
             {
                 "name": arm.name,
                 "changes": arm.changes,
+                "differences": explain_differences(arm, arms[0]),
+                "protocol": arm.settings["protocol"],
                 "months": count_months(arm.samples["parts"]),
                 "sweep_s": arm.sweep["sweep_s"],
                 "failed_trials": arm.sweep["failed"],
@@ -165,11 +169,79 @@ def summarise(config: Config, arms: Sequence[Arm], lost: dict[str, str]) -> Fact
         ],
         "failed_arms": lost,
         "rows": rows,
+        "losses": [row for arm in arms for row in list_losses(arm)],
         "sentences": [explain_row(row, arms[0].name, column) for row in encoders],
         "leakage": explain_leakage(arms, rows),
         "sweeps": list_sweeps(arms),
         "config_sha256": config_digest(config),
     }
+
+
+def list_losses(arm: Arm) -> list[Facts]:
+    """The published experiment's three numbers of every encoder of an arm.
+
+    Returns:
+        Dice losses on the part that chose the checkpoint (None where none did): the ``lowest``
+        of all epochs and folds, the ``last_mean`` of the folds' last epochs, and those, ``last``.
+    """
+    return [
+        {
+            "arm": arm.name,
+            "encoder": name,
+            "lowest": scores["dice_loss_lowest"],
+            "last_mean": scores["dice_loss_last_mean"],
+            "last": [row["val_dice_loss_last"] for row in scores["folds"]],
+        }
+        for name, scores in arm.scores["encoders"].items()
+    ]
+
+
+def explain_differences(arm: Arm, reference: Arm) -> list[str]:
+    """A sentence for every setting that an arm changes."""
+    return [
+        explain_change(setting, value, find_setting(reference.sweep["config"], setting))
+        for setting, value in arm.changes.items()
+    ]
+
+
+def find_setting(config: Facts, setting: str) -> Any:
+    """Value of a dotted setting in a resolved configuration."""
+    value: Any = config
+    for part in setting.split("."):
+        value = value[part]
+    return value
+
+
+def write_losses(summary: Facts) -> list[str]:
+    """The page's part on the published experiment's numbers; empty where no arm repeats it."""
+    if all(arm["protocol"] != "notebook" for arm in summary["arms"]):
+        return []
+    published = [
+        {"arm": "as published", "encoder": name, **row}
+        for name, row in PUBLISHED.items()
+        if any(found["encoder"] == name for found in summary["losses"])
+    ]
+    return [
+        "## The published experiment's three numbers",
+        "",
+        "Dice losses on the part that chose the checkpoint, which under the published protocol is "
+        "the test fold itself.",
+        "",
+        "| arm | encoder | lowest of all epochs and folds | mean of last epochs | last epoch, "
+        "fold by fold |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {row['arm']} | {row['encoder']} | {format_loss(row['lowest'])} | "
+            f"{format_loss(row['last_mean'])} | {', '.join(map(format_loss, row['last']))} |"
+            for row in published + summary["losses"]
+        ),
+        "",
+    ]
+
+
+def format_loss(loss: float | None) -> str:
+    """A loss to the four digits that were published; empty where there is none."""
+    return "" if loss is None else f"{loss:.4f}"
 
 
 def write_page(summary: Facts, alt: str) -> str:
@@ -184,8 +256,14 @@ def write_page(summary: Facts, alt: str) -> str:
     lines += ["", f"![{alt}](arms.png)", "", explain_measures(summary), ""]
     lines += [f"- {sentence}" for sentence in summary["sentences"]]
     lines += [f"- {name}: failed, {reason}." for name, reason in summary["failed_arms"].items()]
-    lines += ["", summary["labels"], "", f"Configuration {summary['config_sha256'][:12]}; all "
-              f"numbers, baselines too, in `arms.csv` and `summary.json`; the command took "
+    for arm in summary["arms"]:
+        if len(arm["differences"]) > 1:
+            lines += ["", f"What {arm['name']} does otherwise than {summary['reference']}:", ""]
+            lines += [f"- {sentence}" for sentence in arm["differences"]]
+    reports = ", ".join(f"[{a['name']}]({a['name']}/report.html)" for a in summary["arms"])
+    lines += ["", *write_losses(summary), f"Reports of the arms: {reports}.", ""]
+    lines += [summary["labels"], "", f"Configuration {summary['config_sha256'][:12]}; all "
+              f"numbers, baselines too, in `arms.csv` and `study.json`; the command took "
               f"{duration(summary['wall_s'])}."]  # fmt: skip
     return "\n".join(lines) + "\n"
 

@@ -18,6 +18,14 @@ def explain(**changes) -> str:
     return " ".join(caveats.explain_run(config, 12))
 
 
+def test_a_change_that_means_something_is_said_in_words() -> None:
+    words = caveats.explain_change("sweep.protocol", "honest", "notebook")
+    assert "validation part" in words
+    plain = caveats.explain_change("sweep.epochs", 60, 30)
+    assert plain == "sweep.epochs is 60 instead of 30."
+    assert caveats.explain_change("prepare.image", ["ndsi"], ["nir"]).startswith("prepare.image is")
+
+
 @pytest.mark.parametrize(
     ("drawn", "imaged", "words"),
     [

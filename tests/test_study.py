@@ -8,7 +8,7 @@ import pytest
 from tiny import ENCODER, tiny_config
 
 from glacier.errors import ConfigError
-from glacier.study import run_study
+from glacier.study import run_study, write_losses
 
 ARMS = {
     "plain": {},
@@ -32,7 +32,7 @@ def test_arms_are_run_shared_and_compared(
     assert "study: arm decay (3 of 4)" in said
     assert "arm years failed: ConfigError: sweep.folds.count = 2: by_year has only 1" in said
     place = tmp_path / "results/tiny"
-    summary = json.loads((place / "summary.json").read_text())
+    summary = json.loads((place / "study.json").read_text())
     assert [arm["name"] for arm in summary["arms"]] == ["plain", "same", "decay"]
     assert list(summary["failed_arms"]) == ["years"]
     assert (summary["reference"], summary["compared_on"]) == ("plain", "validation")
@@ -50,10 +50,30 @@ def test_arms_are_run_shared_and_compared(
     assert "were not used" in page  # the test scores
     assert (place / "arms.png").read_bytes().startswith(b"\x89PNG")
 
-    before = {path: path.stat().st_mtime_ns for path in place.iterdir()}
+    assert "What" not in page.split("Reports of the arms")[0]  # one change each says itself
+    for name in ("plain", "same", "decay"):
+        assert f"]({name}/report.html)" in page
+        assert "test Dice" in (place / name / "report.html").read_text()
+
+    before = {path: path.stat().st_mtime_ns for path in place.rglob("*")}
     assert run_study(config) == 1
     assert "study: complete" in capsys.readouterr().out
-    assert {path: path.stat().st_mtime_ns for path in place.iterdir()} == before
+    assert {path: path.stat().st_mtime_ns for path in place.rglob("*")} == before
+
+
+def test_the_published_numbers_stand_beside_those_of_every_arm() -> None:
+    losses = [
+        {"arm": "published", "encoder": "resnet34", "lowest": 0.05, "last_mean": 0.075,
+         "last": [0.05, 0.1]},
+        {"arm": "blind", "encoder": "resnet34", "lowest": None, "last_mean": None, "last": [None]},
+    ]  # fmt: skip
+    arms = [{"protocol": "notebook"}, {"protocol": "honest"}]
+    page = "\n".join(write_losses({"arms": arms, "losses": losses}))
+    assert "| as published | resnet34 | 0.0810 | 0.1059 | 0.0810, 0.0968, 0.1424" in page
+    assert "| published | resnet34 | 0.0500 | 0.0750 | 0.0500, 0.1000 |" in page
+    assert "| blind | resnet34 |  |  |  |" in page
+    assert "resnet50" not in page
+    assert write_losses({"arms": arms[1:], "losses": losses}) == []
 
 
 def test_one_arm_is_no_study(tmp_path: Path) -> None:
