@@ -93,11 +93,9 @@ def grey_level(false_colour: NDArray[np.float32]) -> NDArray[np.uint8]:
     Returns:
         (H, W) uint8, 0..255.
     """
-    level = np.fmax(false_colour, 0)  # of NaN and 0 this is 0
-    np.minimum(level, 1, out=level)
-    level *= 255
-    picture = cv2.merge(list(np.rint(level, out=level).astype(np.uint8)))
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
+    bands = [cv2.max(cv2.patchNaNs(band.copy(), 0), 0.0) for band in false_colour]
+    levels = [cv2.convertScaleAbs(band, alpha=255) for band in bands]  # rounds, and cuts at 255
+    return np.asarray(cv2.cvtColor(cv2.merge(levels), cv2.COLOR_RGB2GRAY))
 
 
 def label_threshold(false_colour: NDArray[np.float32], threshold: int) -> NDArray[np.uint8]:
