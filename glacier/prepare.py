@@ -368,7 +368,7 @@ def resize_sample(
         (B, size, size) float32, the area mean of the seen pixels; (size, size) uint8, the
         nearest label. A pixel is unseen where the nearest original is.
     """
-    seen = np.isfinite(image).all(axis=0)
+    seen = np.asarray(np.isfinite(image).all(axis=0))
     shape = (size, size)
     planes = np.concatenate([seen[None].astype(np.float32), image])
     np.copyto(planes, np.float32(0), where=~seen)
