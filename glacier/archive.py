@@ -25,7 +25,8 @@ from glacier.raster import Grid, encode_cog, grid_of_region
 from glacier.sources.source import Source, open_source
 
 if TYPE_CHECKING:
-    from glacier.figures import Picture, Square
+    from glacier.figures import Picture
+    from glacier.month_calendar import Square
 
 FORMAT = 2
 """Counts up when the archive's bytes change for the same configuration."""
@@ -237,7 +238,7 @@ def read_records(config: Config) -> dict[str, list[MonthRecord]]:
 
 def draw_archive(records: Iterable[MonthRecord]) -> Picture | None:
     """The calendar of an archive's months; None where there are fewer than two."""
-    from glacier.figures import Square, draw_calendar  # no worker draws
+    from glacier.month_calendar import Square, draw_calendar  # no worker draws
 
     regions: dict[str, list[Square]] = {}
     for r in records:

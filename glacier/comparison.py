@@ -37,7 +37,6 @@ BASELINE_WORDS = {
 LABEL_RULES = {"threshold": ("threshold",), "ndsi": ("ndsi", "ndsi_nir")}
 """Label kind to the baselines that are the label's own rule, and so no rivals."""
 
-
 PUBLISHED: dict[str, Facts] = {
     "resnet34": {
         "lowest": 0.0810,

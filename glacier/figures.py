@@ -7,23 +7,17 @@ nothing is shared between figures.
 from __future__ import annotations
 
 import io
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 from PIL import Image
-
-RGB = tuple[int, int, int]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Source: Okabe & Ito 2008, Color Universal Design; yellow left out, it fails on white."""
@@ -31,36 +25,8 @@ MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 DASHES = ("--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 4)), (0, (9, 3)))
 INK, MUTED, HAIR = "#1c2733", "#5b6875", "#d8dee4"
 
-HIT: RGB = (86, 180, 233)
-FALSE: RGB = (213, 94, 0)
-MISSED: RGB = (20, 24, 60)
-GROUND: RGB = (236, 239, 242)
-UNKNOWN: RGB = (170, 176, 182)
-SPLIT: RGB = (204, 121, 167)
-CLASSES = (GROUND, HIT, FALSE, MISSED, UNKNOWN, SPLIT)
-"""Colours of a class picture by code: ground, glacier found, false glacier, missed, unknown,
-encoders that differ."""
-
-SHARES = ("#d4e5f3", "#9cc5e2", "#5b9fcd", "#2873b0", "#0b3c73")
-"""Colours of a month by its share of seen pixels, in fifths; darker is more, also in grey."""
-REASONS = {
-    "solar_zenith": ("S", "sun too low", "////"),
-    "no_scene": ("N", "no scene", ""),
-    "all_masked": ("M", "all masked", "...."),
-    "valid_share": ("V", "too little seen", "\\\\\\\\"),
-}
-"""Letter, words and hatching of the reasons why a month is empty."""
-OTHER_REASON = ("E", "empty", "xxxx")
-EMPTY_FACE, EMPTY_HATCH, FAILED_FACE = "#f1f3f5", "#b4bdc6", "#D55E00"
-MAX_PANELS = 4
-"""Regions that a calendar shows; its text counts all."""
-
-MAX_PX = (240, 320)
-"""Largest height and width of a picture, pixels; twice that where there are few."""
 DPI = 144
 CHART_COLOURS = 64
-PICTURE_COLOURS = 128
-SHEET_COLOURS = 256
 
 
 @dataclass(frozen=True)
@@ -101,19 +67,6 @@ class Curve:
     def kept_loss(self) -> float:
         """Loss of the epoch that was kept, on the part that chose it, else in training."""
         return (self.chooser or self.train)[self.best_epoch]
-
-
-@dataclass(frozen=True)
-class Square:
-    """One month of one region, as a calendar shows it."""
-
-    month: date
-    status: str
-    """``ok``, ``empty`` or ``failed``."""
-    why: str = ""
-    """Why it is empty, or the class of the error."""
-    share: float = 0.0
-    """Share of pixels seen, 0..1."""
 
 
 def new_figure(width_in: float, height_in: float) -> Figure:
@@ -332,217 +285,3 @@ def draw_curves(
     ]
     alt = f"Learning curves of {name}: {chooser or 'training'} Dice loss at the epoch kept. "
     return encode_figure(figure, alt + "; ".join(words) + ".")
-
-
-def draw_calendar(regions: Mapping[str, Sequence[Square]]) -> Picture:
-    """Years by months, a panel per region: how much was seen, or why nothing was.
-
-    Args:
-        regions: Name to its months; the first few are drawn, the text counts all.
-    """
-    shown = {name: regions[name] for name in list(regions)[:MAX_PANELS]}
-    years = [count_years(squares) for squares in shown.values()]
-    figure = new_figure(5.6, 1.1 + sum(0.42 + 0.26 * count for count in years))
-    panels = figure.subplots(len(shown), squeeze=False, height_ratios=years)[:, 0]
-    for axes, (name, squares) in zip(panels, shown.items(), strict=True):
-        draw_months(axes, name, squares)
-    marks, words = explain_squares([s for squares in shown.values() for s in squares])
-    figure.legend(
-        marks, words, loc="outside lower left", ncols=len(marks) // len(SHARES), frameon=False,
-        fontsize=9.5, labelcolor=INK, handlelength=1.7, handleheight=1.1, columnspacing=1.6,
-    )  # fmt: skip
-    return encode_figure(figure, describe_calendar(regions))
-
-
-def explain_squares(squares: Sequence[Square]) -> tuple[list[Patch], list[str]]:
-    """Marks and words of a calendar's legend: the shares first, then what occurs, in columns."""
-    marks = [Patch(facecolor=colour) for colour in SHARES]
-    words = [f"{20 * k}–{20 * k + 20} % seen" for k in range(len(SHARES))]
-    others = {mark_of(square): square for square in squares if square.status != "ok"}
-    tally = Counter(mark_of(square) for square in squares if square.status != "ok")
-    for (letter, text), count in sorted(tally.items(), key=lambda item: (-item[1], item[0])):
-        marks.append(Patch(**style_square(others[letter, text])))
-        words.append(f"{letter}  {text}: {count}")
-    blank = -len(marks) % len(SHARES)  # so that the shares have a column to themselves
-    return marks + [Patch(alpha=0)] * blank, words + [""] * blank
-
-
-def count_years(squares: Sequence[Square]) -> int:
-    """Calendar years from the first month to the last."""
-    years = [square.month.year for square in squares]
-    return max(years) - min(years) + 1
-
-
-def draw_months(axes: Axes, name: str, squares: Sequence[Square]) -> None:
-    """The panel of one region: a row a year, the first on top."""
-    first = min(square.month.year for square in squares)
-    rows = count_years(squares)
-    for square in squares:
-        x, y = square.month.month - 1, square.month.year - first
-        axes.add_patch(Rectangle((x + 0.04, y + 0.06), 0.92, 0.88, **style_square(square)))
-        if square.status != "ok":
-            colour, weight = ("white", "bold") if square.status == "failed" else (INK, "normal")
-            axes.text(
-                x + 0.5, y + 0.53, mark_of(square)[0], color=colour, fontweight=weight,
-                fontsize=9, ha="center", va="center",
-            )  # fmt: skip
-    axes.set_xlim(0, 12)
-    axes.set_ylim(rows, 0)
-    axes.set_xticks(np.arange(12) + 0.5, list("JFMAMJJASOND"))
-    axes.set_yticks(np.arange(rows) + 0.5, [str(first + row) for row in range(rows)])
-    axes.xaxis.tick_top()
-    axes.tick_params(colors=MUTED, labelsize=9.5, length=0)
-    axes.set_title(name, color=INK, fontsize=11, loc="left", fontweight="bold")
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-
-
-def mark_of(square: Square) -> tuple[str, str]:
-    """Letter and words of a month without an image."""
-    if square.status == "failed":
-        return "×", f"failed ({square.why})"
-    letter, words, _ = REASONS.get(square.why, (OTHER_REASON[0], square.why, ""))
-    return letter, words
-
-
-def style_square(square: Square) -> dict[str, Any]:
-    """Face, edge and hatching of a month; each outcome differs without its colour, too."""
-    if square.status == "ok":
-        step = min(int(square.share * len(SHARES)), len(SHARES) - 1)
-        return {"facecolor": SHARES[step], "linewidth": 0}
-    if square.status == "failed":
-        return {"facecolor": FAILED_FACE, "linewidth": 0}
-    hatch = REASONS.get(square.why, OTHER_REASON)[2]
-    return {"facecolor": EMPTY_FACE, "edgecolor": EMPTY_HATCH, "linewidth": 0.6, "hatch": hatch}
-
-
-def describe_calendar(regions: Mapping[str, Sequence[Square]]) -> str:
-    """A calendar in words: counts, shares and reasons of each region that it shows."""
-    parts = []
-    for name in list(regions)[:MAX_PANELS]:
-        shares = [square.share for square in regions[name] if square.status == "ok"]
-        words = [f"{len(regions[name])} months, {len(shares)} with an image"]
-        if shares:
-            low, middle, high = (100 * float(np.quantile(shares, q)) for q in (0, 0.5, 1))
-            words[0] += f" ({low:.0f} to {high:.0f} % of the pixels seen, median {middle:.0f} %)"
-        tally = Counter(mark_of(s)[1] for s in regions[name] if s.status != "ok")
-        words += [f"{count} {text}" for text, count in tally.most_common()]
-        parts.append(f"{name}: {', '.join(words)}")
-    rest = len(regions) - MAX_PANELS
-    more = f". {rest} more regions are not shown" if rest > 0 else ""
-    return f"Calendar of the archive, years by months. {'; '.join(parts)}{more}."
-
-
-def paint_colour(
-    image: NDArray[np.float32], limits: tuple[float, float], gamma: float
-) -> NDArray[np.uint8]:
-    """Show reflectance as colours.
-
-    Args:
-        image: (3, H, W) float32 red, green and blue of the picture, or (1, H, W) grey; NaN
-            where unseen.
-        limits: Reflectance shown as black and as white.
-        gamma: Power of the brightness in between; below 1 brightens.
-
-    Returns:
-        (H, W, 3) uint8, grey where unseen.
-    """
-    low, high = limits
-    seen = np.isfinite(image).all(axis=0)
-    scaled = np.clip((np.nan_to_num(image) - low) / (high - low), 0, 1) ** gamma
-    pixels = np.rint(scaled * 255).astype(np.uint8)
-    pixels = np.repeat(pixels, 3 // len(pixels), axis=0).transpose(1, 2, 0).copy()
-    pixels[~seen] = UNKNOWN
-    return pixels
-
-
-def show_colour(pixels: NDArray[np.uint8], alt: str, zoom: int = 1) -> Picture:
-    """Picture of (H, W, 3) uint8 colours, reduced to ``zoom`` x :data:`MAX_PX` by the mean."""
-    small = Image.fromarray(pixels).resize(reduced_size(pixels, zoom), Image.Resampling.BOX)
-    return encode_palette(np.asarray(small), PICTURE_COLOURS, alt)
-
-
-def classify_label(label: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Codes of :data:`CLASSES` of a label: (H, W) uint8 0, 1, 255 -> 0, 1, 4."""
-    return np.where(label > 1, np.uint8(4), label)
-
-
-def classify_errors(
-    predicted: NDArray[np.bool_], label: NDArray[np.uint8], part: NDArray[np.bool_]
-) -> NDArray[np.uint8]:
-    """Codes of :data:`CLASSES` of a prediction, so that its errors stand out.
-
-    Args:
-        predicted: (H, W) bool, True where glacier is predicted.
-        label: (H, W) uint8: 1 glacier, 0 not, 255 unknown.
-        part: (H, W) bool, pixels that were predicted; the others are shown as unknown.
-
-    Returns:
-        (H, W) uint8.
-    """
-    codes = np.select([predicted & (label == 1), predicted, label == 1], [1, 2, 3], 0)
-    codes[(label > 1) | ~part] = 4
-    return codes.astype(np.uint8)
-
-
-def classify_agreement(
-    predicted: NDArray[np.bool_], split: NDArray[np.bool_], known: NDArray[np.bool_]
-) -> NDArray[np.uint8]:
-    """Codes of :data:`CLASSES` of what several models say.
-
-    Args:
-        predicted: (H, W) bool, what one of them says; the others say the same but where split.
-        split: (H, W) bool, True where some say glacier and some do not.
-        known: (H, W) bool, pixels that were predicted and have a label.
-
-    Returns:
-        (H, W) uint8.
-    """
-    return np.select([~known, split, predicted], [4, 5, 1], 0).astype(np.uint8)
-
-
-def show_classes(codes: NDArray[np.uint8], alt: str, zoom: int = 1) -> Picture:
-    """Picture of (H, W) uint8 codes of :data:`CLASSES`, reduced by the nearest pixel."""
-    small = Image.fromarray(codes).resize(reduced_size(codes, zoom), Image.Resampling.NEAREST)
-    image = Image.fromarray(np.asarray(small), "P")
-    image.putpalette([value for colour in CLASSES for value in colour])
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
-    return Picture(buffer.getvalue(), alt, (image.height, image.width))
-
-
-def reduced_size(pixels: NDArray[np.uint8], zoom: int) -> tuple[int, int]:
-    """Width and height, as Pillow wants them, within the limit; never larger than it is."""
-    height, width = pixels.shape[:2]
-    factor = min(1.0, zoom * MAX_PX[0] / height, zoom * MAX_PX[1] / width)
-    return max(1, round(width * factor)), max(1, round(height * factor))
-
-
-def draw_sheet(
-    columns: Sequence[str], rows: Mapping[str, Sequence[Picture]], title: str
-) -> Picture:
-    """All pictures of a group on one sheet, to be kept as a file of its own.
-
-    Args:
-        columns: What each column shows.
-        rows: Name of a sample to its pictures, one per column.
-        title: Of the sheet.
-    """
-    aspect = max(row[0].size_px[1] / row[0].size_px[0] for row in rows.values())
-    height_in = 1.8 if len(rows) > 2 else 3.2
-    width_in = min(max(height_in * aspect, 1.15), 2.4)
-    figure = new_figure(0.6 + width_in * len(columns), 0.7 + height_in * len(rows))
-    figure.suptitle(title, color=INK, fontsize=11, x=0.01, ha="left")
-    grid = figure.subplots(len(rows), len(columns), squeeze=False)
-    for line, (name, pictures) in zip(grid, rows.items(), strict=True):
-        line[0].set_ylabel(name, color=INK, fontsize=9)
-        for axes, picture in zip(line, pictures, strict=True):
-            with Image.open(io.BytesIO(picture.png)) as image:
-                axes.imshow(np.asarray(image.convert("RGB")), interpolation="nearest")
-            axes.set_xticks([])
-            axes.set_yticks([])
-            for spine in axes.spines.values():
-                spine.set_visible(False)
-    for axes, column in zip(grid[0], columns, strict=True):
-        axes.set_title(column, color=INK, fontsize=9)
-    return encode_figure(figure, title, SHEET_COLOURS)

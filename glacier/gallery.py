@@ -10,7 +10,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from glacier import figures
+from glacier import pictures
 from glacier.agreement import Agreement, find_split, measure_agreement
 from glacier.comparison import ensemble_members, group_trials, missing_ensemble
 from glacier.figures import Picture
@@ -22,7 +22,6 @@ from glacier.scores import Facts, kept_loss, score_part
 
 MAX_SAMPLES = 6
 """Test samples shown, over all folds that are some encoder's best."""
-
 
 FEW_VIEWS = 4
 """Up to so many views are shown at twice the size."""
@@ -132,10 +131,10 @@ def draw_strip(
     pixels = show_bands(sweep.summary, image.image[(slice(None), *place)])
     known = part & (label != IGNORE)
     share = 100 * float((label[known] == 1).mean()) if known.any() else 0.0
-    pictures = [
-        figures.show_colour(pixels, f"Satellite image of {view.key}", zoom),
-        figures.show_classes(
-            figures.classify_label(label),
+    drawn = [
+        pictures.show_colour(pixels, f"Satellite image of {view.key}", zoom),
+        pictures.show_classes(
+            pictures.classify_label(label),
             f"Label of {view.key}: {share:.0f} % of the known pixels are glacier",
             zoom,
         ),
@@ -152,17 +151,26 @@ def draw_strip(
             f"Prediction of {name} (model of fold {fold}) for {view.key}: Dice {counts.dice:.3f}, "
             f"{counts.tp} pixels found, {counts.fp} false, {counts.fn} missed"
         )
-        codes = figures.classify_errors(predicted, label, shown)
-        pictures.append(figures.show_classes(codes, alt, zoom))
+        codes = pictures.classify_errors(predicted, label, shown)
+        drawn.append(pictures.show_classes(codes, alt, zoom))
     captions = ["", "", *(f"Dice {score['dice']:.3f}" for score in scores)]
     if len(view.models) > 1:
-        split = find_split(np.stack(list(votes.values()))) if votes else np.zeros_like(part)
-        differ = f"{100 * float(split[known].mean()) if known.any() else 0:.1f} %"
-        codes = figures.classify_agreement(predicted, split, known)
-        alt = f"Where the models differ on {view.key}: on {differ} of the known pixels"
-        pictures.append(figures.show_classes(codes, alt, zoom))
+        agreement, differ = draw_agreement(list(votes.values()), known, view.key, zoom)
+        drawn.append(agreement)
         captions.append(f"differ on {differ}")
-    return Strip(view, tuple(pictures), tuple(captions), tuple(scores))
+    return Strip(view, tuple(drawn), tuple(captions), tuple(scores))
+
+
+def draw_agreement(
+    votes: Sequence[NDArray[np.bool_]], known: NDArray[np.bool_], key: str, zoom: int
+) -> tuple[Picture, str]:
+    """Picture of where models differ, and the share of the known pixels on which they do."""
+    stack = np.stack([*votes]) if votes else np.zeros((1, *known.shape), bool)
+    split = find_split(stack)
+    share = f"{100 * float(split[known].mean()) if known.any() else 0:.1f} %"
+    codes = pictures.classify_agreement(np.asarray(stack.all(axis=0)), split, known)
+    alt = f"Where the models differ on {key}: on {share} of the known pixels"
+    return pictures.show_classes(codes, alt, zoom), share
 
 
 def bounding_box(part: NDArray[np.bool_]) -> tuple[slice, slice]:
@@ -192,7 +200,7 @@ def show_bands(summary: Facts, image: NDArray[np.float32]) -> NDArray[np.uint8]:
     low, high = (0.0, 1.0) if summary["scale"] == "own_maximum" else summary["range"]
     brightness = (np.mean([summary["mean"][place] for place in places]) - low) / (high - low)
     gamma = np.log(0.45) / np.log(np.clip(brightness, 0.05, 0.95))
-    return figures.paint_colour(image[places], (low, high), float(np.clip(gamma, 0.45, 1.3)))
+    return pictures.paint_colour(image[places], (low, high), float(np.clip(gamma, 0.45, 1.3)))
 
 
 def describe_held_out(strip: Strip) -> Facts:
@@ -228,7 +236,7 @@ def group_strips(sweep: Sweep, strips: Sequence[Strip]) -> list[Facts]:
             )
             columns = [name for name, _ in models]
         columns = ["image", "label", *columns, *(["agreement"] if len(columns) > 1 else [])]
-        sheet = figures.draw_sheet(
+        sheet = pictures.draw_sheet(
             columns, {strip.view.key: strip.pictures for strip in rows}, title
         )
         name = "held-out" if fold is None else f"samples-fold-{fold}"

@@ -18,7 +18,7 @@ import jinja2
 import numpy as np
 import yaml
 
-from glacier import figures, samples, store
+from glacier import figures, pictures, samples, store
 from glacier.archive import draw_archive
 from glacier.caveats import explain_run
 from glacier.comparison import (
@@ -262,7 +262,7 @@ def list_colours() -> list[tuple[str, str]]:
         "not glacier", "glacier found", "false glacier", "glacier missed", "unknown, not counted",
         "encoders differ",
     )  # fmt: skip
-    css = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in figures.CLASSES]
+    css = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in pictures.CLASSES]
     return [(css[k], words[k]) for k in (1, 3, 2, 0, 4, 5)]
 
 

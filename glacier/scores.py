@@ -15,7 +15,6 @@ from glacier.verdict import bootstrap_dice, spread
 
 Facts = dict[str, Any]
 
-
 MEASURES = {
     "boundary_f1": "boundary",
     "boundary_mean_m": "boundary",

@@ -20,7 +20,7 @@ LAYERS = {
     "files": {"raster", "vectors", "regions", "store", "samples", "quicklooks"},
     "workers": {
         "sources", "unet", "losses", "fit", "crops", "trials", "baselines", "figures", "scorecard",
-        "armchart",
+        "armchart", "pictures", "month_calendar",
     },
     "stages": {
         "archive", "plan", "crews", "ingest", "prepare", "sweep", "finished", "gallery", "report",

@@ -5,14 +5,12 @@ import re
 import shutil
 import subprocess
 from datetime import date
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from glacier import figures, finished, report, samples, store
+from glacier import finished, report, samples, store
 from glacier.archive import MonthRecord
 from glacier.baselines import everything
 from glacier.config import Config, config_digest
@@ -277,31 +275,6 @@ def test_the_worst_and_the_best_sample_of_a_fold_are_shown(make_sweep):
         found = [dice[view.key] for view in shown]
         assert found == sorted(found)
         assert (found[0], found[-1]) == (min(dice.values()), max(dice.values()))
-
-
-def test_errors_have_colours_of_their_own_and_unknown_pixels_none():
-    predicted = np.array([[True, True, False, False, True, True]])
-    label = np.array([[1, 0, 1, 0, 255, 1]], np.uint8)
-    part = np.array([[True, True, True, True, True, False]])
-    codes = figures.classify_errors(predicted, label, part)
-    assert codes.tolist() == [[1, 2, 3, 0, 4, 4]]
-    picture = figures.show_classes(codes, "six pixels")
-    with Image.open(io.BytesIO(picture.png)) as image:
-        pixels = [tuple(pixel) for pixel in np.asarray(image.convert("RGB"))[0].tolist()]
-    assert pixels == [
-        figures.HIT, figures.FALSE, figures.MISSED, figures.GROUND, figures.UNKNOWN,
-        figures.UNKNOWN,
-    ]  # fmt: skip
-    assert picture.size_px == (1, 6)
-
-
-def test_pictures_show_reflectance_and_mark_what_nobody_saw():
-    image = np.array([[[0.0, 0.5, 2.0, np.nan]]], np.float32)
-    pixels = figures.paint_colour(image, (0.0, 1.0), 1.0)
-    assert pixels[0].tolist() == [[0] * 3, [128] * 3, [255] * 3, list(figures.UNKNOWN)]
-    large = np.zeros((960, 100, 3), np.uint8)
-    assert figures.show_colour(large, "tall").size_px == (240, 25)
-    assert figures.show_colour(large, "tall", zoom=2).size_px == (480, 50)
 
 
 NOTEBOOK = {
@@ -593,42 +566,3 @@ def test_the_page_shows_the_archives_calendar_and_says_it_in_words(make_sweep):
         'alt="Calendar of the archive, years by months. ridge: 4 months, 2 with an image '
         '(50 to 90 % of the pixels seen, median 70 %), 1 sun too low, 1 failed (RasterError)."'
     ) in page
-
-
-def pixels_of(picture: figures.Picture) -> np.ndarray:
-    with Image.open(io.BytesIO(picture.png)) as image:
-        return np.asarray(image.convert("RGB")).reshape(-1, 3)
-
-
-def test_a_calendar_gives_each_share_and_each_outcome_its_own_look():
-    month = date(2014, 5, 1)
-    outcomes = [
-        *[figures.Square(month, "ok", share=share) for share in (0.0, 0.19, 0.2, 0.99, 1.0)],
-        *[figures.Square(month, "empty", why) for why in (*figures.REASONS, "else")],
-        figures.Square(month, "failed", "SourceError"),
-    ]
-    looks = [json.dumps(figures.style_square(square), sort_keys=True) for square in outcomes]
-    assert looks[0] == looks[1] != looks[2] and looks[3] == looks[4]
-    assert len(set(looks)) == 3 + 5 + 1
-    letters = [figures.mark_of(square)[0] for square in outcomes[5:]]
-    assert len(set(letters)) == len(letters) == 6
-    greys = [np.dot(tuple(bytes.fromhex(c[1:])), (0.3, 0.59, 0.11)) for c in figures.SHARES]
-    assert all(a - b > 20 for a, b in pairwise(greys))  # told apart on a black and white print
-
-
-def test_a_calendar_holds_ten_years_and_says_what_it_leaves_out():
-    months = [date(year, m, 1) for year in range(2014, 2024) for m in range(1, 13)]
-    dark = ("empty", "solar_zenith")
-    squares = [
-        figures.Square(m, *(dark if m.month in (1, 12) else ("ok", "")), share=0.7) for m in months
-    ]
-    one = figures.draw_calendar({"a": squares})
-    assert "a: 120 months, 100 with an image (70 to 70 %" in one.alt
-    assert "20 sun too low." in one.alt
-    assert one.size_px[1] < 900 and len(one.png) < 60_000
-    blue = tuple(bytes.fromhex(figures.SHARES[3][1:]))
-    share = (np.abs(pixels_of(one).astype(int) - blue).max(axis=1) < 8).mean()
-    assert 0.35 < share < 0.75  # ten of twelve columns, less gaps, letters and legend
-    many = figures.draw_calendar(dict.fromkeys("abcdef", squares))
-    assert "d: 120" in many.alt and "e: 120" not in many.alt
-    assert many.alt.endswith("2 more regions are not shown.")

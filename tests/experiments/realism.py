@@ -25,18 +25,11 @@ from glacier.archive import read_records
 from glacier.calibration import Calibration
 from glacier.composite import Composite, Scene, composite_scenes
 from glacier.config import Config
-from glacier.figures import (
-    CLASSES,
-    INK,
-    MUTED,
-    classify_errors,
-    encode_figure,
-    new_figure,
-    paint_colour,
-)
+from glacier.figures import INK, MUTED, encode_figure, new_figure
 from glacier.flags import load_config
 from glacier.indices import colour
 from glacier.metrics import count_pixels
+from glacier.pictures import CLASSES, classify_errors, paint_colour
 from glacier.prepare import make_image, samples_folder
 from glacier.raster import safe_open
 from glacier.samples import read_images, read_summary
