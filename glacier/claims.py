@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from glacier import store
 from glacier.arms import Arm
 from glacier.caveats import explain_labels
-from glacier.config import Config, config_digest
+from glacier.config import Config, arms_digest
 from glacier.errors import ConfigError
 from glacier.ledger import CLAIMS, list_departures, list_findings
 from glacier.progress import duration, say
@@ -61,7 +61,7 @@ def summarise(config: Config, arms: Sequence[Arm], lost: dict[str, str]) -> Fact
         "failed_arms": lost,
         "departures": list_departures(config.model_dump(mode="json")),
         "sweeps": list_sweeps(arms),
-        "config_sha256": config_digest(config),
+        "config_sha256": arms_digest(config),
     }
 
 

@@ -575,3 +575,8 @@ def config_digest(config: Config) -> str:
         "ingest": {"earthengine": True, "stac": waits},
     }
     return digest(config.model_dump(mode="json", exclude=places))
+
+
+def arms_digest(config: Config) -> str:
+    """Hash of what a study computes: of every arm by its name, in their order."""
+    return digest([[name, config_digest(config.arm(name))] for name in config.arms])

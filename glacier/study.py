@@ -24,7 +24,7 @@ from glacier.arms import (
 from glacier.caveats import explain_change, explain_labels
 from glacier.cluster import connect
 from glacier.comparison import PUBLISHED, count_months
-from glacier.config import Config, config_digest
+from glacier.config import Config, arms_digest
 from glacier.errors import ConfigError, GlacierError
 from glacier.finished import find_sweep
 from glacier.ingest import run_ingest
@@ -173,7 +173,7 @@ def summarise(config: Config, arms: Sequence[Arm], lost: dict[str, str]) -> Fact
         "sentences": [explain_row(row, arms[0].name, column) for row in encoders],
         "leakage": explain_leakage(arms, rows),
         "sweeps": list_sweeps(arms),
-        "config_sha256": config_digest(config),
+        "config_sha256": arms_digest(config),
     }
 
 

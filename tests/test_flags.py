@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from glacier import store
 from glacier.command import run_command
-from glacier.config import Config, config_digest, digest
+from glacier.config import Config, arms_digest, config_digest, digest
 from glacier.errors import ConfigError, SourceError
 from glacier.flags import field_names, load_config
 
@@ -177,6 +177,8 @@ def test_arms_change_no_hash_of_the_run_and_flags_reach_all_of_them(place: Path)
     config = load(place, BASE | {"arms": {"b": {"seed": 7}}}, "--sweep.epochs", "3")
     assert config_digest(config) == config_digest(load(place, BASE, "--sweep.epochs", "3"))
     assert config_digest(config.arm("b")) != config_digest(config)
+    other = config.model_copy(update={"arms": {**config.arms, "b": {"sweep.epochs": 77}}})
+    assert arms_digest(other) != arms_digest(config) == arms_digest(config)
     assert config.arm("b").sweep.epochs == 3
 
 
