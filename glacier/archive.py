@@ -68,6 +68,8 @@ class MonthRecord:
     cloud_profile: str = ""
     config_sha256: str = ""
     """What decided the month's bytes, see :func:`archive_key`; the folder carries its start."""
+    unsettled: bool = False
+    """Scenes were perhaps not all in the catalogue yet, so the next run makes the month anew."""
     attempts: int = 1
     """Times that the month was tried: one more than it failed before."""
     repeats: int = 0
@@ -192,14 +194,15 @@ def count_attempts(folder: str, month: str) -> int:
 def complete_record(folder: str, month: date) -> MonthRecord | None:
     """The record of a month that needs no more work, or None.
 
-    A failed month is tried again; so is one that has a file missing or damaged.
+    A failed month is tried again; so is one that has a file missing or damaged, or that was made
+    before all its scenes can have been in the catalogue.
     """
     stem = store.join(folder, f"{month:%Y-%m}")
     if not store.exists(f"{stem}.json"):
         return None
     try:
         record = MonthRecord.from_dict(store.read_json(f"{stem}.json"))
-        if record.status == "failed":
+        if record.status == "failed" or record.unsettled:
             return None
         for end, sha256 in (
             (".tif", record.sha256),

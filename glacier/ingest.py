@@ -31,12 +31,16 @@ from glacier.composite import Composite, Empty
 from glacier.config import Config, Region
 from glacier.crews import open_crew
 from glacier.errors import ConfigError, GlacierError
+from glacier.landsat import is_settled
 from glacier.limiter import RequestLimit
 from glacier.progress import Progress, say
 from glacier.sources.source import open_source
 
 MAX_REASONS = 8
 """Kinds of reasons that the end of a run names."""
+
+CATALOGUES = ("earthengine", "stac")
+"""Sources that grow as scenes are taken and processed."""
 
 
 def run_ingest(config: Config) -> int:
@@ -102,6 +106,7 @@ def ingest_month(
     facts: dict[str, Any] = {
         "source": config.ingest.source,
         "cloud_profile": config.ingest.cloud_profile,
+        "unsettled": config.ingest.source in CATALOGUES and not is_settled(month),
         "attempts": count_attempts(folder, name),
     }
     try:

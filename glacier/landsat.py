@@ -168,6 +168,18 @@ def month_interval(month: date) -> tuple[datetime, datetime]:
     return start, end
 
 
+SETTLED_DAYS = 60
+"""Scenes of a month are all in the catalogues so many days after its end.
+
+Source: USGS, Landsat Collection 2: Tier 1 takes 14 to 26 days; the rest is reserve.
+"""
+
+
+def is_settled(month: date) -> bool:
+    """Whether all scenes of a month can be expected in the catalogues by now."""
+    return (datetime.now(UTC) - month_interval(month)[1]).days > SETTLED_DAYS
+
+
 MAX_SOLAR_ZENITH_DEG = 76.0
 """Level-2 reflectance is not made for scenes with the sun lower than this.
 

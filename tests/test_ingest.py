@@ -54,6 +54,19 @@ def test_the_truth_is_written_beside_the_image(tmp_path: Path) -> None:
     np.testing.assert_array_equal(rasterise_outlines(f"{folder}/2014-07.truth.gpkg", grid), glacier)
 
 
+def test_a_month_too_young_for_its_catalogue_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    this_month, config = date.today().replace(day=1), tiny_config(tmp_path)
+    folder, record = make(config, this_month)
+    assert complete_record(folder, this_month) == record  # invented scenes are all there
+    monkeypatch.setattr(ingest, "CATALOGUES", ("synthetic",))
+    folder, record = make(config, this_month)
+    assert record.unsettled and complete_record(folder, this_month) is None
+    folder, record = make(config)
+    assert not record.unsettled and complete_record(folder, JULY) == record
+
+
 def test_an_empty_month_is_a_result_with_a_reason_and_no_image(tmp_path: Path) -> None:
     folder, record = make(tiny_config(tmp_path), DECEMBER)
     assert record.status == "empty" and record.reason.startswith("solar_zenith")

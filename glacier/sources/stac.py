@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +22,7 @@ from glacier import store
 from glacier.composite import Composite, Empty, Scene
 from glacier.config import PLANETARY_COMPUTER, Config, Region, digest
 from glacier.errors import ConfigError, SourceError, StoreError
-from glacier.landsat import month_interval
+from glacier.landsat import is_settled, month_interval
 from glacier.limiter import Limiter, RequestLimit
 from glacier.raster import Grid, grid_of_region
 from glacier.sources.night import predict_night
@@ -39,10 +39,6 @@ from glacier.sources.source import Source
 NEEDED = (*BAND_OF_ASSET, QA_PIXEL, QA_RADSAT)
 PROPERTIES = ("datetime", "platform", "created", "updated", "view:sun_elevation")
 PREFIXES = ("proj:", "landsat:")
-
-SETTLED_DAYS = 60
-"""Scenes of a month are all in the catalogue so many days after its end; before, a search counts
-for its day only."""
 
 GDAL: dict[str, Any] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
@@ -106,14 +102,13 @@ class StacSource(Source):
     def address(self, region: Region) -> str:
         """Where the search of a region is kept."""
         first, last = self.span
-        settled = (datetime.now(UTC) - month_interval(last)[1]).days > SETTLED_DAYS
         key = digest(
             {
                 "url": self.catalogue.url,
                 "collection": self.catalogue.collection,
                 "frame": frame_degrees(self.grid(region)),
                 "span": [first.isoformat(), last.isoformat()],
-                "asked": None if settled else date.today().isoformat(),
+                "asked": None if is_settled(last) else date.today().isoformat(),
             }
         )
         return store.join(self.storage, "catalogue", f"{region.name}-{key[:8]}.json")
