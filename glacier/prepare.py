@@ -265,7 +265,7 @@ def make_image(bands: dict[str, NDArray[Any]], settings: Prepare) -> NDArray[np.
             image[k] /= max(float(np.fmax.reduce(image[k], axis=None, initial=0)), 1e-6)
         elif name != "ndsi":
             np.clip(image[k], low, high, out=image[k])
-    np.copyto(image, np.float32(np.nan), where=~np.isfinite(image).all(axis=0))
+    image += 0 * image.sum(axis=0)  # NaN in one band becomes NaN in all, and nothing else changes
     return image
 
 
@@ -308,7 +308,7 @@ def make_label(
         label = labels.label_threshold(
             image if same else make_image(bands, picture), settings.threshold
         )
-    np.copyto(label, np.uint8(labels.IGNORE), where=~np.isfinite(image).all(axis=0))
+    label[np.isnan(image[0])] = labels.IGNORE  # unseen in one band is unseen in all
     return label
 
 
