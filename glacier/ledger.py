@@ -170,11 +170,12 @@ def judge_order(pairs: Sequence[tuple[str, str]], score: Score, unit: str, arms:
 
 
 def loss_gap(arm: Arm, encoder: str) -> dict[int, float]:
-    """Fold to validation less training Dice loss of the last epoch."""
-    trials = arm.trials.get(encoder, [])
+    """Fold to validation less training Dice loss of the last epoch; empty without validation."""
+    last = {t["fold"]: t["rows"][-1] for t in arm.trials.get(encoder, [])}
     return {
-        t["fold"]: float(t["rows"][-1]["val_dice_loss"] - t["rows"][-1]["train_dice_loss"])
-        for t in trials
+        fold: float(row["val_dice_loss"] - row["train_dice_loss"])
+        for fold, row in last.items()
+        if row["val_dice_loss"] is not None
     }
 
 

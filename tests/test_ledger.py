@@ -114,6 +114,13 @@ def test_overfitting_is_the_gap_of_the_last_epoch_against_the_other_network(gap,
     assert found.effect == pytest.approx(gap + 0.01 - 0.05)
 
 
+def test_overfitting_cannot_be_tested_where_nothing_was_set_aside():
+    arm = make_encoders()
+    for trial in arm.sweep["trials"]:
+        trial["rows"] = [row | {"val_dice_loss": None, "val_dice": None} for row in trial["rows"]]
+    assert find("resnet50-overfits", arm).verdict == "not testable here"
+
+
 def small(tp: int):
     return lambda fold: {"small": {"tp": tp + fold, "fp": 0, "fn": 100 - tp - fold, "tn": 0}}
 
