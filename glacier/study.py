@@ -153,7 +153,9 @@ def summarise(config: Config, arms: Sequence[Arm], lost: dict[str, str]) -> Fact
         "name": config.name,
         "reference": arms[0].name,
         "compared_on": {"val": "validation", "test": "test"}[column],
-        "labels": explain_labels(arms[0].sweep["config"]["prepare"]["label"]),
+        "labels": {
+            arm.name: explain_labels(arm.sweep["config"]["prepare"]["label"]) for arm in arms
+        },
         "arms": [
             {
                 "name": arm.name,
@@ -239,6 +241,18 @@ def write_losses(summary: Facts) -> list[str]:
     ]
 
 
+def write_labels(labels: dict[str, str]) -> list[str]:
+    """What the arms are scored against, which is said apart where it differs."""
+    if len(set(labels.values())) == 1:
+        return [next(iter(labels.values()))]
+    return [
+        "The arms have different labels, so a difference of their scores is also one of what they "
+        "are scored against:",
+        "",
+        *(f"- {name}: {sentence}" for name, sentence in labels.items()),
+    ]
+
+
 def format_loss(loss: float | None) -> str:
     """A loss to the four digits that were published; empty where there is none."""
     return "" if loss is None else f"{loss:.4f}"
@@ -262,7 +276,7 @@ def write_page(summary: Facts, alt: str) -> str:
             lines += [f"- {sentence}" for sentence in arm["differences"]]
     reports = ", ".join(f"[{a['name']}]({a['name']}/report.html)" for a in summary["arms"])
     lines += ["", *write_losses(summary), f"Reports of the arms: {reports}.", ""]
-    lines += [summary["labels"], "", f"Configuration {summary['config_sha256'][:12]}; all "
+    lines += [*write_labels(summary["labels"]), "", f"Configuration {summary['config_sha256'][:12]}; all "
               f"numbers, baselines too, in `arms.csv` and `study.json`; the command took "
               f"{duration(summary['wall_s'])}."]  # fmt: skip
     return "\n".join(lines) + "\n"

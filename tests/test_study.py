@@ -8,7 +8,7 @@ import pytest
 from tiny import ENCODER, tiny_config
 
 from glacier.errors import ConfigError
-from glacier.study import run_study, write_losses
+from glacier.study import run_study, write_labels, write_losses
 
 ARMS = {
     "plain": {},
@@ -74,6 +74,12 @@ def test_the_published_numbers_stand_beside_those_of_every_arm() -> None:
     assert "| blind | resnet34 |  |  |  |" in page
     assert "resnet50" not in page
     assert write_losses({"arms": arms[1:], "losses": losses}) == []
+
+
+def test_what_the_arms_are_scored_against_is_said_once_or_apart() -> None:
+    assert write_labels({"a": "Truth.", "b": "Truth."}) == ["Truth."]
+    apart = write_labels({"a": "Truth.", "b": "A threshold."})
+    assert "different labels" in apart[0] and apart[-2:] == ["- a: Truth.", "- b: A threshold."]
 
 
 def test_one_arm_is_no_study(tmp_path: Path) -> None:
