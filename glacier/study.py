@@ -276,9 +276,12 @@ def write_page(summary: Facts, alt: str) -> str:
             lines += [f"- {sentence}" for sentence in arm["differences"]]
     reports = ", ".join(f"[{a['name']}]({a['name']}/report.html)" for a in summary["arms"])
     lines += ["", *write_losses(summary), f"Reports of the arms: {reports}.", ""]
-    lines += [*write_labels(summary["labels"]), "", f"Configuration {summary['config_sha256'][:12]}; all "
-              f"numbers, baselines too, in `arms.csv` and `study.json`; the command took "
-              f"{duration(summary['wall_s'])}."]  # fmt: skip
+    lines += [
+        *write_labels(summary["labels"]),
+        "",
+        f"Configuration {summary['config_sha256'][:12]}; all numbers, baselines too, in `arms.csv` "
+        f"and `study.json`; the command took {duration(summary['wall_s'])}.",
+    ]
     return "\n".join(lines) + "\n"
 
 
