@@ -245,25 +245,27 @@ def draw_conditions(title: str, methods: Mapping[str, Mapping[str, float]]) -> P
 
 
 def draw_curves(
-    name: str, curves: Sequence[Curve], top: float, chooser: str | None, colour: str
+    name: str, curves: Sequence[Curve], top: float, parts: tuple[str, str | None], colour: str
 ) -> Picture:
-    """Dice loss by epoch of all folds of one encoder, with the epochs that were kept.
+    """Loss by epoch of all folds of one encoder, with the epochs that were kept.
 
     Args:
         name: The encoder.
         curves: One per fold.
         top: Upper end of the loss axis, so that encoders can be compared.
-        chooser: What the part that chose the epoch is called; None where nothing chose.
+        parts: What the loss of the training part, and of the part that chose the epoch, are
+            called; None where nothing chose.
         colour: Of its lines.
     """
     figure = new_figure(4.0, 3.1)
     axes = figure.add_subplot()
-    style_axes(axes, "epoch", "Dice loss")
+    style_axes(axes, "epoch", "loss")
+    training, chooser = parts
     axes.set_title(name, color=INK, fontsize=11.5, loc="left", fontweight="bold")
     for k, curve in enumerate(curves):
         epochs = np.arange(1, len(curve.train) + 1)
         dot = "o" if len(epochs) == 1 else None
-        labels = ("training", chooser, "kept epoch") if k == 0 else (None, None, None)
+        labels = (training, chooser, "kept epoch") if k == 0 else (None, None, None)
         axes.plot(epochs, curve.train, color="#9aa5b1", linewidth=1.1, label=labels[0], marker=dot)
         if curve.chooser:
             axes.plot(
@@ -283,5 +285,5 @@ def draw_curves(
         f"fold {c.fold}: {c.kept_loss:.3f} at epoch {c.best_epoch + 1} of {len(c.train)}"
         for c in curves
     ]
-    alt = f"Learning curves of {name}: {chooser or 'training'} Dice loss at the epoch kept. "
+    alt = f"Learning curves of {name}: loss ({chooser or training}) at the epoch kept. "
     return encode_figure(figure, alt + "; ".join(words) + ".")

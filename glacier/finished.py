@@ -47,6 +47,13 @@ class Sweep:
             return "test fold"
         return "validation" if self.settings["folds"]["validation_share"] else None
 
+    @property
+    def losses(self) -> tuple[str, str | None]:
+        """What the training loss, and the Dice loss of the part that chose, are called."""
+        mixed = self.settings["loss"] != "dice"
+        training = "training, Dice + cross-entropy" if mixed else "training"
+        return training, f"{self.chooser}, Dice" if mixed and self.chooser else self.chooser
+
     def part(self, image: MonthImage, fold: int) -> NDArray[np.bool_]:
         """Test pixels of an image in a fold: (H, W) bool; none of a held-out image."""
         shape = (image.label.shape[0], image.label.shape[1])

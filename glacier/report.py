@@ -168,7 +168,7 @@ def draw_charts(sweep: Sweep, summary: Facts) -> dict[str, Picture]:
     losses = [v for found in curves.values() for c in found for v in (*c.train, *(c.chooser or ()))]
     for k, (name, found) in enumerate(curves.items()):
         charts[f"curves-{name}"] = figures.draw_curves(
-            name, found, 1.05 * max(losses), sweep.chooser, COLOURS[k % len(COLOURS)]
+            name, found, 1.05 * max(losses), sweep.losses, COLOURS[k % len(COLOURS)]
         )
     return charts
 

@@ -406,4 +406,4 @@ def name_best(done: list[dict[str, Any]]) -> None:
     for encoder in dict.fromkeys(d["encoder"] for d in done):
         best = min((d for d in done if d["encoder"] == encoder), key=kept_loss)
         loss = kept_loss(best)
-        say(f"sweep: best of {encoder}: fold {best['fold']}, Dice loss {loss:.3f}, {best['model']}")
+        say(f"sweep: best of {encoder}: fold {best['fold']}, loss {loss:.3f}, {best['model']}")
