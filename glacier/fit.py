@@ -193,7 +193,7 @@ class Learner:
             scores = self.score(images, chooser)
             row = {
                 "epoch": epoch,
-                "train_dice_loss": train_loss,
+                "train_loss": train_loss,
                 **scores,
                 "images_per_s": seen / trained_s,
                 "seconds": time.monotonic() - began,

@@ -173,7 +173,7 @@ def loss_gap(arm: Arm, encoder: str) -> dict[int, float]:
     """Fold to validation less training Dice loss of the last epoch; empty without validation."""
     last = {t["fold"]: t["rows"][-1] for t in arm.trials.get(encoder, [])}
     return {
-        fold: float(row["val_dice_loss"] - row["train_dice_loss"])
+        fold: float(row["val_dice_loss"] - row["train_loss"])
         for fold, row in last.items()
         if row["val_dice_loss"] is not None
     }

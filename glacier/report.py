@@ -195,7 +195,7 @@ def list_conditions(methods: dict[str, Facts]) -> dict[str, dict[str, dict[str, 
 
 def make_curve(trial: Facts) -> Curve:
     """Learning curve of a trial."""
-    train = [row["train_dice_loss"] for row in trial["rows"]]
+    train = [row["train_loss"] for row in trial["rows"]]
     chooser = [row["val_dice_loss"] for row in trial["rows"]]
     return Curve(trial["fold"], train, None if None in chooser else chooser, trial["best_epoch"])
 

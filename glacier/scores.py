@@ -132,7 +132,7 @@ def kept_loss(trial: Facts) -> float:
     """
     row = trial["rows"][trial["best_epoch"]]
     chosen = row["val_dice_loss"]
-    return float(row["train_dice_loss"] if chosen is None else chosen)
+    return float(row["train_loss"] if chosen is None else chosen)
 
 
 def score_encoder(trials: Sequence[Facts]) -> Facts:

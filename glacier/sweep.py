@@ -29,7 +29,7 @@ from glacier.progress import Progress, duration, say
 from glacier.scores import kept_loss, score_part
 from glacier.trials import Trial
 
-FORMAT = 3
+FORMAT = 4
 """Counts up when a sweep's bytes change for the same configuration."""
 
 NOT_IN_THE_ANSWER = {"max_retries", "max_failed", "gpus_per_trial", "checkpoint_s"}
@@ -337,7 +337,7 @@ class LiveTable(tune.Callback):
 def describe_loss(row: Mapping[str, Any]) -> str:
     """How far an epoch has come: validation Dice, or the training loss where nothing chooses."""
     if row["val_dice"] is None:
-        return f"training loss {row['train_dice_loss']:.3f}"
+        return f"training loss {row['train_loss']:.3f}"
     return f"validation Dice {row['val_dice']:.3f}"
 
 

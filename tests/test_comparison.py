@@ -18,7 +18,7 @@ def counts_of(dice: float) -> dict[str, int]:
 
 def make_trial(encoder: str, fold: int, dice: float, losses: tuple[float, ...] = (0.4, 0.2, 0.3)):
     rows = [
-        {"epoch": k, "train_dice_loss": loss + 0.1, "val_dice_loss": loss, "val_dice": 1 - loss}
+        {"epoch": k, "train_loss": loss + 0.1, "val_dice_loss": loss, "val_dice": 1 - loss}
         for k, loss in enumerate(losses)
     ]
     return {

@@ -91,7 +91,7 @@ def test_test_pixels_change_nothing_but_the_test(tmp_path: Path) -> None:
     ]
     first = run_trial(make_trial(tmp_path / "a"), images, lambda row: None)
     second = run_trial(make_trial(tmp_path / "b"), spoiled, lambda row: None)
-    same = ("epoch", "train_dice_loss", "val_dice_loss", "val_iou")
+    same = ("epoch", "train_loss", "val_dice_loss", "val_iou")
     assert [[r[k] for k in same] for r in first["rows"]] == [
         [r[k] for k in same] for r in second["rows"]
     ]
@@ -292,7 +292,7 @@ def test_the_cosine_schedule_falls_to_zero(tmp_path: Path) -> None:
 def test_precision_and_layout_are_settings(tmp_path: Path, precision: str) -> None:
     trial = make_trial(tmp_path, epochs=1, precision=precision, channels_last=True)
     done = run_trial(trial, make_images(), lambda row: None)
-    assert np.isfinite(done["rows"][0]["train_dice_loss"])
+    assert np.isfinite(done["rows"][0]["train_loss"])
 
 
 def test_soft_dice_loss_in_closed_form() -> None:
