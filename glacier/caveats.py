@@ -35,17 +35,27 @@ CHANGES: dict[tuple[str, Any], str] = {
 """Setting and new value to what the change means."""
 
 
-def explain_run(config: Facts, images: int) -> list[str]:
+FEW_UNITS = 4
+"""Fewer validation units than these choose partly by chance."""
+
+
+def explain_run(config: Facts, images: int, validation_units: int) -> list[str]:
     """What the scores of a run say and do not say, in sentences, from its own settings.
 
     Args:
         config: The resolved configuration, as plain values.
         images: Number of usable month images.
+        validation_units: Units of the smallest validation part.
     """
     sentences = [explain_labels(config["prepare"]["label"])]
     if config["prepare"]["label"]["outlines"]:
         sentences.append(explain_outlines(config["prepare"]["label"], config["months"]))
     sentences.append(explain_protocol(config["sweep"]))
+    if 0 < validation_units < FEW_UNITS:
+        units = f"{validation_units} unit{'s' if validation_units > 1 else ''}"
+        sentences.append(
+            f"A validation part has as few as {units}, so its choice is partly chance."
+        )
     sentences.append(explain_folds(config))
     if images == 1:
         sentences.append("There is one image, so nothing is said of other dates and seasons.")

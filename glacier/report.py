@@ -41,7 +41,7 @@ from glacier.metrics import SIZES_KM2
 from glacier.progress import duration, say
 from glacier.scores import Facts
 
-SCHEMA = 4
+SCHEMA = 5
 """Counts up when a report's content changes for the same sweep."""
 
 MAX_UNITS = 24
@@ -239,7 +239,11 @@ def render_page(
         sweep=sweep,
         span=f"{min(months):%Y-%m} to {max(months):%Y-%m}" if len(set(months)) > 1
         else f"{months[0]:%Y-%m}",
-        about=explain_run(config, summary["months"]["ok"]),
+        about=explain_run(
+            config,
+            summary["months"]["ok"],
+            min(len(split["validation"]) for split in sweep.facts["splits"]),
+        ),
         table=list_methods(summary),
         ranked=rank_encoders(summary),
         charts=charts,

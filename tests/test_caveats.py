@@ -5,7 +5,7 @@ import pytest
 from glacier import caveats
 
 
-def explain(**changes) -> str:
+def explain(units: int = 5, **changes) -> str:
     label = {"kind": "truth", "outlines": None, "unseen": "ignore", "threshold": 128}
     label |= {"pedigree": None}
     label |= {"ndsi_above": 0.4, "nir_above": 0.11} | changes.pop("label", {})
@@ -15,7 +15,7 @@ def explain(**changes) -> str:
     months = {"first": "2014-01", "last": "2023-12"}
     config = {"regions": [{"name": "a"}], "months": months}
     config |= {"prepare": {"label": label}, "sweep": sweep}
-    return " ".join(caveats.explain_run(config, 12))
+    return " ".join(caveats.explain_run(config, 12, units))
 
 
 def test_a_change_that_means_something_is_said_in_words() -> None:
@@ -43,6 +43,14 @@ def test_outlines_say_who_drew_them_and_how_far_from_the_images(
     label = {"pedigree": pedigree, "margin_m": 60.0}
     found = caveats.explain_outlines(label, dict(zip(("first", "last"), imaged, strict=True)))
     assert words in found and "RGI 7.0 (RGI; CC BY 4.0)" in found and "within 60 m" in found
+
+
+@pytest.mark.parametrize(
+    ("units", "words"), [(1, "as few as 1 unit,"), (3, "as few as 3 units,"), (4, None), (0, None)]
+)
+def test_few_validation_units_are_named(units: int, words: str | None) -> None:
+    said = explain(units)
+    assert words in said if words else "partly chance" not in said
 
 
 def test_outlines_without_a_pedigree_are_called_that() -> None:
