@@ -41,7 +41,7 @@ from glacier.metrics import SIZES_KM2
 from glacier.progress import duration, say
 from glacier.scores import Facts
 
-SCHEMA = 5
+SCHEMA = 4
 """Counts up when a report's content changes for the same sweep."""
 
 MAX_UNITS = 24
