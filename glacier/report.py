@@ -248,7 +248,7 @@ def render_page(
         ranked=rank_encoders(summary),
         charts=charts,
         groups=groups,
-        classes=list_colours(),
+        classes=list_colours(len(summary["encoders"]) > 1),
         published=PUBLISHED,
         slips=SLIPS,
         calendar=draw_archive(sweep.records),
@@ -260,14 +260,18 @@ def render_page(
     )  # fmt: skip
 
 
-def list_colours() -> list[tuple[str, str]]:
-    """What the colours of a class picture mean: CSS colour and words."""
+def list_colours(several: bool) -> list[tuple[str, str]]:
+    """What the colours of a class picture mean: CSS colour and words.
+
+    Args:
+        several: There is more than one encoder, so that they can differ.
+    """
     words = (
         "not glacier", "glacier found", "false glacier", "glacier missed", "unknown, not counted",
         "encoders differ",
     )  # fmt: skip
     css = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in pictures.CLASSES]
-    return [(css[k], words[k]) for k in (1, 3, 2, 0, 4, 5)]
+    return [(css[k], words[k]) for k in (1, 3, 2, 0, 4, *([5] if several else []))]
 
 
 def name_sizes() -> dict[str, str]:
