@@ -411,14 +411,17 @@ class Sweep(Model):
     normalise: Literal["training", "imagenet"] = "training"
     """Mean and standard deviation from the training samples of the fold, or ImageNet's."""
     flips: bool = True
-    """Random flips and quarter turns of the training samples."""
+    """Random flips and quarter turns of the training samples. They help on ground never seen;
+    where the same ground comes again, as in ``by_year`` folds, they keep a network from knowing
+    it: results/ablation has the cost."""
     brightness_jitter: float = Field(0.0, ge=0, lt=1)
     """Training samples are multiplied by a random factor within 1 - j .. 1 + j, the same for all
     bands, since the ratios between bands tell ice from rock."""
     calibrate: bool = False
     """Fit a temperature and a probability threshold to the validation part before the test."""
     average_turns: bool = False
-    """Test with the mean over the eight flips and quarter turns of every window."""
+    """Test with the mean over the eight flips and quarter turns of every window; needs
+    ``flips``."""
     batch_norm_momentum: float | None = Field(None, gt=0, le=1)
     """Momentum of the running statistics; None: the encoder's own (efficientnet's 0.01 needs
     hundreds of steps from random weights)."""
@@ -455,6 +458,10 @@ class Sweep(Model):
             raise ValueError(
                 "calibrate and patience_epochs need a validation part; set "
                 "folds.validation_share above 0"
+            )
+        if self.average_turns and not self.flips:
+            raise ValueError(
+                "average_turns needs flips: a network that never saw a turned image fails on them"
             )
         if self.gpus_per_trial > 1 and not float(self.gpus_per_trial).is_integer():
             raise ValueError(

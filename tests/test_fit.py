@@ -232,6 +232,11 @@ def test_where_nothing_chooses_the_last_weights_are_kept(tmp_path: Path) -> None
     assert "those of its last epoch; nothing was chosen" in card
 
 
+def test_turns_are_averaged_only_where_they_were_trained() -> None:
+    with pytest.raises(ValueError, match="average_turns needs flips"):
+        Sweep(flips=False, average_turns=True)
+
+
 @pytest.mark.parametrize("setting", [{"calibrate": True}, {"patience_epochs": 2}])
 def test_what_is_fitted_needs_a_validation_part(setting: dict) -> None:
     with pytest.raises(ValueError, match=r"need a validation part; set folds\.validation_share"):
