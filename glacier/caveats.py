@@ -13,17 +13,11 @@ CHANGES: dict[tuple[str, Any], str] = {
     "the best of many looks.",
     ("sweep.folds.kind", "by_year"): "A fold is whole years: months of one summer, nearly the same "
     "picture, no longer stand on both sides.",
-    (
-        "sweep.folds.kind",
-        "by_block",
-    ): "A fold is a column of ground, which no training window sees.",
+    ("sweep.folds.kind", "by_block"): "A fold is a column of ground, not seen in training.",
     ("sweep.folds.kind", "by_region"): "A fold is whole glaciers.",
     ("sweep.folds.kind", "shuffled"): "A fold is months drawn at random, whatever ground and year "
     "they share with training.",
-    (
-        "sweep.folds.hold_out_last",
-        False,
-    ): "Every month is in some fold; none is kept for a picture.",
+    ("sweep.folds.hold_out_last", False): "Every month is in some fold, none kept out.",
     ("sweep.normalise", "training"): "Bands are normalised by the training pixels of the fold, not "
     "by ImageNet's colours.",
     ("prepare.label.kind", "truth"): "The labels are the glacier itself, not a threshold of the "
@@ -33,7 +27,6 @@ CHANGES: dict[tuple[str, Any], str] = {
     "month, which changes with what the month shows.",
 }
 """Setting and new value to what the change means."""
-
 
 FEW_UNITS = 4
 """Fewer validation units than these choose partly by chance."""

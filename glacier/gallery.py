@@ -217,9 +217,8 @@ def group_strips(sweep: Sweep, strips: Sequence[Strip]) -> list[Facts]:
         models = rows[0].view.models
         if fold is None:
             title = "Held-out month" + ("s" if len(rows) > 1 else "")
-            note = (
-                "In no fold; shown under each encoder's model with the lowest "
-                f"{sweep.chooser or 'training'} Dice loss."
+            note = "In no fold; shown under each encoder's model with the lowest " + (
+                f"{sweep.chooser} Dice loss." if sweep.chooser else "training loss."
             )
             columns = [f"{name}, fold {k}" for name, k in models]
         else:
