@@ -18,7 +18,8 @@ from glacier.errors import ConfigError
 from glacier.ledger import CLAIMS, list_departures, list_findings
 from glacier.progress import duration, say
 from glacier.scores import Facts
-from glacier.study import describe_changes, is_current, list_sweeps, make_arms
+from glacier.study import is_current, list_sweeps, make_arms
+from glacier.study_page import describe_changes
 
 SCHEMA = 1
 """Counts up when the ledger's content changes for the same sweeps."""

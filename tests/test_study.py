@@ -8,7 +8,8 @@ import pytest
 from tiny import ENCODER, tiny_config
 
 from glacier.errors import ConfigError
-from glacier.study import run_study, write_labels, write_losses
+from glacier.study import run_study
+from glacier.study_page import write_labels, write_losses
 
 ARMS = {
     "plain": {},
