@@ -35,21 +35,30 @@ class Surface(IntEnum):
     """Glacier under firn or seasonal snow."""
 
 
+SHADED = 0x80
+"""Flag beside the code in a class map: hardly any direct sunlight falls on the pixel."""
+
 GLACIER = (Surface.CLEAN_ICE, Surface.DEBRIS_ICE, Surface.SNOW_ON_ICE)
 """Surfaces that belong to a glacier, whatever covers it."""
+
+
+def surface_of(classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Codes of :class:`Surface` of a class map, without the flag for shade: (H, W) uint8."""
+    return classes & np.uint8(~SHADED & 0xFF)
 
 
 def label_truth(classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Glacier pixels of a class map.
 
     Args:
-        classes: (H, W) uint8 codes of :class:`Surface`, 0 where unknown.
+        classes: (H, W) uint8 codes of :class:`Surface`, shaded or not, 0 where unknown.
 
     Returns:
         (H, W) uint8: 1 glacier, 0 not, 255 where the class is unknown.
     """
-    label = np.isin(classes, GLACIER).astype(np.uint8)
-    label[classes == 0] = IGNORE
+    surface = surface_of(classes)
+    label = np.isin(surface, GLACIER).astype(np.uint8)
+    label[surface == 0] = IGNORE
     return label
 
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glacier.labels import IGNORE, Surface
+from glacier.labels import GLACIER, IGNORE, SHADED, Surface
 
 SIZES_KM2 = {"small": 0.1, "medium": 1.0, "large": float("inf")}
 """Size class of a connected glacier area to the area that it lies below, km2."""
@@ -116,18 +116,24 @@ def count_by_class(
 
     Args:
         predicted: (H, W) bool, True where glacier is predicted.
-        surface: (H, W) uint8 codes of ``labels.Surface``; 0 counts nowhere.
+        surface: (H, W) uint8 codes of ``labels.Surface``, with ``labels.SHADED`` where in shade;
+            0 counts nowhere.
         part: (H, W) bool, pixels that count.
 
     Returns:
-        Name of each surface that is there to its ``pixels`` and those ``called`` glacier.
+        Name of each surface that is there to its ``pixels`` and those ``called`` glacier. The
+        shaded pixels among them are counted once more, as ``shaded_ground`` or
+        ``shaded_glacier``.
     """
     pixels = np.bincount(surface[part], minlength=256)
     called = np.bincount(surface[part & predicted], minlength=256)
+    kinds = {kind.name.lower(): [kind, kind | SHADED] for kind in Surface}
+    kinds["shaded_ground"] = [kind | SHADED for kind in Surface if kind not in GLACIER]
+    kinds["shaded_glacier"] = [kind | SHADED for kind in GLACIER]
     return {
-        kind.name.lower(): {"pixels": int(pixels[kind]), "called": int(called[kind])}
-        for kind in Surface
-        if pixels[kind]
+        name: {"pixels": int(pixels[codes].sum()), "called": int(called[codes].sum())}
+        for name, codes in kinds.items()
+        if pixels[codes].any()
     }
 
 

@@ -42,7 +42,8 @@ SCHEMA = pa.schema(
 failed. ``image``: little-endian float32 (B, H, W), reflectance, NaN where unseen (0 for labels
 with unseen = background). ``label``: uint8 (H, W). ``extra``: float32 (E, H, W), reflectance of
 the bands that only baselines read, NaN where unseen or not in the archive. ``surface``: uint8
-(H, W), codes of ``labels.Surface``, 0 where no class is known; null where none is in the month."""
+(H, W), codes of ``labels.Surface``, shaded or not, 0 where no class is known; null where none is
+in the month."""
 
 FACTS = b"glacier"
 """Key of the part's own summary in the Parquet schema metadata."""
@@ -61,8 +62,8 @@ class MonthImage:
     extra: NDArray[np.float32] | None = None
     """(E, H, W) float32 reflectance of the bands that only baselines read, NaN where unseen."""
     surface: NDArray[np.uint8] | None = None
-    """(H, W) uint8 codes of ``labels.Surface``, 0 unknown; None: no class is known. For scores
-    by class alone: no method sees it."""
+    """(H, W) uint8 codes of ``labels.Surface``, shaded or not, 0 unknown; None: no class is known.
+    For scores by class alone: no method sees it."""
 
     @property
     def key(self) -> str:

@@ -12,12 +12,14 @@ from glacier.indices import normalised_difference
 from glacier.labels import (
     GLACIER,
     IGNORE,
+    SHADED,
     Surface,
     grey_level,
     ignore_margin,
     label_ndsi,
     label_threshold,
     label_truth,
+    surface_of,
 )
 from glacier.raster import grid_of, safe_open
 from glacier.vectors import rasterise_outlines
@@ -150,6 +152,9 @@ def test_truth_is_glacier_whatever_covers_it_and_not_seasonal_snow() -> None:
     assert label.dtype == np.uint8 and label[0, 0] == IGNORE
     for surface, value in zip(Surface, label[0, 1:], strict=True):
         assert value == (surface in GLACIER)
+    shaded = classes | np.uint8(SHADED)
+    np.testing.assert_array_equal(surface_of(shaded), classes)
+    np.testing.assert_array_equal(label_truth(shaded), label)
     assert {s.name for s in GLACIER} == {"CLEAN_ICE", "DEBRIS_ICE", "SNOW_ON_ICE"}
 
 

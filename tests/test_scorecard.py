@@ -8,7 +8,7 @@ import pytest
 
 from glacier.boundary import measure_boundary
 from glacier.calibration import measure_reliability
-from glacier.labels import Surface
+from glacier.labels import SHADED, Surface, label_truth
 from glacier.metrics import Counts, count_pixels, pool_counts
 from glacier.samples import MonthImage, pixel_sides
 from glacier.scorecard import Scorecard
@@ -115,6 +115,25 @@ def test_stale_labels_are_told_apart_from_the_truth_class_by_class() -> None:
     assert row["label"]["boundary_mean_m"] == 5 * 30
     assert scores["tested"][0]["fp"] == 0
     assert scores["tested"][0]["valid_share"] == 1
+
+
+def test_shaded_pixels_count_in_their_surface_and_once_more_as_shaded() -> None:
+    surface = np.full(SHAPE, Surface.ROCK, np.uint8)
+    surface[:, 20:30] = Surface.CLEAN_ICE
+    surface[:, 15:25] |= SHADED
+    label = label_truth(surface)
+    image = MonthImage("a", date(2020, 1, 1), np.zeros((1, *SHAPE)), label, surface=surface)
+    card = Scorecard(SUMMARY | {"label": {"kind": "truth"}}, "by_block", TEST)
+    called = np.zeros(SHAPE, bool)
+    called[:, 18:28] = True
+    card.add(image, np.ones(SHAPE, bool), called)
+    rows, cols = SHAPE
+    assert card.as_dict()["classes"] == {
+        "rock": {"pixels": rows * (cols - 10), "called": rows * 2},
+        "clean_ice": {"pixels": rows * 10, "called": rows * 8},
+        "shaded_ground": {"pixels": rows * 5, "called": rows * 2},
+        "shaded_glacier": {"pixels": rows * 5, "called": rows * 5},
+    }
 
 
 def test_labels_that_are_the_truth_are_not_scored_twice() -> None:

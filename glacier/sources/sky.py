@@ -54,6 +54,9 @@ for band, no pixel of 137,000 in scene 005009 (Greenland), though green exceeds 
 clear snow; four bands of one cloudy pixel of 181,000 in scene 008059 (Colombia).
 """
 
+SHADE_LIGHT = 0.25
+"""Direct light over that of flat ground in the sun, below which ground counts as shaded."""
+
 LOW, MEDIUM, HIGH = 1, 2, 3
 CONFIDENCE_SHIFT = {"cloud": 8, "shadow": 10, "snow": 12, "cirrus": 14}
 """First of the two confidence bits. Source: USGS LSDS-1619, QA_PIXEL."""
@@ -151,6 +154,19 @@ def light_on_slope(surface_m: Field, pixel_m: float, sun: Sun) -> Field:
         1 + right**2 + down**2
     )
     return np.asarray(np.clip(cosine, 0, 4), np.float32)
+
+
+def find_shade(surface_m: Field, pixel_m: float, sun: Sun) -> Mask:
+    """Ground in the shadow of mountains or turned from the sun.
+
+    Returns:
+        (H, W) bool, True where less direct light falls than :data:`SHADE_LIGHT`; everywhere
+        where the sun is down.
+    """
+    if sun.elevation_deg() <= 0:
+        return np.ones(surface_m.shape, bool)
+    light = light_on_slope(surface_m, pixel_m, sun) * (1 - cast_shadow(surface_m, pixel_m, sun))
+    return np.asarray(light < SHADE_LIGHT)
 
 
 def draw_sky(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from glacier.composite import Composite, Empty, Scene, composite_scenes
 from glacier.config import Region, Synthetic, digest
 from glacier.errors import ConfigError
-from glacier.labels import Surface
+from glacier.labels import SHADED, Surface
 from glacier.landsat import (
     MAX_SOLAR_ZENITH_DEG,
     ST_OFFSET,
@@ -48,6 +48,7 @@ from glacier.sources.sky import (
     apply_fill,
     cast_shadow,
     draw_sky,
+    find_shade,
     judge_pixels,
     light_on_slope,
     saturate,
@@ -79,7 +80,7 @@ class SyntheticSource(Source):
 
     def identity(self, region: Region) -> dict[str, Any]:
         """Settings and seed."""
-        return {"settings": self.settings.model_dump(mode="json"), "seed": self.seed, "format": 3}
+        return {"settings": self.settings.model_dump(mode="json"), "seed": self.seed, "format": 4}
 
     def grid(self, region: Region) -> Grid:
         """The region's UTM grid."""
@@ -135,9 +136,12 @@ class SyntheticSource(Source):
         return looks
 
     def truth(self, region: Region, month: date) -> NDArray[np.uint8]:
-        """Class map at mid-month: (H, W) uint8 codes of :class:`Surface`."""
-        site = self.site(region)
-        return lay_ground(site.land, season_on(site, month.replace(day=15))).classes
+        """Class map at mid-month: (H, W) uint8 codes of :class:`Surface`, shaded or not."""
+        site, day = self.site(region), month.replace(day=15)
+        ground = lay_ground(site.land, season_on(site, day))
+        sun = sun_at(site.latitude_deg, site.longitude_deg, day)
+        shaded = find_shade(ground.surface_m, site.land.pixel_m, sun)
+        return ground.classes | shaded * np.uint8(SHADED)
 
 
 def find_centre(region: Region) -> tuple[float, float]:

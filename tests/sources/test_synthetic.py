@@ -13,7 +13,15 @@ from glacier.composite import Composite, Empty
 from glacier.config import Region, Synthetic
 from glacier.errors import ConfigError
 from glacier.indices import normalised_difference
-from glacier.labels import GLACIER, Surface, label_ndsi, label_threshold, label_truth
+from glacier.labels import (
+    GLACIER,
+    SHADED,
+    Surface,
+    label_ndsi,
+    label_threshold,
+    label_truth,
+    surface_of,
+)
 from glacier.landsat import (
     CIRRUS,
     CLEAR,
@@ -30,7 +38,7 @@ from glacier.landsat import (
 )
 from glacier.raster import burn, safe_open, trace
 from glacier.sources.land import FIRST_YEAR, glacier_at, surface_at
-from glacier.sources.sky import CEILING, Sun, cast_shadow, light_on_slope, saturate
+from glacier.sources.sky import CEILING, Sun, cast_shadow, find_shade, light_on_slope, saturate
 from glacier.sources.synthetic import OPTICAL, Look, SyntheticSource, find_centre, sun_at
 from glacier.sources.terrain import build_relief, fractal_noise, sum_downstream
 
@@ -47,7 +55,7 @@ def source(seed: int = 42, **settings: object) -> SyntheticSource:
 
 
 def truth_of(year: int, month: int = 8, seed: int = 42, region: Region = MENDENHALL) -> np.ndarray:
-    return source(seed).truth(region, date(year, month, 1))
+    return surface_of(source(seed).truth(region, date(year, month, 1)))
 
 
 def glacier_of(year: int, seed: int = 42) -> np.ndarray:
@@ -279,8 +287,22 @@ def test_mountains_shade_what_lies_behind_them() -> None:
     length_px = 500 * np.tan(np.radians(60)) / 30
     assert (shade[32, 34:] == 0).all()
     assert abs((shade[32, :30] > 0.5).sum() - length_px) <= 2
+    hidden = find_shade(ridge, 30, low_in_the_east)  # and the slope that is turned away
+    assert abs(hidden[32, :30].sum() - length_px) <= 2 and not hidden[32, 36:].any()
+    assert find_shade(ridge, 30, Sun(np.radians(95), 0)).all()
     light = light_on_slope(np.tile(np.arange(64, dtype=np.float32) * 30, (64, 1)), 30, Sun(0.5, 0))
     np.testing.assert_allclose(light[8:-8, 8:-8], 2**-0.5, rtol=1e-4)
+
+
+def test_the_class_map_flags_what_lies_in_shade_in_mid_month() -> None:
+    june, october = (source().truth(MENDENHALL, date(2018, month, 1)) for month in (6, 10))
+    shaded = [(classes & SHADED > 0) for classes in (june, october)]
+    assert 0 < shaded[0].mean() < 0.02 < 0.08 < shaded[1].mean() < 0.3
+    looks_in_october = source(cloud_share=0.0).look(MENDENHALL, date(2018, 10, 1))
+    nearest = min(looks_in_october, key=lambda look: abs(look.scene.acquired.day - 15))
+    nir = reflectance(nearest.scene.bands["SR_B5"])
+    snow = np.isin(surface_of(october), SNOWY)
+    assert np.nanmedian(nir[snow & shaded[1]]) < 0.6 * np.nanmedian(nir[snow & ~shaded[1]])
 
 
 def test_shadows_are_dark_but_not_black_and_bright_snow_exceeds_one() -> None:
