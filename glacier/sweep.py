@@ -80,11 +80,12 @@ def run_sweep(config: Config) -> int:
         images = ray.remote(samples.read_images).options(num_cpus=1).remote(samples_at, summary)
         asked = ask_weights(config)  # first in line, so that a wrong name is answered soon
         baselines = start_baselines(config, images, splits, summary)
-        weights = await_weights(config, asked)
+        random = config.sweep.encoder_weights == "none"
+        weights = dict.fromkeys(config.sweep.encoders) if random else await_weights(config, asked)
         trials = plan_trials(config, summary, splits, weights, held_out, (folder, models))
         pending = [t for t in trials if not store.exists(store.join(t.folder, "done.json"))]
         say(f"sweep: {len(trials)} trials, {len(trials) - len(pending)} done before, in {folder}")
-        failed = tune_trials(config, pending, images, folder) if pending else []
+        failed = tune_trials(config, pending, images, folder, asked) if pending else []
         baseline_rows = gather_baselines(baselines)
     done = read_done(trials, failed)
     facts = {
@@ -225,6 +226,7 @@ def tune_trials(
     pending: list[Trial],
     images: ray.ObjectRef[Any],
     folder: str,
+    asked: list[ray.ObjectRef[Any]],
     work: Callable[..., None] | None = None,
 ) -> list[dict[str, Any]]:
     """Run trials under Ray Tune, as many at once as the cluster has room for.
@@ -234,10 +236,14 @@ def tune_trials(
         pending: Trials without a ``done.json``.
         images: The month images, read once and shared by all trials of a node.
         folder: Address of the sweep.
+        asked: What :func:`ask_weights` began; trials with random weights start before it ends.
         work: What a worker does with a trial; None: :func:`train_trial`.
 
     Returns:
         A row of encoder, fold and reason for every trial that failed after its retries.
+
+    Raises:
+        WeightsError: An encoder is unknown; the trials that have begun are stopped.
     """
     hide_credentials()
     settings = config.sweep
@@ -255,7 +261,7 @@ def tune_trials(
                 storage_path=folder,
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=settings.max_retries),
-                callbacks=[LiveTable(progress, settings.epochs)],
+                callbacks=[LiveTable(progress, settings.epochs), NameCheck(config, asked)],
             ),
         )
         results = tuner.fit()
@@ -302,6 +308,23 @@ def train_trial(space: dict[str, Any], images: list[ray.ObjectRef[Any]]) -> None
         run_trial(trial, ray.get(images[0]), on_epoch)
     except GlacierError as error:
         tune.report({"failed": f"{type(error).__name__}: {error}"})
+
+
+class NameCheck(tune.Callback):
+    """Ends the sweep as soon as a worker has found that an encoder is unknown.
+
+    To know an encoder takes seconds of imports; trials do the same meanwhile and need not wait.
+    """
+
+    def __init__(self, config: Config, asked: list[ray.ObjectRef[Any]]) -> None:
+        """Watch what :func:`ask_weights` began."""
+        self.config, self.asked = config, asked
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **_: Any) -> None:
+        """Raise what a finished answer says is wrong."""
+        if self.asked and not ray.wait(self.asked, num_returns=len(self.asked), timeout=0)[1]:
+            await_weights(self.config, self.asked)
+            self.asked = []
 
 
 class LiveTable(tune.Callback):

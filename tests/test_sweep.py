@@ -56,7 +56,7 @@ def test_half_a_gpu_a_trial_lets_eight_run_on_four_never_more(
     config = tiny_config(tmp_path, sweep={"gpus_per_trial": 0.5})
     trials = make_trials(config, tmp_path, 12)
     images = ray.put([])
-    assert sweep.tune_trials(config, trials, images, str(tmp_path / "s"), stand_in({}, 8)) == []
+    assert sweep.tune_trials(config, trials, images, str(tmp_path / "s"), [], stand_in({}, 8)) == []
     spans = [
         [float(at) for at in (tmp_path / f"t{k}" / "try-0").read_text().split()] for k in range(12)
     ]
@@ -73,7 +73,7 @@ def test_a_lost_worker_is_tried_again_and_then_reported(
     config = tiny_config(tmp_path, sweep={"max_retries": 1})
     trials = make_trials(config, tmp_path, 3)
     work = stand_in({"e0": 1, "e1": 9})
-    failed = sweep.tune_trials(config, trials, ray.put([]), str(tmp_path / "s"), work)
+    failed = sweep.tune_trials(config, trials, ray.put([]), str(tmp_path / "s"), [], work)
     assert [len(list((tmp_path / f"t{k}").glob("try-*"))) for k in range(3)] == [2, 2, 1]
     assert failed == [{"encoder": "e1", "fold": 0, "reason": "RuntimeError: worker lost"}]
     assert "e1, fold 0 failed: RuntimeError: worker lost" in capsys.readouterr().out
@@ -84,6 +84,19 @@ def test_an_unknown_encoder_is_refused_before_any_training(tmp_path: Path, ray_l
     config = tiny_config(tmp_path, sweep={"encoders": [ENCODER, "resnet43"]})
     with pytest.raises(WeightsError, match=r"'resnet43'.*did you mean resnet34"):
         sweep.await_weights(config, sweep.ask_weights(config))
+
+
+@pytest.mark.ray
+def test_an_unknown_encoder_ends_trials_that_did_not_wait_for_the_answer(
+    tmp_path: Path, ray_local: None
+) -> None:
+    import ray
+
+    config = tiny_config(tmp_path)
+    asked = [ray.put((None, "")), ray.put((None, "encoder 'e9' is unknown"))]
+    trials, images = make_trials(config, tmp_path, 3), ray.put([])
+    with pytest.raises(WeightsError, match="'e9' is unknown"):
+        sweep.tune_trials(config, trials, images, str(tmp_path / "s"), asked, stand_in({}, 60))
 
 
 def summary_of(months: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from row import Row
 
-ENCODER, SIZE, WIDTH, TRIAL_S = "resnet34", 64, 2, 65.0
+ENCODER, SIZE, WIDTH, TRIAL_S = "resnet34", 64, 2, 100.0
 """The network, side of a sample in pixels, trials at once, and least seconds of a trial."""
 
 
