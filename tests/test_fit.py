@@ -1,6 +1,7 @@
 """One trial without Ray: learning, choosing, testing, resuming, failing."""
 
 import dataclasses
+import io
 import json
 from datetime import date
 from pathlib import Path
@@ -8,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from discs import SAMPLES, SIZE, SPLIT, make_images, make_trial
 
-from glacier import fit, store
+from glacier import learner, store
 from glacier.config import Folds, Sweep
 from glacier.errors import TrainingError
 from glacier.fit import run_trial
@@ -18,55 +20,7 @@ from glacier.losses import dice_loss
 from glacier.metrics import Counts
 from glacier.model_card import describe_model
 from glacier.samples import MonthImage
-from glacier.trials import Trial
 from glacier.unet import load_model
-
-TINY = "tu-test_efficientnet"
-SIZE = 32
-
-
-def make_images(seed: int = 0) -> list[MonthImage]:
-    """Bright discs on a dark ground: what a network learns in a few steps."""
-    rng = np.random.default_rng(seed)
-    rows, cols = np.indices((SIZE, SIZE))
-    images = []
-    for month in range(1, 13):
-        centre = rng.uniform(8, 24, 2)
-        disc = (rows - centre[0]) ** 2 + (cols - centre[1]) ** 2 < 64
-        picture = 0.2 + 0.6 * disc + rng.normal(0, 0.02, (3, SIZE, SIZE))
-        label = disc.astype(np.uint8)
-        label[:2] = 255
-        picture[:, :2] = np.nan
-        images.append(MonthImage("a", date(2020, month, 1), picture.astype(np.float32), label))
-    return images
-
-
-SAMPLES = {
-    "bands": ["nir", "red", "green"], "blocks": [2, 2], "size_px": SIZE, "layout": "resize",
-    "resize": [SIZE, SIZE], "scale": "reflectance", "range": [0, 1], "fill": "mean",
-    "label": {"kind": "truth", "pedigree": None},
-    "parts": [{"region": "a", "month": f"2020-{month:02d}-01", "status": "ok"}
-              for month in range(1, 13)],
-    "regions": {"a": {"grid": {"pixel_m": 30, "height": SIZE, "width": SIZE},
-                      "shape": [SIZE, SIZE]}},
-}  # fmt: skip
-KEYS = [f"a/2020-{month:02d}" for month in range(1, 13)]
-SPLIT = Split(0, tuple(KEYS[:3]), tuple(KEYS[3:5]), tuple(KEYS[5:]))
-
-
-def make_trial(folder: Path, **settings: object) -> Trial:
-    plain = {
-        "encoders": (TINY,),
-        "epochs": 4,
-        "steps_per_epoch": 4,
-        "learning_rate": 3e-3,
-        "batch_norm_momentum": 0.3,
-        "folds": Folds(kind="shuffled"),
-        "checkpoint_s": 0,
-    }
-    config = Sweep(**(plain | settings))
-    model = str(folder / "model")
-    return Trial(TINY, SPLIT, config, 7, SAMPLES, str(folder / "trial"), model)
 
 
 def test_a_trial_learns_and_is_tested_on_its_test_part_alone(tmp_path: Path) -> None:
@@ -173,14 +127,14 @@ def test_a_loss_that_is_no_number_fails_the_trial_and_keeps_the_last_good_state(
         return value * float("nan") if spoiled else value
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit, "choose_loss", lambda name: loss)
+        patch.setattr(learner, "choose_loss", lambda name: loss)
         with pytest.raises(
             TrainingError, match=r"loss is nan in epoch 2; lower sweep\.learning_rate"
         ):
             run_trial(trial, images, spoil)
     seal = store.read_json(str(tmp_path / "trial/checkpoint.json"))
     data = store.read_bytes(str(tmp_path / "trial" / seal["file"]), seal["sha256"])
-    state = torch.load(fit.io.BytesIO(data), weights_only=True)
+    state = torch.load(io.BytesIO(data), weights_only=True)
     assert state["epoch"] == 1 and len(state["best"]) > 0
     assert not (tmp_path / "trial/done.json").exists()
 
@@ -260,14 +214,6 @@ def test_chips_score_every_test_pixel_once(tmp_path: Path) -> None:
     assert row["fp"] + row["tn"] == int((label[:, :32] == 0).sum())
 
 
-def test_band_statistics_are_those_of_training_pixels(tmp_path: Path) -> None:
-    images = make_images()
-    mean, std = fit.band_statistics(make_trial(tmp_path), images)
-    train = np.stack([i.image for i in images if i.key in SPLIT.train])
-    np.testing.assert_allclose(mean, np.nanmean(train, axis=(0, 2, 3)), rtol=1e-5)
-    np.testing.assert_allclose(std, np.nanstd(train, axis=(0, 2, 3)), rtol=1e-4)
-
-
 def test_seeds_come_from_seed_encoder_and_fold_alone(tmp_path: Path) -> None:
     trial = make_trial(tmp_path)
     moved = dataclasses.replace(trial, folder="elsewhere", model_folder="elsewhere")
@@ -281,40 +227,11 @@ def test_seeds_come_from_seed_encoder_and_fold_alone(tmp_path: Path) -> None:
     assert trial.seed_at(0) != trial.seed_at(1)
 
 
-def test_the_cosine_schedule_falls_to_zero(tmp_path: Path) -> None:
-    trial = make_trial(tmp_path, schedule="cosine", learning_rate=0.1, epochs=10)
-    images = make_images()
-    crops = fit.Crops.plan(images, [np.ones((SIZE, SIZE), bool)] * 12, SIZE, whole=True)
-    learner = fit.Learner(trial, crops, np.zeros(3, np.float32), np.ones(3, np.float32))
-    rates = []
-    for epochs in (0, 5, 10):
-        learner.set_step_size(epochs)
-        rates.append(learner.optimizer.param_groups[0]["lr"])
-    assert rates == pytest.approx([0.1, 0.05, 0])
-
-
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_precision_and_layout_are_settings(tmp_path: Path, precision: str) -> None:
     trial = make_trial(tmp_path, epochs=1, precision=precision, channels_last=True)
     done = run_trial(trial, make_images(), lambda row: None)
     assert np.isfinite(done["rows"][0]["train_loss"])
-
-
-def test_soft_dice_loss_in_closed_form() -> None:
-    assert fit.soft_dice_loss(np.array([3.0, 4.0, 5.0])) == pytest.approx(1 - 6 / 9)
-    assert fit.soft_dice_loss(np.array([0.0, 0.0, 0.0])) == 1
-
-
-@pytest.mark.parametrize("schedule", ["constant", "cosine"])
-def test_the_step_size_warms_up_from_zero(tmp_path: Path, schedule: str) -> None:
-    trial = make_trial(tmp_path, schedule=schedule, learning_rate=0.1, epochs=10, warm_up_epochs=2)
-    nothing = np.zeros(3, np.float32)
-    learner = fit.Learner(trial, fit.Crops(SIZE, True, [], 0), nothing, nothing + 1)
-    found = []
-    for epochs in (0, 1, 2, 6):
-        learner.set_step_size(epochs)
-        found.append(learner.optimizer.param_groups[0]["lr"])
-    assert found == pytest.approx([0, 0.05, 0.1, 0.1 if schedule == "constant" else 0.05])
 
 
 def test_patience_ends_a_trial_that_has_stopped_improving(tmp_path: Path) -> None:

@@ -19,11 +19,11 @@ LAYERS = {
     },
     "files": {"raster", "vectors", "regions", "store", "samples", "quicklooks"},
     "workers": {
-        "sources", "unet", "losses", "fit", "crops", "trials", "baselines", "figures", "scorecard",
-        "armchart", "pictures", "month_calendar",
+        "sources", "archive", "plan", "month_samples", "unet", "losses", "learner", "fit", "crops",
+        "trials", "baselines", "scorecard", "figures", "armchart", "pictures", "month_calendar",
     },
     "stages": {
-        "archive", "plan", "crews", "ingest", "prepare", "sweep", "finished", "gallery", "report",
+        "crews", "ingest", "prepare", "sweep", "finished", "gallery", "report",
         "pipeline", "cluster", "study", "claims",
     },
     "entrance": {"command"},
@@ -32,9 +32,9 @@ HEIGHT = {name: height for height, names in enumerate(LAYERS.values()) for name 
 
 HOMES = {
     "ray": LAYERS["stages"],
-    "torch": {"unet", "losses", "fit"},
-    "torchvision": {"unet", "fit"},
-    "segmentation_models_pytorch": {"unet", "fit"},
+    "torch": {"unet", "losses", "learner", "fit"},
+    "torchvision": {"unet"},
+    "segmentation_models_pytorch": {"unet"},
     "rasterio": {"raster", "sources"},
     "pydantic_settings": {"flags"},
     "ee": {"sources"},

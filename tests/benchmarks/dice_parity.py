@@ -78,7 +78,7 @@ def learn_plainly(trial: Any, images: list[Any]) -> float:
     import torch
     from torch.utils.data import DataLoader, TensorDataset
 
-    from glacier.fit import band_statistics
+    from glacier.learner import band_statistics
     from glacier.unet import normalise
 
     mean, std = band_statistics(trial, images)

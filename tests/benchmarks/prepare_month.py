@@ -95,7 +95,7 @@ def make_task(bands: dict[str, Any], folder: Path) -> Any:
     from glacier import store
     from glacier.archive import MonthRecord
     from glacier.config import Label, Prepare
-    from glacier.prepare import MonthTask
+    from glacier.month_samples import MonthTask
     from glacier.raster import Grid, encode_cog
 
     grid = Grid("EPSG:32608", 15.0, 15.0, 30.0, *SHAPE)
@@ -113,7 +113,7 @@ def make_task(bands: dict[str, Any], folder: Path) -> Any:
 
 def make_sample(task: Any) -> tuple[Any, Any]:
     """What a worker does of a month, from the file to image and label."""
-    from glacier.prepare import make_image, make_label, read_archived, resize_sample
+    from glacier.month_samples import make_image, make_label, read_archived, resize_sample
 
     bands, grid = read_archived(task)
     image = make_image(bands, task.settings)
@@ -125,7 +125,7 @@ def bench_prepare_month() -> Row:
     """File to image and label, one thread each."""
     import cv2
 
-    from glacier.prepare import prepare_month, read_archived
+    from glacier.month_samples import prepare_month, read_archived
     from glacier.quicklooks import write_quick_looks
 
     cv2.setNumThreads(1)

@@ -53,9 +53,9 @@ def prepare_ours(encoder: str, folder: Path) -> Callable[[], object]:
     """The product's epoch: train on month images in memory, score the part that chooses."""
     from glacier.config import Folds, Sweep
     from glacier.crops import Crops
-    from glacier.fit import Learner, settle_process
     from glacier.folds import Split
     from glacier.landsat import months_between
+    from glacier.learner import Learner, settle_process
     from glacier.samples import MonthImage
     from glacier.trials import Trial
 

@@ -29,8 +29,9 @@ from glacier.figures import INK, MUTED, encode_figure, new_figure
 from glacier.flags import load_config
 from glacier.indices import colour
 from glacier.metrics import count_pixels
+from glacier.month_samples import make_image
 from glacier.pictures import CLASSES, classify_errors, paint_colour
-from glacier.prepare import make_image, samples_folder
+from glacier.prepare import samples_folder
 from glacier.raster import safe_open
 from glacier.samples import read_images, read_summary
 from glacier.sources.source import open_source

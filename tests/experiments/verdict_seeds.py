@@ -24,7 +24,7 @@ import torch
 from scipy import ndimage
 from torch import nn
 
-from glacier import fit
+from glacier import fit, learner
 from glacier.config import Folds, Sweep
 from glacier.folds import make_splits
 from glacier.samples import MonthImage
@@ -99,7 +99,7 @@ def score_seed(seed: int) -> dict[str, list[float]]:
 
 def main(seeds: list[int]) -> None:
     """Train, and keep the scores of the fixed seeds; others are only shown."""
-    fit.build_unet = build_small
+    learner.build_unet = build_small
     began = time.monotonic()
     scores = {}
     for seed in seeds:

@@ -1,0 +1,374 @@
+"""One month of the archive -> its rows of samples: image, label, and what only scores read.
+
+No Ray in here. One bad raster becomes one failed row; the other months are not touched by it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from glacier import labels, samples, store
+from glacier.archive import MonthRecord
+from glacier.config import Prepare
+from glacier.errors import GlacierError, SampleError
+from glacier.folds import block_rectangles
+from glacier.indices import colour
+from glacier.landsat import BAND_OF
+from glacier.quicklooks import write_quick_looks
+from glacier.raster import Grid, read_named
+from glacier.tiles import window_starts
+from glacier.vectors import rasterise_outlines
+
+BASELINE_BANDS = ("green", "red", "nir", "swir1")
+"""What the baselines read, as plain reflectance."""
+
+LABEL_BANDS = {
+    "outlines": {"green", "nir", "swir1"},
+    "ndsi": {"green", "nir", "swir1"},
+    "threshold": {"nir", "red", "green"},
+}
+"""What a label reads, by its kind; outlines only to see whether snow lies around them."""
+
+
+@dataclass(frozen=True)
+class MonthTask:
+    """What a worker needs to make the samples of one month."""
+
+    record: MonthRecord
+    archive: str
+    """Address of the region's archive."""
+    samples: str
+    """Address of the samples."""
+    settings: Prepare
+
+
+def key_of(task: MonthTask) -> tuple[str, str]:
+    """Region and month of a task."""
+    return task.record.region, task.record.month
+
+
+def part_of(task: MonthTask) -> str:
+    """Address of the part that a task writes."""
+    month = date.fromisoformat(f"{task.record.month}-01")
+    return samples.part_address(task.samples, task.record.region, month)
+
+
+def prepare_month(task: MonthTask) -> dict[str, Any]:
+    """Write the samples and quick looks of one month.
+
+    Returns:
+        What the summary needs: status, counts, sums over seen pixels, checksum. An expected
+        error becomes one failed row.
+    """
+    record = task.record
+    month = date.fromisoformat(f"{record.month}-01")
+    base: dict[str, Any] = {"region": record.region, "month": month}
+    facts: dict[str, Any] = {"status": record.status, "reason": record.why, "rows": 0}
+    rows: list[dict[str, Any]] = []
+    if record.status == "ok":
+        try:
+            rows, facts = make_rows(task, base)
+        except GlacierError as error:
+            facts |= {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+    if not rows:
+        status = {"status": facts["status"], "reason": facts["reason"]}
+        rows = [base | status | {"sample_id": f"{record.region}_{record.month}"}]
+    facts |= {"region": record.region, "month": month.isoformat()}
+    sha256 = store.write_bytes(part_of(task), samples.encode_part(rows, facts))
+    return facts | {"sha256": sha256}
+
+
+def make_rows(task: MonthTask, base: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Rows and facts of a month that the archive holds.
+
+    Raises:
+        GlacierError: The image cannot be read or does not fit the settings.
+    """
+    bands, grid = read_archived(task)
+    if task.settings.quick_looks:
+        write_quick_looks(bands, store.join(task.samples, "quicklooks", *key_of(task)))
+    snow = measure_snow(task, bands, grid)
+    if snow is not None and snow > (most := task.settings.label.max_snow_outside):
+        reason = f"seasonal_snow: on {snow:.0%} of the ground outside the outlines, over {most:.0%}"
+        return [], {"status": "empty", "reason": reason, "rows": 0, "snow_outside": snow}
+    image = make_image(bands, task.settings)
+    label = make_label(task, bands, image, grid)
+    extra = make_extra(bands, extra_bands(task.settings))
+    surface = make_surface(task, bands, label, grid)
+    if task.settings.layout == "resize":
+        size = task.settings.size_px
+        resized = [resize_sample(band[None], label, size)[0] for band in extra]
+        extra = np.concatenate([np.zeros((0, size, size), np.float32), *resized])
+        image, label = resize_sample(image, label, size)
+        surface = None if surface is None else shrink_classes(surface, size)
+    if task.settings.label.unseen == "background":
+        image, label = np.nan_to_num(image), np.where(label == labels.IGNORE, 0, label)
+    rows = cut_rows((image, extra, label, surface), task.settings, base)
+    return rows, describe_month(image, label, grid) | {"rows": len(rows), "snow_outside": snow}
+
+
+def describe_month(
+    image: NDArray[np.float32], label: NDArray[np.uint8], grid: Grid
+) -> dict[str, Any]:
+    """What the summary needs of a good month: sums per band over seen pixels, label counts."""
+    values = image[:, np.isfinite(image).all(axis=0)].astype(np.float64)
+    codes = {"glacier": 1, "ground": 0, "unknown": labels.IGNORE}
+    return {
+        "status": "ok",
+        "reason": "",
+        "grid": grid.as_dict(),
+        "shape": list(label.shape),
+        "pixels": values.shape[1],
+        "sum": values.sum(axis=1).tolist(),
+        "sum_squares": (values**2).sum(axis=1).tolist(),
+        "label_pixels": {name: int((label == code).sum()) for name, code in codes.items()},
+    }
+
+
+def read_archived(task: MonthTask) -> tuple[dict[str, NDArray[Any]], Grid]:
+    """Bands that are needed by name, the class map as ``surface`` where there is one, the grid.
+
+    Raises:
+        StoreError: A file is missing or differs from its checksum.
+        RasterError: A file cannot be read.
+    """
+    stem = store.join(task.archive, task.record.month)
+    with store.local_copy(f"{stem}.tif", task.record.sha256) as path:
+        bands, grid = read_named(path, needed_bands(task.settings))
+    if task.record.truth_sha256:
+        with store.local_copy(f"{stem}.truth.tif", task.record.truth_sha256) as path:
+            bands |= read_named(path)[0]
+    return bands, grid
+
+
+def needed_bands(settings: Prepare) -> set[str] | None:
+    """Bands of the archive that a month's samples are made of; None: all, for the pictures."""
+    if settings.quick_looks:
+        return None
+    colours = {*settings.image, *extra_bands(settings)} | LABEL_BANDS.get(
+        settings.label.kind, set()
+    )
+    if "ndsi" in colours:
+        colours = colours - {"ndsi"} | {"green", "swir1"}
+    return {BAND_OF[name] for name in colours}
+
+
+def make_image(bands: dict[str, NDArray[Any]], settings: Prepare) -> NDArray[np.float32]:
+    """The image that networks see.
+
+    Args:
+        bands: Digital numbers by band name, (H, W) uint16.
+        settings: Bands of the image, their scale and range.
+
+    Returns:
+        (B, H, W) float32: clipped reflectance (NDSI as it is), or each band over its own
+        maximum; NaN in every band where any is unseen.
+
+    Raises:
+        SampleError: The month lacks a band.
+    """
+    image = np.stack([colour(bands, name) for name in settings.image])
+    low, high = settings.reflectance_range
+    for k, name in enumerate(settings.image):
+        if settings.scale == "own_maximum":
+            image[k] /= max(float(np.fmax.reduce(image[k], axis=None, initial=0)), 1e-6)
+        elif name != "ndsi":
+            np.clip(image[k], low, high, out=image[k])
+    image += 0 * image.sum(axis=0)  # NaN in one band becomes NaN in all, and nothing else changes
+    return image
+
+
+def extra_bands(settings: Prepare) -> tuple[str, ...]:
+    """Bands that baselines read and the image does not hold as plain reflectance."""
+    plain = settings.image if settings.scale == "reflectance" else ()
+    return tuple(name for name in BASELINE_BANDS if name not in plain)
+
+
+def make_extra(bands: dict[str, NDArray[Any]], names: tuple[str, ...]) -> NDArray[np.float32]:
+    """Reflectance of some bands: (E, H, W) float32, NaN where unseen or not in the archive."""
+    shape = next(iter(bands.values())).shape
+    missing = np.full(shape, np.nan, np.float32)
+    layers = [colour(bands, name) if BAND_OF[name] in bands else missing for name in names]
+    return np.stack(layers) if layers else np.zeros((0, *shape), np.float32)
+
+
+def make_label(
+    task: MonthTask, bands: dict[str, NDArray[Any]], image: NDArray[np.float32], grid: Grid
+) -> NDArray[np.uint8]:
+    """Label of a month: (H, W) uint8, 255 where the image or what the label needs is unseen.
+
+    Raises:
+        SampleError: The month lacks a band that the label needs.
+        VectorError: The outlines cannot be used.
+    """
+    settings = task.settings.label
+    if settings.kind == "truth":
+        label = labels.label_truth(bands["surface"])
+    elif settings.kind == "outlines":
+        assert settings.outlines is not None
+        label = outlines_on(store.absolute(settings.outlines), grid)
+        label = labels.ignore_margin(label, grid.pixel_m, settings.margin_m)
+    elif settings.kind == "ndsi":
+        green, nir, swir1 = (colour(bands, name) for name in ("green", "nir", "swir1"))
+        label = labels.label_ndsi(green, nir, swir1, settings.ndsi_above, settings.nir_above)
+    else:
+        picture = task.settings.model_copy(update={"image": ("nir", "red", "green")})
+        same = picture.image == task.settings.image
+        label = labels.label_threshold(
+            image if same else make_image(bands, picture), settings.threshold
+        )
+    label[np.isnan(image[0])] = labels.IGNORE  # unseen in one band is unseen in all
+    return label
+
+
+def make_surface(
+    task: MonthTask, bands: dict[str, NDArray[Any]], label: NDArray[np.uint8], grid: Grid
+) -> NDArray[np.uint8] | None:
+    """Class map of a month, for scores by class.
+
+    With polygons of debris-covered ice it is those within the label's glacier, and clean ice;
+    else the truth, where the archive holds it.
+
+    Returns:
+        (H, W) uint8 codes of ``labels.Surface``, 0 unknown; None where no class is known.
+
+    Raises:
+        VectorError: The polygons cannot be used.
+    """
+    if task.settings.label.debris is None:
+        return bands.get("surface")
+    debris = outlines_on(store.absolute(task.settings.label.debris), grid)
+    return labels.part_debris(label, debris == 1)
+
+
+def measure_snow(task: MonthTask, bands: dict[str, NDArray[Any]], grid: Grid) -> float | None:
+    """Share of the seen ground outside the outlines that is under snow, 0..1.
+
+    In such a month ice and seasonal snow look alike, and labels that are made of the image call
+    both glacier. None where there are no outlines, no short-wave infrared, or no such ground.
+    """
+    settings = task.settings.label
+    if settings.outlines is None or not {"SR_B3", "SR_B5", "SR_B6"} <= set(bands):
+        return None
+    green, nir, swir1 = (colour(bands, name) for name in ("green", "nir", "swir1"))
+    snow = labels.label_ndsi(green, nir, swir1, settings.ndsi_above, settings.nir_above)
+    ground = outlines_on(store.absolute(settings.outlines), grid) == 0
+    ground &= snow != labels.IGNORE
+    return round(float((snow[ground] == 1).mean()), 4) if ground.any() else None
+
+
+@lru_cache(maxsize=8)
+def outlines_on(address: str, grid: Grid) -> NDArray[np.uint8]:
+    """Outlines as pixels, read once per worker for all months of a region."""
+    return rasterise_outlines(address, grid)
+
+
+def resize_sample(
+    image: NDArray[np.float32], label: NDArray[np.uint8], size: int
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Resize a month to one square sample.
+
+    Args:
+        image: (B, H, W) float32, NaN where unseen.
+        label: (H, W) uint8.
+        size: Side of the sample, pixels.
+
+    Returns:
+        (B, size, size) float32, the area mean of the seen pixels; (size, size) uint8, the
+        nearest label. A pixel is unseen where the nearest original is.
+    """
+    seen = np.asarray(np.isfinite(image).all(axis=0))
+    shape = (size, size)
+    planes = np.concatenate([seen[None].astype(np.float32), image])
+    np.copyto(planes, np.float32(0), where=~seen)
+    weight, *totals = shrink_means(planes, size)
+    nearest = cv2.resize(seen.astype(np.uint8), shape, interpolation=cv2.INTER_NEAREST_EXACT)
+    visible = (nearest == 1) & (weight > 0)
+    small = np.full((len(image), *shape), np.nan, np.float32)
+    for layer, total in zip(small, totals, strict=True):
+        np.divide(total, weight, out=layer, where=visible)
+    small_label = shrink_classes(label, size)
+    small_label[~visible] = labels.IGNORE
+    return small, small_label
+
+
+def shrink_means(planes: NDArray[np.float32], size: int) -> list[NDArray[np.float32]]:
+    """Area means on a square sample: (N, H, W) -> N of (size, size) float32.
+
+    Four at a time, as many as OpenCV resizes together: half the time of one by one.
+    """
+    means: list[NDArray[np.float32]] = []
+    for at in range(0, len(planes), 4):
+        group = cv2.merge(list(planes[at : at + 4]))
+        means += cv2.split(cv2.resize(group, (size, size), interpolation=cv2.INTER_AREA))
+    return means
+
+
+def shrink_classes(codes: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Codes of a month on a square sample, the nearest of each: (H, W) -> (size, size) uint8."""
+    return np.asarray(cv2.resize(codes, (size, size), interpolation=cv2.INTER_NEAREST_EXACT))
+
+
+Layers = tuple[
+    NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8], NDArray[np.uint8] | None
+]
+"""Image (B, H, W), extra bands (E, H, W), label (H, W), classes (H, W) where known."""
+
+
+def cut_rows(
+    layers: Layers,
+    settings: Prepare,
+    base: dict[str, Any],
+) -> list[dict[str, Any]]:
+    """Rows of all windows of a month; together they hold every pixel.
+
+    Args:
+        layers: What is cut.
+        settings: Size and step of the windows, grid of blocks.
+        base: What all rows share: region and month.
+
+    Raises:
+        SampleError: The month is smaller than a window.
+    """
+    image, extra, label, surface = layers
+    height, width = label.shape
+    size = settings.size_px
+    if min(height, width) < size:
+        raise SampleError(
+            f"the region is {height} x {width} px, smaller than prepare.size_px = {size}; "
+            "lower it, or take a larger region"
+        )
+    stride = settings.stride_px or size // 2
+    boxes = block_rectangles((height, width), settings.blocks)
+    rows = []
+    for row in window_starts(height, size, stride):
+        for col in window_starts(width, size, stride):
+            place = np.s_[row : row + size, col : col + size]
+            touched = [
+                name
+                for name, (top, bottom, left, right) in boxes.items()
+                if top < row + size and row < bottom and left < col + size and col < right
+            ]
+            rows.append(
+                base
+                | {
+                    "sample_id": f"{base['region']}_{base['month']:%Y-%m}_{row}_{col}",
+                    "row_px": row,
+                    "col_px": col,
+                    "block": "+".join(touched),
+                    "status": "ok",
+                    "reason": "",
+                    "image": image[(slice(None), *place)].astype("<f4").tobytes(),
+                    "label": label[place].tobytes(),
+                    "extra": extra[(slice(None), *place)].astype("<f4").tobytes(),
+                    "surface": None if surface is None else surface[place].tobytes(),
+                }
+            )
+    return rows
