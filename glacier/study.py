@@ -33,7 +33,7 @@ from glacier.scores import Facts
 from glacier.study_page import write_page
 from glacier.sweep import run_sweep
 
-SCHEMA = 2
+SCHEMA = 3
 """Counts up when a study's content changes for the same sweeps."""
 
 
@@ -49,7 +49,6 @@ def run_study(config: Config) -> int:
             f"arms = {list(config.arms)}: a study compares two or more; give names and what "
             "differs, such as {plain: {}, shuffled: {sweep.folds.kind: shuffled}}"
         )
-    began = time.monotonic()
     arms, lost, failed = make_arms(config)
     folder = store.join(store.absolute(config.results), config.name)
     if is_current(store.join(folder, "study.json"), arms, SCHEMA):
@@ -57,7 +56,7 @@ def run_study(config: Config) -> int:
         return failed
     for arm in arms:
         make_report(find_sweep(config.arm(arm.name)), store.join(folder, arm.name))
-    write_study(config, arms, lost, time.monotonic() - began)
+    write_study(config, arms, lost)
     return failed
 
 
@@ -114,10 +113,10 @@ def list_sweeps(arms: Sequence[Arm]) -> list[list[str]]:
     return [[arm.name, arm.sweep["sha256"]] for arm in arms]
 
 
-def write_study(config: Config, arms: Sequence[Arm], lost: dict[str, str], wall_s: float) -> None:
+def write_study(config: Config, arms: Sequence[Arm], lost: dict[str, str]) -> None:
     """Write table, picture and page, and the summary last."""
     folder = store.join(store.absolute(config.results), config.name)
-    summary = summarise(config, arms, lost) | {"wall_s": wall_s}
+    summary = summarise(config, arms, lost)
     panels = {"test Dice": {arm.name: collect(arm, Arm.test_dice) for arm in arms}}
     validation = {arm.name: collect(arm, Arm.validation_dice) for arm in arms}
     if any(values for row in validation.values() for values in row.values()):
@@ -147,6 +146,7 @@ def summarise(config: Config, arms: Sequence[Arm], lost: dict[str, str]) -> Fact
         "schema": SCHEMA,
         "name": config.name,
         "reference": arms[0].name,
+        "setup": explain_setup(arms[0]),
         "compared_on": {"val": "validation", "test": "test"}[column],
         "labels": {
             arm.name: explain_labels(arm.sweep["config"]["prepare"]["label"]) for arm in arms
@@ -172,6 +172,22 @@ def summarise(config: Config, arms: Sequence[Arm], lost: dict[str, str]) -> Fact
         "sweeps": list_sweeps(arms),
         "config_sha256": arms_digest(config),
     }
+
+
+def explain_setup(arm: Arm) -> str:
+    """What an arm was run on and how it trained, in a sentence or two."""
+    samples, settings = arm.samples, arm.settings
+    months = count_months(samples["parts"])["ok"]
+    size = f"{samples['size_px']} x {samples['size_px']} px"
+    shape = f"resized to {size}" if samples["layout"] == "resize" else f"cut into windows of {size}"
+    weights = settings["encoder_weights"]
+    start = "random weights" if weights == "none" else f"weights from {weights}"
+    return (
+        f"{months} months of {', '.join(samples['regions'])} (source: "
+        f"{arm.sweep['config']['ingest']['source']}), {shape}; bands {', '.join(samples['bands'])}."
+        f" At most {settings['epochs']} epochs, batches of {settings['batch_size']}, encoders from "
+        f"{start}."
+    )
 
 
 def list_losses(arm: Arm) -> list[Facts]:

@@ -61,7 +61,7 @@ def write_page(summary: Facts, alt: str) -> str:
     column = "val" if summary["compared_on"] == "validation" else "test"
     changes = {arm["name"]: describe_changes(arm["changes"]) for arm in summary["arms"]}
     encoders = [row for row in summary["rows"] if row["kind"] == "encoder"]
-    lines = [f"# Study {summary['name']}", ""]
+    lines = [f"# Study {summary['name']}", "", f"{summary['setup']} Arms differ as said.", ""]
     lines += [part for sentence in summary["leakage"] for part in (sentence, "")]
     lines += ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     lines += [format_row(row, changes[row["arm"]], column) for row in encoders]
@@ -72,13 +72,14 @@ def write_page(summary: Facts, alt: str) -> str:
         if len(arm["differences"]) > 1:
             lines += ["", f"What {arm['name']} does otherwise than {summary['reference']}:", ""]
             lines += [f"- {sentence}" for sentence in arm["differences"]]
+    trained_s = sum(arm["sweep_s"] for arm in summary["arms"])
     reports = ", ".join(f"[{a['name']}]({a['name']}/report.html)" for a in summary["arms"])
     lines += ["", *write_losses(summary), f"Reports of the arms: {reports}.", ""]
     lines += [
         *write_labels(summary["labels"]),
         "",
         f"Configuration {summary['config_sha256'][:12]}; all numbers, baselines too, in `arms.csv` "
-        f"and `study.json`; the command took {duration(summary['wall_s'])}.",
+        f"and `study.json`; the arms' sweeps took {duration(trained_s)}.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -47,6 +47,7 @@ def test_arms_are_run_shared_and_compared(
         (row["arm"], row["method"]) for row in summary["rows"]
     ]
     page = (place / "README.md").read_text()
+    assert "6 months of mendenhall (source: synthetic), resized to 32 x 32 px" in page
     assert "sweep.weight_decay = 0.1" in page and "- years: failed, ConfigError" in page
     assert "were not used" in page  # the test scores
     assert (place / "arms.png").read_bytes().startswith(b"\x89PNG")
