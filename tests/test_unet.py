@@ -117,6 +117,43 @@ def test_batch_norm_momentum_is_set_everywhere() -> None:
     assert layers and all(layer.momentum == 0.2 for layer in layers)
 
 
+@pytest.mark.parametrize("encoder", ["efficientnet-b0", "resnet18"])
+def test_the_network_answers_as_the_library_builds_it(encoder: str) -> None:
+    """Padding moved into the convolutions changes neither answers, gradients nor names."""
+    plain = smp.Unet(encoder, encoder_weights=None, in_channels=3, classes=1).eval()
+    ours = build_unet(encoder, 3).eval()
+    ours.load_state_dict(plain.state_dict())
+    image = torch.rand(1, 3, 64, 64)
+    answers = [model(image) for model in (plain, ours)]
+    torch.testing.assert_close(*answers)
+    for answer in answers:
+        answer.square().mean().backward()
+    for one, other in zip(plain.parameters(), ours.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_slow_depthwise_layers_learn_in_float32_and_answer_in_bfloat16() -> None:
+    seen: dict[str, set[torch.dtype]] = {}
+    model = build_unet("efficientnet-b0", 3)
+    for name, layer in model.named_modules():
+        if name.endswith("depthwise_conv"):
+            padding = layer.static_padding
+            padding.register_forward_hook(
+                lambda _, given, __, name=name: seen.setdefault(name, set()).add(given[0].dtype)
+            )
+    image = torch.rand(2, 3, 64, 64)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model(image).dtype == torch.bfloat16
+    layers = dict(model.named_modules())
+    slow = {n for n in seen if layers[n].kernel_size[0] > 3 or layers[n].stride[0] > 1}
+    assert slow and slow < seen.keys()
+    assert {name for name, kinds in seen.items() if torch.float32 in kinds} == slow
+    seen.clear()
+    with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
+        model.eval()(image)
+    assert {kind for kinds in seen.values() for kind in kinds} == {torch.bfloat16}
+
+
 def test_a_model_is_written_and_read_back_equal(tmp_path: Path) -> None:
     model = build_unet(TINY, 4).eval()
     card = {"encoder": TINY, "bands": ["nir", "red", "green", "blue"]}
