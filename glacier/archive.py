@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from glacier.figures import Picture
     from glacier.month_calendar import Square
 
-FORMAT = 2
+FORMAT = 3
 """Counts up when the archive's bytes change for the same configuration."""
 
 Status = Literal["ok", "empty", "failed"]

@@ -102,7 +102,8 @@ def grey_level(false_colour: NDArray[np.float32]) -> NDArray[np.uint8]:
     Returns:
         (H, W) uint8, 0..255.
     """
-    bands = [cv2.max(cv2.patchNaNs(band.copy(), 0), 0.0) for band in false_colour]
+    # What is not above 0, NaN included, becomes 0.
+    bands = [cv2.threshold(band, 0, 0, cv2.THRESH_TOZERO)[1] for band in false_colour]
     levels = [cv2.convertScaleAbs(band, alpha=255) for band in bands]  # rounds, and cuts at 255
     return np.asarray(cv2.cvtColor(cv2.merge(levels), cv2.COLOR_RGB2GRAY))
 

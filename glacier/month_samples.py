@@ -5,6 +5,7 @@ No Ray in here. One bad raster becomes one failed row; the other months are not 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -174,14 +175,20 @@ def make_image(bands: dict[str, NDArray[Any]], settings: Prepare) -> NDArray[np.
     Raises:
         SampleError: The month lacks a band.
     """
-    image = np.stack([colour(bands, name) for name in settings.image])
+    image = np.empty((len(settings.image), *next(iter(bands.values())).shape), np.float32)
     low, high = settings.reflectance_range
-    for k, name in enumerate(settings.image):
+    for layer, name in zip(image, settings.image, strict=True):
+        band = colour(bands, name)
         if settings.scale == "own_maximum":
-            image[k] /= max(float(np.fmax.reduce(image[k], axis=None, initial=0)), 1e-6)
+            highest = float(np.fmax.reduce(band, axis=None, initial=0))
+            np.divide(band, max(highest, 1e-6), out=layer)
         elif name != "ndsi":
-            np.clip(image[k], low, high, out=image[k])
-    image += 0 * image.sum(axis=0)  # NaN in one band becomes NaN in all, and nothing else changes
+            np.clip(band, low, high, out=layer)
+        else:
+            layer[:] = band
+    unseen = image.sum(axis=0)
+    unseen *= 0  # NaN in one band becomes NaN in all, and nothing else changes
+    image += unseen
     return image
 
 
@@ -224,7 +231,8 @@ def make_label(
         label = labels.label_threshold(
             image if same else make_image(bands, picture), settings.threshold
         )
-    label[np.isnan(image[0])] = labels.IGNORE  # unseen in one band is unseen in all
+    unseen = np.isnan(image[0])  # in one band is in all
+    np.copyto(label, np.uint8(labels.IGNORE), where=unseen)
     return label
 
 
@@ -284,29 +292,27 @@ def resize_sample(
         (B, size, size) float32, the area mean of the seen pixels; (size, size) uint8, the
         nearest label. A pixel is unseen where the nearest original is.
     """
-    seen = np.asarray(np.isfinite(image).all(axis=0))
-    shape = (size, size)
-    planes = np.concatenate([seen[None].astype(np.float32), image])
-    np.copyto(planes, np.float32(0), where=~seen)
-    weight, *totals = shrink_means(planes, size)
-    nearest = cv2.resize(seen.astype(np.uint8), shape, interpolation=cv2.INTER_NEAREST_EXACT)
-    visible = (nearest == 1) & (weight > 0)
-    small = np.full((len(image), *shape), np.nan, np.float32)
+    seen = np.asarray(np.isfinite(image).all(axis=0)).view(np.uint8)
+    planes = [cv2.copyTo(band, seen) for band in image]  # 0 where unseen
+    weight, *totals = shrink_means([np.asarray(seen, np.float32), *planes], size)
+    visible = (shrink_classes(seen, size) == 1) & (weight > 0)
+    small = np.empty((len(image), *weight.shape), np.float32)
+    divisor = np.where(visible, weight, np.float32(np.nan))
     for layer, total in zip(small, totals, strict=True):
-        np.divide(total, weight, out=layer, where=visible)
+        np.divide(total, divisor, out=layer)
     small_label = shrink_classes(label, size)
     small_label[~visible] = labels.IGNORE
     return small, small_label
 
 
-def shrink_means(planes: NDArray[np.float32], size: int) -> list[NDArray[np.float32]]:
-    """Area means on a square sample: (N, H, W) -> N of (size, size) float32.
+def shrink_means(planes: Sequence[NDArray[np.float32]], size: int) -> list[NDArray[np.float32]]:
+    """Area means on a square sample: N of (H, W) -> N of (size, size) float32.
 
     Four at a time, as many as OpenCV resizes together: half the time of one by one.
     """
     means: list[NDArray[np.float32]] = []
     for at in range(0, len(planes), 4):
-        group = cv2.merge(list(planes[at : at + 4]))
+        group = cv2.merge(planes[at : at + 4])
         means += cv2.split(cv2.resize(group, (size, size), interpolation=cv2.INTER_AREA))
     return means
 

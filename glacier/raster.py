@@ -18,6 +18,7 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
+from rasterio.enums import Resampling
 from rasterio.features import rasterize, shapes
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.warp import transform
@@ -41,6 +42,20 @@ MAX_SIDE_PX = 20_000
 
 EDGE_POINTS = 200
 """Points along an edge of a region's polygon: straight in degrees, it bends in the projection."""
+
+
+COG_TILE_PX = 256
+"""Side of a tile of the archive's files, pixels."""
+
+COG_LAYOUT: dict[str, Any] = {
+    "driver": "GTiff", "tiled": True, "blockxsize": COG_TILE_PX, "blockysize": COG_TILE_PX,
+    "interleave": "band", "compress": "zstd", "zstd_level": 1, "copy_src_overviews": True,
+}  # fmt: skip
+"""A cloud-optimised GeoTIFF whose bands lie in tiles of their own, so that a reader of four of
+eight bands decodes four. GDAL's COG driver writes that from 3.11 on; this way to write it (all
+directories first, then overviews, then pixels) is older than the driver. Without a predictor a
+noisy scene is a sixth larger and read in 60 % of the time.
+"""
 
 
 @dataclass(frozen=True)
@@ -262,6 +277,7 @@ def encode_cog(bands: dict[str, NDArray[Any]], grid: Grid, tags: dict[str, str])
     profile = {
         "driver": "GTiff", "height": grid.height, "width": grid.width, "count": len(bands),
         "dtype": data.dtype, "crs": grid.crs, "transform": grid.transform, "nodata": NODATA,
+        "interleave": "band",
     }  # fmt: skip
     with MemoryFile() as plain, MemoryFile() as cog:
         with plain.open(**profile) as out:
@@ -273,12 +289,18 @@ def encode_cog(bands: dict[str, NDArray[Any]], grid: Grid, tags: dict[str, str])
                 band_scale(n) if m else (1.0, 0.0) for n, m in zip(bands, measured, strict=True)
             ]
             out.scales, out.offsets = [p[0] for p in pairs], [p[1] for p in pairs]
-        options = {"compress": "zstd", "predictor": 2, "level": 1, "blocksize": 256}
-        if max(grid.height, grid.width) <= 512:
-            options["overviews"] = "none"  # GDAL would make none; saying so keeps it quiet
+            out.build_overviews(overview_factors(grid.height, grid.width), Resampling.nearest)
         with plain.open() as source:
-            rasterio.shutil.copy(source, cog.name, driver="COG", **options)
+            rasterio.shutil.copy(source, cog.name, **COG_LAYOUT)
         return bytes(cog.read())
+
+
+def overview_factors(height: int, width: int) -> list[int]:
+    """Reductions of a raster's overviews, each half the one before, down to a single tile."""
+    factors: list[int] = []
+    while max(height, width) / 2 ** len(factors) > COG_TILE_PX:
+        factors.append(2 ** (len(factors) + 1))
+    return factors
 
 
 def burn(geometries: Iterable[Any], grid: Grid) -> NDArray[np.uint8]:

@@ -75,12 +75,22 @@ def read_bytes(address: str, sha256: str | None = None) -> bytes:
             data = bytes(file.read())
     except UNREACHABLE as error:
         raise StoreError(f"cannot read {address}: {error}") from error
-    if sha256 is not None and (found := checksum(data)) != sha256:
+    if sha256 is not None:
+        compare_checksums(address, checksum(data), sha256)
+    return data
+
+
+def compare_checksums(address: str, found: str, expected: str) -> None:
+    """Refuse a file whose sha256 is another than expected.
+
+    Raises:
+        StoreError: They differ.
+    """
+    if found != expected:
         raise StoreError(
-            f"{address} is damaged: sha256 {found[:12]}, expected {sha256[:12]}; remove it and "
+            f"{address} is damaged: sha256 {found[:12]}, expected {expected[:12]}; remove it and "
             "run the same command again"
         )
-    return data
 
 
 def checksum(data: bytes) -> str:
@@ -190,7 +200,12 @@ def local_copy(address: str, sha256: str | None = None) -> Iterator[Path]:
     """
     if "://" not in address:
         if sha256 is not None:
-            read_bytes(address, sha256)
+            try:
+                with open(address, "rb", buffering=0) as file:
+                    found = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError as error:
+                raise StoreError(f"cannot read {address}: {error}") from error
+            compare_checksums(address, found, sha256)
         yield Path(address)
         return
     with tempfile.TemporaryDirectory() as folder:

@@ -187,7 +187,7 @@ def test_the_file_says_what_it_holds(tmp_path: Path) -> None:
     path.write_bytes(encode_cog(coordinates(), GRID, {"scenes": "LC08_A"}))
     with rasterio.open(path) as source:
         assert source.tags()["scenes"] == "LC08_A"
-        assert source.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert source.tags(ns="IMAGE_STRUCTURE") == {"COMPRESSION": "ZSTD", "INTERLEAVE": "BAND"}
         assert source.nodata == 0
         assert source.scales == (2.75e-5, 0.00341802, 1.0)
         assert source.offsets == (-0.2, 149.0, 0.0)
@@ -201,8 +201,17 @@ def test_large_images_are_tiled_with_overviews(tmp_path: Path) -> None:
     path.write_bytes(encode_cog(coordinates(grid), grid, {}))
     np.testing.assert_array_equal(read_named(path)[0]["SR_B2"], coordinates(grid)["SR_B2"])
     with rasterio.open(path) as source:
-        assert source.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
-        assert source.block_shapes[0] == (256, 256) and source.overviews(1)
+        assert source.block_shapes[0] == (256, 256)
+        assert source.overviews(1) == [2, 4]
+        # Cloud-optimised: directories, then the pixels of overviews, smallest first, then all.
+        offsets = [
+            int(source.get_tag_item(tag, "TIFF", bidx=1, ovr=level))
+            for tag, levels in (("IFD_OFFSET", (None, 0, 1)), ("BLOCK_OFFSET_0_0", (1, 0, None)))
+            for level in levels
+        ]
+        assert offsets == sorted(offsets)
+    with rasterio.open(path, overview_level=0) as source:
+        np.testing.assert_array_equal(source.read(1), coordinates(grid)["SR_B2"][::2, ::2])
 
 
 def test_the_same_bands_give_the_same_bytes() -> None:
