@@ -47,7 +47,7 @@ def main(flags: list[str]) -> int:
     with connect(config.cluster):
         run_ingest(config)
         outlines = ["--prepare.label.outlines", keep_outlines(config)]
-        for kind in ("truth", "outlines"):
+        for kind in ("outlines", "truth"):
             names = ["--name", f"stale-{kind}", "--prepare.label.kind", kind]
             failed += run_pipeline(read_config([*flags, *outlines, *names]))
     return failed
