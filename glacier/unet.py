@@ -121,7 +121,7 @@ def build_unet(
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d):
             fold_padding(layer)
-            if layer.groups == layer.in_channels > 1:
+            if learns_slowly(layer):
                 train_in_float32(layer)
     return model
 
@@ -140,15 +140,22 @@ def fold_padding(layer: nn.Conv2d) -> None:
             layer.static_padding = nn.Identity()
 
 
-def train_in_float32(layer: nn.Conv2d) -> None:
-    """Let a depthwise convolution learn in float32 within bfloat16 arithmetic on a CPU.
+def learns_slowly(layer: nn.Conv2d) -> bool:
+    """Whether a layer is a depthwise convolution whose gradients are slow in bfloat16 on a CPU.
 
     For kernels above 3 x 3 oneDNN has no fast gradient of the weights in bfloat16, and for strides
     none of the image: 37 ms where float32 takes 5 (960 channels of 14 x 14 px). Both together
-    are two fifths of a step of efficientnet-b4. Forward alone, bfloat16 is no slower.
+    are two fifths of a step of efficientnet-b4.
     """
-    if max(layer.kernel_size) <= 3 and max(layer.stride) == 1:
-        return
+    depthwise = layer.groups == layer.in_channels > 1
+    return depthwise and (max(layer.kernel_size) > 3 or max(layer.stride) > 1)
+
+
+def train_in_float32(layer: nn.Conv2d) -> None:
+    """Let a convolution learn in float32 within bfloat16 arithmetic on a CPU.
+
+    Forward alone it stays in bfloat16, which is no slower there.
+    """
     forward = layer.forward
 
     def run(input: torch.Tensor) -> torch.Tensor:
