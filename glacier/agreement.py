@@ -32,12 +32,13 @@ class Agreement:
 
     def as_dict(self) -> dict[str, Any]:
         """Pixels and shares, 0..1, as plain values; a share of nothing is None."""
-        pixels = self.agreed + self.split
+        pixels, wrong = self.agreed + self.split, self.agreed_wrong + self.split_wrong
         return {
             "pixels": pixels,
             "split_share": self.split / pixels if pixels else None,
             "error_where_agreed": self.agreed_wrong / self.agreed if self.agreed else None,
             "error_where_split": self.split_wrong / self.split if self.split else None,
+            "errors_agreed_share": self.agreed_wrong / wrong if wrong else None,
         }
 
 

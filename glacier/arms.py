@@ -10,17 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from glacier.comparison import compare_methods, drop_infinite, group_trials
+from glacier.comparison import (
+    LABEL_RULES,
+    compare_methods,
+    drop_infinite,
+    group_trials,
+    test_ratio,
+)
 from glacier.scores import Facts
-from glacier.verdict import compare_pairs
+from glacier.verdict import LEVEL, compare_pairs, correct_holm
 
 FOLD_WORDS = {
     "by_region": "whole glaciers are held out",
     "by_block": "strips of ground are held out",
     "by_year": "whole years are held out",
-    "shuffled": "months at random are held out",
 }
-"""Kind of folds to what a test part is, in words."""
+"""Kind of folds that are not random to what a test part is, in words."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,22 @@ class Arm:
     def settings(self) -> Facts:
         """The resolved configuration's part on the sweep."""
         return dict(self.sweep["config"]["sweep"])
+
+    @property
+    def ratio(self) -> float:
+        """Size of a test part over that of its training part."""
+        return test_ratio(self.sweep["splits"])
+
+    @property
+    def rival(self) -> str | None:
+        """The best baseline by mean test Dice that is not the label's own rule; None without."""
+        rules = LABEL_RULES.get(self.sweep["config"]["prepare"]["label"]["kind"], ())
+        found = {
+            name: row["dice_mean"]
+            for name, row in self.scores["baselines"].items()
+            if "reason" not in row and name not in rules
+        }
+        return max(found, key=lambda name: found[name]) if found else None
 
     def units(self, part: str) -> dict[int, list[str]]:
         """Fold to the units of its ``test`` or ``validation`` part."""
@@ -89,21 +110,28 @@ class Difference:
     """Corrected paired test; None for a plain difference."""
     how: str
     """``paired`` over folds with the same units, or ``plain``: of two separate scores."""
+    p_holm: float | None = None
+    """The same, with Holm's correction for the number of arms; None where it stands alone."""
 
     @property
     def sure(self) -> bool:
-        """Whether the interval excludes zero."""
+        """Whether the interval excludes zero, and the test does among all arms."""
+        if self.p_holm is not None and self.p_holm >= LEVEL:
+            return False
         return self.low is not None and self.high is not None and self.low * self.high > 0
 
 
-def pair_scores(first: Sequence[float], second: Sequence[float]) -> Difference:
+def pair_scores(
+    first: Sequence[float], second: Sequence[float], ratio: float | None = None
+) -> Difference:
     """Difference of two scores over the same folds, by the corrected paired test.
 
     Args:
         first: Score per fold.
         second: The reference's, the same folds in the same order.
+        ratio: As in :func:`verdict.corrected_p`.
     """
-    (pair,) = compare_pairs({"first": first, "second": second})
+    (pair,) = compare_pairs({"first": first, "second": second}, ratio)
     row = drop_infinite(asdict(pair))
     return Difference(row["difference"], row["low"], row["high"], row["p"], "paired")
 
@@ -136,7 +164,7 @@ def compare_test(arm: Arm, reference: Arm, method: str) -> Difference | None:
     if not first or not second:
         return None
     if arm.units("test") == reference.units("test") and list(first) == list(second):
-        return pair_scores(list(first.values()), list(second.values()))
+        return pair_scores(list(first.values()), list(second.values()), arm.ratio)
     return subtract_scores(arm.scored(method) or {}, reference.scored(method) or {})
 
 
@@ -146,18 +174,29 @@ def compare_validation(arm: Arm, reference: Arm, method: str) -> Difference | No
     same = all(arm.units(part) == reference.units(part) for part in ("test", "validation"))
     if not first or not same or list(first) != list(second):
         return None
-    return pair_scores(list(first.values()), list(second.values()))
+    return pair_scores(list(first.values()), list(second.values()), arm.ratio)
 
 
 def list_rows(arms: Sequence[Arm]) -> list[Facts]:
     """A row per arm and method, encoders first; the first arm is the reference."""
-    return [
+    rows = [
         describe_method(arm, kind, method) | compare_method(arm, arms[0], method)
         for arm in arms
         for kind in ("encoders", "baselines")
         for method in arm.scores[kind]
         if arm.scored(method)
     ]
+    for column in ("test", "val"):
+        correct_arms([row for row in rows if row["kind"] == "encoder"], column)
+    return rows
+
+
+def correct_arms(rows: Sequence[Facts], column: str) -> None:
+    """Give the paired differences of a column their ``p_holm``, where they are any."""
+    moved = [row for row in rows if row[f"{column}_p"] is not None and row[f"{column}_difference"]]
+    corrected = correct_holm([row[f"{column}_p"] for row in moved])
+    for row, p in zip(moved, corrected, strict=True):
+        row[f"{column}_p_holm"] = p
 
 
 def describe_method(arm: Arm, kind: str, method: str) -> Facts:
@@ -230,7 +269,7 @@ def explain_row(row: Facts, reference: str, column: str) -> str:
     if found is None:
         return f"{who}: not compared, since {reference} has no such score on the same {part} units."
     if found.difference == 0 and not found.sure:
-        return f"{who}: the same {part} Dice as {reference}."
+        return f"{who}: the same {part} Dice as {reference}, so the change does nothing there."
     where = "above" if found.difference > 0 else "below"
     doubt = "" if found.sure else "; no difference shown"
     return (
@@ -243,6 +282,8 @@ def describe_interval(found: Difference) -> str:
     """``paired, 0.010 to 0.050, p = 0.03`` for people."""
     span = "no interval" if found.low is None else f"{found.low:+.3f} to {found.high:+.3f}"
     chance = "" if found.p is None else f", p = {found.p:.2g}"
+    if found.p_holm is not None:
+        chance += f", {found.p_holm:.2g} among all arms"
     return f"{found.how}, {span}{chance}"
 
 

@@ -64,7 +64,7 @@ class Lesson:
         if image.extra is None or name not in extra:
             raise SampleError(f"the samples do not hold {name}")
         band = np.asarray(image.extra[extra.index(name)])
-        if not np.isfinite(band).any():
+        if not np.isfinite(band).any() and np.isfinite(image.image).any():
             raise SampleError(f"{image.key} has no {name}: the archive does not hold the band")
         return band
 

@@ -104,7 +104,7 @@ def compare_with_truth(rows: Sequence[Facts]) -> Facts | None:
     Returns:
         ``answer`` and ``label``: Dice against the truth over all images; ``answer_boundary_m``
         and ``label_boundary_m``: mean distance of their outlines from the true one, metres, mean
-        over the images; ``years``: the two Dice by year. None without rows.
+        over the test parts of the images; ``years``: the two Dice by year. None without rows.
     """
     if not rows:
         return None

@@ -28,6 +28,12 @@ CHANGES: dict[tuple[str, Any], str] = {
 }
 """Setting and new value to what the change means."""
 
+EARLIER_LOOKS = (
+    "Whether settings were changed after an earlier run had shown its test scores, a run cannot "
+    "know."
+)
+"""What no run can say of itself."""
+
 FEW_UNITS = 4
 """Fewer validation units than these choose partly by chance."""
 
@@ -41,7 +47,7 @@ def explain_run(config: Facts, images: int, validation_units: int) -> list[str]:
         validation_units: Units of the smallest validation part.
     """
     sentences = [explain_labels(config["prepare"]["label"])]
-    if config["prepare"]["label"]["outlines"]:
+    if config["prepare"]["label"]["kind"] == "outlines":
         sentences.append(explain_outlines(config["prepare"]["label"], config["months"]))
     sentences.append(explain_protocol(config["sweep"]))
     if 0 < validation_units < FEW_UNITS:
@@ -115,17 +121,17 @@ def explain_protocol(sweep: Facts) -> str:
     if sweep["protocol"] == "notebook":
         return (
             "The checkpoint of every trial was chosen on its own test fold, as published: each "
-            f"score is the best of {sweep['epochs']} looks at the test data, and too high."
+            f"score is the best of up to {sweep['epochs']} looks at the test data, and too high."
         )
     if sweep["folds"]["validation_share"] == 0:
         return (
-            "No checkpoint was chosen: all ground outside the test fold trained for a number of "
-            "steps fixed beforehand, the last weights were kept, and the test fold was looked at "
-            "once."
+            "No checkpoint was chosen: all that lies outside the test fold trained for a fixed "
+            "number of steps, the last weights were kept, and this run looked at the test fold "
+            f"once. {EARLIER_LOOKS}"
         )
     return (
-        "The checkpoint of every trial was chosen on a validation part, and the test fold was "
-        "looked at once."
+        "The checkpoint of every trial was chosen on a validation part, and this run looked at "
+        f"the test fold once. {EARLIER_LOOKS}"
     )
 
 

@@ -115,13 +115,21 @@ def compare_methods(sweep: Facts, ensemble: Mapping[int, Facts]) -> Facts:
         "ensemble_reason": None if ensemble else missing_ensemble(sweep) or "no test pixels",
         "failed_trials": sweep["failed"],
         "late_summer": late_summer_of(sweep),
-        **conclude_ranking(sweep["config"], len(sweep["splits"]), encoders, baselines),
+        **conclude_ranking(sweep["config"], sweep["splits"], encoders, baselines),
     }
 
 
 def late_summer_of(sweep: Facts) -> Facts:
-    """Encoder to the outlines of its clear late-summer images, where regions say where they lie."""
-    corners = [region["polygon"] for region in sweep["config"]["regions"]]
+    """Encoder to the outlines of its clear late-summer images.
+
+    Empty where regions do not say where they lie, where unseen pixels count as ground, so that
+    every image passes for clear, and where blocks cut the outlines of an image.
+    """
+    config = sweep["config"]
+    cut = config["sweep"]["folds"]["kind"] == "by_block"
+    if cut or config["prepare"]["label"]["unseen"] == "background":
+        return {}
+    corners = [region["polygon"] for region in config["regions"]]
     south = {np.mean([lat for _, lat in polygon]) < 0 for polygon in corners if polygon}
     if not all(corners) or len(south) != 1:
         return {}
@@ -134,13 +142,16 @@ def late_summer_of(sweep: Facts) -> Facts:
 
 
 def conclude_ranking(
-    config: Facts, folds: int, encoders: Mapping[str, Facts], baselines: Mapping[str, Facts]
+    config: Facts,
+    splits: Sequence[Facts],
+    encoders: Mapping[str, Facts],
+    baselines: Mapping[str, Facts],
 ) -> Facts:
     """Who wins, whom to take, and why.
 
     Args:
         config: The resolved configuration, as plain values.
-        folds: Number of folds of the sweep.
+        splits: The folds of the sweep.
         encoders: Scores by encoder.
         baselines: Scores by baseline.
 
@@ -149,7 +160,7 @@ def conclude_ranking(
         ``verdict`` (for people), ``pairs`` (a row for every two encoders; a value that is not
         finite is None), ``against_baselines`` (encoder to a sentence).
     """
-    names = config["sweep"]["encoders"]
+    names, folds = config["sweep"]["encoders"], len(splits)
     done = {name: len(encoders[name]["folds"]) if name in encoders else 0 for name in names}
     ranked = {
         name: [row["dice"] for row in encoders[name]["folds"]]
@@ -165,10 +176,12 @@ def conclude_ranking(
         return {
             "winner": None, "choice": None, "verdict": none, "pairs": [], "against_baselines": {}
         }  # fmt: skip
-    verdict = judge(ranked, {name: encoders[name]["train_s"] for name in ranked})
-    best = min(ranked, key=lambda name: (-spread(ranked[name])[0], name))
-    kind = config["prepare"]["label"]["kind"]
-    against = {name: weigh_baselines(name, ranked[name], baselines, kind) for name in ranked}
+    ratio = test_ratio(splits)
+    verdict = judge(ranked, {name: encoders[name]["epoch_s"] for name in ranked}, ratio)
+    rules = LABEL_RULES.get(config["prepare"]["label"]["kind"], ())
+    rivals = {name: scores for name, scores in baselines.items() if name not in rules}
+    against = {name: weigh_baselines(name, ranked[name], rivals, ratio) for name in ranked}
+    best = rank_encoders({"encoders": encoders})[0]
     return {
         "winner": verdict.winner,
         "choice": verdict.choice,
@@ -186,40 +199,39 @@ def drop_infinite(row: Facts) -> Facts:
     }
 
 
+def test_ratio(splits: Sequence[Facts]) -> float:
+    """Units of a test part over those of its training part, mean over the folds."""
+    return float(np.mean([len(split["test"]) / len(split["train"]) for split in splits]))
+
+
 def weigh_baselines(
-    best: str, dice: Sequence[float], baselines: Mapping[str, Facts], label_kind: str
+    encoder: str, dice: Sequence[float], baselines: Mapping[str, Facts], ratio: float
 ) -> str:
     """Whether an encoder is worth more than the simple methods, in a sentence.
 
     Args:
-        best: The encoder.
+        encoder: The encoder.
         dice: Its test Dice per fold.
-        baselines: Scores by baseline.
-        label_kind: Labels made by a rule leave that rule out: it is no rival.
+        baselines: Scores by baseline, without the label's own rule, which is no rival.
+        ratio: As in :func:`verdict.corrected_p`; the p values are Holm's over the baselines.
     """
-    rivals = {
-        name: scores
-        for name, scores in baselines.items()
-        if "reason" not in scores and name not in LABEL_RULES.get(label_kind, ())
-    }
+    rivals = {name: scores for name, scores in baselines.items() if "reason" not in scores}
     if not rivals:
         return ""
-    mean = spread(dice)[0]
-    words = {name: f"{BASELINE_WORDS.get(name, name)} ({rivals[name]['dice_mean']:.3f})"
-             for name in rivals}  # fmt: skip
-    ahead = [words[name] for name, scores in rivals.items() if scores["dice_mean"] >= mean]
-    if ahead:
-        return f"{best} does not beat {join_words(ahead)}."
-    nearest = max(rivals, key=lambda name: float(rivals[name]["dice_mean"]))
+    score, mean = {name: float(rivals[name]["dice_mean"]) for name in rivals}, spread(dice)[0]
+    words = {name: BASELINE_WORDS.get(name, name) for name in rivals}
+    if ahead := [f"{words[name]} ({score[name]:.3f})" for name in rivals if score[name] >= mean]:
+        return f"{encoder} does not beat {join_words(ahead)}."
     folds = [[row["dice"] for row in scores["folds"]] for scores in rivals.values()]
-    p = max(correct_holm([corrected_p(dice, other) for other in folds]))
-    every = "every baseline; the nearest is " if len(rivals) > 1 else ""
-    if p < LEVEL:
-        return f"{best} beats {every}{words[nearest]}, p = {p:.2g}."
-    return (
-        f"{best} lies above {every}{words[nearest]}, which is within the spread of the folds "
-        f"(p = {p:.2f})."
-    )
+    ps = correct_holm([corrected_p(dice, other, ratio) for other in folds])
+    p = dict(zip(rivals, ps, strict=True))
+    every = "every baseline" if len(rivals) == len(baselines) else "every available baseline"
+    if open_ := [name for name in rivals if p[name] >= LEVEL]:
+        doubts = [f"{words[name]} ({score[name]:.3f}, p = {p[name]:.2g})" for name in open_]
+        return f"{encoder} lies above {every}, but is not shown to beat {join_words(doubts)}."
+    nearest = max(rivals, key=lambda name: score[name])
+    found = f"{words[nearest]} ({score[nearest]:.3f}, p = {p[nearest]:.2g})"
+    return f"{encoder} beats {f'{every}; the nearest is ' if len(rivals) > 1 else ''}{found}."
 
 
 def join_words(words: Sequence[str]) -> str:
@@ -228,9 +240,15 @@ def join_words(words: Sequence[str]) -> str:
 
 
 def rank_encoders(summary: Facts) -> list[str]:
-    """Encoders, the highest mean Dice first."""
+    """Encoders, the highest mean Dice first; those that lost a fold come last."""
     scores = summary["encoders"]
-    return sorted(scores, key=lambda name: (-scores[name]["dice_mean"], name))
+    most = max((len(found["folds"]) for found in scores.values()), default=0)
+    return sorted(
+        scores,
+        key=lambda name: (
+            len(scores[name]["folds"]) < most, -scores[name]["dice_mean"], name
+        ),
+    )  # fmt: skip
 
 
 def list_methods(summary: Facts) -> list[Facts]:

@@ -22,6 +22,7 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    PositiveInt,
     model_validator,
 )
 
@@ -331,7 +332,7 @@ class Prepare(Model):
     size_px: int = Field(128, ge=32, le=2048, multiple_of=32)
     """Side of a sample, pixels; a multiple of 32, since the encoders halve five times."""
     stride_px: int | None = Field(None, ge=8, le=2048)
-    """Step between chips, pixels; None: half a chip."""
+    """Step between chips, pixels, at most ``size_px``; None: half a chip."""
     image: tuple[Literal["nir", "red", "green", "blue", "swir1", "swir2", "ndsi"], ...] = (
         "nir",
         "red",
@@ -344,7 +345,7 @@ class Prepare(Model):
     """Reflectance is clipped to this range; NDSI to -1..1."""
     label: Label = Label()
     """The labels."""
-    blocks: tuple[int, int] = (5, 5)
+    blocks: tuple[PositiveInt, PositiveInt] = (5, 5)
     """Rows and columns of the grid of ground blocks that ``by_block`` folds use."""
     quick_looks: bool = True
     """Write false-colour, true-colour and NDSI pictures of every month."""
@@ -358,6 +359,11 @@ class Prepare(Model):
             raise ValueError(f"image {self.image}: wanted one band or more, none twice")
         if self.reflectance_range[0] >= self.reflectance_range[1]:
             raise ValueError(f"reflectance_range {self.reflectance_range}: low must be below high")
+        if self.stride_px is not None and self.stride_px > self.size_px:
+            raise ValueError(
+                f"stride_px {self.stride_px}: wanted at most size_px, {self.size_px}, or pixels "
+                "between the chips are lost"
+            )
         if self.label.kind == "outlines" and self.label.outlines is None:
             raise ValueError("label.kind outlines needs label.outlines, a vector file of polygons")
         return self
@@ -375,7 +381,8 @@ class Folds(Model):
     """Share of the units outside the test part that choose the checkpoint, at least one. 0: all
     of them train, nothing chooses, and the weights of the last epoch are kept."""
     hold_out_last: bool = False
-    """Keep the last month in text order out of every fold, for the final picture."""
+    """Keep the last month in text order, of every region, out of all folds, for the final
+    picture."""
 
 
 class Sweep(Model):

@@ -73,9 +73,7 @@ class Crops:
     ) -> Iterator[Batch]:
         """Batches of one epoch, in an order and at places that follow from ``rng`` alone."""
         usable = np.array([k for k, found in enumerate(self.starts) if len(found)])
-        count = len(usable) if self.whole else self.per_epoch
-        if settings.steps_per_epoch is not None:
-            count = settings.steps_per_epoch * settings.batch_size
+        count = self.count_windows(settings)
         rounds = [rng.permutation(usable) for _ in range(math.ceil(count / len(usable)))]
         order = np.concatenate(rounds)[:count]
         for chosen in split_batches(order, settings.batch_size):
@@ -88,13 +86,16 @@ class Crops:
                 images_out *= factors.astype(np.float32)
             yield images_out, np.stack([label for _, label in pairs])
 
+    def count_windows(self, settings: Sweep) -> int:
+        """Windows of an epoch, two at least, since batch normalisation needs them."""
+        if settings.steps_per_epoch is not None:
+            return settings.steps_per_epoch * settings.batch_size
+        usable = sum(bool(len(found)) for found in self.starts)
+        return max(2, usable if self.whole else self.per_epoch)
+
     def count_steps(self, settings: Sweep) -> int:
         """Batches of an epoch."""
-        if settings.steps_per_epoch is not None:
-            return settings.steps_per_epoch
-        usable = sum(bool(len(found)) for found in self.starts)
-        count = usable if self.whole else self.per_epoch
-        return len(split_batches(np.arange(count), settings.batch_size))
+        return len(split_batches(np.arange(self.count_windows(settings)), settings.batch_size))
 
     def draw_window(
         self, image: MonthImage, starts: NDArray[np.int32], rng: np.random.Generator

@@ -135,7 +135,8 @@ def draw_folds(scores: Mapping[str, Sequence[float]], baselines: Mapping[str, fl
     if baselines:
         figure.legend(
             loc="outside lower left", frameon=False, fontsize=9.5, labelcolor=INK, ncols=2,
-            handlelength=2.6, title="mean of the baselines", title_fontsize=9.5, alignment="left",
+            handlelength=2.6, title="baselines, mean of the folds", title_fontsize=9.5,
+            alignment="left",
         )  # fmt: skip
     words = [
         f"{name}: mean {np.mean(v):.3f}, folds from {min(v):.3f} to {max(v):.3f}"

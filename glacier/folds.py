@@ -110,15 +110,17 @@ def make_splits(
         seed: Decides the shuffle and where validation units lie.
 
     Returns:
-        The splits with a validation part, and the held-out images (none, or the last in text
-        order). In every split test, validation and training are disjoint and hold every unit;
-        every unit is in exactly one test part.
+        The splits with a validation part, and the held-out images (none, or those of the last
+        month in text order). In every split test, validation and training are disjoint and hold
+        every unit; every unit is in exactly one test part.
 
     Raises:
         ConfigError: There are fewer units than the folds need.
     """
     ordered = sorted(images, key=lambda image: (text_order(image[1]), image[0]))
-    held_out = [ordered.pop()] if settings.hold_out_last and ordered else []
+    last = ordered[-1][1] if settings.hold_out_last and ordered else None
+    held_out = [image for image in ordered if image[1] == last]
+    ordered = [image for image in ordered if image[1] != last]
     groups = group_units(ordered, settings.kind, blocks)
     if len(groups) < settings.count:
         raise ConfigError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import groupby
@@ -19,9 +19,10 @@ from glacier.labels import IGNORE
 from glacier.metrics import count_pixels, pool_counts
 from glacier.samples import MonthImage
 from glacier.scores import Facts, kept_loss, score_part
+from glacier.verdict import join_names
 
 MAX_SAMPLES = 6
-"""Test samples shown, over all folds that are some encoder's best."""
+"""Test samples shown, over all folds that are shown."""
 
 FEW_VIEWS = 4
 """Up to so many views are shown at twice the size."""
@@ -93,15 +94,13 @@ def look_through(sweep: Sweep) -> Looks:
 
 
 def plan_views(sweep: Sweep) -> list[View]:
-    """What is shown: test samples of each encoder's best fold, then the held-out images.
+    """What is shown: test samples of the folds of :func:`name_folds`, then the held-out images.
 
-    The samples run from the worst to the best of the first encoder, by Dice of the image.
-
-    A fold that is best for several encoders is shown once, always under every encoder that
-    finished it.
+    The samples run from the worst to the best of the first encoder, by Dice of the image. A fold
+    is shown under every encoder that finished it.
     """
     trials = group_trials(sweep.facts)
-    folds = sorted({best_fold(found) for found in trials.values()})
+    folds = sorted(name_folds(trials))
     views = []
     for fold in folds:
         models = [(name, fold) for name, ts in trials.items() if any(t["fold"] == fold for t in ts)]
@@ -115,10 +114,22 @@ def plan_views(sweep: Sweep) -> list[View]:
     return views + [View(key, None, tuple(chosen)) for key in sweep.facts["held_out"]]
 
 
-def best_fold(trials: Sequence[Facts]) -> int:
-    """The fold with the highest test Dice of an encoder."""
-    scores = [score_part(trial) for trial in trials]
-    return int(max(scores, key=lambda row: (row["dice"], -row["fold"]))["fold"])
+def name_folds(trials: Mapping[str, Sequence[Facts]]) -> dict[int, str]:
+    """Folds to show, and why: each encoder's best by test Dice, and the worst of all."""
+    dice = {
+        (name, int(row["fold"])): row["dice"]
+        for name, found in trials.items()
+        for row in map(score_part, found)
+    }
+    best: dict[int, list[str]] = {}
+    for name in trials:
+        of_one = {fold: value for (who, fold), value in dice.items() if who == name}
+        best.setdefault(max(of_one, key=lambda fold: (of_one[fold], -fold)), []).append(name)
+    words = {fold: f"the best of {join_names(names)}" for fold, names in best.items()}
+    name, worst = min(dice, key=lambda key: (dice[key], key[1]))
+    if worst in words:
+        return words if len(words) == 1 else words | {worst: f"{words[worst]}, the worst of {name}"}
+    return words | {worst: f"the worst of {name}, and of all"}
 
 
 def draw_strip(
@@ -210,7 +221,7 @@ def describe_held_out(strip: Strip) -> Facts:
 
 def group_strips(sweep: Sweep, strips: Sequence[Strip]) -> list[Facts]:
     """Strips as the page shows them: a group per fold, and one for the held-out images."""
-    trials = group_trials(sweep.facts)
+    shown = name_folds(group_trials(sweep.facts))
     groups = []
     for fold, found in groupby(strips, key=lambda strip: strip.view.fold):
         rows = list(found)
@@ -222,16 +233,12 @@ def group_strips(sweep: Sweep, strips: Sequence[Strip]) -> list[Facts]:
             )
             columns = [f"{name}, fold {k}" for name, k in models]
         else:
-            best = [name for name, ts in trials.items() if best_fold(ts) == fold]
-            title = f"Test fold {fold}"
-            note = (
-                f"The best fold of {', '.join(best)}. No model shown here was trained on it. "
-                + (
-                    f"From the lowest to the highest Dice of {models[0][0]}: the first is its "
-                    "worst image of the fold, the last its best."
-                    if len(rows) > 1
-                    else ""
-                )
+            title = f"Test fold {fold}, {shown[fold]}"
+            note = "No model shown here was trained on it. " + (
+                f"From the lowest to the highest Dice of {models[0][0]}: the first is its "
+                "worst image of the fold, the last its best."
+                if len(rows) > 1
+                else ""
             )
             columns = [name for name, _ in models]
         columns = ["image", "label", *columns, *(["agreement"] if len(columns) > 1 else [])]

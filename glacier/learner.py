@@ -129,8 +129,8 @@ class Learner:
         """Run all epochs that are missing.
 
         Raises:
-            TrainingError: The loss is not a number; a checkpoint of the best epoch so far is
-                kept.
+            TrainingError: The loss is not a number, or the part that chooses shows no glacier;
+                the last sealed checkpoint stays.
         """
         checkpoint = self.restore()
         for row in checkpoint.rows:
@@ -143,11 +143,7 @@ class Learner:
             if self.is_stale(checkpoint):
                 break
             began = time.monotonic()
-            try:
-                train_loss, seen = self.run_epoch(images, epoch)
-            except TrainingError:
-                self.save(checkpoint)
-                raise
+            train_loss, seen = self.run_epoch(images, epoch)
             trained_s = time.monotonic() - began
             scores = self.score(images, chooser)
             row = {
@@ -216,6 +212,9 @@ class Learner:
         """Pooled soft Dice loss, Dice and IoU on the part that chooses the checkpoint.
 
         None where nothing chooses.
+
+        Raises:
+            TrainingError: The part shows no glacier, so that its loss is the same in every epoch.
         """
         if not units:
             return {"val_dice_loss": None, "val_dice": None, "val_iou": None}
@@ -227,6 +226,12 @@ class Learner:
                 truth = image.label[part] == 1
                 sums += [probability[truth].sum(), probability.sum(), truth.sum()]
                 counts += count_pixels(probability >= plain.threshold, image.label[part])
+        if not sums[2]:
+            raise TrainingError(
+                f"fold {self.trial.split.fold}: the part that chooses its epoch shows no glacier "
+                f"({', '.join(units)}); raise sweep.folds.validation_share, or set it to 0 and "
+                "keep the last epoch"
+            )
         return {
             "val_dice_loss": soft_dice_loss(sums),
             "val_dice": counts.dice,
@@ -310,9 +315,6 @@ def describe_device(device: torch.device) -> str:
 
 
 def soft_dice_loss(sums: NDArray[np.float64]) -> float:
-    """1 - 2 sum(p y) / (sum(p) + sum(y)) from the three sums over all pixels of a part.
-
-    Where the part has no glacier this is 1 however small the probabilities are.
-    """
+    """1 - 2 sum(p y) / (sum(p) + sum(y)) from the three sums over all pixels of a part."""
     overlap, predicted, true = (float(s) for s in sums)
     return 1 - 2 * overlap / max(predicted + true, 1e-7)

@@ -28,6 +28,9 @@ KEPT_APART = {
 }
 """Kind of folds to what the test part was."""
 
+MAX_UNITS = 24
+"""Units of the training part that a card names; ``model.json`` names all."""
+
 
 def describe_model(card: Facts) -> str:
     """Markdown of a model's card.
@@ -75,10 +78,14 @@ def describe_network(card: Facts) -> str:
 
 def describe_data(card: Facts) -> str:
     """Images and labels, and who owns them."""
-    data, label = card["data"], card["label"]
+    data, label, train = card["data"], card["label"], card["split"]["train"]
+    named = ", ".join(train[:MAX_UNITS])
+    if len(train) > MAX_UNITS:
+        named += f" and {len(train) - MAX_UNITS} more"
     lines = [
-        f"Images of {', '.join(data['regions'])}, {data['first']} to {data['last']} "
-        f"({data['images']} months with an image). Labels: {LABELS[label['kind']]}."
+        f"The run's images are of {', '.join(data['regions'])}, {data['first']} to {data['last']} "
+        f"({data['images']} months with an image); of these it learned from {named}. Labels: "
+        f"{LABELS[label['kind']]}."
     ]
     if pedigree := label["pedigree"]:
         years = "-".join(str(year) for year in sorted(set(pedigree["years"])))
@@ -94,9 +101,9 @@ def describe_data(card: Facts) -> str:
 def describe_scores(card: Facts) -> str:
     """Overlap on the test part, and what that part was."""
     tested = card["scores"]["tested"]
-    if not tested:
-        return "It was not tested: its test part held no labelled pixel."
     counts, folds = pool_counts(tested), card["training"]["folds"]["kind"]
+    if not counts.tp + counts.fp + counts.fn + counts.tn:
+        return "It was not tested: its test part held no labelled pixel."
     chosen = "chosen on a validation part"
     if card["training"]["protocol"] == "notebook":
         chosen = "chosen on the test part itself, so the score is too high"

@@ -228,9 +228,11 @@ def make_label(
     else:
         picture = task.settings.model_copy(update={"image": ("nir", "red", "green")})
         same = picture.image == task.settings.image
-        label = labels.label_threshold(
-            image if same else make_image(bands, picture), settings.threshold
-        )
+        shown = image if same else make_image(bands, picture)
+        low, high = (0, 1) if picture.scale == "own_maximum" else picture.reflectance_range
+        if (low, high) != (0, 1):
+            shown = (shown - np.float32(low)) / np.float32(high - low)
+        label = labels.label_threshold(shown, settings.threshold)
     unseen = np.isnan(image[0])  # in one band is in all
     np.copyto(label, np.uint8(labels.IGNORE), where=unseen)
     return label

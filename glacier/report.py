@@ -10,6 +10,7 @@ import base64
 import calendar
 import csv
 import io
+import re
 from collections.abc import Sequence
 from importlib import metadata
 from itertools import pairwise
@@ -41,7 +42,7 @@ from glacier.metrics import SIZES_KM2
 from glacier.progress import duration, say
 from glacier.scores import Facts
 
-SCHEMA = 4
+SCHEMA = 5
 """Counts up when a report's content changes for the same sweep."""
 
 MAX_UNITS = 24
@@ -101,8 +102,9 @@ def write_report(sweep: Sweep, folder: str, wall_s: float | None) -> str:
         "test_units": {split["fold"]: split["test"] for split in sweep.facts["splits"]},
         "regions": [region["name"] for region in config["regions"]],
         "months": count_months(sweep.summary["parts"]),
-        "wall_s": wall_s,
+        "wall_s": wall_s if sweep.facts["sweep_s"] is not None else None,
         "sweep_s": sweep.facts["sweep_s"],
+        "train_s": sum(trial["train_s"] for trial in sweep.facts["trials"]),
         "config_sha256": sweep.facts["config_sha256"],
         "sweep_sha256": sweep.sha256,
         "held_out": [describe_held_out(strip) for strip in strips if strip.view.fold is None],
@@ -140,12 +142,15 @@ def draw_charts(sweep: Sweep, summary: Facts) -> dict[str, Picture]:
     methods = {name: summary["encoders"][name] for name in ranked}
     if summary["ensemble"]:
         methods["ensemble"] = summary["ensemble"]
-    dice = {name: [row["dice"] for row in scores["folds"]] for name, scores in methods.items()}
-    lines = {
-        METHOD_NAMES.get(name, name): scores["dice_mean"]
+    rivals = {
+        METHOD_NAMES.get(name, name): scores
         for name, scores in summary["baselines"].items()
         if "reason" not in scores
     }
+    nearest = max(rivals, key=lambda name: float(rivals[name]["dice_mean"]), default=None)
+    dotted = methods | ({nearest: rivals[nearest]} if nearest else {})
+    dice = {name: [row["dice"] for row in scores["folds"]] for name, scores in dotted.items()}
+    lines = {name: scores["dice_mean"] for name, scores in rivals.items() if name != nearest}
     points = [
         figures.CostPoint(
             name, (scores["dice_mean"], scores["dice_sd"]), scores["epoch_s"], scores["parameters"]
@@ -230,7 +235,11 @@ def render_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"data_uri": data_uri, "duration": duration}
+    environment.filters |= {
+        "data_uri": data_uri,
+        "duration": lambda seconds: keep_together(duration(seconds)),
+        "keep_together": keep_together,
+    }
     months = [samples.month_of(part) for part in sweep.summary["parts"]]
     config = sweep.facts["config"]
     return environment.get_template("report.html.j2").render(
@@ -258,6 +267,11 @@ def render_page(
         made=list_origin(sweep, summary),
         config_yaml=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
     )  # fmt: skip
+
+
+def keep_together(text: str) -> str:
+    """A text whose lines do not end before a unit, or beside ``=`` and ``±``."""
+    return re.sub(r"(?<=\d) (?=(?:s|min|h|m|px)\b|%)| (?=[=±])|(?<=[=±]) ", "\u00a0", text)
 
 
 def list_colours(several: bool) -> list[tuple[str, str]]:
@@ -304,10 +318,11 @@ def list_origin(sweep: Sweep, summary: Facts) -> list[tuple[str, str]]:
         ("encoder weights", config["sweep"]["encoder_weights"].rpartition("/")[2]),
         ("seed", str(config["seed"])),
         ("device", "; ".join(devices)),
-        ("time of the sweep", duration(summary["sweep_s"])),
+        ("time of all training, added up", duration(summary["train_s"])),
     ]
-    if summary["wall_s"] is not None:
-        rows.append(("time of the pipeline", duration(summary["wall_s"])))
+    for name, field in (("sweep", "sweep_s"), ("pipeline", "wall_s")):
+        if summary[field] is not None:
+            rows.append((f"time of the {name}", duration(summary[field])))
     packages = ("glacier", "torch", "segmentation-models-pytorch", "ray", "numpy")
     return [*rows, ("versions", ", ".join(f"{name} {find_version(name)}" for name in packages))]
 

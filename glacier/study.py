@@ -33,7 +33,7 @@ from glacier.scores import Facts
 from glacier.study_page import write_page
 from glacier.sweep import run_sweep
 
-SCHEMA = 3
+SCHEMA = 4
 """Counts up when a study's content changes for the same sweeps."""
 
 
@@ -158,9 +158,9 @@ def summarise(config: Config, arms: Sequence[Arm], lost: dict[str, str]) -> Fact
                 "differences": explain_differences(arm, arms[0]),
                 "protocol": arm.settings["protocol"],
                 "months": count_months(arm.samples["parts"]),
-                "sweep_s": arm.sweep["sweep_s"],
                 "failed_trials": arm.sweep["failed"],
                 "verdict": arm.scores["verdict"],
+                "rival": arm.rival,
             }
             for arm in arms
         ],

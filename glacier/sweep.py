@@ -21,7 +21,7 @@ from rich.table import Table as RichTable
 from glacier import samples, store
 from glacier.archive import read_records
 from glacier.cluster import connect
-from glacier.config import Config, config_digest, digest
+from glacier.config import Config, Sweep, config_digest, digest
 from glacier.errors import GlacierError, SweepError, WeightsError
 from glacier.folds import Split, make_splits
 from glacier.prepare import samples_folder
@@ -52,10 +52,19 @@ def sweep_folders(config: Config, samples_at: str) -> tuple[str, str]:
             "samples": store.checksum(store.read_bytes(store.join(samples_at, "summary.json"))),
             "settings": config.sweep.model_dump(mode="json", exclude=NOT_IN_THE_ANSWER),
             "seed": config.seed,
+            **name_device_and_weights(config),
         }
     )
     name, storage = f"{config.name}-{key[:8]}", store.absolute(config.storage)
     return store.join(storage, "sweeps", name), store.join(storage, "models", name)
+
+
+def name_device_and_weights(config: Config) -> dict[str, str]:
+    """What a sweep's answer depends on besides its settings: GPUs, and the bytes of weights."""
+    found = {"device": "gpu"} if config.sweep.gpus_per_trial else {}
+    if (weights := config.sweep.encoder_weights) not in ("none", "imagenet"):
+        found["weights"] = store.checksum(store.read_bytes(store.absolute(weights)))
+    return found
 
 
 def run_sweep(config: Config) -> int:
@@ -99,7 +108,7 @@ def run_sweep(config: Config) -> int:
         "trials": done,
         "failed": failed,
         "baselines": baseline_rows,
-        "sweep_s": time.monotonic() - began,
+        "sweep_s": time.monotonic() - began if len(pending) == len(trials) else None,
     }
     store.write_bytes(store.join(folder, "trials.parquet"), encode_trials(trials, done, failed))
     store.write_json(store.join(folder, "sweep.json"), facts)
@@ -261,7 +270,7 @@ def tune_trials(
                 storage_path=folder,
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=settings.max_retries),
-                callbacks=[LiveTable(progress, settings.epochs), NameCheck(config, asked)],
+                callbacks=[LiveTable(progress, settings), NameCheck(config, asked)],
             ),
         )
         results = tuner.fit()
@@ -330,9 +339,10 @@ class NameCheck(tune.Callback):
 class LiveTable(tune.Callback):
     """Turns Tune's results into a table on a terminal, into lines in a log."""
 
-    def __init__(self, progress: Progress, epochs: int) -> None:
+    def __init__(self, progress: Progress, settings: Sweep) -> None:
         """Count finished epochs as parts of a trial."""
-        self.progress, self.epochs = progress, epochs
+        self.progress, self.epochs = progress, settings.epochs
+        self.chooser = "test" if settings.protocol == "notebook" else "validation"
         self.rows: dict[tuple[str, int], dict[str, Any]] = {}
 
     def on_trial_result(
@@ -344,7 +354,7 @@ class LiveTable(tune.Callback):
         self.rows[result["encoder"], result["fold"]] = result
         text = (
             f"{result['encoder']} fold {result['fold']} epoch {result['epoch'] + 1}/{self.epochs}: "
-            f"{describe_loss(result)}, {duration(result['seconds'])} an epoch"
+            f"{self.describe(result)}, {duration(result['seconds'])} an epoch"
         )
         self.progress.advance(text, 1 / self.epochs, self.render())
 
@@ -353,15 +363,14 @@ class LiveTable(tune.Callback):
         table = RichTable("encoder", "fold", "epoch", "score", "seconds an epoch")
         for (encoder, fold), row in sorted(self.rows.items()):
             epoch = f"{row['epoch'] + 1}/{self.epochs}"
-            table.add_row(encoder, str(fold), epoch, describe_loss(row), f"{row['seconds']:.1f}")
+            table.add_row(encoder, str(fold), epoch, self.describe(row), f"{row['seconds']:.1f}")
         return table
 
-
-def describe_loss(row: Mapping[str, Any]) -> str:
-    """How far an epoch has come: validation Dice, or the training loss where nothing chooses."""
-    if row["val_dice"] is None:
-        return f"training loss {row['train_loss']:.3f}"
-    return f"validation Dice {row['val_dice']:.3f}"
+    def describe(self, row: Mapping[str, Any]) -> str:
+        """How far an epoch has come: Dice of what chooses, or the training loss without."""
+        if row["val_dice"] is None:
+            return f"training loss {row['train_loss']:.3f}"
+        return f"{self.chooser} Dice {row['val_dice']:.3f}"
 
 
 Answers = dict[str, list[ray.ObjectRef[Any]]]

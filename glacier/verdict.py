@@ -9,10 +9,9 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import optimize, stats
 
 from glacier.metrics import Counts
-from glacier.progress import duration
 
 LEVEL = 0.05
 """Probability of naming a winner among equals that is accepted."""
@@ -54,7 +53,7 @@ class Verdict:
     winner: str | None
     """The method that beats every other, or None."""
     choice: str
-    """The method to take: the winner, else the cheapest of those not shown to be worse."""
+    """The method to take: the winner, else the fastest of those not shown to be worse."""
     sentence: str
     """The same for people."""
     pairs: tuple[Pair, ...]
@@ -67,39 +66,60 @@ def spread(values: Sequence[float]) -> tuple[float, float]:
     return float(array.mean()), float(array.std(ddof=1)) if len(array) > 1 else 0.0
 
 
-def corrected_p(first: Sequence[float], second: Sequence[float]) -> float:
+def corrected_p(
+    first: Sequence[float], second: Sequence[float], ratio: float | None = None
+) -> float:
     """Chance that two methods with equal means differ as much over the same K folds.
 
     Args:
         first: K scores of one method, fold by fold.
         second: K scores of the other, over the same folds.
+        ratio: Size of a test part over that of its training part; None: 1/(K - 1), as of K
+            folds that set nothing aside for validation.
 
     Returns:
         Two-sided p; 1 where all differences are zero or there is one fold.
 
     Source:
         Nadeau & Bengio 2003, Machine Learning 52: the t statistic with the variance scaled by
-        1/K + (test size)/(training size), since the folds share training data. In K folds that
-        ratio is 1/(K - 1).
+        1/K + ratio, since the folds share training data.
     """
     difference = np.asarray(first, float) - np.asarray(second, float)
     if len(difference) < 2 or not difference.any():
         return 1.0
-    error = corrected_error(difference)
+    error = corrected_error(difference, ratio)
     if error == 0:
         return 0.0
     t = float(difference.mean()) / error
     return float(2 * stats.t.sf(abs(t), len(difference) - 1))
 
 
-def corrected_error(difference: NDArray[np.float64]) -> float:
+def corrected_error(difference: NDArray[np.float64], ratio: float | None = None) -> float:
     """Standard error of a mean difference over K folds, which share training data.
 
     Args:
         difference: (K,) difference per fold, K >= 2.
+        ratio: As in :func:`corrected_p`.
     """
     folds = len(difference)
-    return math.sqrt((1 / folds + 1 / (folds - 1)) * float(difference.var(ddof=1)))
+    shared = 1 / (folds - 1) if ratio is None else ratio
+    return math.sqrt((1 / folds + shared) * float(difference.var(ddof=1)))
+
+
+def detectable_errors(level: float, freedom: int) -> float:
+    """True difference, in standard errors, that a two-sided t test finds at ``POWER``.
+
+    Args:
+        level: Of the test.
+        freedom: Degrees of freedom.
+
+    Source:
+        The noncentral t distribution; Cohen 1988, Statistical Power Analysis, chapter 2.
+    """
+    edge = float(stats.t.isf(level / 2, freedom))
+    return float(
+        optimize.brentq(lambda shift: stats.nct.sf(edge, freedom, shift) - POWER, 0, 4 * edge)
+    )
 
 
 def correct_holm(ps: Sequence[float]) -> list[float]:
@@ -115,24 +135,26 @@ def correct_holm(ps: Sequence[float]) -> list[float]:
     return corrected
 
 
-def compare_pairs(scores: Mapping[str, Sequence[float]]) -> tuple[Pair, ...]:
+def compare_pairs(
+    scores: Mapping[str, Sequence[float]], ratio: float | None = None
+) -> tuple[Pair, ...]:
     """Every two methods on the same folds.
 
     Args:
         scores: Method to its score per fold, the same folds in the same order. With one fold
             there is no spread: the intervals and the detectable difference are infinite.
+        ratio: As in :func:`corrected_p`.
     """
     names = list(combinations(scores, 2))
-    ps = [corrected_p(scores[a], scores[b]) for a, b in names]
+    ps = [corrected_p(scores[a], scores[b], ratio) for a, b in names]
     pairs = []
     for (a, b), p, p_holm in zip(names, ps, correct_holm(ps), strict=True):
         difference = np.asarray(scores[a], float) - np.asarray(scores[b], float)
         freedom = len(difference) - 1
         mean, sd = spread(difference.tolist())
-        error = corrected_error(difference) if freedom else math.inf
+        error = corrected_error(difference, ratio) if freedom else math.inf
         reach = float(stats.t.isf((1 - CONFIDENCE) / 2, max(freedom, 1))) * error
-        level = LEVEL / len(names)
-        sides = (stats.t.isf(level / 2, max(freedom, 1)), stats.t.isf(1 - POWER, max(freedom, 1)))
+        found_at = detectable_errors(LEVEL / len(names), max(freedom, 1))
         pairs.append(
             Pair(
                 first=a,
@@ -143,7 +165,7 @@ def compare_pairs(scores: Mapping[str, Sequence[float]]) -> tuple[Pair, ...]:
                 effect=mean / sd if sd else None,
                 p=p,
                 p_holm=p_holm,
-                detectable=float(sum(sides)) * error,
+                detectable=found_at * error,
             )
         )
     return tuple(pairs)
@@ -176,73 +198,77 @@ def bootstrap_dice(units: Sequence[Counts]) -> tuple[float, float] | None:
 
 
 def judge(
-    dice: Mapping[str, Sequence[float]], train_s: Mapping[str, float] | None = None
+    dice: Mapping[str, Sequence[float]],
+    epoch_s: Mapping[str, float] | None = None,
+    ratio: float | None = None,
 ) -> Verdict:
     """Name the encoder with the best mean test Dice, if the folds support it.
 
-    Every other encoder must differ from the best by the corrected paired test, with Holm's
-    correction for the number of all pairs, since the best was picked from them. Where there is
-    no winner, the encoder to take is the one that trained in the least time among the best and
-    those that are not shown to be worse.
+    An encoder is out of the running where any other is shown to be better by the corrected
+    paired test, with Holm's correction for the number of all pairs, since the best was picked
+    from them. The winner is the only one left; among several the fastest is the one to take.
 
     Args:
         dice: Encoder to its test Dice per fold, the same folds in the same order.
-        train_s: Encoder to the seconds of all its training; None: the best is taken.
+        epoch_s: Encoder to the seconds of an epoch; None: the best is taken.
+        ratio: As in :func:`corrected_p`.
     """
     ranked = sorted(dice, key=lambda name: (-spread(dice[name])[0], name))
     best = ranked[0]
     mean, sd = spread(dice[best])
+    score = f"test Dice {mean:.3f} ± {sd:.3f}"
     if len(ranked) == 1:
-        only = f"{best} is the only encoder to rank: test Dice {mean:.3f} ± {sd:.3f}."
-        return Verdict(best, best, only, ())
-    pairs = compare_pairs({name: dice[name] for name in ranked})
-    rivals = {pair.second: pair for pair in pairs if pair.first == best}
-    equals = [name for name in ranked[1:] if rivals[name].p_holm >= LEVEL]
-    folds, second = len(dice[best]), rivals[ranked[1]]
-    numbers = (
-        f"mean test Dice {mean:.3f} ± {sd:.3f} over {folds} folds, {second.difference:.3f} above "
-        f"{second.second}"
-    )
-    if not equals:
-        return Verdict(best, best, f"{best} is best: {numbers}.", pairs)
-    among = [best, *equals]
-    choice = min(among, key=lambda name: train_s[name]) if train_s else best
-    sentence = describe_draw(among, ranked, numbers, rivals)
-    return Verdict(None, choice, f"{sentence}; {describe_choice(choice, train_s)}.", pairs)
+        return Verdict(None, best, f"{best} is the only encoder to rank: {score}.", ())
+    pairs = compare_pairs({name: dice[name] for name in ranked}, ratio)
+    score = f"mean {score} over {count_folds(len(dice[best]))}"
+    beaten = {pair.second for pair in pairs if pair.p_holm < LEVEL}
+    among = [name for name in ranked if name not in beaten]
+    if among == [best]:
+        second = pairs[0]
+        lead = f"{second.difference:.3f} above {second.second}"
+        sentence = f"{best} is best: {score}, {lead} (corrected paired test, "
+        return Verdict(best, best, f"{sentence}p = {second.p_holm:.2g}).", pairs)
+    choice = min(among, key=lambda name: epoch_s[name]) if epoch_s else best
+    rivals = [pair for pair in pairs if pair.first == best and pair.second in among]
+    sentence = describe_draw(f"{best} leads with {score}", rivals, len(ranked))
+    return Verdict(None, choice, f"{sentence}; {describe_choice(choice, epoch_s)}.", pairs)
 
 
-def describe_draw(
-    among: Sequence[str], ranked: Sequence[str], numbers: str, rivals: Mapping[str, Pair]
-) -> str:
+def describe_draw(lead: str, rivals: Sequence[Pair], encoders: int) -> str:
     """Between whom no difference was found, by which test, and what it cannot see.
 
     Args:
-        among: The best and those not shown to be worse.
-        ranked: All encoders, the best first.
-        numbers: Score and lead of the best.
-        rivals: Encoder to its comparison with the best.
+        lead: Who leads with what score.
+        rivals: Comparisons of the best with those not shown to be worse.
+        encoders: Number of all encoders.
     """
-    whom = "the encoders" if len(among) == len(ranked) else join_names(among)
-    closest = max((rivals[name] for name in among[1:]), key=lambda pair: pair.p_holm)
-    unseen = max(rivals[name].detectable for name in among[1:])
-    limit = (
-        f"a true difference below {unseen:.3f} would probably go unseen"
-        if math.isfinite(unseen)
-        else "one fold shows no difference"
-    )
+    names = [rivals[0].first, *(pair.second for pair in rivals)]
+    whom = "the encoders" if len(names) == encoders else join_names(names)
+    if not math.isfinite(rivals[0].detectable):
+        return f"No difference found between {whom}: {lead}, and one fold shows no difference"
+    gaps = [
+        f"{pair.difference:.3f} above {pair.second} (p = {pair.p_holm:.2g}; a true difference "
+        f"below {pair.detectable:.3f} may go unseen)"
+        for pair in rivals
+    ]
     return (
-        f"No difference found between {whom}: {among[0]} leads with {numbers}, which is within "
-        f"the spread of the folds (corrected paired test, p = {closest.p_holm:.2f}; {limit})"
+        f"No difference found between {whom} by the corrected paired test: {lead}, "
+        f"{join_names(gaps)}"
     )
 
 
-def describe_choice(choice: str, train_s: Mapping[str, float] | None) -> str:
+def count_folds(folds: int) -> str:
+    """``5 folds``, ``1 fold``."""
+    return f"{folds} fold" + ("" if folds == 1 else "s")
+
+
+def describe_choice(choice: str, epoch_s: Mapping[str, float] | None) -> str:
     """What to take where nothing was found, and why."""
-    if train_s is None:
+    if epoch_s is None:
         return f"take {choice}, which leads"
-    return f"take {choice}, which trained in the least time of these ({duration(train_s[choice])})"
+    return f"take {choice}, which trains fastest of these ({epoch_s[choice]:.3g} s an epoch)"
 
 
 def join_names(names: Sequence[str]) -> str:
-    """``a and b``, ``a, b and c``."""
-    return " and ".join([", ".join(names[:-1]), names[-1]])
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

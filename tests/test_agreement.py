@@ -19,7 +19,7 @@ def test_errors_are_counted_apart_and_unknown_pixels_nowhere() -> None:
     assert found == Agreement(agreed=2, agreed_wrong=1, split=2, split_wrong=1)
     facts = (found + found).as_dict()
     assert facts == {"pixels": 8, "split_share": 0.5, "error_where_agreed": 0.5,
-                     "error_where_split": 0.5}  # fmt: skip
+                     "error_where_split": 0.5, "errors_agreed_share": 0.5}  # fmt: skip
     outside = measure_agreement(VOTES, answer, label, np.zeros((1, 5), bool))
     assert outside == Agreement()
     assert set(outside.as_dict().values()) == {0, None}

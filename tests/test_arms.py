@@ -18,7 +18,7 @@ def make_arm(name="plain", dice=None, validation=None, baselines=None, **changes
         wanted = (validation or dice or DICE)[trial["encoder"]][trial["fold"]]
         trial["rows"][trial["best_epoch"]]["val_dice"] = wanted
     for split in sweep["splits"]:
-        split |= {"validation": [f"v/{split['fold']}"], "train": []}
+        split |= {"validation": [f"v/{split['fold']}"]}
     sweep["config"]["sweep"] |= {"protocol": "honest", "folds": {"kind": "by_year"}, **changes}
     sweep["config"]["prepare"]["label"] = Label().model_dump(mode="json")
     return Arm(name, changes, sweep, {"parts": []})
@@ -48,7 +48,9 @@ def test_an_arm_equal_to_the_reference_differs_by_nothing():
     for part in ("test", "val"):
         assert (row[f"{part}_difference"], row[f"{part}_low"], row[f"{part}_high"]) == (0, 0, 0)
         assert (row[f"{part}_p"], row[f"{part}_how"]) == (1, "paired")
-    assert arms.explain_row(row, "plain", "test") == "same, net: the same test Dice as plain."
+    assert arms.explain_row(row, "plain", "test") == (
+        "same, net: the same test Dice as plain, so the change does nothing there."
+    )
 
 
 def test_the_reference_is_compared_with_nothing():

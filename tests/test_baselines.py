@@ -164,6 +164,18 @@ def test_an_archive_without_short_wave_infrared_is_a_reason(name: str) -> None:
     assert list(found) == ["reason"]
 
 
+@pytest.mark.parametrize("name", ["ndsi", "ndsi_nir", "band_ratio"])
+def test_a_month_that_shows_nothing_is_no_lack_of_a_band(name: str) -> None:
+    images = make_images()
+    empty = dataclasses.replace(
+        images[0], image=images[0].image * np.nan, extra=images[0].extra * np.nan,
+        label=np.full_like(images[0].label, 255),
+    )  # fmt: skip
+    found = baselines.score_baseline(name, CONFIG, [empty, *images[1:]], SPLIT, SUMMARY)
+    (row,) = found["tested"]
+    assert row["tp"] + row["fp"] + row["fn"] + row["tn"] == 0
+
+
 def test_bands_over_their_own_maximum_are_not_taken_for_reflectance() -> None:
     summary = SUMMARY | {"scale": "own_maximum", "extra_bands": ["green", "red", "nir", "swir1"]}
     plain = np.stack([np.full((64, 64), v, np.float32) for v in (0.6, 0.5, 0.4, 0.3)])

@@ -45,6 +45,15 @@ def test_an_epoch_covers_the_ground_once_by_default_and_steps_fix_it() -> None:
     assert crops.count_steps(Sweep(batch_size=4)) == len(draw(crops, images))
 
 
+def test_a_batch_of_one_window_is_never_drawn() -> None:
+    """Batch normalisation needs two."""
+    images = make_images(1, (32, 32))
+    for whole in (True, False):
+        crops = Crops.plan(images, [np.ones((32, 32), bool)], 32, whole=whole)
+        assert [len(label) for _, label in draw(crops, images)] == [2]
+        assert crops.count_steps(Sweep(batch_size=4)) == 1
+
+
 def test_whole_images_come_once_each_in_an_order_that_the_seed_decides() -> None:
     images = make_images(9, (32, 32))
     crops = Crops.plan(images, [np.ones((32, 32), bool)] * 9, 32, whole=True)

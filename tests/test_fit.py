@@ -1,8 +1,9 @@
 """One trial without Ray: learning, choosing, testing, resuming, failing."""
 
 import dataclasses
-import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -11,16 +12,32 @@ import pytest
 import torch
 from discs import SAMPLES, SIZE, SPLIT, make_images, make_trial
 
-from glacier import learner, store
+from glacier import learner
 from glacier.config import Folds, Sweep
 from glacier.errors import TrainingError
 from glacier.fit import run_trial
 from glacier.folds import Split
+from glacier.learner import Learner
 from glacier.losses import dice_loss
 from glacier.metrics import Counts
 from glacier.model_card import describe_model
 from glacier.samples import MonthImage
 from glacier.unet import load_model
+
+
+@contextmanager
+def count_epochs() -> Iterator[list[int]]:
+    """The epochs that are trained within."""
+    trained: list[int] = []
+    run_epoch = Learner.run_epoch
+
+    def note(self: Learner, images: list[MonthImage], epoch: int) -> tuple[float, int]:
+        trained.append(epoch)
+        return run_epoch(self, images, epoch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Learner, "run_epoch", note)
+        yield trained
 
 
 def test_a_trial_learns_and_is_tested_on_its_test_part_alone(tmp_path: Path) -> None:
@@ -68,8 +85,9 @@ def test_a_stopped_trial_ends_in_the_same_bytes(tmp_path: Path, stop_after: int)
 
     with pytest.raises(Stopped):
         run_trial(make_trial(tmp_path / "cut"), images, stop)
-    trained = []
-    resumed = run_trial(make_trial(tmp_path / "cut"), images, lambda row: trained.append(row))
+    with count_epochs() as trained:
+        resumed = run_trial(make_trial(tmp_path / "cut"), images, lambda row: None)
+    assert trained == list(range(stop_after + 1, 4))  # it goes on, and does not begin again
     times = {"images_per_s", "seconds"}
     strip = [
         [{k: v for k, v in r.items() if k not in times} for r in d["rows"]]
@@ -102,41 +120,46 @@ def test_a_damaged_checkpoint_is_refused_and_the_result_is_the_same(tmp_path: Pa
     data = bytearray(checkpoint.read_bytes())
     data[len(data) // 2] ^= 1
     checkpoint.write_bytes(data)
-    epochs = []
-    resumed = run_trial(
-        make_trial(tmp_path / "cut"), images, lambda row: epochs.append(row["epoch"])
-    )
-    assert epochs == [0, 1, 2, 3]
+    with count_epochs() as trained:
+        resumed = run_trial(make_trial(tmp_path / "cut"), images, lambda row: None)
+    assert trained == [0, 1, 2, 3]
     assert resumed["tested"] == whole["tested"]
 
 
-def test_a_loss_that_is_no_number_fails_the_trial_and_keeps_the_last_good_state(
-    tmp_path: Path,
-) -> None:
-    images = make_images()
-    trial = make_trial(tmp_path, checkpoint_s=1e9)
-    spoiled = False
+def test_a_loss_that_is_no_number_fails_the_trial_and_spoils_no_checkpoint(tmp_path: Path) -> None:
+    """The loss fails in the middle of the third epoch, once; the next start ends as if it had not.
 
-    def spoil(row: dict) -> None:
-        nonlocal spoiled
-        if row["epoch"] == 1:
-            spoiled = True
+    A checkpoint of the weights at that moment would stand between two epochs.
+    """
+    images = make_images()
+    whole = run_trial(make_trial(tmp_path / "whole"), images, lambda row: None)
+    steps, fails_at = 0, 2 * 4 + 2  # the third of four epochs of four steps
 
     def loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        value = dice_loss(logits, target)
-        return value * float("nan") if spoiled else value
+        nonlocal steps
+        steps += 1
+        return dice_loss(logits, target) * (float("nan") if steps == fails_at else 1.0)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(learner, "choose_loss", lambda name: loss)
         with pytest.raises(
             TrainingError, match=r"loss is nan in epoch 2; lower sweep\.learning_rate"
         ):
-            run_trial(trial, images, spoil)
-    seal = store.read_json(str(tmp_path / "trial/checkpoint.json"))
-    data = store.read_bytes(str(tmp_path / "trial" / seal["file"]), seal["sha256"])
-    state = torch.load(io.BytesIO(data), weights_only=True)
-    assert state["epoch"] == 1 and len(state["best"]) > 0
-    assert not (tmp_path / "trial/done.json").exists()
+            run_trial(make_trial(tmp_path / "cut"), images, lambda row: None)
+    assert not (tmp_path / "cut/trial/done.json").exists()
+    with count_epochs() as trained:
+        resumed = run_trial(make_trial(tmp_path / "cut"), images, lambda row: None)
+    assert trained == [2, 3]
+    assert resumed["tested"] == whole["tested"]
+
+
+def test_a_validation_part_without_glacier_cannot_choose(tmp_path: Path) -> None:
+    images = [
+        dataclasses.replace(i, label=np.minimum(i.label, 0)) if i.key in SPLIT.validation else i
+        for i in make_images()
+    ]
+    with pytest.raises(TrainingError, match=r"chooses its epoch shows no glacier \(.*2020-0"):
+        run_trial(make_trial(tmp_path), images, lambda row: None)
 
 
 def test_the_exported_model_gives_the_tested_answer(tmp_path: Path) -> None:

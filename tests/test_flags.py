@@ -222,6 +222,8 @@ def test_a_wrong_arm_is_named_with_field_value_and_remedy(
         ({"sweep.gpus_per_trial": 1.5}, ["gpus_per_trial 1.5", "whole number"]),
         ({"sweep.learning_rate": 0}, ["sweep.learning_rate = 0", "greater than 0"]),
         ({"prepare.size_px": 100}, ["prepare.size_px = 100", "multiple of 32"]),
+        ({"prepare.blocks": [0, 5]}, ["prepare.blocks.0 = 0", "greater than 0"]),
+        ({"prepare.size_px": 64, "prepare.stride_px": 128}, ["stride_px 128", "at most size_px"]),
         ({"prepare.blocks": [5]}, ["prepare.blocks.1 = nothing", "needed"]),
         ({"prepare.image": ["nir", "nir"]}, ["image ('nir', 'nir')", "none twice"]),
         ({"prepare.image": []}, ["image ()", "one band or more"]),

@@ -116,6 +116,13 @@ def test_the_last_in_text_order_is_held_out(images: list, last: date) -> None:
     assert all(name not in (*s.test, *s.validation, *s.train) for s in splits)
 
 
+def test_the_last_month_is_held_out_of_every_region() -> None:
+    images = [(region, month) for region in ("ridge", "col") for _, month in DECADE[:24]]
+    settings = Folds(kind="by_region", count=2, hold_out_last=True, validation_share=0)
+    _, held_out = make_splits(images, settings, (1, 1), seed=0)
+    assert sorted(held_out) == [("col", date(2015, 9, 1)), ("ridge", date(2015, 9, 1))]
+
+
 def test_shuffled_folds_are_scikit_learns_on_the_text_order() -> None:
     images = DECADE[:82]
     settings = Folds(kind="shuffled", count=5, hold_out_last=True)

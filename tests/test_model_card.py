@@ -26,6 +26,7 @@ def test_the_card_holds_network_data_and_scores() -> None:
         "24.4 million parameters, from random weights", "divided by 1.25", "probability of 0.43",
         "ridge, col, 2014-05 to 2016-09 (21 months", "Dice 0.750, IoU 0.600", "validation part",
         "exact truth of invented scenes", "another glacier may score far lower",
+        "of these it learned from 2014.",
     ):  # fmt: skip
         assert words in text
 
@@ -36,7 +37,9 @@ def test_the_card_holds_network_data_and_scores() -> None:
         ({"label": {"kind": "outlines", "pedigree": PEDIGREE}},
          "those of RGI 7.0, of 2000, by RGI Consortium, under CC BY 4.0"),
         ({"label": {"kind": "outlines", "pedigree": None}}, "come from the run did not say"),
-        ({"scores": {"tested": []}}, "It was not tested"),
+        ({"scores": {"tested": [dict.fromkeys(("tp", "fp", "fn", "tn"), 0)]}},
+         "It was not tested"),
+        ({"split": CARD["split"] | {"train": [f"u{k}" for k in range(30)]}}, "u23 and 6 more"),
         ({"training": CARD["training"] | {"protocol": "notebook"}}, "so the score is too high"),
         ({"split": CARD["split"] | {"validation": []}}, "of its last epoch; nothing was chosen"),
         ({"training": CARD["training"] | {"encoder_weights": "imagenet"}},

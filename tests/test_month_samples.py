@@ -13,6 +13,7 @@ from tiny import tiny_config
 
 from glacier import samples, store
 from glacier.archive import MonthRecord, archive_folder
+from glacier.baselines import threshold_prediction
 from glacier.config import Config, Prepare
 from glacier.errors import SampleError
 from glacier.ingest import ingest_month
@@ -151,6 +152,24 @@ def test_every_label_kind_knows_what_it_has_not_seen(tmp_path: Path, kind: str) 
     bands, _ = read_named(f"{task.archive}/2014-07.tif")
     assert facts["label_pixels"]["unknown"] == int((bands["n_obs"] == 0).sum())
     assert facts["label_pixels"]["glacier"] > 0
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"reflectance_range": [0.1, 0.6]}, {"scale": "own_maximum"}]
+)
+def test_the_threshold_baseline_answers_threshold_labels_exactly(
+    tmp_path: Path, changes: dict
+) -> None:
+    """Rule and label are one, however bands are scaled; a window at native resolution."""
+    prepare = {"label": {"kind": "threshold"}} | CHIPS | changes
+    task = make_task(tiny_config(tmp_path, prepare=prepare))
+    facts = prepare_month(task)
+    month = samples.assemble(read_part(task), 3, 32, tuple(facts["shape"]))
+    low, high = (0, 1) if "scale" in changes else task.settings.reflectance_range
+    found = threshold_prediction(month.image, ["nir", "red", "green"], (low, high), 128)
+    known = month.label != 255
+    assert 0 < month.label[known].mean() < 1
+    np.testing.assert_array_equal(found[known], month.label[known] == 1)
 
 
 def test_outlines_are_labels_wherever_the_ground_was_seen(tmp_path: Path) -> None:

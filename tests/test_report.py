@@ -267,6 +267,14 @@ def test_sections_without_facts_are_left_out_and_fitted_temperatures_shown(make_
 def test_the_worst_and_the_best_sample_of_a_fold_are_shown(make_sweep):
     config, facts = make_sweep()
     views = plan_views(find_sweep(config))
+    scores = {
+        (trial["encoder"], trial["fold"]): pool_counts(trial["tested"]).dice
+        for trial in facts["trials"]
+    }
+    assert min(scores, key=lambda key: scores[key])[1] in {view.fold for view in views}
+    for encoder in ENCODERS:
+        of_one = {fold: dice for (name, fold), dice in scores.items() if name == encoder}
+        assert max(of_one, key=lambda fold: of_one[fold]) in {view.fold for view in views}
     for fold in {view.fold for view in views}:
         shown = [view for view in views if view.fold == fold]
         (encoder, _), *_ = shown[0].models
@@ -428,7 +436,7 @@ def test_a_failed_trial_is_shown_and_its_encoder_not_ranked(make_sweep):
     config, _ = make_sweep(failed=failed)
     report.run_report(config)
     summary, page, table = read_results(config)
-    assert summary["winner"] == "resnet34"
+    assert (summary["winner"], summary["choice"]) == (None, "resnet34")
     assert "Not ranked, since trials failed: resnet50 (2 of 3 folds done)" in summary["verdict"]
     assert summary["failed_trials"] == failed
     assert summary["ensemble"] is None
@@ -473,7 +481,7 @@ def test_the_notebook_page_sets_its_numbers_beside_the_published_ones(make_sweep
     summary, page, _ = read_results(config)
     assert facts["held_out"] == ["ridge/2016-07"]
     assert summary["encoders"]["resnet34"]["dice_loss_lowest"] == 0.2
-    for text in ("0.0810", "0.1059", "0.0865", "What was not repeated", "best of 3 looks"):
+    for text in ("0.0810", "0.1059", "0.0865", "What was not repeated", "best of up to 3 looks"):
         assert text in page
     assert "Held-out month</h3>" in page
     assert [row["key"] for row in summary["held_out"]] == ["ridge/2016-07"]

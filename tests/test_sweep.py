@@ -130,6 +130,7 @@ def test_the_notebook_protocol_trains_on_all_that_is_not_tested(tmp_path: Path) 
         ({"cluster": {"cpus": 1}}, True),
         ({"sweep": {"epochs": 3}}, False),
         ({"sweep": {"cpus_per_trial": 2}}, False),
+        ({"sweep": {"gpus_per_trial": 1}}, False),  # another device, another answer
         ({"seed": 4}, False),
     ],
 )
@@ -141,3 +142,13 @@ def test_a_sweep_is_named_by_what_changes_its_bytes(
         sweep.sweep_folders(tiny_config(tmp_path, **c), str(tmp_path)) for c in ({}, changes)
     ]
     assert (folders[0] == folders[1]) is same
+
+
+def test_a_sweep_is_named_by_the_bytes_of_its_weights(tmp_path: Path) -> None:
+    (tmp_path / "summary.json").write_text("{}")
+    weights, folders = tmp_path / "w.pt", []
+    for data in (b"one", b"two", b"one"):
+        weights.write_bytes(data)
+        config = tiny_config(tmp_path, sweep={"encoder_weights": str(weights)})
+        folders.append(sweep.sweep_folders(config, str(tmp_path))[0])
+    assert folders[0] == folders[2] != folders[1]
