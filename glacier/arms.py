@@ -98,6 +98,14 @@ class Arm:
         return {k: float(row["val_dice"]) for k, row in rows.items() if row["val_dice"] is not None}
 
 
+def find_setting(config: Facts, setting: str) -> Any:
+    """Value of a dotted setting in a resolved configuration."""
+    value: Any = config
+    for part in setting.split("."):
+        value = value[part]
+    return value
+
+
 @dataclass(frozen=True)
 class Difference:
     """A score less the reference's."""

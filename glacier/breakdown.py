@@ -125,12 +125,28 @@ def score_both(rows: Sequence[Facts]) -> dict[str, float]:
     return {name: pool_counts([row[name] for row in rows]).dice for name in ("answer", "label")}
 
 
-def measure_late_summer(parts: Sequence[Facts], hemisphere: str) -> Facts | None:
+def late_summer_months(regions: Sequence[Facts]) -> tuple[int, ...] | None:
+    """Calendar months, 1..12, of late summer where the regions lie.
+
+    Args:
+        regions: The configuration's regions, as plain values.
+
+    Returns:
+        None where a region does not say where it lies, or they lie on both sides of the equator.
+    """
+    corners = [region["polygon"] for region in regions]
+    south = {bool(np.mean([lat for _, lat in polygon]) < 0) for polygon in corners if polygon}
+    if not all(corners) or len(south) != 1:
+        return None
+    return LATE_SUMMER["south" if south.pop() else "north"]
+
+
+def measure_late_summer(parts: Sequence[Facts], months: tuple[int, ...]) -> Facts | None:
     """How far the outlines of clear late-summer images lie from those of the labels.
 
     Args:
         parts: Scorecards of all folds.
-        hemisphere: ``north`` or ``south``.
+        months: Calendar months, 1..12, of late summer.
 
     Returns:
         Number of ``images`` and mean distance ``boundary_mean_m``, metres, each image's mean
@@ -140,7 +156,7 @@ def measure_late_summer(parts: Sequence[Facts], hemisphere: str) -> Facts | None
         row["boundary_mean_m"]
         for part in parts
         for row in part.get("tested", [])
-        if int(row["month"][5:7]) in LATE_SUMMER[hemisphere] and row["valid_share"] >= CLEAR_SHARE
+        if int(row["month"][5:7]) in months and row["valid_share"] >= CLEAR_SHARE
     ]
     if not distances:
         return None

@@ -21,7 +21,7 @@ from glacier.scores import Facts
 from glacier.study import is_current, list_sweeps, make_arms
 from glacier.study_page import describe_changes
 
-SCHEMA = 1
+SCHEMA = 2
 """Counts up when the ledger's content changes for the same sweeps."""
 
 
@@ -69,18 +69,21 @@ def summarise(config: Config, arms: Sequence[Arm], lost: dict[str, str]) -> Fact
 def write_page(facts: Facts) -> str:
     """The page in Markdown."""
     counts = Counter(row["verdict"] for row in facts["claims"])
+    opposite = sum(row["opposite"] for row in facts["claims"])
+    against = f" Of {opposite} the opposite is shown." if opposite else ""
     lines = [
         f"# What the published experiment claims ({facts['name']})",
         "",
-        ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())) + ".",
+        ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())) + f".{against}",
         *explain_source(facts["source"]),
         "",
         "| claim | verdict | effect (95 %) | how tested | why |",
         "|---|---|---|---|---|",
         *map(format_row, facts["claims"]),
         "",
-        "A claim is held only where the interval of its effect lies wholly on the claimed side; "
-        "not held says that it was not shown, not that the opposite is true.",
+        "A claim is held only where the interval of its effect lies wholly on the claimed side. "
+        "Not held says that it was not shown, and that the opposite is true only where that is "
+        "said.",
         facts["labels"],
         "",
         "## Departures from the published run",
@@ -116,7 +119,8 @@ def format_row(row: Facts) -> str:
     effect = "" if row["effect"] is None else f"{row['effect']:+.3g} {row['unit']}"
     if row["low"] is not None and row["low"] < row["high"]:
         effect += f" ({row['low']:+.3g} to {row['high']:+.3g})"
-    cells = (row["claim"], row["verdict"], effect, row["test"], row["why"])
+    verdict = row["verdict"] + (", the opposite is shown" if row["opposite"] else "")
+    cells = (row["claim"], verdict, effect, row["test"], row["why"])
     return "| " + " | ".join(cells) + " |"
 
 

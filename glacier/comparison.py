@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from glacier.breakdown import measure_late_summer
+from glacier.breakdown import late_summer_months, measure_late_summer
 from glacier.labels import NDSI_ABOVE, NIR_ABOVE
 from glacier.scores import Facts, score_baseline, score_encoder, score_method, score_part
 from glacier.verdict import LEVEL, correct_holm, corrected_p, judge, spread
@@ -129,14 +129,10 @@ def late_summer_of(sweep: Facts) -> Facts:
     cut = config["sweep"]["folds"]["kind"] == "by_block"
     if cut or config["prepare"]["label"]["unseen"] == "background":
         return {}
-    corners = [region["polygon"] for region in config["regions"]]
-    south = {np.mean([lat for _, lat in polygon]) < 0 for polygon in corners if polygon}
-    if not all(corners) or len(south) != 1:
+    if (months := late_summer_months(config["regions"])) is None:
         return {}
-    hemisphere = "south" if south.pop() else "north"
     found = {
-        name: measure_late_summer(trials, hemisphere)
-        for name, trials in group_trials(sweep).items()
+        name: measure_late_summer(trials, months) for name, trials in group_trials(sweep).items()
     }
     return {name: facts for name, facts in found.items() if facts}
 

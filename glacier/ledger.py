@@ -1,4 +1,4 @@
-"""What the published experiment claims, and what each claim is worth: effect, interval, verdict.
+"""What the published experiment claims: its testable sentences, and how each is tested.
 
 A claim holds only where the interval of its effect lies wholly on the claimed side. That of "it
 makes no difference" lies below ``MARGIN``, since no finite run shows a difference to be zero.
@@ -6,38 +6,29 @@ makes no difference" lies below ``MARGIN``, since no finite run shows a differen
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from datetime import date
 from functools import partial
-from itertools import product
-from typing import Any, Literal
 
-import numpy as np
-from scipy import stats
-
-from glacier.arms import Arm, Difference, pair_scores
-from glacier.breakdown import LATE_SUMMER
-from glacier.calibration import Reliability
-from glacier.comparison import LABEL_RULES, count_months
-from glacier.metrics import Counts, pool_counts
+from glacier.arms import Arm, find_setting
+from glacier.findings import (
+    MARGIN,
+    PUBLISHED_TOTAL,
+    PUBLISHED_USABLE,
+    Arms,
+    Finding,
+    judge_arms,
+    judge_colour,
+    judge_months,
+    judge_no_gain,
+    judge_order,
+    judge_rules,
+    judge_shrinkage,
+    loss_gap,
+    small_iou,
+    untestable,
+)
 from glacier.scores import Facts
-from glacier.verdict import CONFIDENCE, LEVEL, correct_holm
-
-MARGIN = 0.01
-"""Test Dice that is not worth twice the epochs or another setting."""
-
-WELL_SEEN = 0.8
-"""Least share of the ground seen best that an image must show for its area to count."""
-
-RULES = ("threshold", "ndsi", "ndsi_nir", "band_ratio")
-"""Baselines that are a threshold on bands or indices."""
-
-PUBLISHED_MONTHS = {"first": "2014-01", "last": "2023-12"}
-PUBLISHED_USABLE, PUBLISHED_TOTAL = 82, 120
-"""Months that the published experiment kept, and asked for."""
 
 PUBLISHED_RUN: dict[str, object] = {
     "ingest.source": "earthengine",
@@ -66,25 +57,6 @@ PUBLISHED_RUN: dict[str, object] = {
 }
 """Settings of the published experiment. Source: the notebook."""
 
-Verdict = Literal["held", "not held", "not testable here"]
-Arms = Mapping[str, Arm]
-Score = Callable[[Arm, str], dict[int, float]]
-"""Score of a method of an arm by fold; empty where it has none."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What the arms say of a claim."""
-
-    verdict: Verdict
-    why: str
-    """One sentence or two."""
-    effect: float | None = None
-    unit: str = ""
-    low: float | None = None
-    """Lower end of the effect's interval, 95 %."""
-    high: float | None = None
-
 
 @dataclass(frozen=True)
 class Claim:
@@ -98,263 +70,6 @@ class Claim:
     arms: tuple[str, ...]
     """Arms that are read."""
     judge: Callable[[Arms], Finding]
-
-
-@dataclass(frozen=True)
-class Contest:
-    """Two scores by fold, of which the first is claimed to be higher."""
-
-    first: str
-    second: str
-    scores: tuple[dict[int, float], dict[int, float]]
-
-    @property
-    def is_fair(self) -> bool:
-        """Whether both have scores of the same folds, two or more."""
-        first, second = self.scores
-        return list(first) == list(second) and len(first) > 1
-
-    def outcome(self) -> Difference:
-        """The first one's score less the second one's, paired over the folds."""
-        first, second = (list(scores.values()) for scores in self.scores)
-        return pair_scores(first, second)
-
-
-def untestable(why: str) -> Finding:
-    """A finding that there is nothing to find with these arms."""
-    return Finding("not testable here", why)
-
-
-def judge_contests(contests: Sequence[Contest], unit: str, note: str = "") -> Finding:
-    """Whether the first is higher in every contest; the effect is that of the closest one.
-
-    Args:
-        contests: What is claimed to be higher than what; one at least.
-        unit: Unit of the scores.
-        note: Added to the sentence.
-    """
-    for contest in contests:
-        if not contest.is_fair:
-            return untestable(f"{contest.first} or {contest.second} lacks {unit} in some fold.")
-    outcomes = [contest.outcome() for contest in contests]
-    p = max(correct_holm([found.p or 0.0 for found in outcomes]))
-    lows = [-math.inf if found.low is None else found.low for found in outcomes]
-    at = int(np.argmin(lows))
-    closest, found = contests[at], outcomes[at]
-    held = lows[at] > 0 and p < LEVEL
-    lead = "Of all pairs the closest is " if len(contests) > 1 else ""
-    against = "" if held or (found.high or 0) >= 0 else " The opposite is shown."
-    chance = "largest p by Holm" if len(contests) > 1 else "p"
-    why = (
-        f"{lead}{closest.first} against {closest.second}: {found.difference:+.3f} {unit} over "
-        f"{len(closest.scores[0])} folds, {chance} = {p:.2g}.{against}{note}"
-    )
-    return Finding(
-        "held" if held else "not held", why, found.difference, unit, found.low, found.high
-    )
-
-
-def judge_order(pairs: Sequence[tuple[str, str]], score: Score, unit: str, arms: Arms) -> Finding:
-    """Whether encoders of the arm ``encoders`` score as claimed, pair by pair.
-
-    Args:
-        pairs: Encoder that is claimed to be higher, and the other.
-        score: What is compared.
-        unit: Its unit.
-        arms: The arms.
-    """
-    arm = arms["encoders"]
-    scores = {name: score(arm, name) for name in dict.fromkeys(name for p in pairs for name in p)}
-    contests = [Contest(a, b, (scores[a], scores[b])) for a, b in pairs]
-    return judge_contests(contests, unit)
-
-
-def loss_gap(arm: Arm, encoder: str) -> dict[int, float]:
-    """Fold to validation less training Dice loss of the last epoch; empty without validation."""
-    last = {t["fold"]: t["rows"][-1] for t in arm.trials.get(encoder, [])}
-    return {
-        fold: float(row["val_dice_loss"] - row["train_loss"])
-        for fold, row in last.items()
-        if row["val_dice_loss"] is not None
-    }
-
-
-def small_iou(arm: Arm, encoder: str) -> dict[int, float]:
-    """Fold to IoU of the pixels in small glaciers; empty where a fold has none."""
-    found = {}
-    for trial in arm.trials.get(encoder, []):
-        counts = (trial.get("sizes") or {}).get("small")
-        if not counts or not counts["tp"] + counts["fp"] + counts["fn"]:
-            return {}
-        found[trial["fold"]] = Counts(counts["tp"], counts["fp"], counts["fn"]).iou
-    return found
-
-
-def judge_arms(first: str, second: str, arms: Arms) -> Finding:
-    """Whether an arm's first encoder scores above the same in another arm, on the same folds."""
-    return judge_contests([contest_arms(first, second, arms)], "test Dice")
-
-
-def contest_arms(first: str, second: str, arms: Arms) -> Contest:
-    """Test Dice of two arms with the same encoder; without scores where the folds differ."""
-    a, b = arms[first], arms[second]
-    shared = [name for name in a.trials if name in b.trials]
-    if a.units("test") != b.units("test") or not shared:
-        return Contest(first, second, ({}, {}))
-    names = (f"{first} ({shared[0]})", f"{second} ({shared[0]})")
-    return Contest(*names, (a.test_dice(shared[0]), b.test_dice(shared[0])))
-
-
-def judge_no_gain(more: str, less: str, arms: Arms) -> Finding:
-    """Whether what an arm gains over another lies below ``MARGIN``, interval and all."""
-    contest = contest_arms(more, less, arms)
-    if not contest.is_fair:
-        return untestable(f"{more} and {less} have no scores on the same folds.")
-    gain = contest.outcome()
-    held = gain.high is not None and gain.high < MARGIN
-    words = f"{contest.first} gains {gain.difference:+.3f} test Dice over {contest.second}"
-    if held:
-        why = f"{words}, and a gain of {MARGIN:g} or more is ruled out."
-    elif gain.low is not None and gain.low > 0:
-        why = f"{words}: more is better."
-    else:
-        why = f"{words}; a gain of {MARGIN:g} or more is not ruled out."
-    verdict: Verdict = "held" if held else "not held"
-    return Finding(verdict, why, gain.difference, "test Dice", gain.low, gain.high)
-
-
-def separation(arm: Arm, encoder: str) -> float | None:
-    """Chance that a glacier pixel is given a higher probability than another pixel.
-
-    This is the area under the ROC curve, from the bins of the reliability curve (ties count
-    half); None without probabilities or without both kinds of pixels.
-    """
-    cards = [t["calibration"] for t in arm.trials.get(encoder, []) if t.get("calibration")]
-    pooled = sum(map(Reliability.from_dict, cards), Reliability())
-    ice, ground = pooled.glacier, pooled.pixels - pooled.glacier
-    if not ice.sum() or not ground.sum():
-        return None
-    above = ice.sum() - np.cumsum(ice)
-    return float((ground * (above + ice / 2)).sum() / (ice.sum() * ground.sum()))
-
-
-def judge_colour(arms: Arms) -> Finding:
-    """False colour against NDSI, with the separation of the probabilities without a threshold."""
-    contest = contest_arms("encoders", "ndsi", arms)
-    encoder = next(iter(arms["ndsi"].trials), "")
-    areas = [separation(arms[name], encoder) for name in ("encoders", "ndsi")]
-    note = ""
-    if areas[0] is not None and areas[1] is not None:
-        note = (
-            f" Without a threshold a glacier pixel outranks another with chance {areas[0]:.3f} "
-            f"(false colour) and {areas[1]:.3f} (NDSI)."
-        )
-    return judge_contests([contest], "test Dice", note)
-
-
-def judge_months(arms: Arms) -> Finding:
-    """Count the months with any usable pixel, which is what the published rule kept."""
-    arm = arms["encoders"]
-    months, config = count_months(arm.samples["parts"]), arm.sweep["config"]
-    usable = int(months["ok"])
-    total = usable + sum(months["empty"].values()) + int(months["failed"])
-    counted = f"{usable} of {total} months have a usable image here"
-    wanted = {"ingest.cloud_profile": "notebook", "ingest.min_valid_share": 0.0,
-              **{f"months.{end}": month for end, month in PUBLISHED_MONTHS.items()}}  # fmt: skip
-    others = [f"{name} is {look_up(config, name)}, not {value}" for name, value in wanted.items()
-              if look_up(config, name) != value]  # fmt: skip
-    if config["ingest"]["source"] == "synthetic":
-        others.insert(0, "the clouds and the sun's height are invented")
-    if others or total != PUBLISHED_TOTAL:
-        why = "; ".join(others) or f"{PUBLISHED_TOTAL} months were asked for"
-        return replace(untestable(f"{counted}, but {why}."), effect=usable, unit="months")
-    held: Verdict = "held" if usable == PUBLISHED_USABLE else "not held"
-    return Finding(held, f"{counted}, a plain count.", usable, "months", usable, usable)
-
-
-def judge_rules(arms: Arms) -> Finding:
-    """Every encoder against every threshold on bands or indices that did not make the labels."""
-    arm = arms["encoders"]
-    own = LABEL_RULES.get(arm.sweep["config"]["prepare"]["label"]["kind"], ())
-    rules = [name for name in RULES if arm.scored(name) and name not in own]
-    if not rules or not arm.trials:
-        return untestable("no threshold could be used on these samples.")
-    contests = [
-        Contest(encoder, rule, (arm.test_dice(encoder), arm.test_dice(rule)))
-        for encoder, rule in product(arm.trials, rules)
-    ]
-    forest, note = arm.scored("random_forest"), ""
-    if forest:
-        note = f" A random forest, which learns without a network, has {forest['dice_mean']:.3f}."
-    return judge_contests(contests, "test Dice", note)
-
-
-def judge_shrinkage(arms: Arms) -> Finding:
-    """Slope of the mapped area over late-summer images, beside that of the true area."""
-    arm = arms["encoders"]
-    encoder = next(iter(arm.trials), "")
-    images = well_seen(row for trial in arm.trials.get(encoder, []) for row in trial["tested"])
-    if len({month.year for month, _ in images}) < 3:
-        return untestable(
-            f"the late-summer images that are well seen are of fewer than 3 years ({len(images)})."
-        )
-    mapped = fit_slope(images, lambda counts: counts.tp + counts.fp)
-    true = fit_slope(images, lambda counts: counts.tp + counts.fn)
-    held: Verdict = "held" if mapped.high is not None and mapped.high < 0 else "not held"
-    years = [month.year for month, _ in images]
-    spans = ["" if found.low is None else f" ({found.low:+.2f} to {found.high:+.2f})"
-             for found in (mapped, true)]  # fmt: skip
-    why = (
-        f"Mapped by {encoder} in {len(images)} images of August and September "
-        f"{min(years)} to {max(years)}: {mapped.difference:+.2f} % a year{spans[0]}; by the "
-        f"labels {true.difference:+.2f} % a year{spans[1]}."
-    )
-    return Finding(held, why, mapped.difference, "% a year", mapped.low, mapped.high)
-
-
-def well_seen(rows: Iterable[Facts]) -> list[tuple[date, Counts]]:
-    """Counts of the late-summer months that show most of the ground, all regions together.
-
-    Args:
-        rows: Test counts by region, month and fold.
-    """
-    months: dict[date, list[Facts]] = defaultdict(list)
-    for row in rows:
-        months[date.fromisoformat(row["month"])].append(row)
-    counts = {month: pool_counts(found) for month, found in sorted(months.items())}
-    most = max((known_px(found) for found in counts.values()), default=0)
-    return [
-        (month, found)
-        for month, found in counts.items()
-        if month.month in LATE_SUMMER["north"] and known_px(found) >= WELL_SEEN * most
-    ]
-
-
-def known_px(counts: Counts) -> int:
-    """Pixels that were seen and labelled."""
-    return counts.tp + counts.fp + counts.fn + counts.tn
-
-
-def fit_slope(
-    images: Sequence[tuple[date, Counts]], area_px: Callable[[Counts], int]
-) -> Difference:
-    """Straight line through the area's share of the known pixels, by least squares.
-
-    Args:
-        images: Month and counts, of three dates or more.
-        area_px: Area of an image, pixels.
-
-    Returns:
-        Slope in per cent of the mean area a year, with its interval (Student's t).
-    """
-    years = [month.year + (month.month - 0.5) / 12 for month, _ in images]
-    shares = np.array([area_px(counts) / known_px(counts) for _, counts in images])
-    if not shares.any():
-        return Difference(0.0, None, None, None, "plain")
-    line = stats.linregress(years, 100 * shares / shares.mean())
-    reach = float(stats.t.isf((1 - CONFIDENCE) / 2, len(years) - 2)) * float(line.stderr)
-    slope = float(line.slope)
-    return Difference(slope, slope - reach, slope + reach, None, "plain")
 
 
 def judge_claim(claim: Claim, arms: Arms) -> Finding:
@@ -391,18 +106,10 @@ def list_departures(config: Facts) -> list[Facts]:
         config: The resolved configuration, as plain values.
     """
     return [
-        {"field": name, "here": look_up(config, name), "published": value}
+        {"field": name, "here": find_setting(config, name), "published": value}
         for name, value in PUBLISHED_RUN.items()
-        if look_up(config, name) != value
+        if find_setting(config, name) != value
     ]
-
-
-def look_up(config: Facts, name: str) -> object:
-    """Value of a dotted field."""
-    value: Any = config
-    for part in name.split("."):
-        value = value[part]
-    return value
 
 
 BEST, RIVAL, DEEP = "resnet34", "efficientnet-b4", "resnet50"
@@ -463,7 +170,7 @@ CLAIMS = (
     ),
     Claim(
         "shrinkage", "The glacier shrank through the decade.",
-        "slope of the mapped area over well-seen images of August and September below zero",
+        "slope of the mapped area over well-seen late-summer images below zero",
         ("encoders",), judge_shrinkage,
     ),
 )  # fmt: skip

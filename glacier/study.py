@@ -16,6 +16,7 @@ from glacier.arms import (
     Arm,
     explain_leakage,
     explain_row,
+    find_setting,
     is_about_settings,
     list_rows,
 )
@@ -215,11 +216,3 @@ def explain_differences(arm: Arm, reference: Arm) -> list[str]:
         explain_change(setting, value, find_setting(reference.sweep["config"], setting))
         for setting, value in arm.changes.items()
     ]
-
-
-def find_setting(config: Facts, setting: str) -> Any:
-    """Value of a dotted setting in a resolved configuration."""
-    value: Any = config
-    for part in setting.split("."):
-        value = value[part]
-    return value

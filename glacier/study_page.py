@@ -114,9 +114,7 @@ def conclude_settings(rows: Sequence[Facts], reference: str) -> str:
 
 
 def describe_changes(changes: Facts) -> str:
-    """What an arm changes, in a few words; several changes are told below the table."""
-    if len(changes) > 1:
-        return f"{len(changes)} settings, below"
+    """What an arm changes, in a line."""
     return ", ".join(f"{name} = {value}" for name, value in changes.items()) or "nothing"
 
 
@@ -127,7 +125,7 @@ def format_row(row: Facts, changes: Facts, column: str) -> str:
     validation = "" if row["val_dice_mean"] is None else f"{row['val_dice_mean']:.3f}"
     cells = (
         row["arm"],
-        describe_changes(changes),
+        f"{len(changes)} settings, below" if len(changes) > 1 else describe_changes(changes),
         METHOD_NAMES.get(row["method"], str(row["method"])),
         f"{row['dice_mean']:.3f} ± {row['dice_sd']:.3f}",
         f"{row['dice_all_test_pixels']:.3f}",

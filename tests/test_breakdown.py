@@ -2,7 +2,13 @@
 
 import pytest
 
-from glacier.breakdown import break_down, compare_with_truth, measure_late_summer, name_share
+from glacier.breakdown import (
+    break_down,
+    compare_with_truth,
+    late_summer_months,
+    measure_late_summer,
+    name_share,
+)
 
 
 def row(month: str, tp: int, fp: int, seen: float = 1.0, metres: float = 10.0) -> dict:
@@ -82,11 +88,25 @@ def test_labels_and_answers_are_weighed_against_the_truth_year_by_year() -> None
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("latitudes", "months"),
+    [([46.0], (8, 9)), ([-43.5], (2, 3)), ([46.0, -43.5], None), ([46.0, None], None), ([], None)],
+)
+def test_late_summer_follows_the_side_of_the_equator(
+    latitudes: list[float | None], months: tuple[int, int] | None
+) -> None:
+    regions = [
+        {"polygon": None if lat is None else [[7, lat], [8, lat], [8, lat + 1]]}
+        for lat in latitudes
+    ]
+    assert late_summer_months(regions) == months
+
+
 def test_late_summer_is_clear_and_where_the_sun_is() -> None:
     parts = [
         {"tested": [row("2015-08", 1, 0, metres=20), row("2015-09", 1, 0, seen=0.9, metres=500)]},
         {"tested": [row("2015-09", 1, 0, metres=40), row("2015-02", 1, 0, metres=70)]},
     ]
-    assert measure_late_summer(parts, "north") == {"images": 2, "boundary_mean_m": 30}
-    assert measure_late_summer(parts, "south") == {"images": 1, "boundary_mean_m": 70}
-    assert measure_late_summer(parts[:0], "north") is None
+    assert measure_late_summer(parts, (8, 9)) == {"images": 2, "boundary_mean_m": 30}
+    assert measure_late_summer(parts, (2, 3)) == {"images": 1, "boundary_mean_m": 70}
+    assert measure_late_summer(parts[:0], (8, 9)) is None

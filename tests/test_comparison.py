@@ -6,7 +6,7 @@ from glacier import comparison
 from glacier.scores import score_encoder, score_fold, score_method
 from glacier.verdict import corrected_p
 
-IMAGE = {"region": "a", "month": "2014-08-01", "valid_share": 1.0}
+IMAGE = {"region": "a", "month": "2014-08-01", "valid_share": 1.0, "boundary_mean_m": 30.0}
 COUNTS = {"tp": 6, "fp": 2, "fn": 2, "tn": 10}
 
 
