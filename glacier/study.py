@@ -29,10 +29,11 @@ from glacier.finished import find_sweep
 from glacier.ingest import run_ingest
 from glacier.prepare import run_prepare
 from glacier.progress import duration, say
-from glacier.report import encode_csv, make_report
+from glacier.report import make_report
 from glacier.scores import Facts
 from glacier.study_page import write_page
 from glacier.sweep import run_sweep
+from glacier.tables import encode_csv
 
 SCHEMA = 4
 """Counts up when a study's content changes for the same sweeps."""

@@ -17,13 +17,14 @@ LAYERS = {
         "scores", "comparison", "caveats", "agreement", "breakdown", "model_card", "boundary",
         "calibration", "arms", "study_page", "findings", "ledger",
     },
-    "files": {"raster", "vectors", "regions", "store", "samples", "quicklooks"},
+    "files": {"raster", "vectors", "regions", "store", "samples", "quicklooks", "tables"},
     "workers": {
         "sources", "archive", "plan", "month_samples", "unet", "losses", "learner", "fit", "crops",
         "trials", "baselines", "scorecard", "figures", "armchart", "pictures", "month_calendar",
     },
     "stages": {
-        "crews", "ingest", "prepare", "sweep", "finished", "gallery", "report",
+        "crews", "ingest", "prepare", "sweep", "tuning", "finished", "gallery", "report",
+        "report_page",
         "pipeline", "cluster", "study", "claims",
     },
     "entrance": {"command"},

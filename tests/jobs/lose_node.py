@@ -15,7 +15,7 @@ from typing import Any
 import ray
 from ray.cluster_utils import Cluster
 
-from glacier import sweep
+from glacier import tuning
 from glacier.cluster import quieten
 from glacier.flags import load_config
 from glacier.pipeline import run_pipeline
@@ -28,10 +28,10 @@ EPOCHS_BEFORE = 2
 
 def watch(events: Path, lose_node: Callable[[], None]) -> None:
     """Write down every epoch, and lose a node once, when both trials are under way."""
-    report, lost = sweep.LiveTable.on_trial_result, []
+    report, lost = tuning.LiveTable.on_trial_result, []
 
     def on_trial_result(
-        self: sweep.LiveTable, iteration: int, trials: list[Any], trial: Any,
+        self: tuning.LiveTable, iteration: int, trials: list[Any], trial: Any,
         result: dict[str, Any], **_: Any,
     ) -> None:  # fmt: skip
         report(self, iteration, trials, trial, result)
@@ -44,12 +44,12 @@ def watch(events: Path, lose_node: Callable[[], None]) -> None:
         with events.open("a") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
 
-    sweep.LiveTable.on_trial_result = on_trial_result  # type: ignore[method-assign]
+    tuning.LiveTable.on_trial_result = on_trial_result  # type: ignore[method-assign]
 
 
 def main(shared: str, peaceful: str, events: str) -> int:
     """Run both; 0 when no unit failed."""
-    report = sweep.LiveTable.on_trial_result
+    report = tuning.LiveTable.on_trial_result
     cluster = Cluster(initialize_head=True, head_node_args=NODE)
     node = cluster.add_node(**NODE)
     ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
@@ -57,7 +57,7 @@ def main(shared: str, peaceful: str, events: str) -> int:
     try:
         watch(Path(events), lambda: cluster.remove_node(node, allow_graceful=False))
         failed = run_pipeline(load_config([shared], "With a node lost."))
-        sweep.LiveTable.on_trial_result = report  # type: ignore[method-assign]
+        tuning.LiveTable.on_trial_result = report  # type: ignore[method-assign]
         return failed + run_pipeline(load_config([peaceful], "Peaceful."))
     finally:
         ray.shutdown()
