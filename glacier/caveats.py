@@ -81,7 +81,7 @@ def explain_labels(label: Facts) -> str:
         "truth": "The scenes are invented and the labels are their exact truth: the score says "
         "that the method works on them, and nothing of a real glacier.",
         "outlines": f"The labels are the polygons of {name}: the score is agreement with that "
-        "inventory, its date and its mistakes included.",
+        "inventory, its date and its mistakes included; ice under debris or snow counts as drawn.",
         "ndsi": "The labels are a rule on bands of the same image (NDSI above "
         f"{label['ndsi_above']:g}, near infrared above {label['nir_above']:g}): the score says "
         "how well a network copies the rule and nothing of glaciers; seasonal snow counts as "
@@ -141,8 +141,8 @@ def explain_folds(config: Facts) -> str:
     within = "one place" if places == 1 else f"each of {places} places"
     return {
         "by_block": f"The folds are columns of ground within {within}: no ground is both trained "
-        "on and tested, but light, sensor and landscape are the same, so another glacier may "
-        "score lower.",
+        "on and tested, but they touch, and light, sensor and landscape are the same, so "
+        "another glacier may score lower.",
         "by_year": "The folds are whole years: they separate dates and not ground. The same "
         "slopes are trained on and tested, so another glacier may score far lower.",
         "by_region": "The folds are whole glaciers: the score is for glaciers that the network "

@@ -156,22 +156,6 @@ def composite_rows(
     return seen
 
 
-def masked_median(stack: NDArray[np.uint16], usable: NDArray[np.bool_]) -> NDArray[np.uint16]:
-    """Median over T of the usable values of each pixel.
-
-    Args:
-        stack: (T, H, W) uint16.
-        usable: (T, H, W) bool.
-
-    Returns:
-        (H, W) uint16; the mean of the middle two rounded half up where their number is even;
-        0 where nothing is usable.
-    """
-    median = np.empty(stack.shape[1:], np.uint16)
-    Veil.over(usable).take_median(list(stack), median)
-    return median
-
-
 @dataclass(frozen=True)
 class Veil:
     """Which looks to leave out of a median, as bits that move them out of its way.

@@ -578,6 +578,10 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+NOT_IN_THE_ANSWER = {"max_retries", "max_failed", "gpus_per_trial", "checkpoint_s"}
+"""Settings of a sweep that change nothing in its results; whether there is a GPU at all does."""
+
+
 def config_digest(config: Config) -> str:
     """Hash of the fields that decide what a run computes, not where or how fast."""
     waits = {"in_flight": True, "actors": True, "deadline_s": True}
@@ -587,6 +591,8 @@ def config_digest(config: Config) -> str:
         "cluster": True,
         "arms": True,
         "ingest": {"earthengine": True, "stac": waits},
+        "prepare": {"max_failed": True},
+        "sweep": dict.fromkeys(NOT_IN_THE_ANSWER, True),
     }
     return digest(config.model_dump(mode="json", exclude=places))
 

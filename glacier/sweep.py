@@ -18,7 +18,7 @@ import ray
 from glacier import samples, store
 from glacier.archive import read_records
 from glacier.cluster import connect
-from glacier.config import Config, config_digest, digest
+from glacier.config import NOT_IN_THE_ANSWER, Config, config_digest, digest
 from glacier.errors import SweepError
 from glacier.folds import Split, make_splits
 from glacier.prepare import samples_folder
@@ -29,9 +29,6 @@ from glacier.tuning import ask_weights, await_weights, tune_trials
 
 FORMAT = 4
 """Counts up when a sweep's bytes change for the same configuration."""
-
-NOT_IN_THE_ANSWER = {"max_retries", "max_failed", "gpus_per_trial", "checkpoint_s"}
-"""Settings of a sweep that change nothing in its results."""
 
 TRIAL_FACTS = ("best_epoch", "parameters", "images_per_s", "epoch_s", "train_s", "model")
 """What the table of trials takes from a trial as it is."""

@@ -441,7 +441,10 @@ def test_the_configuration_cannot_be_changed() -> None:
 
 def test_the_digest_follows_what_is_computed_and_not_where() -> None:
     plain = config_digest(Config.model_validate(BASE))
-    for same in ({"storage": "/else"}, {"results": "/else"}, {"cluster.cpus": 2}):
+    for same in (
+        {"storage": "/else"}, {"results": "/else"}, {"cluster.cpus": 2},
+        {"sweep.checkpoint_s": 5}, {"sweep.max_retries": 3}, {"prepare.max_failed": 2},
+    ):  # fmt: skip
         assert config_digest(Config.model_validate(nest(same))) == plain
     changes = [{"seed": 1}, {"months.first": "2015-01"}, {"prepare.label.kind": "ndsi"},
                {"sweep.epochs": 3}, {"ingest.cloud_profile": "strict"}]  # fmt: skip
