@@ -21,6 +21,9 @@ SEEN_SHARES = {"below 50 %": 0.5, "50 to 80 %": 0.8, "80 to 95 %": 0.95, "95 % a
 CLEAR_SHARE = 0.95
 """Share from which an image counts as clear."""
 
+NEW_SNOW_SHARE = 0.05
+"""Share of the ground outside the outlines under snow from which it is called new snow."""
+
 LATE_SUMMER = {"north": (8, 9), "south": (2, 3)}
 """Months when the least seasonal snow lies on the ice, by hemisphere."""
 
@@ -141,23 +144,41 @@ def late_summer_months(regions: Sequence[Facts]) -> tuple[int, ...] | None:
     return LATE_SUMMER["south" if south.pop() else "north"]
 
 
-def measure_late_summer(parts: Sequence[Facts], months: tuple[int, ...]) -> Facts | None:
+def measure_late_summer(
+    parts: Sequence[Facts], months: tuple[int, ...], snow: Mapping[tuple[str, str], float | None]
+) -> Facts | None:
     """How far the outlines of clear late-summer images lie from those of the labels.
 
     Args:
         parts: Scorecards of all folds.
         months: Calendar months, 1..12, of late summer.
+        snow: Region and first day of a month to the share of the ground outside the outlines
+            under snow, 0..1; None where nobody knows.
 
     Returns:
         Number of ``images`` and mean distance ``boundary_mean_m``, metres, each image's mean
-        counted once; None where there is no such image.
+        counted once; ``snowless``: the same of those with less than ``NEW_SNOW_SHARE``, None
+        without any. None where there is no clear image.
     """
-    distances = [
-        row["boundary_mean_m"]
+    clear = [
+        row
         for part in parts
         for row in part.get("tested", [])
         if int(row["month"][5:7]) in months and row["valid_share"] >= CLEAR_SHARE
     ]
-    if not distances:
+    shares = [snow.get((row["region"], row["month"])) for row in clear]
+    snowless = [
+        row
+        for row, share in zip(clear, shares, strict=True)
+        if share is not None and share < NEW_SNOW_SHARE
+    ]
+    found = mean_distance(clear)
+    return found and found | {"snowless": mean_distance(snowless)}
+
+
+def mean_distance(rows: Sequence[Facts]) -> Facts | None:
+    """Number of ``images`` and the mean of their ``boundary_mean_m``, metres; None of none."""
+    if not rows:
         return None
-    return {"images": len(distances), "boundary_mean_m": float(np.mean(distances))}
+    distance = float(np.mean([row["boundary_mean_m"] for row in rows]))
+    return {"images": len(rows), "boundary_mean_m": distance}

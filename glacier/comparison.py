@@ -114,16 +114,21 @@ def compare_methods(sweep: Facts, ensemble: Mapping[int, Facts]) -> Facts:
         "ensemble": averaged,
         "ensemble_reason": None if ensemble else missing_ensemble(sweep) or "no test pixels",
         "failed_trials": sweep["failed"],
-        "late_summer": late_summer_of(sweep),
         **conclude_ranking(sweep["config"], sweep["splits"], encoders, baselines),
     }
 
 
-def late_summer_of(sweep: Facts) -> Facts:
+def late_summer_of(sweep: Facts, parts: Sequence[Facts]) -> Facts:
     """Encoder to the outlines of its clear late-summer images.
 
-    Empty where regions do not say where they lie, where unseen pixels count as ground, so that
-    every image passes for clear, and where blocks cut the outlines of an image.
+    Args:
+        sweep: Content of ``sweep.json``.
+        parts: The parts of the samples' summary, which know of snow.
+
+    Returns:
+        By encoder as :func:`breakdown.measure_late_summer`. Empty where regions do not say where
+        they lie, where unseen pixels count as ground, so that every image passes for clear, and
+        where blocks cut the outlines of an image.
     """
     config = sweep["config"]
     cut = config["sweep"]["folds"]["kind"] == "by_block"
@@ -131,8 +136,10 @@ def late_summer_of(sweep: Facts) -> Facts:
         return {}
     if (months := late_summer_months(config["regions"])) is None:
         return {}
+    snow = {(part["region"], part["month"]): part.get("snow_outside") for part in parts}
     found = {
-        name: measure_late_summer(trials, months) for name, trials in group_trials(sweep).items()
+        name: measure_late_summer(trials, months, snow)
+        for name, trials in group_trials(sweep).items()
     }
     return {name: facts for name, facts in found.items() if facts}
 

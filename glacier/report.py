@@ -14,6 +14,7 @@ from glacier.comparison import (
     compare_methods,
     count_months,
     group_trials,
+    late_summer_of,
     list_epochs,
     list_folds,
     list_methods,
@@ -90,6 +91,7 @@ def write_report(sweep: Sweep, folder: str, wall_s: float | None) -> str:
         "sweep_sha256": sweep.sha256,
         "held_out": [describe_held_out(strip) for strip in strips if strip.view.fold is None],
         "agreement": looks.agreement.as_dict(),
+        "late_summer": late_summer_of(sweep.facts, sweep.summary["parts"]),
         **compare_methods(sweep.facts, looks.ensemble),
     }
     charts = draw_charts(sweep, summary)

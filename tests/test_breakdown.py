@@ -107,6 +107,11 @@ def test_late_summer_is_clear_and_where_the_sun_is() -> None:
         {"tested": [row("2015-08", 1, 0, metres=20), row("2015-09", 1, 0, seen=0.9, metres=500)]},
         {"tested": [row("2015-09", 1, 0, metres=40), row("2015-02", 1, 0, metres=70)]},
     ]
-    assert measure_late_summer(parts, (8, 9)) == {"images": 2, "boundary_mean_m": 30}
-    assert measure_late_summer(parts, (2, 3)) == {"images": 1, "boundary_mean_m": 70}
-    assert measure_late_summer(parts[:0], (8, 9)) is None
+    snow = {("a", "2015-08-01"): 0.01, ("a", "2015-09-01"): 0.2, ("a", "2015-02-01"): None}
+    assert measure_late_summer(parts, (8, 9), snow) == {
+        "images": 2, "boundary_mean_m": 30, "snowless": {"images": 1, "boundary_mean_m": 20},
+    }  # fmt: skip
+    assert measure_late_summer(parts, (2, 3), snow) == {
+        "images": 1, "boundary_mean_m": 70, "snowless": None,
+    }  # fmt: skip
+    assert measure_late_summer(parts[:0], (8, 9), snow) is None

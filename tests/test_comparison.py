@@ -305,13 +305,15 @@ def test_late_summer_is_told_only_of_whole_images_whose_clouds_are_known():
     sweep["config"]["regions"] = [{"polygon": polygon}]
     for trial in sweep["trials"]:
         trial["tested"][0] |= {"month": "2014-08-01", "valid_share": 1, "boundary_mean_m": 20}
-    told = {"a": {"images": 2, "boundary_mean_m": 20}}
-    assert comparison.late_summer_of(sweep) == told
+    told = {"a": {"images": 2, "boundary_mean_m": 20, "snowless": None}}
+    assert comparison.late_summer_of(sweep, []) == told
+    parts = [{"region": "a", "month": "2014-08-01", "snow_outside": 0.01}]
+    assert comparison.late_summer_of(sweep, parts)["a"]["snowless"]["images"] == 2
     sweep["config"]["sweep"]["folds"]["kind"] = "by_block"
-    assert comparison.late_summer_of(sweep) == {}
+    assert comparison.late_summer_of(sweep, []) == {}
     sweep["config"]["sweep"]["folds"]["kind"] = "by_region"
     sweep["config"]["prepare"]["label"]["unseen"] = "background"
-    assert comparison.late_summer_of(sweep) == {}
+    assert comparison.late_summer_of(sweep, []) == {}
 
 
 def test_one_fold_leaves_nothing_that_json_cannot_hold():
