@@ -15,7 +15,7 @@ LAYERS = {
     "arithmetic": {
         "landsat", "composite", "indices", "labels", "folds", "metrics", "tiles", "verdict",
         "scores", "comparison", "caveats", "agreement", "breakdown", "model_card", "boundary",
-        "calibration", "arms", "study_page", "findings", "ledger",
+        "calibration", "arms", "study_page", "findings", "ledger", "cutting",
     },
     "files": {"raster", "vectors", "regions", "store", "samples", "quicklooks", "tables"},
     "workers": {

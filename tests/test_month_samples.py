@@ -9,14 +9,13 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from tiny import tiny_config
+from tiny import make_task, tiny_config
 
 from glacier import samples, store
-from glacier.archive import MonthRecord, archive_folder
+from glacier.archive import MonthRecord
 from glacier.baselines import threshold_prediction
-from glacier.config import Config, Prepare
+from glacier.config import Prepare
 from glacier.errors import SampleError
-from glacier.ingest import ingest_month
 from glacier.labels import Surface, label_truth
 from glacier.landsat import digital_number, reflectance
 from glacier.month_samples import (
@@ -26,19 +25,9 @@ from glacier.month_samples import (
     make_image,
     part_of,
     prepare_month,
-    resize_sample,
 )
 from glacier.raster import Grid, encode_cog, read_named
-from glacier.sources.source import open_source
 from glacier.vectors import encode_outlines
-
-
-def make_task(config: Config, month: str = "2014-07") -> MonthTask:
-    (region,) = config.regions
-    archive = archive_folder(config, region, open_source(config))
-    record = ingest_month(config, region, date.fromisoformat(f"{month}-01"), archive)
-    folder = str(Path(config.storage) / "samples" / "x")
-    return MonthTask(MonthRecord.from_dict(record), archive, folder, config.prepare)
 
 
 def read_part(task: MonthTask) -> list[dict]:
@@ -74,21 +63,6 @@ def test_a_window_names_the_blocks_that_it_touches(tmp_path: Path) -> None:
     assert blocks[0, 0] == "r0c0"
     assert blocks[0, 32] == "r0c0+r0c1"  # over the middle of 127 x 80 pixels
     assert blocks[95, 48] == "r1c1"
-
-
-def test_resizing_keeps_labels_whole_and_averages_what_is_seen() -> None:
-    rng = np.random.default_rng(0)
-    label = rng.choice(np.array([0, 1, 255], np.uint8), (90, 60))
-    image = np.full((2, 90, 60), 0.25, np.float32)
-    image[1] = 0.5
-    image[:, label == 255] = np.nan
-    small, small_label = resize_sample(image, label, 32)
-    assert small.shape == (2, 32, 32)
-    assert set(np.unique(small_label)) <= {0, 1, 255}
-    seen = small_label != 255
-    np.testing.assert_array_equal(np.isnan(small).any(axis=0), ~seen)
-    np.testing.assert_allclose(small[0][seen], 0.25, rtol=1e-6)  # NaN never leaks into a mean
-    np.testing.assert_allclose(small[1][seen], 0.5, rtol=1e-6)
 
 
 def test_bands_come_in_the_order_asked_for_and_clipped() -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_month_samples import make_task
-from tiny import tiny_config
+from tiny import make_task, tiny_config
 
 from glacier import ingest, prepare, samples
 from glacier.archive import read_records

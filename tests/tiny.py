@@ -1,11 +1,16 @@
 """The smallest run that goes through every stage: six months of a coarse Mendenhall."""
 
+from datetime import date
 from pathlib import Path
 
 import yaml
 
+from glacier.archive import MonthRecord, archive_folder
 from glacier.config import Config
 from glacier.flags import overlay
+from glacier.ingest import ingest_month
+from glacier.month_samples import MonthTask
+from glacier.sources.source import open_source
 
 ENCODER = "tu-test_efficientnet"
 """A timm network of 0.4 million weights that exists for tests like these."""
@@ -49,3 +54,12 @@ def write_tiny(folder: Path, **changes: object) -> Path:
     path = folder / "tiny.yaml"
     path.write_text(yaml.safe_dump(tiny_values(folder, **changes)))
     return path
+
+
+def make_task(config: Config, month: str = "2014-07") -> MonthTask:
+    """What a worker is to do with a month, which is put into the archive."""
+    (region,) = config.regions
+    archive = archive_folder(config, region, open_source(config))
+    record = ingest_month(config, region, date.fromisoformat(f"{month}-01"), archive)
+    folder = str(Path(config.storage) / "samples" / "x")
+    return MonthTask(MonthRecord.from_dict(record), archive, folder, config.prepare)

@@ -27,7 +27,6 @@ from glacier.landsat import (
     digital_number,
     month_interval,
     overpass_time,
-    sun_position,
 )
 from glacier.raster import Grid, grid_of_region
 from glacier.sources.ground import (
@@ -42,19 +41,9 @@ from glacier.sources.ground import (
     temperature_of,
 )
 from glacier.sources.land import build_land
-from glacier.sources.sky import (
-    Sky,
-    Sun,
-    apply_fill,
-    cast_shadow,
-    draw_sky,
-    find_shade,
-    judge_pixels,
-    light_on_slope,
-    saturate,
-    swath_edge,
-)
+from glacier.sources.sky import Sky, apply_fill, draw_sky, judge_pixels, saturate, swath_edge
 from glacier.sources.source import Source
+from glacier.sources.sunlight import cast_shadow, find_shade, light_on_slope, sun_at
 from glacier.sources.terrain import Field
 
 __all__ = ["OPTICAL", "SPECTRA", "Look", "SyntheticSource"]
@@ -154,13 +143,6 @@ def find_centre(region: Region) -> tuple[float, float]:
         raise ConfigError(f"region {region.name} has no polygon, which the synthetic source needs")
     lons, lats = zip(*region.corners(), strict=True)
     return (min(lats) + max(lats)) / 2, (min(lons) + max(lons)) / 2
-
-
-def sun_at(latitude_deg: float, longitude_deg: float, day: date) -> Sun:
-    """The sun at the pass of a day; the map's north is taken for north."""
-    when = overpass_time(longitude_deg, day)
-    zenith, azimuth = sun_position(latitude_deg, longitude_deg, when)
-    return Sun(float(np.radians(zenith)), float(np.radians(azimuth)))
 
 
 def observe(site: Site, day: date, name: str, cloud_share: float, rng: np.random.Generator) -> Look:

@@ -113,7 +113,8 @@ def make_task(bands: dict[str, Any], folder: Path) -> Any:
 
 def make_sample(task: Any) -> tuple[Any, Any]:
     """What a worker does of a month, from the file to image and label."""
-    from glacier.month_samples import make_image, make_label, read_archived, resize_sample
+    from glacier.cutting import resize_sample
+    from glacier.month_samples import make_image, make_label, read_archived
 
     bands, grid = read_archived(task)
     image = make_image(bands, task.settings)

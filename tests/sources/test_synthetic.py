@@ -38,7 +38,8 @@ from glacier.landsat import (
 )
 from glacier.raster import burn, safe_open, trace
 from glacier.sources.land import FIRST_YEAR, glacier_at, surface_at
-from glacier.sources.sky import CEILING, Sun, cast_shadow, find_shade, light_on_slope, saturate
+from glacier.sources.sky import CEILING, saturate
+from glacier.sources.sunlight import Sun, cast_shadow, find_shade, light_on_slope
 from glacier.sources.synthetic import OPTICAL, Look, SyntheticSource, find_centre, sun_at
 from glacier.sources.terrain import build_relief, fractal_noise, sum_downstream
 
