@@ -369,10 +369,13 @@ class Prepare(Model):
         return self
 
 
+FoldKind = Literal["shuffled", "by_year", "by_region", "by_block"]
+
+
 class Folds(Model):
     """How samples are parted into test, validation and training."""
 
-    kind: Literal["shuffled", "by_year", "by_region", "by_block"] = "by_block"
+    kind: FoldKind = "by_block"
     """shuffled: months at random, as published. by_year: whole years (separates dates, not
     ground). by_region: whole glaciers. by_block: columns of ground blocks."""
     count: int = Field(5, ge=2, le=20)

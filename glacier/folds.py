@@ -10,15 +10,14 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glacier.config import Folds
+from glacier.config import FoldKind, Folds
 from glacier.errors import ConfigError
 
-FoldKind = Literal["shuffled", "by_year", "by_region", "by_block"]
 Rectangle = tuple[int, int, int, int]
 """First row, end row, first column, end column; ends are exclusive; pixels."""
 

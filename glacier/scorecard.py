@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from glacier.boundary import Boundary, measure_boundary, pool_boundaries
 from glacier.calibration import Calibration, Reliability, measure_reliability
-from glacier.folds import FoldKind, unit_rectangles
+from glacier.config import FoldKind
+from glacier.folds import unit_rectangles
 from glacier.labels import IGNORE, label_truth
 from glacier.metrics import (
     SIZES_KM2,

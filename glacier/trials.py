@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glacier.config import Sweep, digest
-from glacier.folds import FoldKind, Rectangle, Split, mask_of, unit_rectangles
+from glacier.config import FoldKind, Sweep, digest
+from glacier.folds import Rectangle, Split, mask_of, unit_rectangles
 from glacier.samples import MonthImage
 
 
