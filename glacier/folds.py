@@ -98,7 +98,11 @@ def mask_of(
 
 
 def make_splits(
-    images: Iterable[tuple[str, date]], settings: Folds, blocks: tuple[int, int], seed: int
+    images: Iterable[tuple[str, date]],
+    settings: Folds,
+    blocks: tuple[int, int],
+    seed: int,
+    overlaps: Sequence[Collection[str]] = (),
 ) -> tuple[list[Split], list[tuple[str, date]]]:
     """Part the images of a run into folds.
 
@@ -107,6 +111,8 @@ def make_splits(
         settings: Kind and number of folds, validation share, whether the last is held out.
         blocks: Grid of ground blocks, rows and columns.
         seed: Decides the shuffle and where validation units lie.
+        overlaps: Groups of regions that share ground, as :func:`regions.find_overlaps` gives
+            them: ``by_region`` keeps each in one part.
 
     Returns:
         The splits with a validation part, and the held-out images (none, or those of the last
@@ -114,28 +120,38 @@ def make_splits(
         every unit; every unit is in exactly one test part.
 
     Raises:
-        ConfigError: There are fewer units than the folds need.
+        ConfigError: There are fewer units than the folds need, or blocks of regions that share
+            ground.
     """
+    if settings.kind == "by_block" and overlaps:
+        raise ConfigError(
+            f"sweep.folds.kind = by_block: the frames of {', '.join(sorted(overlaps[0]))} share "
+            "ground, which would be trained in one and tested in another; use by_region, which "
+            "keeps them together, or give them as one region"
+        )
     ordered = sorted(images, key=lambda image: (text_order(image[1]), image[0]))
     last = ordered[-1][1] if settings.hold_out_last and ordered else None
     held_out = [image for image in ordered if image[1] == last]
     ordered = [image for image in ordered if image[1] != last]
-    groups = group_units(ordered, settings.kind, blocks)
+    groups = group_units(ordered, settings.kind, blocks, overlaps)
     if len(groups) < settings.count:
+        shared = " (regions whose frames share ground count as one)" if overlaps else ""
         raise ConfigError(
             f"sweep.folds.count = {settings.count}: {settings.kind} has only {len(groups)} "
-            f"unit(s) to part; lower the count, or give more months, regions or blocks"
+            f"unit(s) to part{shared}; lower the count, or give more months, regions or blocks"
         )
-    units = [unit for group in groups for unit in group]
+    pool = groups
     if settings.kind == "by_block":  # row-major, so that even steps run down diagonals
+        units = [unit for group in groups for unit in group]
         units.sort(key=lambda unit: (unit.rpartition("/")[0], block_index(unit)))
+        pool = [[unit] for unit in units]
     splits = []
     for fold, chosen in enumerate(part_groups(len(groups), settings, seed)):
         test = {unit for k in chosen for unit in groups[k]}
-        rest = [unit for unit in units if unit not in test]
-        share = settings.validation_share
-        validation = pick_evenly(rest, share, np.random.default_rng([seed, fold])) if share else []
-        train = [unit for unit in rest if unit not in validation]
+        rest = [group for group in pool if not test.intersection(group)]
+        share, rng = settings.validation_share, np.random.default_rng([seed, fold])
+        validation = {unit for group in pick_evenly(rest, share, rng) for unit in group}
+        train = [unit for group in rest for unit in group if unit not in validation]
         if not train:
             raise ConfigError(
                 f"sweep.folds.count = {settings.count}: fold {fold} has {len(rest)} unit(s) "
@@ -152,12 +168,24 @@ def block_index(unit: str) -> tuple[int, int]:
 
 
 def group_units(
-    images: Sequence[tuple[str, date]], kind: FoldKind, blocks: tuple[int, int]
+    images: Sequence[tuple[str, date]],
+    kind: FoldKind,
+    blocks: tuple[int, int],
+    overlaps: Sequence[Collection[str]] = (),
 ) -> list[list[str]]:
-    """Units in the groups that a fold takes whole: a block column, else each unit by itself."""
+    """Units in the groups that a fold takes whole.
+
+    A group is a block column, or the regions that share ground, else each unit by itself.
+    """
     names: dict[str, None] = {}
     for region, month in images:
         names |= dict.fromkeys(unit_rectangles(kind, region, month, blocks, blocks))
+    if kind == "by_region":
+        first = {name: min(group) for group in overlaps for name in group}
+        together: dict[str, list[str]] = {}
+        for name in names:
+            together.setdefault(first.get(name, name), []).append(name)
+        return list(together.values())
     if kind != "by_block":
         return [[unit] for unit in names]
     columns: dict[int, list[str]] = {}
@@ -181,8 +209,10 @@ def part_groups(groups: int, settings: Folds, seed: int) -> list[list[int]]:
     return [test.tolist() for _, test in parter.split(indices)]
 
 
-def pick_evenly(units: Sequence[str], share: float, rng: np.random.Generator) -> list[str]:
-    """A share of the units, at least one, evenly spaced from a random start."""
+def pick_evenly(units: Sequence[Any], share: float, rng: np.random.Generator) -> list[Any]:
+    """A share of the units, evenly spaced from a random start; none at 0, else at least one."""
+    if not share or not units:
+        return []
     count = max(1, round(share * len(units)))
     places = np.floor((np.arange(count) + rng.random()) * len(units) / count).astype(int)
     return [units[k] for k in places]

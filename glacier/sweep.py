@@ -21,13 +21,15 @@ from glacier.cluster import connect
 from glacier.config import NOT_IN_THE_ANSWER, Config, config_digest, digest
 from glacier.errors import SweepError
 from glacier.folds import Split, make_splits
+from glacier.frames import find_overlaps
 from glacier.prepare import samples_folder
 from glacier.progress import Progress, say
+from glacier.raster import Grid
 from glacier.scores import kept_loss, score_part
 from glacier.trials import Trial
 from glacier.tuning import ask_weights, await_weights, tune_trials
 
-FORMAT = 4
+FORMAT = 5
 """Counts up when a sweep's bytes change for the same configuration."""
 
 TRIAL_FACTS = ("best_epoch", "parameters", "images_per_s", "epoch_s", "train_s", "model")
@@ -137,7 +139,9 @@ def plan_splits(config: Config, summary: dict[str, Any]) -> tuple[list[Split], l
         if part["status"] == "ok"
     ]
     rows, cols = summary["blocks"]
-    splits, held = make_splits(usable, config.sweep.folds, (rows, cols), config.seed)
+    grids = {name: Grid(**facts["grid"]) for name, facts in summary["regions"].items()}
+    overlaps = find_overlaps(grids)
+    splits, held = make_splits(usable, config.sweep.folds, (rows, cols), config.seed, overlaps)
     if config.sweep.protocol == "notebook":  # the test part chooses, so validation trains
         splits = [Split(s.fold, s.test, (), tuple(sorted(s.train + s.validation))) for s in splits]
     return splits, [f"{region}/{month:%Y-%m}" for region, month in held]

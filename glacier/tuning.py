@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from rich.table import Table as RichTable
 
 from glacier import store
 from glacier.config import Config, Sweep
-from glacier.errors import GlacierError, WeightsError
+from glacier.errors import GlacierError, SweepError, WeightsError
 from glacier.progress import Progress, duration, say
 from glacier.trials import Trial
 
@@ -86,13 +87,43 @@ def tune_trials(
 
     Raises:
         WeightsError: An encoder is unknown; the trials that have begun are stopped.
+        SweepError: Nodes ran low on memory more often than trials are tried again.
     """
     hide_credentials()
+    trainable = tune.with_parameters(work or train_trial, images=[images])
+    for _ in range(config.sweep.max_retries + 1):
+        try:
+            return list_failures(run_tuner(config, trainable, pending, folder, asked))
+        except RuntimeError as error:  # Tune gives up where Ray ends a trial for its memory
+            if not isinstance(error.__cause__, ray.exceptions.OutOfMemoryError):
+                raise
+        gc.collect()  # ends the trials of the run that was given up
+        pending = [t for t in pending if not store.exists(store.join(t.folder, "done.json"))]
+        say(
+            "sweep: a node ran low on memory, and Ray ended trials there; "
+            f"{len(pending)} go on from their checkpoints"
+        )
+    raise SweepError(
+        f"nodes ran low on memory {config.sweep.max_retries + 1} times: raise "
+        f"sweep.cpus_per_trial ({config.sweep.cpus_per_trial}), so that fewer trials run side by "
+        f"side, or lower sweep.batch_size ({config.sweep.batch_size}) or prepare.size_px "
+        f"({config.prepare.size_px}); what is done is kept"
+    )
+
+
+def run_tuner(
+    config: Config,
+    trainable: Any,
+    pending: list[Trial],
+    folder: str,
+    asked: list[ray.ObjectRef[Any]],
+) -> tune.ResultGrid:
+    """One run of Tune over some trials."""
     settings = config.sweep
     room = {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial}
     with Progress("sweep", len(pending)) as progress:
         tuner = tune.Tuner(
-            tune.with_resources(tune.with_parameters(work or train_trial, images=[images]), room),
+            tune.with_resources(trainable, room),
             param_space={"trial": tune.grid_search(pending)},
             tune_config=tune.TuneConfig(
                 reuse_actors=settings.gpus_per_trial == 0,  # on a GPU memory would stay taken
@@ -106,7 +137,11 @@ def tune_trials(
                 callbacks=[LiveTable(progress, settings), NameCheck(config, asked)],
             ),
         )
-        results = tuner.fit()
+        return tuner.fit()
+
+
+def list_failures(results: tune.ResultGrid) -> list[dict[str, Any]]:
+    """Encoder, fold and reason of every trial that failed, which is also said."""
     failed = []
     for at in range(len(results)):  # Tune's order changes when a trial is tried again
         result = results[at]

@@ -123,6 +123,27 @@ def test_the_last_month_is_held_out_of_every_region() -> None:
     assert sorted(held_out) == [("col", date(2015, 9, 1)), ("ridge", date(2015, 9, 1))]
 
 
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(seed=st.integers(0, 2**32 - 1), share=st.floats(0, 0.5), regions=st.integers(6, 12))
+def test_regions_that_share_ground_stand_on_one_side(seed: int, share: float, regions: int) -> None:
+    images = [(f"r{k:02d}", date(2020, 7, 1)) for k in range(regions)]
+    overlaps = [{"r00", "r03"}]
+    chosen = Folds(kind="by_region", count=2, validation_share=share)
+    splits, _ = make_splits(images, chosen, (1, 1), seed, overlaps)
+    assert sorted(unit for split in splits for unit in split.test) == [name for name, _ in images]
+    for split in splits:
+        assert sum(overlaps[0] <= set(p) for p in (split.test, split.validation, split.train)) == 1
+        assert bool(split.validation) == (share > 0)
+
+
+def test_blocks_of_regions_that_share_ground_are_refused() -> None:
+    images = [(name, date(2020, 7, 1)) for name in ("a", "b")]
+    with pytest.raises(ConfigError, match="by_block: the frames of a, b share ground"):
+        make_splits(images, Folds(kind="by_block", count=2), (3, 3), 0, [{"b", "a"}])
+    with pytest.raises(ConfigError, match=r"only 1 unit\(s\) to part \(regions whose frames"):
+        make_splits(images, Folds(kind="by_region", count=2), (3, 3), 0, [{"b", "a"}])
+
+
 def test_shuffled_folds_are_scikit_learns_on_the_text_order() -> None:
     images = DECADE[:82]
     settings = Folds(kind="shuffled", count=5, hold_out_last=True)

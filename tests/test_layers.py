@@ -17,7 +17,7 @@ LAYERS = {
         "scores", "comparison", "caveats", "agreement", "breakdown", "model_card", "boundary",
         "calibration", "arms", "study_page", "findings", "ledger", "cutting",
     },
-    "files": {"raster", "vectors", "regions", "store", "samples", "quicklooks", "tables"},
+    "files": {"raster", "vectors", "regions", "frames", "store", "samples", "quicklooks", "tables"},
     "workers": {
         "sources", "archive", "plan", "month_samples", "unet", "losses", "learner", "fit", "crops",
         "trials", "baselines", "scorecard", "figures", "armchart", "pictures", "month_calendar",

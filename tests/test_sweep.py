@@ -14,7 +14,20 @@ def summary_of(months: int) -> dict[str, Any]:
         {"region": "a", "month": f"{2014 + k // 12}-{k % 12 + 1:02d}-01", "status": "ok"}
         for k in range(months)
     ]
-    return {"parts": parts, "blocks": [5, 5]}
+    return {"parts": parts, "blocks": [5, 5], "regions": {}}
+
+
+def test_regions_that_share_ground_are_tested_together(tmp_path: Path) -> None:
+    grid = {"crs": "EPSG:32608", "top_m": 0.0, "pixel_m": 30.0, "height": 100, "width": 100}
+    lefts = {"a": 0.0, "b": 2970.0, "c": 9000.0}  # a and b share one column of pixels
+    summary = {
+        "parts": [{"region": name, "month": "2014-08-01", "status": "ok"} for name in lefts],
+        "blocks": [5, 5],
+        "regions": {name: {"grid": grid | {"left_m": left}} for name, left in lefts.items()},
+    }
+    folds = {"kind": "by_region", "count": 2, "validation_share": 0}
+    splits, _ = sweep.plan_splits(tiny_config(tmp_path, sweep={"folds": folds}), summary)
+    assert sorted(split.test for split in splits) == [("a", "b"), ("c",)]
 
 
 def test_the_notebook_protocol_trains_on_all_that_is_not_tested(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from tiny import ENCODER, tiny_config
 
 from glacier import tuning
 from glacier.config import Config
-from glacier.errors import WeightsError
+from glacier.errors import SweepError, WeightsError
 from glacier.folds import Split
 from glacier.trials import Trial
 
@@ -79,6 +79,52 @@ def test_a_lost_worker_is_tried_again_and_then_reported(
     assert [len(list((tmp_path / f"t{k}").glob("try-*"))) for k in range(3)] == [2, 2, 1]
     assert failed == [{"encoder": "e1", "fold": 0, "reason": "RuntimeError: worker lost"}]
     assert "e1, fold 0 failed: RuntimeError: worker lost" in capsys.readouterr().out
+
+
+def run_low_on_memory(patch: pytest.MonkeyPatch, times: int) -> None:
+    """Let Tune give up as it does where Ray ends a trial's process for its memory."""
+    import ray
+
+    fit = tuning.tune.Tuner.fit
+
+    def give_up(self: Any) -> Any:
+        nonlocal times
+        times -= 1
+        if times < 0:
+            return fit(self)
+        raise RuntimeError("unexpected") from ray.exceptions.OutOfMemoryError("low on memory")
+
+    patch.setattr(tuning.tune.Tuner, "fit", give_up)
+
+
+@pytest.mark.ray
+def test_a_node_low_on_memory_costs_no_trial_that_was_done(
+    tmp_path: Path, ray_local: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    import ray
+
+    config = tiny_config(tmp_path, sweep={"max_retries": 1})
+    trials = make_trials(config, tmp_path, 2)
+    (tmp_path / "t0").mkdir()
+    (tmp_path / "t0" / "done.json").write_text("{}")  # ended while the other was ended
+    run_low_on_memory(monkeypatch, 1)
+    found = tuning.tune_trials(config, trials, ray.put([]), str(tmp_path / "s"), [], stand_in({}))
+    assert found == []
+    assert [len(list((tmp_path / f"t{k}").glob("try-*"))) for k in range(2)] == [0, 1]
+    assert "a node ran low on memory" in capsys.readouterr().out
+
+
+@pytest.mark.ray
+def test_memory_that_stays_low_ends_the_sweep_with_what_helps(
+    tmp_path: Path, ray_local: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    config = tiny_config(tmp_path, sweep={"max_retries": 2})
+    run_low_on_memory(monkeypatch, 3)
+    trials, images = make_trials(config, tmp_path, 1), ray.put([])
+    with pytest.raises(SweepError, match=r"3 times: raise sweep\.cpus_per_trial \(1\).*is kept"):
+        tuning.tune_trials(config, trials, images, str(tmp_path / "s"), [], stand_in({}))
 
 
 @pytest.mark.ray
