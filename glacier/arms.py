@@ -15,7 +15,7 @@ from glacier.comparison import (
     compare_methods,
     drop_infinite,
     group_trials,
-    test_ratio,
+    part_ratio,
 )
 from glacier.scores import Facts
 from glacier.verdict import LEVEL, compare_pairs, correct_holm
@@ -61,7 +61,7 @@ class Arm:
     @property
     def ratio(self) -> float:
         """Size of a test part over that of its training part."""
-        return test_ratio(self.sweep["splits"])
+        return part_ratio(self.sweep["splits"])
 
     @property
     def rival(self) -> str | None:

@@ -179,7 +179,7 @@ def conclude_ranking(
         return {
             "winner": None, "choice": None, "verdict": none, "pairs": [], "against_baselines": {}
         }  # fmt: skip
-    ratio = test_ratio(splits)
+    ratio = part_ratio(splits)
     verdict = judge(ranked, {name: encoders[name]["epoch_s"] for name in ranked}, ratio)
     rules = LABEL_RULES.get(config["prepare"]["label"]["kind"], ())
     rivals = {name: scores for name, scores in baselines.items() if name not in rules}
@@ -202,7 +202,7 @@ def drop_infinite(row: Facts) -> Facts:
     }
 
 
-def test_ratio(splits: Sequence[Facts]) -> float:
+def part_ratio(splits: Sequence[Facts]) -> float:
     """Units of a test part over those of its training part, mean over the folds."""
     return float(np.mean([len(split["test"]) / len(split["train"]) for split in splits]))
 
@@ -229,8 +229,8 @@ def weigh_baselines(
     ps = correct_holm([corrected_p(dice, other, ratio) for other in folds])
     p = dict(zip(rivals, ps, strict=True))
     every = "every baseline" if len(rivals) == len(baselines) else "every available baseline"
-    if open_ := [name for name in rivals if p[name] >= LEVEL]:
-        doubts = [f"{words[name]} ({score[name]:.3f}, p = {p[name]:.2g})" for name in open_]
+    if doubted := [name for name in rivals if p[name] >= LEVEL]:
+        doubts = [f"{words[name]} ({score[name]:.3f}, p = {p[name]:.2g})" for name in doubted]
         return f"{encoder} lies above {every}, but is not shown to beat {join_words(doubts)}."
     nearest = max(rivals, key=lambda name: score[name])
     found = f"{words[nearest]} ({score[nearest]:.3f}, p = {p[nearest]:.2g})"

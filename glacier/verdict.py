@@ -51,7 +51,7 @@ class Verdict:
     """Whether the folds tell the methods apart."""
 
     winner: str | None
-    """The method that beats every other, or None."""
+    """The only method that none is shown to beat, or None."""
     choice: str
     """The method to take: the winner, else the fastest of those not shown to be worse."""
     sentence: str

@@ -115,10 +115,10 @@ def test_the_verdict_names_the_encoder_that_the_folds_support():
 def test_what_is_set_aside_for_validation_makes_the_test_more_cautious():
     sweep = make_sweep({"a": [0.9, 0.91, 0.92], "b": [0.8, 0.82, 0.8]}, {})
     (plain,) = comparison.compare_methods(sweep, {})["pairs"]
-    assert comparison.test_ratio(sweep["splits"]) == 1 / 2
+    assert comparison.part_ratio(sweep["splits"]) == 1 / 2
     for split in sweep["splits"]:
         del split["train"][0]
-    assert comparison.test_ratio(sweep["splits"]) == 1
+    assert comparison.part_ratio(sweep["splits"]) == 1
     (found,) = comparison.compare_methods(sweep, {})["pairs"]
     assert found["p"] == corrected_p([0.9, 0.91, 0.92], [0.8, 0.82, 0.8], 1) > plain["p"]
 
