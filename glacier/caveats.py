@@ -34,17 +34,24 @@ EARLIER_LOOKS = (
 )
 """What no run can say of itself."""
 
+MUCH_CLIPPED = 0.05
+"""Share of clipped pixels from which the page speaks of them."""
+
 FEW_UNITS = 4
 """Fewer validation units than these choose partly by chance."""
 
 
-def explain_run(config: Facts, images: int, validation_units: int) -> list[str]:
+def explain_run(
+    config: Facts, images: int, validation_units: int, clipped: float | None = None
+) -> list[str]:
     """What the scores of a run say and do not say, in sentences, from its own settings.
 
     Args:
         config: The resolved configuration, as plain values.
         images: Number of usable month images.
         validation_units: Units of the smallest validation part.
+        clipped: Share of the labelled pixels that are as bright as the range goes, 0..1; None
+            where nobody knows.
     """
     sentences = [explain_labels(config["prepare"]["label"])]
     if config["prepare"]["label"]["kind"] == "outlines":
@@ -56,6 +63,11 @@ def explain_run(config: Facts, images: int, validation_units: int) -> list[str]:
             f"A validation part has as few as {units}, so its choice is partly chance."
         )
     sentences.append(explain_folds(config))
+    if clipped is not None and clipped > MUCH_CLIPPED:
+        sentences.append(
+            f"{100 * clipped:.0f} % of the labelled pixels are as bright as the range goes in some band: "
+            "there only shape and surroundings tell ice from other bright ground."
+        )
     if images == 1:
         sentences.append("There is one image, so nothing is said of other dates and seasons.")
     sentences.append(explain_weights(config["sweep"]["encoder_weights"]))

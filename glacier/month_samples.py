@@ -109,7 +109,24 @@ def make_rows(task: MonthTask, base: dict[str, Any]) -> tuple[list[dict[str, Any
     if task.settings.label.unseen == "background":
         image, label = np.nan_to_num(image), np.where(label == labels.IGNORE, 0, label)
     rows = cut_rows((image, extra, label, surface), task.settings, base)
-    return rows, describe_month(image, label, grid) | {"rows": len(rows), "snow_outside": snow}
+    facts = describe_month(image, label, grid) | {"rows": len(rows), "snow_outside": snow}
+    return rows, facts | {"clipped": measure_clipped(image, label, task.settings)}
+
+
+def measure_clipped(
+    image: NDArray[np.float32], label: NDArray[np.uint8], settings: Prepare
+) -> float | None:
+    """Share of the labelled pixels that are at the top of the range in some band of reflectance.
+
+    There a band saturates, or the range is too short, and what is brighter looks alike. None
+    where bands are scaled by their own maximum, or no pixel is labelled.
+    """
+    bands = [k for k, name in enumerate(settings.image) if name != "ndsi"]
+    known = label != labels.IGNORE
+    if settings.scale == "own_maximum" or not bands or not known.any():
+        return None
+    top = np.float32(settings.reflectance_range[1])
+    return round(float((image[bands][:, known] >= top).any(axis=0).mean()), 4)
 
 
 def describe_month(

@@ -18,7 +18,7 @@ from glacier.config import Config, Prepare, digest
 from glacier.month_samples import MonthTask, extra_bands, key_of, part_of, prepare_month
 from glacier.progress import Progress, say
 
-FORMAT = 3
+FORMAT = 4
 """Counts up when the samples' bytes change for the same configuration."""
 
 
@@ -110,6 +110,7 @@ def summarise(config: Config, parts: list[dict[str, Any]]) -> dict[str, Any]:
     )
     kept = (
         "region", "month", "status", "reason", "rows", "sha256", "label_pixels", "snow_outside",
+        "clipped",
     )  # fmt: skip
     return {
         "schema": 1,

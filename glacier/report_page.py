@@ -55,6 +55,7 @@ def render_page(
             config,
             summary["months"]["ok"],
             min(len(split["validation"]) for split in sweep.facts["splits"]),
+            mean_clipped(sweep.summary["parts"]),
         ),
         table=list_methods(summary),
         ranked=rank_encoders(summary),
@@ -70,6 +71,15 @@ def render_page(
         made=list_origin(sweep, summary),
         config_yaml=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
     )  # fmt: skip
+
+
+def mean_clipped(parts: Sequence[Facts]) -> float | None:
+    """Share of clipped pixels over all months, each by its labelled pixels; None of none."""
+    known = [part for part in parts if part.get("clipped") is not None]
+    if not known:
+        return None
+    pixels = [part["label_pixels"]["glacier"] + part["label_pixels"]["ground"] for part in known]
+    return float(np.average([part["clipped"] for part in known], weights=pixels))
 
 
 def keep_together(text: str) -> str:

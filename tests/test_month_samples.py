@@ -23,6 +23,7 @@ from glacier.month_samples import (
     extra_bands,
     make_extra,
     make_image,
+    measure_clipped,
     part_of,
     prepare_month,
 )
@@ -72,6 +73,17 @@ def test_bands_come_in_the_order_asked_for_and_clipped() -> None:
     image = make_image(bands, Prepare(image=("nir", "ndsi", "blue")))
     np.testing.assert_allclose(image[:, 1, 1], [1.0, 0.5, 0.0], atol=1e-4)
     assert np.isnan(image[:, 0, 0]).all()  # one unseen band makes the pixel unseen
+
+
+def test_pixels_at_the_top_of_the_range_are_counted_where_they_are_labelled() -> None:
+    image = np.array([[[1.0, 0.2, 1.0, 0.3]], [[0.1, 0.9, 1.0, 0.4]], [[1.0] * 4]], np.float32)
+    label = np.array([[1, 0, 255, 0]], np.uint8)
+    settings = Prepare(image=("nir", "red", "ndsi"))
+    assert measure_clipped(image, label, settings) == pytest.approx(1 / 3, abs=1e-4)
+    wide = settings.model_copy(update={"reflectance_range": (0.0, 0.4)})
+    assert measure_clipped(np.clip(image, 0, 0.4), label, wide) == 1
+    assert measure_clipped(image, np.full_like(label, 255), settings) is None
+    assert measure_clipped(image, label, Prepare(scale="own_maximum")) is None
 
 
 def test_own_maximum_is_each_bands_own() -> None:
