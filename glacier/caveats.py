@@ -65,8 +65,8 @@ def explain_run(
     sentences.append(explain_folds(config))
     if clipped is not None and clipped > MUCH_CLIPPED:
         sentences.append(
-            f"{100 * clipped:.0f} % of the labelled pixels are as bright as the range goes in some band: "
-            "there only shape and surroundings tell ice from other bright ground."
+            f"{100 * clipped:.0f} % of the labelled pixels are as bright as the range goes in some "
+            "band: there only shape and surroundings tell ice from other bright ground."
         )
     if images == 1:
         sentences.append("There is one image, so nothing is said of other dates and seasons.")
