@@ -72,7 +72,7 @@ def test_a_difference_as_large_as_is_called_detectable_is_found_four_times_of_fi
     shifts = np.linspace(0, 10, 100_001)  # of the noncentral t distribution
     gap = shifts[np.argmax(stats.nct.sf(edge, folds - 1, shifts) >= POWER)] * error
     steps = sd * np.array([1.0, -1.0, 0.5, -0.5, 0.0]) / np.std([1, -1, 0.5, -0.5, 0], ddof=1)
-    assert compare_pairs({"a": steps, "b": 0 * steps})[0].detectable == pytest.approx(gap, rel=1e-3)
+    assert compare_pairs({"a": steps, "b": 0 * steps})[0].detectable == pytest.approx(gap, rel=1e-4)
     for _ in range(sweeps):
         shared = rng.normal(0, math.sqrt(1 / folds))
         own = rng.normal(0, math.sqrt(1 - 1 / folds), folds)
