@@ -13,12 +13,12 @@ from glacier import samples, store
 from glacier.archive import MonthRecord, read_records
 from glacier.config import Config
 from glacier.errors import StoreError
-from glacier.folds import mask_of, unit_rectangles
 from glacier.prepare import samples_folder
 from glacier.samples import MonthImage
 from glacier.scorecard import Scorecard
 from glacier.scores import Facts
 from glacier.sweep import sweep_folders
+from glacier.trials import mask_part
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,8 @@ class Sweep:
 
     def part(self, image: MonthImage, fold: int) -> NDArray[np.bool_]:
         """Test pixels of an image in a fold: (H, W) bool; none of a held-out image."""
-        shape = (image.label.shape[0], image.label.shape[1])
-        if image.key in self.facts["held_out"]:
-            return np.zeros(shape, bool)
-        rows, cols = self.summary["blocks"]
-        kind = self.settings["folds"]["kind"]
-        units = unit_rectangles(kind, image.region, image.month, shape, (rows, cols))
-        return mask_of(units, self.test_units(fold), shape)
+        kind, held_out = self.settings["folds"]["kind"], self.facts["held_out"]
+        return mask_part(self.summary, kind, image, self.test_units(fold), held_out)
 
     def test_units(self, fold: int) -> set[str]:
         """Names of the units that a fold tests on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier.config import FoldKind, Sweep, digest
-from glacier.folds import Rectangle, Split, mask_of, unit_rectangles
+from glacier.folds import Split, mask_of, unit_rectangles
 from glacier.samples import MonthImage
 
 
@@ -42,18 +43,33 @@ class Trial:
         """Seed of all that is drawn in an epoch."""
         return int(digest([self.trial_seed, epoch])[:8], 16)
 
-    def rectangles(self, image: MonthImage) -> dict[str, Rectangle]:
-        """Units of an image and their pixels."""
-        kind: FoldKind = self.settings.folds.kind
-        blocks = tuple(self.samples["blocks"])
-        shape = image.label.shape
-        return unit_rectangles(
-            kind, image.region, image.month, (shape[0], shape[1]), (blocks[0], blocks[1])
-        )
-
-    def part(self, image: MonthImage, units: tuple[str, ...]) -> NDArray[np.bool_]:
+    def part(self, image: MonthImage, units: Collection[str]) -> NDArray[np.bool_]:
         """Pixels of an image that belong to some units; a held-out image has none."""
-        shape = (image.label.shape[0], image.label.shape[1])
-        if image.key in self.held_out:
-            return np.zeros(shape, bool)
-        return mask_of(self.rectangles(image), set(units), shape)
+        return mask_part(self.samples, self.settings.folds.kind, image, units, self.held_out)
+
+
+def mask_part(
+    summary: dict[str, Any],
+    kind: FoldKind,
+    image: MonthImage,
+    units: Collection[str],
+    held_out: Collection[str],
+) -> NDArray[np.bool_]:
+    """Pixels of an image that belong to some units.
+
+    Args:
+        summary: Description of the samples.
+        kind: What the folds keep whole.
+        image: The image.
+        units: Names of the units.
+        held_out: Keys of images that are in no fold, and so have no such pixels.
+
+    Returns:
+        (H, W) bool.
+    """
+    shape = (image.label.shape[0], image.label.shape[1])
+    if image.key in held_out:
+        return np.zeros(shape, bool)
+    rows, cols = summary["blocks"]
+    boxes = unit_rectangles(kind, image.region, image.month, shape, (rows, cols))
+    return mask_of(boxes, units, shape)
