@@ -2,8 +2,8 @@
 
     make stale
 
-Learns twice from the same months of ``jobs/stale.yaml``: from the outlines of the first August,
-as an inventory would give them, and from the truth of each month. Both answers are scored
+Learns twice from the same months of ``jobs/stale.yaml``: from the truth of each month, and from
+the outlines of the first August, as an inventory would give them. Both answers are scored
 against the truth. Reports go to ``results/stale-outlines`` and ``results/stale-truth``.
 """
 
@@ -47,7 +47,7 @@ def main(flags: list[str]) -> int:
     with connect(config.cluster):
         run_ingest(config)
         outlines = ["--prepare.label.outlines", keep_outlines(config)]
-        for kind in ("outlines", "truth"):
+        for kind in ("truth", "outlines"):
             names = ["--name", f"stale-{kind}", "--prepare.label.kind", kind]
             failed += run_pipeline(read_config([*flags, *outlines, *names]))
     return failed
