@@ -13,7 +13,7 @@ from glacier.config import Sweep
 from glacier.errors import TrainingError
 from glacier.labels import IGNORE
 from glacier.samples import MonthImage
-from glacier.tiles import free_starts, turn
+from glacier.tiles import centred_starts, turn
 
 Batch = tuple[NDArray[np.float32], NDArray[np.uint8]]
 """(N, B, size, size) float32 images, NaN unseen; (N, size, size) uint8 labels."""
@@ -31,7 +31,8 @@ class Crops:
     whole: bool
     """Each image is one window (resized samples), taken once an epoch."""
     starts: list[NDArray[np.int32]]
-    """Per image (n, 2) upper-left (row, column) of the windows wholly in training ground."""
+    """Per image (n, 2) upper-left (row, column) of windows wholly in training ground, one for
+    each of its pixels."""
     per_epoch: int
     """Windows an epoch that together have the size of the training ground."""
 
@@ -58,7 +59,7 @@ class Crops:
                 continue
             key = np.packbits(part).tobytes() + bytes(str(part.shape), "ascii")
             if key not in known:
-                known[key] = np.argwhere(free_starts(part, size)).astype(np.int32)
+                known[key] = centred_starts(part, size)
             starts.append(known[key])
             pixels += int(part.sum()) if len(known[key]) else 0
         if not any(len(found) for found in starts):

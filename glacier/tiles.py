@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 
 T = TypeVar("T", bound=np.generic)
 
@@ -44,6 +45,30 @@ def free_starts(allowed: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
         (H - size + 1, W - size + 1) bool, True at the (row, column) of good upper-left corners.
     """
     return np.asarray(window_sums(~allowed, size) == 0)
+
+
+def centred_starts(allowed: NDArray[np.bool_], size: int) -> NDArray[np.int32]:
+    """The window of each allowed pixel: centred on it, or moved as little as makes it free.
+
+    One drawn at random takes a piece of ground in proportion to its area. One drawn among all
+    free places would hardly take a strip little wider than a window, or what lies at an edge.
+
+    Args:
+        allowed: (H, W) bool.
+        size: Side of the window, pixels.
+
+    Returns:
+        (n, 2) int32 upper-left (row, column), one for each allowed pixel that lies in a free
+        window at all, row by row; see :func:`free_starts`.
+    """
+    free = free_starts(allowed, size)
+    if not free.any():
+        return np.zeros((0, 2), np.int32)
+    served = window_sums(np.pad(free, size - 1), size) > 0
+    centred = np.argwhere(served) - size // 2
+    rows, cols = np.clip(centred, 0, np.array(free.shape) - 1).T
+    nearest = distance_transform_edt(~free, return_distances=False, return_indices=True)
+    return np.asarray(nearest[:, rows, cols].T, np.int32)
 
 
 def window_sums(mask: NDArray[np.bool_], size: int) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from glacier.tiles import (
     average_turns,
     blend_weights,
+    centred_starts,
     free_starts,
     predict_blended,
     turn,
@@ -134,6 +135,36 @@ def test_free_starts_and_sums_are_those_of_brute_force(
 
 def test_no_window_fits_where_the_image_is_smaller() -> None:
     assert free_starts(np.ones((5, 9), bool), 7).size == 0
+    assert centred_starts(np.ones((5, 9), bool), 7).shape == (0, 2)
+
+
+@steady
+@given(layout=layouts(), seed=st.integers(0, 999), share=st.sampled_from([0.6, 0.97, 1.0]))
+def test_the_window_of_a_pixel_is_the_free_one_moved_least(
+    layout: tuple[int, ...], seed: int, share: float
+) -> None:
+    height, width, size, _, _ = layout
+    allowed = np.random.default_rng(seed).random((height, width)) < share
+    free = np.argwhere(free_starts(allowed, size))
+    inside = np.zeros((height, width), bool)
+    for row, col in free:
+        inside[row : row + size, col : col + size] = True
+    starts = centred_starts(allowed, size)
+    assert len(starts) == inside.sum()
+    assert set(map(tuple, starts)) <= set(map(tuple, free))
+    most = np.array([height, width]) - size
+    for pixel, start in zip(np.argwhere(inside), starts, strict=True):
+        centred = np.clip(pixel - size // 2, 0, most)
+        moves = ((free - centred) ** 2).sum(axis=1)
+        assert ((start - centred) ** 2).sum() == moves.min()
+
+
+def test_ground_is_drawn_by_its_area_however_narrow() -> None:
+    """Among all free places the strip of 40 px would have a fourteenth, not a quarter."""
+    allowed = np.zeros((50, 240), bool)
+    allowed[:, :40] = allowed[:, 120:] = True
+    starts = centred_starts(allowed, 32)
+    assert (starts[:, 1] < 40).mean() == 40 / 160
 
 
 def test_the_eight_turns_are_distinct_and_undone() -> None:
