@@ -24,7 +24,7 @@ realism: .venv/ready
 	$(RUN) tests/experiments/realism.py
 
 stale: .venv/ready
-	$(RUN) tests/experiments/stale_outlines.py
+	$(RUN) tests/experiments/stale_outlines.py $(FLAGS)
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -32,4 +32,4 @@ stale: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv data results/demo
+	rm -rf .venv results/demo

@@ -1,1 +1,1 @@
-"""Glacier mapping from satellite images: monthly composites, model comparison, maps."""
+"""Glacier mapping from satellite images: monthly composites and model comparison."""

@@ -27,6 +27,9 @@ FOLD_WORDS = {
 }
 """Kind of folds that are not random to what a test part is, in words."""
 
+AT_TEST_TIME = {"sweep.average_turns", "sweep.calibrate"}
+"""Settings that move no validation score of an epoch."""
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -58,10 +61,9 @@ class Arm:
         """The resolved configuration's part on the sweep."""
         return dict(self.sweep["config"]["sweep"])
 
-    @property
-    def ratio(self) -> float:
-        """Size of a test part over that of its training part."""
-        return part_ratio(self.sweep["splits"])
+    def ratio(self, part: str) -> float:
+        """Size of a ``test`` or ``validation`` part over that of its training part."""
+        return part_ratio(self.sweep["splits"], part)
 
     @property
     def rival(self) -> str | None:
@@ -77,6 +79,20 @@ class Arm:
     def units(self, part: str) -> dict[int, list[str]]:
         """Fold to the units of its ``test`` or ``validation`` part."""
         return {split["fold"]: sorted(split[part]) for split in self.sweep["splits"]}
+
+    @cached_property
+    def images(self) -> dict[int, set[tuple[str, str]]]:
+        """Fold to region and month of the images that it tests."""
+        found: dict[int, set[tuple[str, str]]] = {}
+        for trial in self.sweep["trials"]:
+            tested = {(row["region"], row["month"]) for row in trial["tested"]}
+            found.setdefault(trial["fold"], set()).update(tested)
+        return found
+
+    def shares(self, other: Arm, *parts: str) -> bool:
+        """Whether both have the same units in these parts of every fold, and the same images."""
+        same = all(self.units(part) == other.units(part) for part in parts)
+        return same and self.images == other.images
 
     def scored(self, method: str) -> Facts | None:
         """Scores of an encoder or baseline; None where it has none."""
@@ -171,18 +187,23 @@ def compare_test(arm: Arm, reference: Arm, method: str) -> Difference | None:
     first, second = arm.test_dice(method), reference.test_dice(method)
     if not first or not second:
         return None
-    if arm.units("test") == reference.units("test") and list(first) == list(second):
-        return pair_scores(list(first.values()), list(second.values()), arm.ratio)
+    if arm.shares(reference, "test") and list(first) == list(second):
+        return pair_scores(list(first.values()), list(second.values()), arm.ratio("test"))
     return subtract_scores(arm.scored(method) or {}, reference.scored(method) or {})
 
 
 def compare_validation(arm: Arm, reference: Arm, method: str) -> Difference | None:
-    """Validation Dice against the reference's; None unless both validate on the same units."""
+    """Validation Dice against the reference's; None where that says nothing.
+
+    So it is unless both validate on the same units of the same images, and where an arm changes
+    only what is done at test time.
+    """
     first, second = arm.validation_dice(method), reference.validation_dice(method)
-    same = all(arm.units(part) == reference.units(part) for part in ("test", "validation"))
-    if not first or not same or list(first) != list(second):
+    late = bool(arm.changes) and set(arm.changes) <= AT_TEST_TIME
+    silent = late or not arm.shares(reference, "test", "validation")
+    if not first or silent or list(first) != list(second):
         return None
-    return pair_scores(list(first.values()), list(second.values()), arm.ratio)
+    return pair_scores(list(first.values()), list(second.values()), arm.ratio("validation"))
 
 
 def list_rows(arms: Sequence[Arm]) -> list[Facts]:
@@ -244,14 +265,13 @@ def compare_method(arm: Arm, reference: Arm, method: str) -> Facts:
 def is_about_settings(arms: Sequence[Arm]) -> bool:
     """Whether the arms differ in settings alone, and so are compared on validation parts.
 
-    So it is where every arm has the same test and validation parts: a setting is then chosen,
-    and nothing may be chosen on the test part.
+    So it is where every arm has the same test and validation parts of the same images: a setting
+    is then chosen, and nothing may be chosen on the test part.
     """
     first = arms[0]
     return any(first.units("validation").values()) and all(
-        arm.settings["protocol"] == "honest" and arm.units(part) == first.units(part)
+        arm.settings["protocol"] == "honest" and arm.shares(first, "test", "validation")
         for arm in arms
-        for part in ("test", "validation")
     )
 
 
@@ -275,7 +295,10 @@ def explain_row(row: Facts, reference: str, column: str) -> str:
         return f"{who}: the reference."
     found, part = difference_of(row, column), {"test": "test", "val": "validation"}[column]
     if found is None:
-        return f"{who}: not compared, since {reference} has no such score on the same {part} units."
+        return (
+            f"{who}: not compared, since {reference} has no such score on the same {part} units "
+            "of the same images, or the change acts at test time alone."
+        )
     if found.difference == 0 and not found.sure:
         return f"{who}: the same {part} Dice as {reference}, so the change does nothing there."
     where = "above" if found.difference > 0 else "below"

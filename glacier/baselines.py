@@ -134,6 +134,8 @@ def fit_band_ratio(lesson: Lesson) -> Fitted:
         chosen = draws.choice(usable, min(share, len(usable)), replace=False)
         ratios.append(ratio.ravel()[chosen])
         labels.append(image.label.ravel()[chosen])
+    if not any(len(found) for found in ratios):
+        raise SampleError("no labelled training pixel was seen in red and short-wave infrared")
     above = best_threshold(np.concatenate(ratios), np.concatenate(labels))
     return Fitted(lambda image, _: find_ratio(lesson, image) > above, {"ratio_above": above})
 

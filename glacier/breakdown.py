@@ -113,7 +113,7 @@ def compare_with_truth(rows: Sequence[Facts]) -> Facts | None:
         return None
     years = sorted({row["month"][:4] for row in rows})
     means = {
-        f"{name}_boundary_m": float(np.mean([row[name]["boundary_mean_m"] for row in rows]))
+        f"{name}_boundary_m": mean_known([row[name]["boundary_mean_m"] for row in rows])
         for name in ("answer", "label")
     }
     return {
@@ -178,7 +178,11 @@ def measure_late_summer(
 
 def mean_distance(rows: Sequence[Facts]) -> Facts | None:
     """Number of ``images`` and the mean of their ``boundary_mean_m``, metres; None of none."""
-    if not rows:
-        return None
-    distance = float(np.mean([row["boundary_mean_m"] for row in rows]))
-    return {"images": len(rows), "boundary_mean_m": distance}
+    distance = mean_known([row["boundary_mean_m"] for row in rows])
+    return None if distance is None else {"images": len(rows), "boundary_mean_m": distance}
+
+
+def mean_known(values: Sequence[float | None]) -> float | None:
+    """Their mean; None without any, or where one is not known."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known and len(known) == len(values) else None

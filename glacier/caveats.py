@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from glacier.scores import Facts
@@ -42,7 +43,11 @@ FEW_UNITS = 4
 
 
 def explain_run(
-    config: Facts, images: int, validation_units: int, clipped: float | None = None
+    config: Facts,
+    images: int,
+    validation_units: int,
+    clipped: float | None = None,
+    bare: Sequence[int] = (),
 ) -> list[str]:
     """What the scores of a run say and do not say, in sentences, from its own settings.
 
@@ -52,6 +57,7 @@ def explain_run(
         validation_units: Units of the smallest validation part.
         clipped: Share of the labelled pixels that are as bright as the range goes, 0..1; None
             where nobody knows.
+        bare: Folds whose test part has no known glacier pixel.
     """
     sentences = [explain_labels(config["prepare"]["label"])]
     if config["prepare"]["label"]["kind"] == "outlines":
@@ -63,6 +69,12 @@ def explain_run(
             f"A validation part has as few as {units}, so its choice is partly chance."
         )
     sentences.append(explain_folds(config))
+    if bare:
+        sentences.append(
+            f"No glacier is known in the test part of fold {', '.join(map(str, bare))}: the Dice "
+            "there is 1, or 0 as soon as one pixel is called glacier, and moves mean, spread and "
+            "verdict; other folds (sweep.folds) would tell more."
+        )
     if clipped is not None and clipped > MUCH_CLIPPED:
         sentences.append(
             f"{100 * clipped:.0f} % of the labelled pixels are as bright as the range goes in some "
@@ -120,7 +132,12 @@ def explain_outlines(label: Facts, months: Facts) -> str:
         span = f"{nearest} to {farthest}" if nearest < farthest else f"{farthest}"
         years = f"{span} years away"
     margin = label["margin_m"]
-    left_out = f" Pixels within {margin:g} m of an outline count nowhere." if margin else ""
+    left_out = (
+        f" Pixels within {margin:g} m of an outline count nowhere, and so no distance between "
+        "outlines is measured."
+        if margin
+        else ""
+    )
     return (
         f"The outlines are those of {pedigree['source']} ({pedigree['owner']}; "
         f"{pedigree['licence']}), drawn from images of "

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from glacier import store
 from glacier.arms import Arm
-from glacier.caveats import explain_labels
+from glacier.caveats import explain_folds, explain_labels, explain_protocol
 from glacier.config import Config, arms_digest
 from glacier.errors import ConfigError
 from glacier.ledger import CLAIMS, list_departures, list_findings
@@ -21,7 +21,7 @@ from glacier.scores import Facts
 from glacier.study import is_current, list_sweeps, make_arms
 from glacier.study_page import describe_changes
 
-SCHEMA = 2
+SCHEMA = 3
 """Counts up when the ledger's content changes for the same sweeps."""
 
 
@@ -52,11 +52,16 @@ def run_claims(config: Config) -> int:
 
 def summarise(config: Config, arms: Sequence[Arm], lost: dict[str, str]) -> Facts:
     """Everything that the page says, as plain values."""
+    first = arms[0].sweep["config"]
     return {
         "schema": SCHEMA,
         "name": config.name,
         "source": config.ingest.source,
-        "labels": explain_labels(arms[0].sweep["config"]["prepare"]["label"]),
+        "caveats": [
+            explain_labels(first["prepare"]["label"]),
+            explain_protocol(first["sweep"]),
+            explain_folds(first),
+        ],
         "claims": list_findings({arm.name: arm for arm in arms}),
         "arms": [{"name": arm.name, "changes": arm.changes} for arm in arms],
         "failed_arms": lost,
@@ -84,7 +89,7 @@ def write_page(facts: Facts) -> str:
         "A claim is held only where the interval of its effect lies wholly on the claimed side. "
         "Not held says that it was not shown, and that the opposite is true only where that is "
         "said.",
-        facts["labels"],
+        " ".join(facts["caveats"]),
         "",
         "## Departures from the published run",
         "",

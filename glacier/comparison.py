@@ -202,9 +202,9 @@ def drop_infinite(row: Facts) -> Facts:
     }
 
 
-def part_ratio(splits: Sequence[Facts]) -> float:
-    """Units of a test part over those of its training part, mean over the folds."""
-    return float(np.mean([len(split["test"]) / len(split["train"]) for split in splits]))
+def part_ratio(splits: Sequence[Facts], part: str = "test") -> float:
+    """Units of a ``test`` or ``validation`` part over those of its training part, mean of folds."""
+    return float(np.mean([len(split[part]) / len(split["train"]) for split in splits]))
 
 
 def weigh_baselines(

@@ -267,6 +267,8 @@ class Ingest(Model):
     """Landsat satellites whose scenes are used; 9 flies since late 2021."""
     mask_saturated: bool = False
     """Leave out looks with a saturated band (QA_RADSAT), which on snow are its brightest."""
+    max_failed: int = Field(0, ge=0)
+    """Months that may fail before the job's exit code says so."""
     synthetic: Synthetic = Synthetic()
     """Settings of the synthetic source."""
     folder: Folder = Folder()
@@ -304,13 +306,14 @@ class Label(Model):
     """truth: the synthetic class map. outlines: polygons from a file. ndsi: NDSI and near
     infrared over thresholds. threshold: grey level of the false colour, as published."""
     outlines: PathText | None = None
-    """Vector file of glacier polygons, for ``outlines``."""
+    """Vector file of glacier polygons; needed for ``outlines``. With any kind of label they also
+    tell which months are snowy."""
     pedigree: Pedigree | None = None
     """Where the outlines come from."""
     margin_m: float = Field(0.0, ge=0, le=1000)
     """Pixels within so many metres of an outline are unknown, for ``outlines``."""
     debris: PathText | None = None
-    """Vector file of debris-covered ice, for ``outlines``: scored as a class of its own."""
+    """Vector file of debris-covered ice, scored as a class of its own."""
     max_snow_outside: float = Field(0.3, ge=0, le=1)
     """Share of the ground outside the outlines that snow may cover; months above it are left out
     of samples and scores. Measured where outlines and short-wave infrared are given; 1: never."""
@@ -350,7 +353,7 @@ class Prepare(Model):
     quick_looks: bool = True
     """Write false-colour, true-colour and NDSI pictures of every month."""
     max_failed: int = Field(0, ge=0)
-    """Months that may fail before the job's exit code says so."""
+    """Months of the archive that may fail here before the job's exit code says so."""
 
     @model_validator(mode="after")
     def check_image(self) -> Self:
@@ -498,7 +501,7 @@ class Config(Model):
     name: Name
     """Name of the run; its outputs carry it."""
     storage: PathText = "./data"
-    """Folder or object-store address for archive, samples, sweeps, models and maps."""
+    """Folder or object-store address for archive, samples, sweeps and models."""
     results: PathText = "./results"
     """Folder for reports."""
     seed: int = Field(42, ge=0, lt=2**32)
@@ -593,7 +596,7 @@ def config_digest(config: Config) -> str:
         "results": True,
         "cluster": True,
         "arms": True,
-        "ingest": {"earthengine": True, "stac": waits},
+        "ingest": {"earthengine": True, "stac": waits, "max_failed": True},
         "prepare": {"max_failed": True},
         "sweep": dict.fromkeys(NOT_IN_THE_ANSWER, True),
     }

@@ -32,7 +32,7 @@ class Crops:
     """Each image is one window (resized samples), taken once an epoch."""
     starts: list[NDArray[np.int32]]
     """Per image (n, 2) upper-left (row, column) of windows wholly in training ground, one for
-    each of its pixels."""
+    each of its pixels; of a whole image one."""
     per_epoch: int
     """Windows an epoch that together have the size of the training ground."""
 
@@ -59,7 +59,7 @@ class Crops:
                 continue
             key = np.packbits(part).tobytes() + bytes(str(part.shape), "ascii")
             if key not in known:
-                known[key] = centred_starts(part, size)
+                known[key] = centred_starts(part, size)[: 1 if whole else None]
             starts.append(known[key])
             pixels += int(part.sum()) if len(known[key]) else 0
         if not any(len(found) for found in starts):

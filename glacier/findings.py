@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import calendar
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from itertools import product
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 
 from glacier.arms import Arm, Difference, find_setting, pair_scores
-from glacier.breakdown import late_summer_months
 from glacier.calibration import Reliability
 from glacier.comparison import LABEL_RULES, count_months
-from glacier.metrics import Counts, pool_counts
-from glacier.scores import Facts
-from glacier.verdict import CONFIDENCE, LEVEL, correct_holm
+from glacier.metrics import Counts
+from glacier.verdict import LEVEL, correct_holm
 
 MARGIN = 0.01
 """Test Dice that is not worth twice the epochs or another setting."""
-
-WELL_SEEN = 0.8
-"""Least share of the ground seen best that an image must show for its area to count."""
 
 RULES = ("threshold", "ndsi", "ndsi_nir", "band_ratio")
 """Baselines that are a threshold on bands or indices."""
@@ -61,7 +52,7 @@ class Finding:
     """Lower end of the effect's interval, 95 %."""
     high: float | None = None
     opposite: bool = False
-    """Not held, and the interval lies wholly on the other side."""
+    """Not held, and every interval lies wholly on the other side."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +100,7 @@ def judge_contests(contests: Sequence[Contest], unit: str, note: str = "") -> Fi
     closest, found = contests[at], outcomes[at]
     held = lows[at] > 0 and p < LEVEL
     lead = "Of all pairs the closest is " if len(contests) > 1 else ""
-    opposite = not held and found.high is not None and found.high < 0
+    opposite = all(found.high is not None and found.high < 0 for found in outcomes)
     chance = "largest p by Holm" if len(contests) > 1 else "p"
     why = (
         f"{lead}{closest.first} against {closest.second}: {found.difference:+.3f} {unit} over "
@@ -130,12 +121,17 @@ def judge_order(pairs: Sequence[tuple[str, str]], score: Score, unit: str, arms:
     """
     arm = arms["encoders"]
     scores = {name: score(arm, name) for name in dict.fromkeys(name for p in pairs for name in p)}
-    contests = [Contest(a, b, (scores[a], scores[b]), arm.ratio) for a, b in pairs]
+    contests = [Contest(a, b, (scores[a], scores[b]), arm.ratio("test")) for a, b in pairs]
     return judge_contests(contests, unit)
 
 
 def loss_gap(arm: Arm, encoder: str) -> dict[int, float]:
-    """Fold to validation less training Dice loss of the last epoch; empty without validation."""
+    """Fold to validation less training Dice loss of the last epoch.
+
+    Empty without validation, and where training has another loss, which cannot be compared.
+    """
+    if arm.settings["loss"] != "dice":
+        return {}
     last = {t["fold"]: t["rows"][-1] for t in arm.trials.get(encoder, [])}
     return {
         fold: float(row["val_dice_loss"] - row["train_loss"])
@@ -167,7 +163,7 @@ def contest_arms(first: str, second: str, arms: Arms) -> Contest:
     if a.units("test") != b.units("test") or not shared:
         return Contest(first, second, ({}, {}))
     names = (f"{first} ({shared[0]})", f"{second} ({shared[0]})")
-    return Contest(*names, (a.test_dice(shared[0]), b.test_dice(shared[0])), a.ratio)
+    return Contest(*names, (a.test_dice(shared[0]), b.test_dice(shared[0])), a.ratio("test"))
 
 
 def judge_no_gain(more: str, less: str, arms: Arms) -> Finding:
@@ -213,7 +209,8 @@ def judge_colour(arms: Arms) -> Finding:
     if areas[0] is not None and areas[1] is not None:
         note = (
             f" Without a threshold a glacier pixel outranks another with chance {areas[0]:.3f} "
-            f"(false colour) and {areas[1]:.3f} (NDSI)."
+            f"(false colour) and {areas[1]:.3f} (NDSI), both rather too low, since probabilities "
+            "of one bin of the reliability curve count as ties."
         )
     return judge_contests([contest], "test Dice", note)
 
@@ -247,85 +244,10 @@ def judge_rules(arms: Arms) -> Finding:
     if not rules or not arm.trials:
         return untestable("no threshold could be used on these samples.")
     contests = [
-        Contest(encoder, rule, (arm.test_dice(encoder), arm.test_dice(rule)), arm.ratio)
+        Contest(encoder, rule, (arm.test_dice(encoder), arm.test_dice(rule)), arm.ratio("test"))
         for encoder, rule in product(arm.trials, rules)
     ]
     forest, note = arm.scored("random_forest"), ""
     if forest:
         note = f" A random forest, which learns without a network, has {forest['dice_mean']:.3f}."
     return judge_contests(contests, "test Dice", note)
-
-
-def judge_shrinkage(arms: Arms) -> Finding:
-    """Slope of the mapped area over late-summer images, beside that of the true area."""
-    arm = arms["encoders"]
-    encoder = next(iter(arm.trials), "")
-    months = late_summer_months(arm.sweep["config"]["regions"])
-    if months is None:
-        return untestable("the regions do not say which months are late summer there.")
-    rows = (row for trial in arm.trials.get(encoder, []) for row in trial["tested"])
-    images = well_seen(rows, months)
-    if len({month.year for month, _ in images}) < 3:
-        return untestable(
-            f"the late-summer images that are well seen are of fewer than 3 years ({len(images)})."
-        )
-    mapped = fit_slope(images, lambda counts: counts.tp + counts.fp)
-    true = fit_slope(images, lambda counts: counts.tp + counts.fn)
-    held: Verdict = "held" if mapped.high is not None and mapped.high < 0 else "not held"
-    years = [month.year for month, _ in images]
-    spans = ["" if found.low is None else f" ({found.low:+.2f} to {found.high:+.2f})"
-             for found in (mapped, true)]  # fmt: skip
-    summer = " and ".join(calendar.month_name[month] for month in months)
-    opposite = mapped.low is not None and mapped.low > 0
-    why = (
-        f"Mapped by {encoder} in {len(images)} images of {summer} "
-        f"{min(years)} to {max(years)}: {mapped.difference:+.2f} % a year{spans[0]}; by the "
-        f"labels {true.difference:+.2f} % a year{spans[1]}."
-    )
-    return Finding(held, why, mapped.difference, "% a year", mapped.low, mapped.high, opposite)
-
-
-def well_seen(rows: Iterable[Facts], months: tuple[int, ...]) -> list[tuple[date, Counts]]:
-    """Counts of the late-summer months that show most of the ground, all regions together.
-
-    Args:
-        rows: Test counts by region, month and fold.
-        months: Calendar months, 1..12, of late summer.
-    """
-    dates: dict[date, list[Facts]] = defaultdict(list)
-    for row in rows:
-        dates[date.fromisoformat(row["month"])].append(row)
-    counts = {month: pool_counts(found) for month, found in sorted(dates.items())}
-    most = max((known_px(found) for found in counts.values()), default=0)
-    return [
-        (month, found)
-        for month, found in counts.items()
-        if month.month in months and known_px(found) >= WELL_SEEN * most
-    ]
-
-
-def known_px(counts: Counts) -> int:
-    """Pixels that were seen and labelled."""
-    return counts.tp + counts.fp + counts.fn + counts.tn
-
-
-def fit_slope(
-    images: Sequence[tuple[date, Counts]], area_px: Callable[[Counts], int]
-) -> Difference:
-    """Straight line through the area's share of the known pixels, by least squares.
-
-    Args:
-        images: Month and counts, of three dates or more.
-        area_px: Area of an image, pixels.
-
-    Returns:
-        Slope in per cent of the mean area a year, with its interval (Student's t).
-    """
-    years = [month.year + (month.month - 0.5) / 12 for month, _ in images]
-    shares = np.array([area_px(counts) / known_px(counts) for _, counts in images])
-    if not shares.any():
-        return Difference(0.0, None, None, None, "plain")
-    line = stats.linregress(years, 100 * shares / shares.mean())
-    reach = float(stats.t.isf((1 - CONFIDENCE) / 2, len(years) - 2)) * float(line.stderr)
-    slope = float(line.slope)
-    return Difference(slope, slope - reach, slope + reach, None, "plain")

@@ -44,7 +44,7 @@ CATALOGUES = ("earthengine", "stac")
 
 
 def run_ingest(config: Config) -> int:
-    """Fill the archive of every region; returns how many months failed.
+    """Fill the archive of every region; returns how many months failed past the allowed number.
 
     Raises:
         ConfigError: The source cannot be used.
@@ -138,7 +138,7 @@ def conclude(
     units: list[tuple[Region, date, str]],
     records: dict[tuple[str, date], MonthRecord | None],
 ) -> int:
-    """Write manifests and calendar, say what came of the months, return the failures."""
+    """Write manifests and calendar, say what came of the months; returns failures as above."""
     if not units:
         say("ingest: the source holds none of the months")
         return 0
@@ -160,7 +160,8 @@ def conclude(
     if changed or not store.exists(calendar):
         write_calendar(calendar, done)
     say_outcome(done)
-    return sum(record.status == "failed" for record in done)
+    failed = sum(record.status == "failed" for record in done)
+    return max(0, failed - config.ingest.max_failed)
 
 
 def write_manifest(folder: str, rows: list[MonthRecord]) -> bool:

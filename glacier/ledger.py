@@ -23,16 +23,17 @@ from glacier.findings import (
     judge_no_gain,
     judge_order,
     judge_rules,
-    judge_shrinkage,
     loss_gap,
     small_iou,
     untestable,
 )
 from glacier.scores import Facts
+from glacier.shrinkage import judge_shrinkage
 
 PUBLISHED_RUN: dict[str, object] = {
     "ingest.source": "earthengine",
     "ingest.cloud_profile": "notebook",
+    "ingest.min_valid_share": 0.0,
     "months.first": "2014-01",
     "months.last": "2023-12",
     "prepare.layout": "resize",
@@ -40,20 +41,29 @@ PUBLISHED_RUN: dict[str, object] = {
     "prepare.image": ["nir", "red", "green"],
     "prepare.scale": "own_maximum",
     "prepare.label.kind": "threshold",
+    "prepare.label.threshold": 128,
     "prepare.label.unseen": "background",
     "sweep.encoders": ["resnet34", "resnet50", "efficientnet-b4"],
     "sweep.encoder_weights": "imagenet",
     "sweep.protocol": "notebook",
     "sweep.folds.kind": "shuffled",
     "sweep.folds.count": 5,
+    "sweep.folds.hold_out_last": True,
     "sweep.epochs": 30,
     "sweep.steps_per_epoch": None,
     "sweep.batch_size": 8,
     "sweep.learning_rate": 1e-4,
     "sweep.schedule": "constant",
+    "sweep.warm_up_epochs": 0,
+    "sweep.patience_epochs": None,
     "sweep.weight_decay": 0.0,
+    "sweep.loss": "dice",
+    "sweep.batch_norm_momentum": None,
     "sweep.normalise": "imagenet",
     "sweep.flips": False,
+    "sweep.brightness_jitter": 0.0,
+    "sweep.average_turns": False,
+    "sweep.calibrate": False,
 }
 """Settings of the published experiment. Source: the notebook."""
 

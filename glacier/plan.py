@@ -73,12 +73,13 @@ def plan_regions(config: Config) -> list[RegionPlan]:
     plans = []
     for region in config.regions:
         folder, grid = archive_folder(config, region, source), source.grid(region)
+        known = region.polygon is not None and config.ingest.source != "folder"  # it looks first
         months: Counter[str] = Counter()
         for month in month_names(config, region, source):
             if complete_record(folder, month):
                 months["complete"] += 1
             else:
-                dark = region.polygon is not None and predict_night(grid, month) is not None
+                dark = known and predict_night(grid, month) is not None
                 months["dark" if dark else "pending"] += 1
         plans.append(RegionPlan(region.name, grid, months))
     return plans

@@ -46,7 +46,10 @@ def samples_folder(config: Config, archives: dict[str, list[MonthRecord]]) -> st
 
 
 def run_prepare(config: Config) -> int:
-    """Make the samples of a run; returns how many months failed past the allowed number."""
+    """Make the samples of a run; returns how many months failed past the allowed number.
+
+    A month that the archive lacks has been counted by ``run_ingest``.
+    """
     archives = read_records(config)
     folder = samples_folder(config, archives)
     tasks = [
@@ -60,7 +63,10 @@ def run_prepare(config: Config) -> int:
         parts = prepare_months(config, pending) if pending else {}
         done = [parts.get(key_of(task)) or read_part(task) for task in tasks]
         store.write_json(summary_address, summarise(config, done))
-    return report_outcome(config, folder)
+    report_outcome(folder)
+    lacking = sum(task.record.status == "failed" for task in tasks)
+    failed = count_failed(samples.read_summary(folder)) - lacking
+    return max(0, failed - config.prepare.max_failed)
 
 
 def is_prepared(task: MonthTask) -> bool:
@@ -146,8 +152,8 @@ def count_failed(summary: dict[str, Any]) -> int:
     return sum(part["status"] == "failed" for part in summary["parts"])
 
 
-def report_outcome(config: Config, folder: str) -> int:
-    """Say what came of the months; returns the failures past the allowed number."""
+def report_outcome(folder: str) -> None:
+    """Say what came of the months."""
     parts = samples.read_summary(folder)["parts"]
     outcome = Counter(part["status"] for part in parts)
     rows = sum(part["rows"] for part in parts if part["status"] == "ok")
@@ -162,4 +168,3 @@ def report_outcome(config: Config, folder: str) -> int:
     reasons = Counter(part["reason"] for part in parts if part["status"] == "failed")
     for reason, count in reasons.most_common(5):
         say(f"prepare: {count} failed: {reason}")
-    return max(0, outcome["failed"] - config.prepare.max_failed)

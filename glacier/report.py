@@ -29,7 +29,7 @@ from glacier.report_page import render_page
 from glacier.scores import Facts
 from glacier.tables import encode_csv
 
-SCHEMA = 5
+SCHEMA = 6
 """Counts up when a report's content changes for the same sweep."""
 
 

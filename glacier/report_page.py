@@ -56,6 +56,7 @@ def render_page(
             summary["months"]["ok"],
             min(len(split["validation"]) for split in sweep.facts["splits"]),
             mean_clipped(sweep.summary["parts"]),
+            list_bare_folds(summary),
         ),
         table=list_methods(summary),
         ranked=rank_encoders(summary),
@@ -80,6 +81,16 @@ def mean_clipped(parts: Sequence[Facts]) -> float | None:
         return None
     pixels = [part["label_pixels"]["glacier"] + part["label_pixels"]["ground"] for part in known]
     return float(np.average([part["clipped"] for part in known], weights=pixels))
+
+
+def list_bare_folds(summary: Facts) -> list[int]:
+    """Folds whose test part has no known glacier pixel."""
+    folds = {
+        row["fold"]: row["tp"] + row["fn"]
+        for scores in summary["encoders"].values()
+        for row in scores["folds"]
+    }
+    return [fold for fold, pixels in sorted(folds.items()) if not pixels]
 
 
 def keep_together(text: str) -> str:

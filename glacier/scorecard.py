@@ -43,6 +43,7 @@ class Scorecard:
         self.summary, self.kind, self.test = summary, kind, set(test)
         sides = [side for region in summary["regions"] for side in pixel_sides(summary, region)]
         self.tolerance_m = max(sides)
+        self.has_outlines = not summary["label"].get("margin_m")
         self.rows: list[dict[str, Any]] = []
         self.units: dict[str, Counts] = {}
         self.boundaries: list[Boundary] = []
@@ -72,8 +73,9 @@ class Scorecard:
         sides_m = pixel_sides(self.summary, image.region)
         pixel_km2 = sides_m[0] * sides_m[1] / 1e6
         counts = count_pixels(predicted, image.label, part)
-        boundary = measure_boundary(predicted, image.label, sides_m, self.tolerance_m, part)
-        self.boundaries.append(boundary)
+        boundary = self.measure_outlines(predicted, image.label, sides_m, part)
+        if boundary:
+            self.boundaries.append(boundary)
         self.true_km2 += (counts.tp + counts.fn) * pixel_km2
         if soft:
             found = measure_reliability(answer, image.label, part)
@@ -85,7 +87,7 @@ class Scorecard:
                 **asdict(counts),
                 **describe_boundary(boundary),
                 "area_error_km2": counts.area_error_px * pixel_km2,
-                "valid_share": float((image.label[part] != IGNORE).mean()),
+                "valid_share": float(np.isfinite(image.image[:, part]).all(axis=0).mean()),
             }
         )
         self.add_units(image, predicted)
@@ -109,10 +111,32 @@ class Scorecard:
             {
                 "region": image.region,
                 "month": image.month.isoformat(),
-                "answer": score_mask(predicted, truth, sides_m, self.tolerance_m, known),
-                "label": score_mask(image.label == 1, truth, sides_m, self.tolerance_m, known),
+                **{
+                    name: asdict(count_pixels(mask, truth, known))
+                    | describe_boundary(self.measure_outlines(mask, truth, sides_m, known))
+                    for name, mask in (("answer", predicted), ("label", image.label == 1))
+                },
             }
         )
+
+    def measure_outlines(
+        self,
+        predicted: NDArray[np.bool_],
+        label: NDArray[np.uint8],
+        sides_m: tuple[float, float],
+        part: NDArray[np.bool_],
+    ) -> Boundary | None:
+        """Distances between two outlines; None where a margin at the outlines is unknown.
+
+        Args:
+            predicted: (H, W) bool.
+            label: (H, W) uint8: 1 glacier, 0 not, 255 unknown.
+            sides_m: Height and width of a pixel, metres.
+            part: (H, W) bool, pixels that count.
+        """
+        if not self.has_outlines:
+            return None
+        return measure_boundary(predicted, label, sides_m, self.tolerance_m, part)
 
     def add_units(self, image: MonthImage, predicted: NDArray[np.bool_]) -> None:
         """Count the pixels of each test unit of an image."""
@@ -130,11 +154,13 @@ class Scorecard:
         """All scores, for JSON.
 
         Returns:
-            ``tested``, a row an image: region, month, counts, boundary, area error.
+            ``tested``, a row an image: region, month, counts, boundary, area error, and the
+            share of the part that was seen.
             ``units``, a row an independent unit: its counts. ``boundary``, over the boundary
             pixels of all images: ``tolerance_m`` (a pixel's longer side), F1, precision,
-            recall, distances in metres. ``area``: mean error of an image, signed and absolute,
-            km2, and the sum of errors in per cent of the true area (None: no true area).
+            recall, distances in metres; None with a margin. ``area``: mean error of an image,
+            signed and absolute, km2, and the sum of errors in per cent of the true area (None:
+            no true area).
             ``calibration``: the error and sums by bin; None for a method without
             probabilities. ``sizes``: counts by size of the glacier area
             (:func:`metrics.count_by_size`). ``classes``: by surface its pixels, and those called
@@ -142,7 +168,9 @@ class Scorecard:
             image, counts and outline of the ``answer`` and of the ``label`` against the truth.
         """
         errors = [row["area_error_km2"] for row in self.rows] or [0.0]
-        boundary = describe_boundary(pool_boundaries(self.boundaries))
+        boundary = describe_boundary(
+            pool_boundaries(self.boundaries) if self.has_outlines else None
+        )
         return {
             "tested": self.rows,
             "units": [{"unit": name, **asdict(self.units[name])} for name in sorted(self.units)],
@@ -159,22 +187,7 @@ class Scorecard:
         }
 
 
-def score_mask(
-    predicted: NDArray[np.bool_],
-    truth: NDArray[np.uint8],
-    sides_m: tuple[float, float],
-    tolerance_m: float,
-    part: NDArray[np.bool_],
-) -> dict[str, Any]:
-    """Counts and outline of a mask against the truth, by the names that reports use."""
-    boundary = measure_boundary(predicted, truth, sides_m, tolerance_m, part)
-    return {**asdict(count_pixels(predicted, truth, part)), **describe_boundary(boundary)}
-
-
-def describe_boundary(boundary: Boundary) -> dict[str, float]:
-    """F1 and distances of outlines by the names that reports use."""
-    return {
-        "boundary_f1": boundary.f1,
-        "boundary_mean_m": boundary.mean_m,
-        "boundary_p95_m": boundary.p95_m,
-    }
+def describe_boundary(boundary: Boundary | None) -> dict[str, float | None]:
+    """F1 and distances of outlines by the names that reports use; None where none was measured."""
+    measures = ("f1", "mean_m", "p95_m")
+    return {f"boundary_{name}": getattr(boundary, name, None) for name in measures}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from glacier.breakdown import break_down
+from glacier.breakdown import break_down, mean_known
 from glacier.calibration import Reliability
 from glacier.metrics import pool_counts
 from glacier.verdict import bootstrap_dice, spread
@@ -111,18 +111,12 @@ def score_method(rows: Sequence[Facts], parts: Sequence[Facts] = ()) -> Facts:
         "images_per_s": None,
         "epoch_s": None,
         "train_s": None,
-        **{f"{name}_mean": mean_of([row.get(name) for row in rows]) for name in MEASURES},
+        **{f"{name}_mean": mean_known([row.get(name) for row in rows]) for name in MEASURES},
         **score_units(parts),
         "reliability": score_reliability(parts),
         **break_down(parts),
         "folds": list(rows),
     }
-
-
-def mean_of(values: Sequence[float | None]) -> float | None:
-    """Mean over the folds; None where a fold has no value."""
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if len(known) == len(values) else None
 
 
 def kept_loss(trial: Facts) -> float:
@@ -163,7 +157,7 @@ def score_encoder(trials: Sequence[Facts]) -> Facts:
     lowest = [row["val_dice_loss_lowest"] for row in rows]
     return score_method(rows, ordered) | {
         "dice_loss_lowest": min(lowest) if None not in lowest else None,
-        "dice_loss_last_mean": mean_of([row["val_dice_loss_last"] for row in rows]),
+        "dice_loss_last_mean": mean_known([row["val_dice_loss_last"] for row in rows]),
         "parameters": ordered[0]["parameters"],
         "images_per_s": float(np.median([trial["images_per_s"] for trial in ordered])),
         "epoch_s": float(np.median([trial["epoch_s"] for trial in ordered])),

@@ -35,7 +35,7 @@ from glacier.study_page import write_page
 from glacier.sweep import run_sweep
 from glacier.tables import encode_csv
 
-SCHEMA = 4
+SCHEMA = 5
 """Counts up when a study's content changes for the same sweeps."""
 
 

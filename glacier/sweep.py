@@ -29,7 +29,7 @@ from glacier.scores import kept_loss, score_part
 from glacier.trials import Trial
 from glacier.tuning import ask_weights, await_weights, tune_trials
 
-FORMAT = 5
+FORMAT = 6
 """Counts up when a sweep's bytes change for the same configuration."""
 
 TRIAL_FACTS = ("best_epoch", "parameters", "images_per_s", "epoch_s", "train_s", "model")

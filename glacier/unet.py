@@ -67,8 +67,8 @@ def fetch_encoder(encoder: str, source: str) -> bytes | None:
         else:
             part = smp.encoders.get_encoder(encoder, in_channels=3, weights=None)
             part.load_state_dict(read_state(source))
-    except WeightsError:
-        raise
+    except WeightsError as error:
+        raise WeightsError(f"{error}; {choices}") from error
     except Exception as error:  # the hub, the network and torch each raise their own kinds
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
         raise WeightsError(

@@ -35,7 +35,8 @@ def rasterise_outlines(address: str, grid: Grid) -> NDArray[np.uint8]:
     mask = burn(polygons, grid)
     if not mask.any():
         raise VectorError(
-            f"outlines {address}: none of its {len(frame)} features lies on the region's grid"
+            f"outlines {address}: none of its {len(frame)} features lies on the region's grid; "
+            "is it the file of this region, and its CRS right?"
         )
     return mask
 
@@ -48,13 +49,13 @@ def read_shapes(address: str) -> Any:
     """
     with local_copy(address) as path:
         if not path.is_file():
-            raise VectorError(f"outlines {address}: no such file")
+            raise VectorError(f"outlines {address}: no such file; check the path")
         try:
             frame = geopandas.read_file(path)
         except Exception as error:  # pyogrio and GDAL raise many kinds
             raise VectorError(f"outlines {address} cannot be read: {error}") from error
     if not isinstance(frame, geopandas.GeoDataFrame):
-        raise VectorError(f"outlines {address}: a table without shapes")
+        raise VectorError(f"outlines {address}: a table without shapes; give a file of polygons")
     if frame.crs is None:
         raise VectorError(f"outlines {address}: no CRS; assign one (ogr2ogr -a_srs EPSG:4326)")
     return frame

@@ -19,7 +19,12 @@ def make_arm(name="plain", dice=None, validation=None, baselines=None, **changes
         trial["rows"][trial["best_epoch"]]["val_dice"] = wanted
     for split in sweep["splits"]:
         split |= {"validation": [f"v/{split['fold']}"]}
-    sweep["config"]["sweep"] |= {"protocol": "honest", "folds": {"kind": "by_year"}, **changes}
+    sweep["config"]["sweep"] |= {
+        "protocol": "honest",
+        "loss": "dice",
+        "folds": {"kind": "by_year", "validation_share": 0.2},
+        **changes,
+    }
     sweep["config"]["prepare"]["label"] = Label().model_dump(mode="json")
     return Arm(name, changes, sweep, {"parts": []})
 
@@ -104,6 +109,32 @@ def test_arms_of_other_folds_have_no_paired_difference():
     assert row["test_low"] < 0 < row["test_high"]
     assert row["val_difference"] is None
     assert "not compared" in arms.explain_row(row, "plain", "val")
+
+
+def test_arms_of_other_images_of_the_same_years_have_no_paired_difference():
+    """A stricter ``min_valid_share`` keeps the years and leaves out their hardest months."""
+    clear = give_units(make_arm("clear"))
+    for trial in clear.sweep["trials"]:
+        trial["tested"] = [row | {"month": "2014-09-01"} for row in trial["tested"]]
+    plain = give_units(make_arm())
+    row = row_of(arms.list_rows([plain, clear]), "clear")
+    assert row["test_how"] == "plain" and row["val_difference"] is None
+    assert not arms.is_about_settings([plain, clear])
+
+
+def test_what_acts_at_test_time_alone_has_no_validation_to_compare():
+    late = make_arm("late", **{"sweep.average_turns": True})
+    row = row_of(arms.list_rows([make_arm(), late]), "late")
+    assert row["val_difference"] is None and row["test_difference"] == 0
+    assert "acts at test time alone" in arms.explain_row(row, "plain", "val")
+
+
+def test_the_ratio_is_that_of_the_part_that_is_scored():
+    arm = make_arm()
+    for split in arm.sweep["splits"]:
+        split["validation"] = ["v/0", "v/1"]
+        split["train"] = ["t/0", "t/1", "t/2", "t/3"]
+    assert arm.ratio("validation") == 1 / 2 and arm.ratio("test") == 1 / 4
 
 
 def test_a_lost_fold_leaves_no_pairs():

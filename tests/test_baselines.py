@@ -39,6 +39,7 @@ SUMMARY = {
     "size_px": 64,
     "range": [0, 1],
     "scale": "reflectance",
+    "label": {"kind": "truth"},
 }
 SPLIT = Split(0, ("a/2020-01",), ("a/2020-02",), tuple(f"a/2020-0{m}" for m in (3, 4, 5, 6)))
 POLYGON = ((0, 0), (1, 0), (1, 1))
@@ -191,6 +192,14 @@ def test_a_fold_without_labelled_training_pixels_is_a_reason() -> None:
     for name in baselines.METHODS:
         found = baselines.score_baseline(name, CONFIG, make_images(), split, SUMMARY)
         assert found == {"reason": "fold 0 has no labelled training pixel"}
+
+
+def test_a_fold_whose_training_part_nobody_saw_in_infrared_is_a_reason() -> None:
+    images = make_images()
+    for image in images[2:]:
+        image.image[:, :4], image.extra[:, :4], image.extra[:, 4:] = 0.4, 0.3, np.nan
+    found = baselines.score_baseline("band_ratio", CONFIG, images, SPLIT, SUMMARY)
+    assert "no labelled training pixel" in found["reason"]
 
 
 def test_only_a_method_with_probabilities_is_calibrated() -> None:

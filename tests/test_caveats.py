@@ -5,7 +5,7 @@ import pytest
 from glacier import caveats
 
 
-def explain(units: int = 5, clipped: float | None = None, **changes) -> str:
+def explain(units: int = 5, clipped: float | None = None, bare=(), **changes) -> str:
     label = {"kind": "truth", "outlines": None, "unseen": "ignore", "threshold": 128}
     label |= {"pedigree": None}
     label |= {"ndsi_above": 0.4, "nir_above": 0.11} | changes.pop("label", {})
@@ -15,7 +15,7 @@ def explain(units: int = 5, clipped: float | None = None, **changes) -> str:
     months = {"first": "2014-01", "last": "2023-12"}
     config = {"regions": [{"name": "a"}], "months": months}
     config |= {"prepare": {"label": label}, "sweep": sweep}
-    return " ".join(caveats.explain_run(config, 12, units, clipped))
+    return " ".join(caveats.explain_run(config, 12, units, clipped, bare))
 
 
 def test_a_change_that_means_something_is_said_in_words() -> None:
@@ -56,6 +56,11 @@ def test_few_validation_units_are_named(units: int, words: str | None) -> None:
 @pytest.mark.parametrize(("clipped", "said"), [(None, False), (0.04, False), (0.4, True)])
 def test_much_that_is_as_bright_as_the_range_is_named(clipped: float | None, said: bool) -> None:
     assert ("40 % of the labelled pixels are as bright" in explain(clipped=clipped)) is said
+
+
+def test_folds_without_a_glacier_are_named() -> None:
+    assert "No glacier" not in explain()
+    assert "in the test part of fold 0, 4:" in explain(bare=(0, 4))
 
 
 def test_outlines_without_a_pedigree_are_called_that() -> None:

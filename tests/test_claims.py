@@ -41,7 +41,8 @@ def test_every_claim_stands_in_the_file_and_on_the_page(
     assert all(claim.sentence in page for claim in CLAIMS)
     assert "- ndsi: failed, TrainingError" in page
     assert "| sweep.epochs | 2 | 30 |" in page  # what was scaled down
-    assert "labels are their exact truth" in page
+    assert "labels are their exact truth" in page and "chosen on a validation part" in page
+    assert "The folds are whole years" in page
     assert page.count("\n| ") == 1 + len(CLAIMS) + 1 + len(facts["departures"])
 
 

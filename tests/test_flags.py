@@ -444,6 +444,7 @@ def test_the_digest_follows_what_is_computed_and_not_where() -> None:
     for same in (
         {"storage": "/else"}, {"results": "/else"}, {"cluster.cpus": 2},
         {"sweep.checkpoint_s": 5}, {"sweep.max_retries": 3}, {"prepare.max_failed": 2},
+        {"ingest.max_failed": 2},
     ):  # fmt: skip
         assert config_digest(Config.model_validate(nest(same))) == plain
     changes = [{"seed": 1}, {"months.first": "2015-01"}, {"prepare.label.kind": "ndsi"},

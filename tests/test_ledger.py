@@ -2,12 +2,15 @@
 
 from datetime import date
 
+import numpy as np
 import pytest
+from scipy import stats
 from test_arms import make_arm, move_units
 
-from glacier import findings, ledger
+from glacier import findings, ledger, shrinkage
 from glacier.arms import Arm
 from glacier.metrics import Counts
+from glacier.shrinkage import SeenImage, Summer
 
 TRIO = ("resnet34", "resnet50", "efficientnet-b4")
 CLAIMS = {claim.id: claim for claim in ledger.CLAIMS}
@@ -88,6 +91,21 @@ def test_an_interval_that_holds_zero_does_not_hold_the_claim():
 def test_the_opposite_is_named_where_it_is_shown():
     arm = make_encoders((0.7, 0.8, 0.9))
     assert find("best-encoder", arm).opposite
+
+
+def test_one_lost_contest_of_many_is_no_opposite():
+    """Two networks beat the threshold and one does not: the claim fails, but not as a whole."""
+    arm = make_encoders((0.95, 0.70, 0.94), baselines={"threshold": dice_around(0.8)})
+    found = find("beats-thresholds", arm)
+    assert found.verdict == "not held" and found.high < 0 and not found.opposite
+    arm = make_encoders((0.75, 0.70, 0.74), baselines={"threshold": dice_around(0.8)})
+    assert find("beats-thresholds", arm).opposite
+
+
+def test_overfitting_cannot_be_told_from_two_kinds_of_loss():
+    arm = make_encoders()
+    arm.sweep["config"]["sweep"]["loss"] = "dice_bce"
+    assert find("resnet50-overfits", arm).verdict == "not testable here"
 
 
 def test_a_lost_encoder_leaves_its_claims_untestable():
@@ -308,20 +326,72 @@ def test_two_years_show_no_slope():
 
 
 def test_images_under_cloud_and_of_other_seasons_count_for_no_area():
-    row = {"region": "a", "fp": 0, "fn": 0, "tp": 10, "tn": 90}
+    row = {"region": "a", "fold": 0, "fp": 0, "fn": 0, "tp": 10, "tn": 90}
     half = row | {"tn": 40}
-    found = findings.well_seen(
+    found = shrinkage.well_seen(
         [
             row | {"month": "2014-08-01"},
             half | {"month": "2015-08-01"},
             row | {"month": "2015-03-01"},
         ]
-        + [half | {"month": "2016-09-01"}] * 2,  # two folds of one image
+        + [half | {"month": "2016-09-01", "fold": fold} for fold in (1, 2)],  # of one image
         (8, 9),
     )
     assert found == [
-        (date(2014, 8, 1), Counts(10, 0, 0, 90)), (date(2016, 9, 1), Counts(20, 0, 0, 80)),
-    ]  # fmt: skip
+        SeenImage(date(2014, 8, 1), Counts(10, 0, 0, 90), frozenset({0})),
+        SeenImage(date(2016, 9, 1), Counts(20, 0, 0, 80), frozenset({1, 2})),
+    ]
+
+
+def summers(mapped, folds, years=range(2014, 2024)) -> list[Summer]:
+    return [
+        Summer(year, frozenset({fold}), area, 0.5)
+        for year, area, fold in zip(years, mapped, folds, strict=True)
+    ]
+
+
+BY_YEAR = [0] * 4 + [1] * 3 + [2] * 3
+"""Three folds of neighbouring years."""
+
+
+def test_what_a_network_maps_too_large_in_all_its_years_is_no_trend():
+    biased = 0.5 - 0.03 * np.array(BY_YEAR)
+    found = shrinkage.fit_slope(summers(biased, BY_YEAR), "mapped")
+    assert found.difference == pytest.approx(0, abs=1e-12)
+    assert found.low == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("folds", [[0] * 10, BY_YEAR], ids=["one", "three"])
+def test_the_slope_and_its_error_are_those_of_a_model_with_a_line_a_fold(folds):
+    rng = np.random.default_rng(3)
+    mapped = 0.5 - 0.01 * np.arange(10) + rng.normal(0, 0.02, 10)
+    found = shrinkage.fit_slope(summers(mapped, folds), "mapped")
+    kinds = sorted(set(folds))
+    design = np.column_stack([np.arange(10), *[np.array(folds) == kind for kind in kinds]])
+    values = 100 * mapped / mapped.mean()
+    solution, (rest,), *_ = np.linalg.lstsq(design.astype(float), values)
+    free = 10 - design.shape[1]
+    error = np.sqrt(rest / free * np.linalg.inv(design.T.astype(float) @ design)[0, 0])
+    assert found.difference == pytest.approx(solution[0])
+    assert (found.high - found.low) / 2 == pytest.approx(stats.t.isf(0.025, free) * error)
+
+
+def test_a_network_a_year_shows_no_change_of_its_area():
+    assert shrinkage.fit_slope(summers(np.linspace(1, 0.5, 10), range(10)), "mapped") is None
+    arm = grow(make_encoders(), -10)
+    for trial in arm.sweep["trials"]:
+        trial["tested"] = [row for row in trial["tested"] if row["month"] < "2017"]
+    assert "mapped two years" in find("shrinkage", arm).why
+
+
+def test_images_of_one_summer_are_one_value():
+    images = [
+        SeenImage(date(2014, month, 1), Counts(tp, 0, 0, 100 - tp), frozenset({0}))
+        for month, tp in ((8, 20), (9, 40))
+    ]
+    (summer,), count = shrinkage.average_summers(images)
+    assert (summer.year, summer.folds, count) == (2014, frozenset({0}), 2)
+    assert summer.mapped == pytest.approx(0.3)
 
 
 def test_departures_are_the_settings_that_differ_from_the_published_ones():

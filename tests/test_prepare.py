@@ -45,6 +45,10 @@ def test_one_bad_raster_costs_one_row_and_is_mended_by_a_rerun(
     whole = path.read_bytes()
     path.write_bytes(whole[:-100])
     assert prepare.run_prepare(config) == 1
+    allowing = config.model_copy(
+        update={"prepare": config.prepare.model_copy(update={"max_failed": 1})}
+    )
+    assert prepare.run_prepare(allowing) == 0
     folder = prepare.samples_folder(config, read_records(config))
     summary = samples.read_summary(folder)
     statuses = [part["status"] for part in summary["parts"]]

@@ -46,6 +46,25 @@ def fill(answers: list) -> dict:
     return card.as_dict()
 
 
+def test_a_margin_at_the_outlines_hides_where_they_lie() -> None:
+    """Its rim is none: one far false pixel would be the whole predicted outline."""
+    marked = SUMMARY | {"label": {"kind": "outlines", "margin_m": 60.0}}
+    card = Scorecard(marked, "by_block", TEST)
+    card.add(make_image(), PART, probability(make_image()))
+    scores = card.as_dict()
+    measures = dict.fromkeys(("boundary_f1", "boundary_mean_m", "boundary_p95_m"))
+    assert scores["boundary"] == {"tolerance_m": 60, **measures}
+    assert measures.items() <= scores["tested"][0].items()
+
+
+def test_the_valid_share_is_that_of_what_was_seen_whatever_the_label() -> None:
+    image = make_image()
+    image.image[:, :10] = np.nan
+    card = Scorecard(SUMMARY, "by_block", TEST)
+    card.add(image, PART, probability(image))
+    assert card.as_dict()["tested"][0]["valid_share"] == 0.75
+
+
 def test_pixels_of_resized_samples_are_as_large_as_on_the_ground() -> None:
     assert pixel_sides(SUMMARY, "a") == (60, 30)
 

@@ -140,9 +140,17 @@ def view_everest(config: Config, models: list[str]) -> list[View]:
     return [View(name, image, label, map_ice(image, models)) for name, image in readings.items()]
 
 
-def view_greenland(config: Config, models: list[str]) -> View:
+def find_greenland() -> Path:
+    """Folder of the scene, which has to be there before anything is drawn."""
+    below = Path(os.environ["GLACIER_REAL_DATA"], "landsat_c2l2")
+    found = sorted(below.glob("*_005009_*"))
+    if not found:
+        raise SystemExit(f"{below} holds no scene *_005009_*; see the README on where it is from")
+    return found[0]
+
+
+def view_greenland(config: Config, folder: Path, models: list[str]) -> View:
     """The clear pixels of a scene on the ice sheet, masked as ``jobs.ingest`` does."""
-    (folder,) = Path(os.environ["GLACIER_REAL_DATA"], "landsat_c2l2").glob("*_005009_*")
     bands = {}
     for path in folder.glob("*.TIF"):
         with safe_open(path) as file:
@@ -218,13 +226,17 @@ def describe_map(view: View) -> str:
 
 def main(flags: list[str]) -> int:
     """Draw all pictures and keep the numbers."""
+    greenland = find_greenland()
     config = load_config([str(ROOT / "jobs" / "realism.yaml"), *flags], __doc__ or "")
     sweep, samples_at = read_sweep(config)
     models = [trial["model"] for trial in sweep["trials"]]
     groups = {
         "unseen": (view_unseen(sweep, samples_at), "Invented glaciers that the network never saw"),
         "everest": (view_everest(config, models), "Everest, 2000-10-30, read in three ways"),
-        "greenland": ([view_greenland(config, models)], "Greenland's ice sheet, 500 m a pixel"),
+        "greenland": (
+            [view_greenland(config, greenland, models)],
+            "Greenland's ice sheet, 500 m a pixel",
+        ),
     }
     for name, (views, caption) in groups.items():
         draw_views(views, name, caption)

@@ -1,6 +1,6 @@
 """What the outlines of the first year cost through a decade of retreat, where the truth is known.
 
-    make stale
+    make stale                                         # FLAGS='--sweep.precision bfloat16'
 
 Learns twice from the same months of ``jobs/stale.yaml``: from the truth of each month, and from
 the outlines of the first August, as an inventory would give them. Both answers are scored
