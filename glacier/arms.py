@@ -17,7 +17,7 @@ from glacier.comparison import (
     group_trials,
     part_ratio,
 )
-from glacier.scores import Facts
+from glacier.metrics import Facts
 from glacier.verdict import LEVEL, compare_pairs, correct_holm
 
 FOLD_WORDS = {

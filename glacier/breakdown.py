@@ -11,9 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from glacier.metrics import SIZES_KM2, pool_counts
-
-Facts = dict[str, Any]
+from glacier.metrics import SIZES_KM2, Facts, pool_counts
 
 SEEN_SHARES = {"below 50 %": 0.5, "50 to 80 %": 0.8, "80 to 95 %": 0.95, "95 % and more": np.inf}
 """Classes of the share of a test part that was seen and is labelled, by their upper end."""

@@ -16,8 +16,8 @@ from glacier.caveats import explain_folds, explain_labels, explain_protocol
 from glacier.config import Config, arms_digest
 from glacier.errors import ConfigError
 from glacier.ledger import CLAIMS, list_departures, list_findings
+from glacier.metrics import Facts
 from glacier.progress import duration, say
-from glacier.scores import Facts
 from glacier.study import is_current, list_sweeps, make_arms
 from glacier.study_page import describe_changes
 

@@ -38,7 +38,7 @@ def run_command(about: str | None, stage: Stage, modes: Mapping[str, Stage] | No
             argv.remove(flag)
             stage = (modes or {})[flag]
         config = load_config(argv, about or "", read_file)
-        check_places(config)
+        check_folders(config)
         return 1 if stage(config) else 0
     except ConfigError as error:
         print(f"configuration error\n{error}", file=sys.stderr)
@@ -59,7 +59,7 @@ def read_file(wanted: RegionFile) -> Sequence[Region]:
     return read_regions(wanted)
 
 
-def check_places(config: Config) -> None:
+def check_folders(config: Config) -> None:
     """Refuse relative folders inside a submitted job, whose working folder is thrown away.
 
     Raises:

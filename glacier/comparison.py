@@ -10,8 +10,10 @@ import numpy as np
 
 from glacier.breakdown import late_summer_months, measure_late_summer
 from glacier.labels import NDSI_ABOVE, NIR_ABOVE
-from glacier.scores import Facts, score_baseline, score_encoder, score_method, score_part
+from glacier.metrics import Facts
+from glacier.scores import score_baseline, score_encoder, score_method, score_part
 from glacier.verdict import LEVEL, correct_holm, corrected_p, judge, spread
+from glacier.wording import join_words
 
 METHOD_NAMES = {
     "everything": "everything glacier",
@@ -224,22 +226,17 @@ def weigh_baselines(
     score, mean = {name: float(rivals[name]["dice_mean"]) for name in rivals}, spread(dice)[0]
     words = {name: BASELINE_WORDS.get(name, name) for name in rivals}
     if ahead := [f"{words[name]} ({score[name]:.3f})" for name in rivals if score[name] >= mean]:
-        return f"{encoder} does not beat {join_words(ahead)}."
+        return f"{encoder} does not beat {join_words(ahead, 'or')}."
     folds = [[row["dice"] for row in scores["folds"]] for scores in rivals.values()]
     ps = correct_holm([corrected_p(dice, other, ratio) for other in folds])
     p = dict(zip(rivals, ps, strict=True))
     every = "every baseline" if len(rivals) == len(baselines) else "every available baseline"
     if doubted := [name for name in rivals if p[name] >= LEVEL]:
         doubts = [f"{words[name]} ({score[name]:.3f}, p = {p[name]:.2g})" for name in doubted]
-        return f"{encoder} lies above {every}, but is not shown to beat {join_words(doubts)}."
+        return f"{encoder} lies above {every}, but is not shown to beat {join_words(doubts, 'or')}."
     nearest = max(rivals, key=lambda name: score[name])
     found = f"{words[nearest]} ({score[nearest]:.3f}, p = {p[nearest]:.2g})"
     return f"{encoder} beats {f'{every}; the nearest is ' if len(rivals) > 1 else ''}{found}."
-
-
-def join_words(words: Sequence[str]) -> str:
-    """``a``, ``a or b``, ``a, b or c``."""
-    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def rank_encoders(summary: Facts) -> list[str]:

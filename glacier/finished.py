@@ -13,16 +13,16 @@ from glacier import samples, store
 from glacier.archive import MonthRecord, read_records
 from glacier.config import Config
 from glacier.errors import StoreError
+from glacier.metrics import Facts
 from glacier.prepare import samples_folder
 from glacier.samples import MonthImage
 from glacier.scorecard import Scorecard
-from glacier.scores import Facts
 from glacier.sweep import sweep_folders
 from glacier.trials import mask_part
 
 
 @dataclass(frozen=True)
-class Sweep:
+class FinishedSweep:
     """A finished sweep and its samples."""
 
     facts: Facts
@@ -68,7 +68,7 @@ class Sweep:
         return Scorecard(self.summary, self.settings["folds"]["kind"], self.test_units(fold))
 
 
-def find_sweep(config: Config) -> Sweep:
+def find_sweep(config: Config) -> FinishedSweep:
     """The sweep that belongs to a configuration.
 
     Raises:
@@ -85,10 +85,10 @@ def find_sweep(config: Config) -> Sweep:
         )
     sha256 = store.checksum(store.read_bytes(address))
     records = tuple(record for found in archives.values() for record in found)
-    return Sweep(store.read_json(address, sha256), sha256, samples_at, summary, records)
+    return FinishedSweep(store.read_json(address, sha256), sha256, samples_at, summary, records)
 
 
-def read_months(sweep: Sweep, keys: Iterable[str]) -> Iterator[MonthImage]:
+def read_months(sweep: FinishedSweep, keys: Iterable[str]) -> Iterator[MonthImage]:
     """The wanted month images one after the other, so that one at a time is in memory.
 
     Raises:

@@ -14,12 +14,12 @@ from glacier import pictures
 from glacier.agreement import Agreement, find_split, measure_agreement
 from glacier.comparison import ensemble_members, group_trials, missing_ensemble
 from glacier.figures import Picture
-from glacier.finished import Model, Predictions, Sweep, read_months, row_key
+from glacier.finished import FinishedSweep, Model, Predictions, read_months, row_key
 from glacier.labels import IGNORE
-from glacier.metrics import count_pixels, pool_counts
+from glacier.metrics import Facts, count_pixels, pool_counts
 from glacier.samples import MonthImage
-from glacier.scores import Facts, kept_loss, score_part
-from glacier.verdict import join_names
+from glacier.scores import kept_loss, score_part
+from glacier.wording import join_words
 
 MAX_SAMPLES = 6
 """Test samples shown, over all folds that are shown."""
@@ -62,7 +62,7 @@ class Looks:
     strips: list[Strip]
 
 
-def look_through(sweep: Sweep) -> Looks:
+def look_through(sweep: FinishedSweep) -> Looks:
     """Go through the images once: score the ensemble, draw what is to be shown."""
     views = plan_views(sweep)
     keys = {view.key for view in views}
@@ -93,7 +93,7 @@ def look_through(sweep: Sweep) -> Looks:
     return Looks(ensemble, agreement, [strips[view] for view in views if view in strips])
 
 
-def plan_views(sweep: Sweep) -> list[View]:
+def plan_views(sweep: FinishedSweep) -> list[View]:
     """What is shown: test samples of the folds of :func:`name_folds`, then the held-out images.
 
     The samples run from the worst to the best of the first encoder, by Dice of the image. A fold
@@ -125,7 +125,7 @@ def name_folds(trials: Mapping[str, Sequence[Facts]]) -> dict[int, str]:
     for name in trials:
         of_one = {fold: value for (who, fold), value in dice.items() if who == name}
         best.setdefault(max(of_one, key=lambda fold: (of_one[fold], -fold)), []).append(name)
-    words = {fold: f"the best of {join_names(names)}" for fold, names in best.items()}
+    words = {fold: f"the best of {join_words(names)}" for fold, names in best.items()}
     name, worst = min(dice, key=lambda key: (dice[key], key[1]))
     if worst in words:
         return words if len(words) == 1 else words | {worst: f"{words[worst]}, the worst of {name}"}
@@ -133,7 +133,7 @@ def name_folds(trials: Mapping[str, Sequence[Facts]]) -> dict[int, str]:
 
 
 def draw_strip(
-    sweep: Sweep, image: MonthImage, predictions: Predictions, view: View, zoom: int
+    sweep: FinishedSweep, image: MonthImage, predictions: Predictions, view: View, zoom: int
 ) -> Strip:
     """Draw image, label and predictions, cut to the bounding box of the part that is shown."""
     part = sweep.part(image, view.fold) if view.fold is not None else image.label >= 0
@@ -219,7 +219,7 @@ def describe_held_out(strip: Strip) -> Facts:
     return {"key": strip.view.key, "models": list(strip.scores)}
 
 
-def group_strips(sweep: Sweep, strips: Sequence[Strip]) -> list[Facts]:
+def group_strips(sweep: FinishedSweep, strips: Sequence[Strip]) -> list[Facts]:
     """Strips as the page shows them: a group per fold, and one for the held-out images."""
     shown = name_folds(group_trials(sweep.facts))
     groups = []

@@ -27,7 +27,7 @@ from glacier.findings import (
     small_iou,
     untestable,
 )
-from glacier.scores import Facts
+from glacier.metrics import Facts
 from glacier.shrinkage import judge_shrinkage
 
 PUBLISHED_RUN: dict[str, object] = {

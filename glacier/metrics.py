@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from glacier.labels import GLACIER, IGNORE, SHADED, Surface
 
+Facts = dict[str, Any]
+"""Plain values by name, as JSON holds them."""
+
 SIZES_KM2 = {"small": 0.1, "medium": 1.0, "large": float("inf")}
 """Size class of a connected glacier area to the area that it lies below, km2."""
 

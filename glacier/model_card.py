@@ -6,11 +6,8 @@ Source:
 
 from __future__ import annotations
 
-from typing import Any
-
-from glacier.metrics import pool_counts
-
-Facts = dict[str, Any]
+from glacier.metrics import Facts, pool_counts
+from glacier.wording import shorten_list
 
 LABELS = {
     "truth": "the exact truth of invented scenes, so its scores say nothing of a real glacier",
@@ -79,12 +76,10 @@ def describe_network(card: Facts) -> str:
 def describe_data(card: Facts) -> str:
     """Images and labels, and who owns them."""
     data, label, train = card["data"], card["label"], card["split"]["train"]
-    named = ", ".join(train[:MAX_UNITS])
-    if len(train) > MAX_UNITS:
-        named += f" and {len(train) - MAX_UNITS} more"
     lines = [
         f"The run's images are of {', '.join(data['regions'])}, {data['first']} to {data['last']} "
-        f"({data['images']} months with an image); of these it learned from {named}. Labels: "
+        f"({data['images']} months with an image); of these it learned from "
+        f"{shorten_list(train, MAX_UNITS)}. Labels: "
         f"{LABELS[label['kind']]}."
     ]
     if pedigree := label["pedigree"]:

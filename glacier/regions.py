@@ -22,6 +22,7 @@ from glacier.flags import nearest
 from glacier.raster import grid_of_region, utm_zone
 from glacier.store import absolute
 from glacier.vectors import read_shapes
+from glacier.wording import shorten_list
 
 RGI_COLUMNS = ("rgi_id", "rgiid")
 """Names of the id column, in lower case.
@@ -85,7 +86,9 @@ def pick_outlines(table: Any, wanted: RegionFile) -> Any:
     shapes = geopandas.GeoSeries(table.geometry.values, index=ids.values, crs=table.crs)
     bad = [key for key, shape in shapes.items() if not is_outline(shape)]
     if bad:
-        raise ConfigError(f"{wanted.file}: no polygon for {shorten(bad)}; repair or leave it out")
+        raise ConfigError(
+            f"{wanted.file}: no polygon for {shorten_list(bad, SHOWN)}; repair or leave it out"
+        )
     shapes = shapes.to_crs(DEGREES)
     check_places(shapes, wanted.file)
     return shapes
@@ -126,7 +129,7 @@ def check_ids(chosen: list[str], known: set[str], where: str) -> None:
     """
     if missing := [key for key in chosen if key not in known]:
         near = nearest(missing[0], sorted(known - {""}))
-        raise ConfigError(f"{where}: no glacier {shorten(missing)}{near}")
+        raise ConfigError(f"{where}: no glacier {shorten_list(missing, SHOWN)}{near}")
 
 
 def is_outline(shape: Any) -> bool:
@@ -145,7 +148,7 @@ def check_places(shapes: Any, file: str) -> None:
     good &= (bounds.minx >= -180) & (bounds.maxx <= 180)
     if not good.all():
         raise ConfigError(
-            f"{file}: {shorten(list(shapes.index[~good]))} spans "
+            f"{file}: {shorten_list(list(shapes.index[~good]), SHOWN)} spans "
             f"{[float(v) for v in bounds[~good].iloc[0]]} (west, south, east, north in degrees); "
             "wanted within the UTM zones, -180..180 and -80..84: is the CRS right?"
         )
@@ -204,9 +207,3 @@ def make_safe(text: str) -> str:
     """Lower-case ASCII letters, digits and single dashes, such as ``rgi60-01-00709``."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
-
-
-def shorten(ids: list[str]) -> str:
-    """Ids as a message names them, the first of many."""
-    more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
-    return ", ".join(ids[:SHOWN]) + more

@@ -18,17 +18,17 @@ from glacier.archive import draw_archive
 from glacier.caveats import explain_run
 from glacier.comparison import PUBLISHED, SLIPS, list_methods, rank_encoders
 from glacier.figures import Picture
-from glacier.finished import Sweep
-from glacier.metrics import SIZES_KM2
+from glacier.finished import FinishedSweep
+from glacier.metrics import SIZES_KM2, Facts
 from glacier.progress import duration
-from glacier.scores import Facts
+from glacier.wording import shorten_list
 
 MAX_UNITS = 24
 """Units of a test part that the page names; folds.json names all."""
 
 
 def render_page(
-    sweep: Sweep, summary: Facts, charts: dict[str, Picture], groups: list[Facts]
+    sweep: FinishedSweep, summary: Facts, charts: dict[str, Picture], groups: list[Facts]
 ) -> str:
     """The HTML page, with every picture inside it."""
     environment = jinja2.Environment(
@@ -68,7 +68,7 @@ def render_page(
         calendar=draw_archive(sweep.records),
         sizes=name_sizes(),
         month_names=calendar.month_abbr,
-        units={fold: shorten(units) for fold, units in summary["test_units"].items()},
+        units={k: shorten_list(names, MAX_UNITS) for k, names in summary["test_units"].items()},
         made=list_origin(sweep, summary),
         config_yaml=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
     )  # fmt: skip
@@ -121,13 +121,7 @@ def name_sizes() -> dict[str, str]:
     }
 
 
-def shorten(units: Sequence[str]) -> str:
-    """Names of units, the first of many."""
-    rest = f" and {len(units) - MAX_UNITS} more" if len(units) > MAX_UNITS else ""
-    return ", ".join(units[:MAX_UNITS]) + rest
-
-
-def list_origin(sweep: Sweep, summary: Facts) -> list[tuple[str, str]]:
+def list_origin(sweep: FinishedSweep, summary: Facts) -> list[tuple[str, str]]:
     """Where the numbers come from: names and values."""
     trials, config = sweep.facts["trials"], sweep.facts["config"]
     devices = sorted({f"{t['device']}, threads a trial: {t['threads']}" for t in trials})

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 
 from glacier.breakdown import break_down, mean_known
 from glacier.calibration import Reliability
-from glacier.metrics import pool_counts
+from glacier.metrics import Facts, pool_counts
 from glacier.verdict import bootstrap_dice, spread
-
-Facts = dict[str, Any]
 
 MEASURES = {
     "boundary_f1": "boundary",

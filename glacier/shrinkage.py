@@ -16,8 +16,7 @@ from scipy import stats
 from glacier.arms import Difference
 from glacier.breakdown import late_summer_months
 from glacier.findings import Arms, Finding, Verdict, untestable
-from glacier.metrics import Counts, pool_counts
-from glacier.scores import Facts
+from glacier.metrics import Counts, Facts, pool_counts
 from glacier.verdict import CONFIDENCE
 
 WELL_SEEN = 0.8

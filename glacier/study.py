@@ -27,10 +27,10 @@ from glacier.config import Config, arms_digest
 from glacier.errors import ConfigError, GlacierError
 from glacier.finished import find_sweep
 from glacier.ingest import run_ingest
+from glacier.metrics import Facts
 from glacier.prepare import run_prepare
 from glacier.progress import duration, say
 from glacier.report import make_report
-from glacier.scores import Facts
 from glacier.study_page import write_page
 from glacier.sweep import run_sweep
 from glacier.tables import encode_csv

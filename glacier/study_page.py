@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from glacier.arms import describe_interval, difference_of
 from glacier.comparison import METHOD_NAMES, PUBLISHED
+from glacier.metrics import Facts
 from glacier.progress import duration
-from glacier.scores import Facts
 
 COLUMNS = ("arm", "what differs", "method", "test Dice", "all test pixels", "over units",
            "test IoU", "validation Dice", "difference", "training", "epochs")  # fmt: skip

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from glacier.metrics import Counts
+from glacier.wording import join_words
 
 LEVEL = 0.05
 """Probability of naming a winner among equals that is accepted."""
@@ -243,7 +244,7 @@ def describe_draw(lead: str, rivals: Sequence[Pair], encoders: int) -> str:
         encoders: Number of all encoders.
     """
     names = [rivals[0].first, *(pair.second for pair in rivals)]
-    whom = "the encoders" if len(names) == encoders else join_names(names)
+    whom = "the encoders" if len(names) == encoders else join_words(names)
     if not math.isfinite(rivals[0].detectable):
         return f"No difference found between {whom}: {lead}, and one fold shows no difference"
     gaps = [
@@ -253,7 +254,7 @@ def describe_draw(lead: str, rivals: Sequence[Pair], encoders: int) -> str:
     ]
     return (
         f"No difference found between {whom} by the corrected paired test: {lead}, "
-        f"{join_names(gaps)}"
+        f"{join_words(gaps)}"
     )
 
 
@@ -267,8 +268,3 @@ def describe_choice(choice: str, epoch_s: Mapping[str, float] | None) -> str:
     if epoch_s is None:
         return f"take {choice}, which leads"
     return f"take {choice}, which trains fastest of these ({epoch_s[choice]:.3g} s an epoch)"
-
-
-def join_names(names: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

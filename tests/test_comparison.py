@@ -142,11 +142,6 @@ def test_of_equal_encoders_the_same_one_is_named_throughout():
     assert comparison.rank_encoders(found) == ["a", "b"]
 
 
-def test_three_baselines_are_joined_as_a_sentence():
-    assert comparison.join_words(["a", "b", "c"]) == "a, b or c"
-    assert comparison.join_words(["a"]) == "a"
-
-
 def test_a_lead_over_a_baseline_that_is_not_shown_is_called_so():
     sweep = make_sweep({"a": [0.9, 0.5, 0.8]}, {"random_forest": [0.5, 0.8, 0.7]})
     p = corrected_p([0.9, 0.5, 0.8], [0.5, 0.8, 0.7])

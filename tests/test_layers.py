@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = {
-    "words": {"config", "errors", "flags", "progress", "limiter"},
+    "words": {"config", "errors", "flags", "progress", "limiter", "wording"},
     "arithmetic": {
         "landsat", "composite", "indices", "labels", "folds", "metrics", "tiles", "verdict",
         "scores", "comparison", "caveats", "agreement", "breakdown", "model_card", "boundary",
