@@ -11,7 +11,8 @@ from glacier.wording import shorten_list
 
 LABELS = {
     "truth": "the exact truth of invented scenes, so its scores say nothing of a real glacier",
-    "outlines": "polygons of an inventory, its date and its mistakes included",
+    "outlines": "polygons of an inventory, its date and its mistakes included; ice under debris or "
+    "snow counts as drawn",
     "ndsi": "a rule on the bands of the same image, so it copies a rule and seasonal snow is ice",
     "threshold": "a grey level of the very picture that it sees, so it copies a threshold",
 }

@@ -129,6 +129,7 @@ def list_origin(sweep: FinishedSweep, summary: Facts) -> list[tuple[str, str]]:
     rows = [
         ("configuration", summary["config_sha256"]),
         ("samples", sweep.samples_at.rpartition("/")[2]),
+        ("models", f"{'/'.join(trials[0]['model'].split('/')[-4:-2])}/<encoder>/fold-<number>"),
         ("image bands", ", ".join(sweep.summary["bands"])),
         ("folds", f"{len(summary['test_units'])}, {folds['kind'].replace('_', ' ')}"),
         ("protocol", summary["protocol"]),

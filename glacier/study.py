@@ -185,7 +185,7 @@ def explain_setup(arm: Arm) -> str:
     weights = settings["encoder_weights"]
     start = "random weights" if weights == "none" else f"weights from {weights}"
     return (
-        f"{months} months of {', '.join(samples['regions'])} (source: "
+        f"{months} month{'' if months == 1 else 's'} of {', '.join(samples['regions'])} (source: "
         f"{arm.sweep['config']['ingest']['source']}), {shape}; bands {', '.join(samples['bands'])}."
         f" At most {settings['epochs']} epochs, batches of {settings['batch_size']}, encoders from "
         f"{start}."

@@ -19,8 +19,9 @@ from safetensors.torch import save as save_tensors
 from torch import nn
 
 from glacier import store
+from glacier.calibration import Calibration
 from glacier.errors import ConfigError, WeightsError
-from glacier.tiles import Predictor
+from glacier.tiles import Predictor, average_turns, predict_blended
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -254,3 +255,27 @@ def load_model(folder: str) -> tuple[nn.Module, dict[str, Any]]:
             f"the weights in {folder} do not fit {card['encoder']}: {error}"
         ) from error
     return model.eval(), card
+
+
+def map_probability(folder: str, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probability of glacier on an image, by a stored model, looked at as its test part was.
+
+    Args:
+        folder: Address of the model.
+        image: (B, H, W) float32 reflectance of the bands, scale and pixel size that its card
+            says, NaN unseen; H and W at least the card's ``size_px``.
+
+    Returns:
+        (H, W) float32, 0..1, NaN where unseen. From the card's ``threshold`` on it is glacier.
+
+    Raises:
+        StoreError, WeightsError: As :func:`load_model`.
+    """
+    model, card = load_model(folder)
+    mean, std = (np.array(card[name], np.float32) for name in ("mean", "std"))
+    predict = make_predictor(model, mean, std, card["training"]["precision"])
+    if card["training"]["average_turns"]:
+        predict = average_turns(predict)
+    seen, size = np.asarray(np.isfinite(image).all(axis=0)), card["size_px"]
+    logits = predict_blended(predict, image, seen, size, size // 2, card["training"]["batch_size"])
+    return Calibration(card["temperature"]).probability(logits)

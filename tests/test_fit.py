@@ -22,7 +22,7 @@ from glacier.losses import dice_loss
 from glacier.metrics import Counts
 from glacier.model_card import describe_model
 from glacier.samples import MonthImage
-from glacier.unet import load_model
+from glacier.unet import load_model, map_probability
 
 
 @contextmanager
@@ -175,6 +175,10 @@ def test_the_exported_model_gives_the_tested_answer(tmp_path: Path) -> None:
             logits = model(torch.from_numpy(((filled - mean) / std).astype(np.float32))[None])
         expected = torch.sigmoid(logits)[0, 0].numpy()
         assert np.abs(expected - predictions[image.key] / 255).max() < 0.51 / 255 + 1e-4
+        seen = np.isfinite(image.image).all(axis=0)
+        mapped = map_probability(done["model"], image.image)
+        np.testing.assert_allclose(mapped[seen], expected[seen], atol=1e-4)
+        assert np.isnan(mapped[~seen]).all()
 
 
 def test_the_notebook_protocol_chooses_on_the_test_part(tmp_path: Path) -> None:

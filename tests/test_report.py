@@ -167,7 +167,7 @@ def make_trial(folder, encoder, split, images, kind, held_out) -> dict:
     return {
         "encoder": encoder, "fold": split.fold, "best_epoch": best, "device": "cpu", "threads": 1,
         "parameters": 24_000_000 + ENCODERS.index(encoder), "images_per_s": 20.0, "epoch_s": 2.5,
-        "train_s": 7.5, "rows": rows, "model": "m", **card.as_dict(),
+        "train_s": 7.5, "rows": rows, "model": "d/models/x-1/net/fold-0", **card.as_dict(),
         "predictions": {"address": address, "sha256": sha256},
         "threshold": 0.5,
     }  # fmt: skip
@@ -228,6 +228,7 @@ def test_the_page_says_where_the_methods_err(make_sweep):
     summary, page, _ = read_results(config)
     for heading in ("By class of the surface", "By size of the ice", "By season"):
         assert page.count(f"<h3>{heading}") == 1
+    assert "models/x-1/&lt;encoder&gt;/fold-&lt;number&gt;" in page
     assert "<h3>What the labels cost</h3>" in page  # the labels are NDSI's, the truth is known
     assert "Before calibration" not in page
     everything = summary["baselines"]["everything"]

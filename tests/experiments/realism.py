@@ -4,7 +4,8 @@
 
 After ``jobs.pipeline jobs/realism.yaml`` this maps a glacier of each fold with the network that
 never saw it, and two real images with the mean of both networks. Pictures and ``seen.json`` go to
-``results/realism/``. Nothing here is tuned on the real images.
+``results/realism/``. Nothing is tuned for this; the training settings are those of the Everest
+run, chosen after test strips of that image had been seen.
 """
 
 from __future__ import annotations
@@ -36,8 +37,7 @@ from glacier.raster import safe_open
 from glacier.samples import read_images, read_summary
 from glacier.sources.source import open_source
 from glacier.sweep import sweep_folders
-from glacier.tiles import predict_blended
-from glacier.unet import load_model, make_predictor
+from glacier.unet import map_probability
 from glacier.vectors import rasterise_outlines
 
 ROOT = Path(__file__).parents[2]
@@ -74,15 +74,7 @@ class View:
 
 def map_ice(image: NDArray[np.float32], folders: list[str]) -> NDArray[np.float32]:
     """Mean probability of glacier by some models: (H, W) float32, NaN where unseen."""
-    seen = np.isfinite(image).all(axis=0)
-    answers = []
-    for folder in folders:
-        model, card = load_model(folder)
-        mean, std = (np.array(card[name], np.float32) for name in ("mean", "std"))
-        predict = make_predictor(model, mean, std, "float32")
-        size = card["size_px"]
-        logits = predict_blended(predict, image, seen, size, size // 2, 8)
-        answers.append(Calibration(card["temperature"]).probability(logits))
+    answers = [map_probability(folder, image) for folder in folders]
     return np.asarray(np.mean(answers, axis=0), np.float32)
 
 
