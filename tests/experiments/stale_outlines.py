@@ -35,8 +35,8 @@ def keep_outlines(config: Config) -> str:
     """Store the outlines of the first August as a user would have them; returns their address."""
     archive = archive_folder(config, config.regions[0], open_source(config))
     data = store.read_bytes(store.join(archive, f"{FIRST}.truth.gpkg"))
-    address = store.join(store.absolute(config.storage), "outlines", f"{FIRST}.gpkg")
-    store.write_bytes(address, data)
+    address = store.join(config.storage, "outlines", f"{FIRST}.gpkg")  # as the page will name it
+    store.write_bytes(store.absolute(address), data)
     return address
 
 
