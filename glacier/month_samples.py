@@ -19,7 +19,7 @@ from glacier.config import Prepare
 from glacier.cutting import cut_rows, resize_sample, shrink_classes
 from glacier.errors import GlacierError
 from glacier.indices import colour
-from glacier.landsat import BAND_OF
+from glacier.landsat import BAND_OF, SR_SCALE
 from glacier.quicklooks import write_quick_looks
 from glacier.raster import Grid, read_named
 from glacier.vectors import rasterise_outlines
@@ -118,14 +118,15 @@ def measure_clipped(
 ) -> float | None:
     """Share of the labelled pixels that are at the top of the range in some band of reflectance.
 
-    There a band saturates, or the range is too short, and what is brighter looks alike. None
+    There a band saturates, or the range is too short, and what is brighter looks alike. A step of
+    the archive's numbers below counts, since they need not hold the top itself. None
     where bands are scaled by their own maximum, or no pixel is labelled.
     """
     bands = [k for k, name in enumerate(settings.image) if name != "ndsi"]
     known = label != labels.IGNORE
     if settings.scale == "own_maximum" or not bands or not known.any():
         return None
-    top = np.float32(settings.reflectance_range[1])
+    top = np.float32(settings.reflectance_range[1] - SR_SCALE)
     return round(float((image[bands][:, known] >= top).any(axis=0).mean()), 4)
 
 

@@ -18,7 +18,7 @@ from glacier.config import Config, Prepare, digest
 from glacier.month_samples import MonthTask, extra_bands, key_of, part_of, prepare_month
 from glacier.progress import Progress, say
 
-FORMAT = 4
+FORMAT = 5
 """Counts up when the samples' bytes change for the same configuration."""
 
 

@@ -82,6 +82,8 @@ def test_pixels_at_the_top_of_the_range_are_counted_where_they_are_labelled() ->
     assert measure_clipped(image, label, settings) == pytest.approx(1 / 3, abs=1e-4)
     wide = settings.model_copy(update={"reflectance_range": (0.0, 0.4)})
     assert measure_clipped(np.clip(image, 0, 0.4), label, wide) == 1
+    kept = reflectance(digital_number(image))  # 1.0 is no number of the archive
+    assert kept.max() < 1 and measure_clipped(kept, label, settings) == pytest.approx(1 / 3, 1e-3)
     assert measure_clipped(image, np.full_like(label, 255), settings) is None
     assert measure_clipped(image, label, Prepare(scale="own_maximum")) is None
 
