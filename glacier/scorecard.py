@@ -43,7 +43,8 @@ class Scorecard:
         self.summary, self.kind, self.test = summary, kind, set(test)
         sides = [side for region in summary["regions"] for side in pixel_sides(summary, region)]
         self.tolerance_m = max(sides)
-        self.has_outlines = not summary["label"].get("margin_m")
+        label = summary["label"]  # a margin is cut out of the labels of outlines alone
+        self.has_outlines = label["kind"] != "outlines" or not label.get("margin_m")
         self.rows: list[dict[str, Any]] = []
         self.units: dict[str, Counts] = {}
         self.boundaries: list[Boundary] = []

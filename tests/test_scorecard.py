@@ -55,6 +55,9 @@ def test_a_margin_at_the_outlines_hides_where_they_lie() -> None:
     measures = dict.fromkeys(("boundary_f1", "boundary_mean_m", "boundary_p95_m"))
     assert scores["boundary"] == {"tolerance_m": 60, **measures}
     assert measures.items() <= scores["tested"][0].items()
+    other = Scorecard(marked | {"label": {"kind": "truth", "margin_m": 60.0}}, "by_block", TEST)
+    other.add(make_image(), PART, probability(make_image()))
+    assert other.as_dict()["boundary"]["boundary_mean_m"] is not None  # no margin is cut out there
 
 
 def test_the_valid_share_is_that_of_what_was_seen_whatever_the_label() -> None:
