@@ -11,15 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from glacier import store
+from glacier.arm_sentences import explain_leakage, explain_row
 from glacier.armchart import draw_arms
-from glacier.arms import (
-    Arm,
-    explain_leakage,
-    explain_row,
-    find_setting,
-    is_about_settings,
-    list_rows,
-)
+from glacier.arms import Arm, find_setting, is_about_settings, list_rows
 from glacier.caveats import explain_change, explain_labels
 from glacier.cluster import connect
 from glacier.comparison import count_months

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from glacier.arms import describe_interval, difference_of
+from glacier.arm_sentences import describe_interval
+from glacier.arms import difference_of
 from glacier.comparison import METHOD_NAMES, PUBLISHED
 from glacier.metrics import Facts
 from glacier.progress import duration

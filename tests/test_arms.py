@@ -4,7 +4,8 @@ import pytest
 from test_comparison import make_sweep
 
 from glacier import arms
-from glacier.arms import Arm, Difference
+from glacier.arm_sentences import explain_row
+from glacier.arms import Arm
 from glacier.config import Label
 from glacier.verdict import corrected_p
 
@@ -53,7 +54,7 @@ def test_an_arm_equal_to_the_reference_differs_by_nothing():
     for part in ("test", "val"):
         assert (row[f"{part}_difference"], row[f"{part}_low"], row[f"{part}_high"]) == (0, 0, 0)
         assert (row[f"{part}_p"], row[f"{part}_how"]) == (1, "paired")
-    assert arms.explain_row(row, "plain", "test") == (
+    assert explain_row(row, "plain", "test") == (
         "same, net: the same test Dice as plain, so the change does nothing there."
     )
 
@@ -61,7 +62,7 @@ def test_an_arm_equal_to_the_reference_differs_by_nothing():
 def test_the_reference_is_compared_with_nothing():
     row = row_of(arms.list_rows([make_arm(), make_arm("other")]), "plain")
     assert row["test_difference"] is None and row["val_how"] is None
-    assert arms.explain_row(row, "plain", "val") == "plain, net: the reference."
+    assert explain_row(row, "plain", "val") == "plain, net: the reference."
 
 
 def test_a_pair_on_the_same_units_is_judged_by_the_corrected_test():
@@ -71,7 +72,7 @@ def test_a_pair_on_the_same_units_is_judged_by_the_corrected_test():
     assert row["test_p"] == pytest.approx(corrected_p(better["net"], DICE["net"]), rel=1e-6)
     centre = (row["test_low"] + row["test_high"]) / 2
     assert centre == pytest.approx(row["test_difference"])
-    sentence = arms.explain_row(row, "plain", "test")
+    sentence = explain_row(row, "plain", "test")
     assert "0.053 above plain" in sentence and "no difference shown" not in sentence
 
 
@@ -81,7 +82,7 @@ def test_validation_is_compared_apart_from_the_test():
     assert row["test_difference"] == 0
     assert row["val_difference"] == pytest.approx(-0.1)
     assert row["val_dice_mean"] == pytest.approx(0.7)
-    assert "0.100 below plain" in arms.explain_row(row, "plain", "val")
+    assert "0.100 below plain" in explain_row(row, "plain", "val")
 
 
 def test_other_units_are_compared_plainly_by_the_intervals_of_both():
@@ -108,7 +109,7 @@ def test_arms_of_other_folds_have_no_paired_difference():
     assert row["test_how"] == "plain" and row["test_difference"] == 0
     assert row["test_low"] < 0 < row["test_high"]
     assert row["val_difference"] is None
-    assert "not compared" in arms.explain_row(row, "plain", "val")
+    assert "not compared" in explain_row(row, "plain", "val")
 
 
 def test_arms_of_other_images_of_the_same_years_have_no_paired_difference():
@@ -126,7 +127,7 @@ def test_what_acts_at_test_time_alone_has_no_validation_to_compare():
     late = make_arm("late", **{"sweep.average_turns": True})
     row = row_of(arms.list_rows([make_arm(), late]), "late")
     assert row["val_difference"] is None and row["test_difference"] == 0
-    assert "acts at test time alone" in arms.explain_row(row, "plain", "val")
+    assert "acts at test time alone" in explain_row(row, "plain", "val")
 
 
 def test_the_ratio_is_that_of_the_part_that_is_scored():
@@ -174,30 +175,3 @@ def test_one_encoder_of_two_is_compared_with_its_own_kind():
     assert row["test_difference"] == 0
     alone = arms.list_rows([make_arm(), make_arm("b", {"deep": [0.7, 0.6, 0.8]})])
     assert row_of(alone, "b", "deep")["test_difference"] is None
-
-
-@pytest.mark.parametrize(
-    ("difference", "words"),
-    [
-        (Difference(0.1, 0.05, 0.15, None, "plain"), "flatters net: Dice over all test pixels 0.9"),
-        (Difference(0.1, -0.05, 0.25, None, "plain"), "is not shown to flatter net"),
-        (Difference(-0.1, -0.15, -0.05, None, "plain"), "does not flatter but lowers net"),
-        (Difference(0.1, None, None, None, "plain"), "is not shown to flatter net"),
-    ],
-)
-def test_what_a_random_split_flatters_has_sign_and_interval(difference, words):
-    row = {"arm": "random", "method": "net", "dice_all_test_pixels": 0.9}
-    base = {"arm": "strict", "dice_all_test_pixels": 0.8}
-    sentence = arms.explain_flattery(row, base, difference, "strips are held out (strict)")
-    assert words in sentence and f"{difference.difference:+.3f}" in sentence
-    assert "0.800 when strips are held out (strict)" in sentence
-
-
-def test_leakage_is_told_for_random_folds_under_a_strict_reference_alone():
-    strict = give_units(make_arm())
-    random = move_units(give_units(make_arm("random", folds={"kind": "shuffled"})))
-    rows = arms.list_rows([strict, random])
-    (sentence,) = arms.explain_leakage([strict, random], rows)
-    assert "when whole years are held out (plain)" in sentence
-    assert arms.explain_leakage([random, strict], arms.list_rows([random, strict])) == []
-    assert arms.explain_leakage([strict, strict], arms.list_rows([strict, strict])) == []

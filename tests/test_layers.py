@@ -15,7 +15,8 @@ LAYERS = {
     "arithmetic": {
         "landsat", "composite", "indices", "labels", "folds", "metrics", "tiles", "verdict",
         "scores", "comparison", "caveats", "agreement", "breakdown", "model_card", "boundary",
-        "calibration", "arms", "study_page", "findings", "ledger", "shrinkage", "cutting",
+        "calibration", "arms", "arm_sentences", "study_page", "findings", "ledger", "shrinkage",
+        "cutting",
     },
     "files": {"raster", "vectors", "regions", "frames", "store", "samples", "quicklooks", "tables"},
     "workers": {
