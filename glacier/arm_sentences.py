@@ -19,7 +19,7 @@ def explain_row(row: Facts, reference: str, column: str) -> str:
     """How a method of an arm differs from the reference arm, in a sentence.
 
     Args:
-        row: A row of :func:`list_rows`.
+        row: A row of :func:`arms.list_rows`.
         reference: Name of the first arm.
         column: ``test`` or ``val``.
     """
