@@ -54,7 +54,7 @@ def run_command(about: str | None, stage: Stage, modes: Mapping[str, Stage] | No
 
 def read_file(wanted: RegionFile) -> Sequence[Region]:
     """The glaciers of a vector file; the libraries for it are imported where one is named."""
-    from glacier.regions import read_regions
+    from glacier.geo.regions import read_regions
 
     return read_regions(wanted)
 

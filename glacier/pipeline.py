@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 
+from glacier.archive.ingest import run_ingest
 from glacier.cluster import connect
 from glacier.config import Config
-from glacier.ingest import run_ingest
-from glacier.prepare import run_prepare
 from glacier.progress import duration, say
-from glacier.report import run_report
-from glacier.sweep import run_sweep
+from glacier.reports.report import run_report
+from glacier.samples.prepare import run_prepare
+from glacier.training.sweep import run_sweep
 
 
 def run_pipeline(config: Config) -> int:

@@ -9,7 +9,7 @@ from glacier.config import Config
 
 def run(config: Config) -> int:
     """Run the stage; imports are late so that flags are answered at once."""
-    from glacier.claims import run_claims
+    from glacier.studies.claims import run_claims
 
     return run_claims(config)
 

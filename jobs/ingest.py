@@ -10,14 +10,14 @@ from glacier.config import Config
 
 def run(config: Config) -> int:
     """Run the stage; imports are late so that flags are answered at once."""
-    from glacier.ingest import run_ingest
+    from glacier.archive.ingest import run_ingest
 
     return run_ingest(config)
 
 
 def plan(config: Config) -> int:
     """Say what would be fetched."""
-    from glacier.plan import run_plan
+    from glacier.archive.dry_run import run_plan
 
     return run_plan(config)
 

@@ -9,7 +9,7 @@ from glacier.config import Config
 
 def run(config: Config) -> int:
     """Run the stage; imports are late so that flags are answered at once."""
-    from glacier.prepare import run_prepare
+    from glacier.samples.prepare import run_prepare
 
     return run_prepare(config)
 

@@ -9,7 +9,7 @@ from glacier.config import Config
 
 def run(config: Config) -> int:
     """Run the stage; imports are late so that flags are answered at once."""
-    from glacier.report import run_report
+    from glacier.reports.report import run_report
 
     return run_report(config)
 

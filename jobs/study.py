@@ -9,7 +9,7 @@ from glacier.config import Config
 
 def run(config: Config) -> int:
     """Run the stage; imports are late so that flags are answered at once."""
-    from glacier.study import run_study
+    from glacier.studies.study import run_study
 
     return run_study(config)
 

@@ -9,7 +9,7 @@ from glacier.config import Config
 
 def run(config: Config) -> int:
     """Run the stage; imports are late so that flags are answered at once."""
-    from glacier.sweep import run_sweep
+    from glacier.training.sweep import run_sweep
 
     return run_sweep(config)
 

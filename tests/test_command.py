@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny import write_tiny
 
 from glacier.command import IN_A_JOB, run_command
 from glacier.errors import StoreError
+from tests.support.tiny import write_tiny
 
 
 def run(monkeypatch: pytest.MonkeyPatch, stage: object, *argv: str) -> int:

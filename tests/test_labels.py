@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
+from glacier.geo.raster import grid_of, safe_open
+from glacier.geo.vectors import rasterise_outlines
 from glacier.indices import normalised_difference
 from glacier.labels import (
     GLACIER,
@@ -21,8 +23,6 @@ from glacier.labels import (
     label_truth,
     surface_of,
 )
-from glacier.raster import grid_of, safe_open
-from glacier.vectors import rasterise_outlines
 
 
 def f32(*values: float) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from glacier import landsat
+from glacier.geo.raster import safe_open
 from glacier.landsat import (
     CIRRUS,
     CLEAR,
@@ -29,7 +30,6 @@ from glacier.landsat import (
     reflectance,
     sun_position,
 )
-from glacier.raster import safe_open
 
 # Digital numbers.
 

@@ -1,1 +1,0 @@
-"""Where scenes come from: one module a source, all giving the same monthly composite."""

@@ -21,15 +21,15 @@ from numpy.typing import NDArray
 from glacier.composite import Composite, Empty
 from glacier.config import Ingest, Region
 from glacier.errors import SourceError
+from glacier.geo.raster import Grid, grid_of_region
 from glacier.landsat import (
     BANDS,
     QA_MASK,
     SATURATED_OPTICAL,
     month_interval,
 )
-from glacier.limiter import LEASE_MARGIN_S, Limiter, RequestLimit
-from glacier.raster import Grid, grid_of_region
 from glacier.sources.ee_session import ReplyError, Requests, TooLargeError
+from glacier.sources.limiter import LEASE_MARGIN_S, Limiter, RequestLimit
 from glacier.sources.night import predict_night
 from glacier.sources.source import Source
 

@@ -25,7 +25,7 @@ from requests.adapters import HTTPAdapter
 
 from glacier.config import EarthEngine, expand_path
 from glacier.errors import ConfigError, SourceError
-from glacier.limiter import Outcome, RequestLimit
+from glacier.sources.limiter import Outcome, RequestLimit
 
 T = TypeVar("T")
 

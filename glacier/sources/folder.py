@@ -14,8 +14,8 @@ from glacier import store
 from glacier.composite import Composite, Empty
 from glacier.config import BandFile, Folder, Image, Region
 from glacier.errors import RasterError, SourceError
+from glacier.geo.raster import Grid, grid_of, read_named, safe_open
 from glacier.landsat import BANDS, NODATA, digital_number
-from glacier.raster import Grid, grid_of, read_named, safe_open
 from glacier.sources.source import Source
 
 MONTH_FILE = re.compile(r"^([12]\d{3})-(0[1-9]|1[0-2])\.tiff?$", re.IGNORECASE)

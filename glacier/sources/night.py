@@ -7,8 +7,8 @@ from datetime import date
 from rasterio.warp import transform
 
 from glacier.composite import Empty
+from glacier.geo.raster import Grid
 from glacier.landsat import MAX_SOLAR_ZENITH_DEG, highest_sun
-from glacier.raster import Grid
 
 
 def predict_night(grid: Grid, month: date) -> Empty | None:

@@ -16,8 +16,8 @@ from rasterio.warp import transform_bounds
 from glacier.composite import Composite, Empty, Scene
 from glacier.config import Ingest, Region
 from glacier.errors import SourceError
+from glacier.geo.raster import Grid, grid_of, grid_of_region, safe_open
 from glacier.landsat import overpass_time, sun_position
-from glacier.raster import Grid, grid_of, grid_of_region, safe_open
 from glacier.sources.folder import find_folder
 from glacier.sources.night import predict_night
 from glacier.sources.scenes import (

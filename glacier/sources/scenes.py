@@ -24,7 +24,7 @@ from rasterio.errors import RasterioError
 from glacier.composite import Composite, Empty, Scene, composite_scenes
 from glacier.config import Ingest
 from glacier.errors import GlacierError, RasterError, SourceError
-from glacier.raster import Grid, check_size, safe_open
+from glacier.geo.raster import Grid, check_size, safe_open
 
 COLLECTION = "landsat-c2-l2"
 

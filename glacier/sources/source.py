@@ -6,9 +6,8 @@ from datetime import date
 from typing import Any, Protocol
 
 from glacier.composite import Composite, Empty
-from glacier.config import Config, Region
-from glacier.limiter import RequestLimit
-from glacier.raster import Grid
+from glacier.config import Region
+from glacier.geo.raster import Grid
 
 
 class Source(Protocol):
@@ -46,31 +45,3 @@ class Source(Protocol):
             GlacierError: The month should have been there and could not be had.
         """
         ...
-
-
-def open_source(config: Config, limiter: RequestLimit | None = None) -> Source:
-    """The source that a configuration names.
-
-    Args:
-        config: The configuration.
-        limiter: Of the requests in flight, shared with other workers; None: the source's own.
-    """
-    if config.ingest.source == "synthetic":
-        from glacier.sources.synthetic import SyntheticSource
-
-        return SyntheticSource(config.ingest.synthetic, config.ingest.cloud_profile, config.seed)
-    if config.ingest.source == "earthengine":
-        from glacier.sources.earthengine import EarthEngineSource
-
-        return EarthEngineSource(config.ingest, limiter)
-    if config.ingest.source == "stac":
-        from glacier.sources.stac import StacSource
-
-        return StacSource(config, limiter)
-    if config.ingest.folder.holds == "scenes":
-        from glacier.sources.scene_files import SceneFolderSource
-
-        return SceneFolderSource(config.ingest)
-    from glacier.sources.folder import FolderSource
-
-    return FolderSource(config.ingest.folder)

@@ -22,9 +22,9 @@ from glacier import store
 from glacier.composite import Composite, Empty, Scene
 from glacier.config import PLANETARY_COMPUTER, Config, Region, digest
 from glacier.errors import ConfigError, SourceError, StoreError
+from glacier.geo.raster import Grid, grid_of_region
 from glacier.landsat import is_settled, month_interval
-from glacier.limiter import Limiter, RequestLimit
-from glacier.raster import Grid, grid_of_region
+from glacier.sources.limiter import Limiter, RequestLimit
 from glacier.sources.night import predict_night
 from glacier.sources.scenes import (
     BAND_OF_ASSET,

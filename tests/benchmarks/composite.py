@@ -97,7 +97,7 @@ def bench_composite() -> Row:
 def bench_composite_vs_read() -> Row:
     """Compositing against only reading the same scenes."""
     from glacier.composite import composite_scenes
-    from glacier.raster import Grid, encode_cog, read_named
+    from glacier.geo.raster import Grid, encode_cog, read_named
 
     scenes = make_scenes()
     grid = Grid("EPSG:32608", 0.0, 0.0, 30.0, *SHAPE)

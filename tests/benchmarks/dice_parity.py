@@ -44,18 +44,18 @@ def make_config(folder: str) -> Any:
 
 def plan_trial(config: Any, seed: int) -> tuple[Any, list[Any]]:
     """The first fold, to be trained from a seed, and the month images."""
-    from glacier import samples
-    from glacier.archive import read_records
-    from glacier.prepare import samples_folder
-    from glacier.sweep import plan_splits
-    from glacier.trials import Trial
+    from glacier.archive.records import read_records
+    from glacier.samples import dataset
+    from glacier.samples.dataset import samples_folder
+    from glacier.training.sweep import plan_splits
+    from glacier.training.trial import Trial
 
     at = samples_folder(config, read_records(config))
-    summary = samples.read_summary(at)
+    summary = dataset.read_summary(at)
     split = plan_splits(config, summary)[0][0]
     place = f"{config.storage}/{seed}"
     trial = Trial(ENCODER, split, config.sweep, seed, summary, f"{place}/trial", f"{place}/model")
-    return trial, samples.read_images(at, summary)
+    return trial, dataset.read_images(at, summary)
 
 
 def dice_of(counts: list[tuple[int, int, int]]) -> float:
@@ -66,7 +66,7 @@ def dice_of(counts: list[tuple[int, int, int]]) -> float:
 
 def learn_fast(trial: Any, images: list[Any]) -> float:
     """Test Dice of the product's trial."""
-    from glacier.fit import run_trial
+    from glacier.training.fit import run_trial
 
     done = run_trial(trial, images, lambda row: None)
     return dice_of([(row["tp"], row["fp"], row["fn"]) for row in done["tested"]])
@@ -78,8 +78,8 @@ def learn_plainly(trial: Any, images: list[Any]) -> float:
     import torch
     from torch.utils.data import DataLoader, TensorDataset
 
-    from glacier.learner import band_statistics
-    from glacier.unet import normalise
+    from glacier.training.learner import band_statistics
+    from glacier.training.unet import normalise
 
     mean, std = band_statistics(trial, images)
     parts = {}
@@ -108,8 +108,8 @@ def learn_plainly(trial: Any, images: list[Any]) -> float:
 
 def bench_dice_parity() -> Row:
     """Mean test Dice over three seeds."""
-    from glacier.ingest import run_ingest
-    from glacier.prepare import run_prepare
+    from glacier.archive.ingest import run_ingest
+    from glacier.samples.prepare import run_prepare
 
     ours, plain = [], []
     with tempfile.TemporaryDirectory() as folder:

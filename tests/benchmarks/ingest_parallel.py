@@ -22,7 +22,7 @@ from glacier.landsat import months_between
 
 TESTS = Path(__file__).parents[1]
 sys.path.insert(0, str(TESTS))
-from fake_earthengine import (  # noqa: E402
+from tests.support.fake_earthengine import (  # noqa: E402
     Asked,
     FakeEarthEngine,
     serve,
@@ -60,7 +60,7 @@ def configure(folder: Path, fake: FakeEarthEngine, last: str, **account: Any) ->
 
 def time_ingest(config: Config, fake: FakeEarthEngine) -> dict[str, Any]:
     """Seconds of an ingest into an empty archive, and what the service saw of it."""
-    from glacier.ingest import run_ingest
+    from glacier.archive.ingest import run_ingest
 
     fake.asked.clear()
     fake.most_in_flight = 0

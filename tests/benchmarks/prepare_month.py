@@ -93,10 +93,10 @@ class Published:
 def make_task(bands: dict[str, Any], folder: Path) -> Any:
     """The same month in our archive, to be prepared by the same rule."""
     from glacier import store
-    from glacier.archive import MonthRecord
+    from glacier.archive.records import MonthRecord
     from glacier.config import Label, Prepare
-    from glacier.month_samples import MonthTask
-    from glacier.raster import Grid, encode_cog
+    from glacier.geo.raster import Grid, encode_cog
+    from glacier.samples.month import MonthTask
 
     grid = Grid("EPSG:32608", 15.0, 15.0, 30.0, *SHAPE)
     sha256 = store.write_bytes(str(folder / "2014-07.tif"), encode_cog(bands, grid, {}))
@@ -113,8 +113,8 @@ def make_task(bands: dict[str, Any], folder: Path) -> Any:
 
 def make_sample(task: Any) -> tuple[Any, Any]:
     """What a worker does of a month, from the file to image and label."""
-    from glacier.cutting import resize_sample
-    from glacier.month_samples import make_image, make_label, read_archived
+    from glacier.samples.chips import resize_sample
+    from glacier.samples.month import make_image, make_label, read_archived
 
     bands, grid = read_archived(task)
     image = make_image(bands, task.settings)
@@ -126,8 +126,8 @@ def bench_prepare_month() -> Row:
     """File to image and label, one thread each."""
     import cv2
 
-    from glacier.month_samples import prepare_month, read_archived
-    from glacier.quicklooks import write_quick_looks
+    from glacier.samples.month import prepare_month, read_archived
+    from glacier.samples.quicklooks import write_quick_looks
 
     cv2.setNumThreads(1)
     bands = make_month()

@@ -60,18 +60,18 @@ def end_bare(process: subprocess.Popen[str]) -> float:
 
 def run_bare(folder: str, epochs: int, fold: int) -> float:
     """Train one fold in this process; seconds from samples in memory to ``done.json``."""
-    from glacier import samples
-    from glacier.archive import read_records
-    from glacier.fit import run_trial
-    from glacier.prepare import samples_folder
-    from glacier.sweep import plan_splits
-    from glacier.trials import Trial
+    from glacier.archive.records import read_records
+    from glacier.samples import dataset
+    from glacier.samples.dataset import samples_folder
+    from glacier.training.fit import run_trial
+    from glacier.training.sweep import plan_splits
+    from glacier.training.trial import Trial
 
     config = make_config(folder, epochs)
     at = samples_folder(config, read_records(config))
-    summary = samples.read_summary(at)
+    summary = dataset.read_summary(at)
     splits, _ = plan_splits(config, summary)
-    images = samples.read_images(at, summary)
+    images = dataset.read_images(at, summary)
     with tempfile.TemporaryDirectory() as place:
         trial = Trial(
             ENCODER, splits[fold], config.sweep, config.seed, summary,
@@ -85,7 +85,7 @@ def run_bare(folder: str, epochs: int, fold: int) -> float:
 def time_sweep(config: Any) -> float:
     """Wall time of the sweep with Ray running."""
     from glacier.cluster import connect
-    from glacier.sweep import run_sweep
+    from glacier.training.sweep import run_sweep
 
     with connect(config.cluster):
         began = time.perf_counter()
@@ -96,8 +96,8 @@ def time_sweep(config: Any) -> float:
 
 def bench_sweep_overhead() -> Row:
     """The sum of four bare trials over the parallel width, against the sweep's wall time."""
-    from glacier.ingest import run_ingest
-    from glacier.prepare import run_prepare
+    from glacier.archive.ingest import run_ingest
+    from glacier.samples.prepare import run_prepare
 
     with tempfile.TemporaryDirectory() as folder:
         run_ingest(make_config(folder, 1))

@@ -52,12 +52,12 @@ def make_pictures() -> tuple[Any, Any]:
 def prepare_ours(encoder: str, folder: Path) -> Callable[[], object]:
     """The product's epoch: train on month images in memory, score the part that chooses."""
     from glacier.config import Folds, Sweep
-    from glacier.crops import Crops
-    from glacier.folds import Split
     from glacier.landsat import months_between
-    from glacier.learner import Learner, settle_process
-    from glacier.samples import MonthImage
-    from glacier.trials import Trial
+    from glacier.samples.dataset import MonthImage
+    from glacier.samples.folds import Split
+    from glacier.training.learner import Learner, settle_process
+    from glacier.training.sampler import Crops
+    from glacier.training.trial import Trial
 
     settle_process(THREADS)
     first, last = (np.datetime64(day).astype(object) for day in ("2014-01-01", "2019-04-01"))

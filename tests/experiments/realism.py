@@ -21,24 +21,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glacier import baselines, store
-from glacier.archive import read_records
-from glacier.calibration import Calibration
+from glacier import store
+from glacier.archive.records import read_records
 from glacier.composite import Composite, Scene, composite_scenes
 from glacier.config import Config
-from glacier.figures import INK, MUTED, encode_figure, new_figure
+from glacier.evaluation.calibration import Calibration
+from glacier.evaluation.metrics import count_pixels
 from glacier.flags import load_config
+from glacier.geo.raster import safe_open
+from glacier.geo.vectors import rasterise_outlines
 from glacier.indices import colour
-from glacier.metrics import count_pixels
-from glacier.month_samples import make_image
-from glacier.pictures import CLASSES, classify_errors, paint_colour
-from glacier.prepare import samples_folder
-from glacier.raster import safe_open
-from glacier.samples import read_images, read_summary
-from glacier.sources.source import open_source
-from glacier.sweep import sweep_folders
-from glacier.unet import map_probability
-from glacier.vectors import rasterise_outlines
+from glacier.plots.figures import INK, MUTED, encode_figure, new_figure
+from glacier.plots.pictures import CLASSES, classify_errors, paint_colour
+from glacier.samples.dataset import read_images, read_summary, samples_folder
+from glacier.samples.month import make_image
+from glacier.sources.factory import open_source
+from glacier.training import baselines
+from glacier.training.saved import sweep_folders
+from glacier.training.unet import map_probability
 
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / "results" / "realism"

@@ -13,13 +13,13 @@ import sys
 from pathlib import Path
 
 from glacier import store
-from glacier.archive import archive_folder
+from glacier.archive.ingest import run_ingest
+from glacier.archive.records import archive_folder
 from glacier.cluster import connect
 from glacier.config import Config
 from glacier.flags import load_config
-from glacier.ingest import run_ingest
 from glacier.pipeline import run_pipeline
-from glacier.sources.source import open_source
+from glacier.sources.factory import open_source
 
 ROOT = Path(__file__).parents[2]
 FIRST = "2014-08"

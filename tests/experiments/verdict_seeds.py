@@ -24,12 +24,12 @@ import torch
 from scipy import ndimage
 from torch import nn
 
-from glacier import fit, learner
 from glacier.config import Folds, Sweep
-from glacier.folds import make_splits
-from glacier.samples import MonthImage
-from glacier.scores import score_fold
-from glacier.trials import Trial
+from glacier.evaluation.scores import score_fold
+from glacier.samples.dataset import MonthImage
+from glacier.samples.folds import make_splits
+from glacier.training import fit, learner
+from glacier.training.trial import Trial
 
 OUT = Path(__file__).parents[2] / "results" / "verdict" / "fold_scores.json"
 SEEDS = range(20)

@@ -15,10 +15,10 @@ from typing import Any
 import ray
 from ray.cluster_utils import Cluster
 
-from glacier import tuning
 from glacier.cluster import quieten
 from glacier.flags import load_config
 from glacier.pipeline import run_pipeline
+from glacier.training import tuning
 
 NODE = {"num_cpus": 1, "object_store_memory": 100_000_000}
 TRIALS = 2

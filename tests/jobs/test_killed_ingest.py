@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import tiny_config, write_tiny
 
-from glacier.archive import archive_folder, month_names
-from glacier.ingest import ingest_month
-from glacier.sources.source import open_source
+from glacier.archive.ingest import ingest_month
+from glacier.archive.records import archive_folder, month_names
+from glacier.sources.factory import open_source
+from tests.support.tiny import tiny_config, write_tiny
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 

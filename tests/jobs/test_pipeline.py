@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from tiny import ENCODER, write_tiny
 
-from glacier.baselines import METHODS
+from glacier.training.baselines import METHODS
+from tests.support.tiny import ENCODER, write_tiny
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 

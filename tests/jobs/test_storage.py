@@ -15,7 +15,8 @@ from typing import Any
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
-from tiny import write_tiny
+
+from tests.support.tiny import write_tiny
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 

@@ -12,7 +12,15 @@ from typing import Any
 import ee
 import numpy as np
 import pytest
-from fake_earthengine import (
+
+from glacier.composite import Composite, Empty, Scene
+from glacier.config import Config, EarthEngine, config_digest
+from glacier.errors import ConfigError, SourceError
+from glacier.landsat import QA_MASK
+from glacier.sources import earthengine, ee_session
+from glacier.sources.earthengine import EarthEngineSource
+from glacier.sources.factory import open_source
+from tests.support.fake_earthengine import (
     BROKEN,
     DENIED,
     DROPPED,
@@ -31,15 +39,7 @@ from fake_earthengine import (
     synthetic_scenes,
     write_key,
 )
-from tiny import tiny_config
-
-from glacier.composite import Composite, Empty, Scene
-from glacier.config import Config, EarthEngine, config_digest
-from glacier.errors import ConfigError, SourceError
-from glacier.landsat import QA_MASK
-from glacier.sources import earthengine, ee_session
-from glacier.sources.earthengine import EarthEngineSource
-from glacier.sources.source import open_source
+from tests.support.tiny import tiny_config
 
 JULY, AUGUST, DECEMBER = (date(2014, month, 1) for month in (7, 8, 12))
 

@@ -9,10 +9,10 @@ from glacier.composite import Composite, Empty
 from glacier.config import Config, Folder, Region
 from glacier.errors import RasterError, SourceError
 from glacier.flags import load_config
+from glacier.geo.raster import Grid, encode_cog, read_named
 from glacier.landsat import reflectance
-from glacier.raster import Grid, encode_cog, read_named
+from glacier.sources.factory import open_source
 from glacier.sources.folder import FolderSource
-from glacier.sources.source import open_source
 
 ROOT = Path(__file__).parents[2]
 REGION = Region(name="mendenhall")

@@ -4,14 +4,14 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from tiny import tiny_config
 
 from glacier.composite import Empty
 from glacier.config import Region
+from glacier.geo.raster import grid_of_region
 from glacier.landsat import months_between
-from glacier.raster import grid_of_region
+from glacier.sources.factory import open_source
 from glacier.sources.night import predict_night
-from glacier.sources.source import open_source
+from tests.support.tiny import tiny_config
 
 
 def test_a_month_that_is_called_dark_is_empty_at_the_source(tmp_path: Path) -> None:

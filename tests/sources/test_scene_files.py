@@ -7,17 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from landsat_files import product_name, scenes_of, synthetic, write_scene
-from tiny import tiny_config
 
 from glacier.composite import Composite, Empty
 from glacier.config import Config, Ingest, Region
 from glacier.errors import RasterError, SourceError
+from glacier.geo.raster import Grid, grid_of_region, safe_open
 from glacier.landsat import NODATA, is_clear, reflectance
-from glacier.raster import Grid, grid_of_region, safe_open
+from glacier.sources.factory import open_source
 from glacier.sources.scene_files import SceneFolderSource, describe_scene
 from glacier.sources.scenes import choose_resampling, load_scene
-from glacier.sources.source import open_source
+from tests.support.landsat_files import product_name, scenes_of, synthetic, write_scene
+from tests.support.tiny import tiny_config
 
 JULY, DECEMBER = date(2014, 7, 1), date(2014, 12, 1)
 

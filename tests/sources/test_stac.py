@@ -10,20 +10,20 @@ import numpy as np
 import pystac
 import pytest
 import rasterio.shutil
-from fake_stac import FakeStac, serve_stac
-from landsat_files import product_name, scenes_of, synthetic, write_scene
-from tiny import VALUES, tiny_config
 
 from glacier import store
-from glacier.archive import archive_folder
+from glacier.archive.ingest import ingest_month
+from glacier.archive.records import archive_folder
 from glacier.composite import Composite, Empty
 from glacier.config import PLANETARY_COMPUTER, Config
 from glacier.errors import ConfigError, SourceError
-from glacier.ingest import ingest_month
-from glacier.limiter import Limiter
 from glacier.sources import stac
-from glacier.sources.source import open_source
+from glacier.sources.factory import open_source
+from glacier.sources.limiter import Limiter
 from glacier.sources.stac import StacSource, name_scene, pick_items
+from tests.support.fake_stac import FakeStac, serve_stac
+from tests.support.landsat_files import product_name, scenes_of, synthetic, write_scene
+from tests.support.tiny import VALUES, tiny_config
 
 JULY = date(2014, 7, 1)
 

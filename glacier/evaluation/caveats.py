@@ -1,0 +1,190 @@
+"""What the scores of a run say and do not say, in sentences, from its own settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from glacier.evaluation.metrics import Facts
+
+CHANGES: dict[tuple[str, Any], str] = {
+    ("sweep.protocol", "honest"): "The checkpoint is chosen on a validation part and the test "
+    "fold is looked at once, instead of choosing on the test fold itself.",
+    ("sweep.protocol", "notebook"): "The test fold itself chooses the checkpoint, so its score is "
+    "the best of many looks.",
+    ("sweep.folds.kind", "by_year"): "A fold is whole years: months of one summer, nearly the same "
+    "picture, no longer stand on both sides.",
+    ("sweep.folds.kind", "by_block"): "A fold is a column of ground, not seen in training.",
+    ("sweep.folds.kind", "by_region"): "A fold is whole glaciers.",
+    ("sweep.folds.kind", "shuffled"): "A fold is months drawn at random, whatever ground and year "
+    "they share with training.",
+    ("sweep.folds.hold_out_last", False): "Every month is in some fold, none kept out.",
+    ("sweep.normalise", "training"): "Bands are normalised by the training pixels of the fold, not "
+    "by ImageNet's colours.",
+    ("prepare.label.kind", "truth"): "The labels are the glacier itself, not a threshold of the "
+    "picture that the network sees.",
+    ("prepare.label.unseen", "ignore"): "Pixels hidden by cloud count nowhere, not as bare ground.",
+    ("prepare.scale", "reflectance"): "Bands are reflectances, not each over its maximum of the "
+    "month, which changes with what the month shows.",
+}
+"""Setting and new value to what the change means."""
+
+EARLIER_LOOKS = (
+    "Whether settings were changed after an earlier run had shown its test scores, a run cannot "
+    "know."
+)
+"""What no run can say of itself."""
+
+MUCH_CLIPPED = 0.05
+"""Share of clipped pixels from which the page speaks of them."""
+
+FEW_UNITS = 4
+"""Fewer validation units than these choose partly by chance."""
+
+
+def explain_run(
+    config: Facts,
+    images: int,
+    validation_units: int,
+    clipped: float | None = None,
+    bare: Sequence[int] = (),
+) -> list[str]:
+    """What the scores of a run say and do not say, in sentences, from its own settings.
+
+    Args:
+        config: The resolved configuration, as plain values.
+        images: Number of usable month images.
+        validation_units: Units of the smallest validation part.
+        clipped: Share of the labelled pixels that are as bright as the range goes, 0..1; None
+            where nobody knows.
+        bare: Folds whose test part has no known glacier pixel.
+    """
+    sentences = [explain_labels(config["prepare"]["label"])]
+    if config["prepare"]["label"]["kind"] == "outlines":
+        sentences.append(explain_outlines(config["prepare"]["label"], config["months"]))
+    sentences.append(explain_protocol(config["sweep"]))
+    if 0 < validation_units < FEW_UNITS:
+        units = f"{validation_units} unit{'s' if validation_units > 1 else ''}"
+        sentences.append(
+            f"A validation part has as few as {units}, so its choice is partly chance."
+        )
+    sentences.append(explain_folds(config))
+    if bare:
+        sentences.append(
+            f"No glacier is known in the test part of fold {', '.join(map(str, bare))}: the Dice "
+            "there is 1, or 0 as soon as one pixel is called glacier, and moves mean, spread and "
+            "verdict; other folds (sweep.folds) would tell more."
+        )
+    if clipped is not None and clipped > MUCH_CLIPPED:
+        sentences.append(
+            f"{100 * clipped:.0f} % of the labelled pixels are as bright as the range goes in some "
+            "band: there only shape and surroundings tell ice from other bright ground."
+        )
+    if images == 1:
+        sentences.append("There is one image, so nothing is said of other dates and seasons.")
+    sentences.append(explain_weights(config["sweep"]["encoder_weights"]))
+    return sentences
+
+
+def explain_change(setting: str, value: Any, before: Any) -> str:
+    """What changing a setting means, in a sentence.
+
+    Args:
+        setting: Dotted name.
+        value: New value.
+        before: Value of the run that it is compared with.
+    """
+    plain = f"{setting} is {value} instead of {before}."
+    return CHANGES.get((setting, value), plain) if isinstance(value, (str, bool)) else plain
+
+
+def explain_labels(label: Facts) -> str:
+    """What the labels are, and so what agreement with them is worth."""
+    name = (label["outlines"] or "").rpartition("/")[2]
+    words = {
+        "truth": "The scenes are invented and the labels are their exact truth: the score says "
+        "that the method works on them, and nothing of a real glacier.",
+        "outlines": f"The labels are the polygons of {name}: the score is agreement with that "
+        "inventory, its date and its mistakes included; ice under debris or snow counts as drawn.",
+        "ndsi": "The labels are a rule on bands of the same image (NDSI above "
+        f"{label['ndsi_above']:g}, near infrared above {label['nir_above']:g}): the score says "
+        "how well a network copies the rule and nothing of glaciers; seasonal snow counts as "
+        "glacier, ice under debris does not.",
+        "threshold": "The labels are the false colour's grey level above "
+        f"{label['threshold']}, a function of the very picture that the network sees: the score "
+        "says how well a network copies a threshold and nothing of glaciers.",
+    }
+    if label["unseen"] == "background":
+        return f"{words[label['kind']]} Pixels hidden by cloud count as bare ground, as published."
+    return f"{words[label['kind']]} Pixels that nobody saw count nowhere."
+
+
+def explain_outlines(label: Facts, months: Facts) -> str:
+    """Where the outlines come from, and how far from the images in time."""
+    if not (pedigree := label["pedigree"]):
+        return "Where the outlines come from, and of what year they are, the run does not say."
+    first, last = (int(months[end][:4]) for end in ("first", "last"))
+    drawn = pedigree["years"]
+    nearest = max(0, drawn[0] - last, first - drawn[1])
+    farthest = max(abs(drawn[1] - first), abs(last - drawn[0]))
+    years = "of the same year"
+    if farthest:
+        span = f"{nearest} to {farthest}" if nearest < farthest else f"{farthest}"
+        years = f"{span} years away"
+    margin = label["margin_m"]
+    left_out = (
+        f" Pixels within {margin:g} m of an outline count nowhere, and so no distance between "
+        "outlines is measured."
+        if margin
+        else ""
+    )
+    return (
+        f"The outlines are those of {pedigree['source']} ({pedigree['owner']}; "
+        f"{pedigree['licence']}), drawn from images of "
+        f"{'-'.join(map(str, sorted(set(drawn))))}; the images here are {years}.{left_out}"
+    )
+
+
+def explain_protocol(sweep: Facts) -> str:
+    """What chose the checkpoints."""
+    if sweep["protocol"] == "notebook":
+        return (
+            "The checkpoint of every trial was chosen on its own test fold, as published: each "
+            f"score is the best of up to {sweep['epochs']} looks at the test data, and too high."
+        )
+    if sweep["folds"]["validation_share"] == 0:
+        return (
+            "No checkpoint was chosen: all that lies outside the test fold trained for a fixed "
+            "number of steps, the last weights were kept, and this run looked at the test fold "
+            f"once. {EARLIER_LOOKS}"
+        )
+    return (
+        "The checkpoint of every trial was chosen on a validation part, and this run looked at "
+        f"the test fold once. {EARLIER_LOOKS}"
+    )
+
+
+def explain_folds(config: Facts) -> str:
+    """What the folds keep apart."""
+    places = len(config["regions"])
+    within = "one place" if places == 1 else f"each of {places} places"
+    return {
+        "by_block": f"The folds are columns of ground within {within}: no ground is both trained "
+        "on and tested, but they touch, and light, sensor and landscape are the same, so "
+        "another glacier may score lower.",
+        "by_year": "The folds are whole years: they separate dates and not ground. The same "
+        "slopes are trained on and tested, so another glacier may score far lower.",
+        "by_region": "The folds are whole glaciers: the score is for glaciers that the network "
+        "never saw.",
+        "shuffled": "The folds are months drawn at random: training and test show the same "
+        "ground, often in nearly the same state, so the score says little of anything new.",
+    }[config["sweep"]["folds"]["kind"]]
+
+
+def explain_weights(weights: str) -> str:
+    """Where the encoders began."""
+    if weights == "none":
+        return "The encoders began with random weights."
+    if weights == "imagenet":
+        return "The encoders began with weights trained on ImageNet."
+    return f"The encoders began with the weights of {weights.rpartition('/')[2]}."

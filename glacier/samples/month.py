@@ -1,0 +1,296 @@
+"""One month of the archive -> its rows of samples: image, label, and what only scores read.
+
+No Ray in here. One bad raster becomes one failed row; the other months are not touched by it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glacier import labels, store
+from glacier.archive.records import MonthRecord
+from glacier.config import Prepare
+from glacier.errors import GlacierError
+from glacier.geo.raster import Grid, read_named
+from glacier.geo.vectors import rasterise_outlines
+from glacier.indices import colour
+from glacier.landsat import BAND_OF, SR_SCALE
+from glacier.samples import dataset
+from glacier.samples.chips import cut_rows, resize_sample, shrink_classes
+from glacier.samples.quicklooks import write_quick_looks
+
+BASELINE_BANDS = ("green", "red", "nir", "swir1")
+"""What the baselines read, as plain reflectance."""
+
+LABEL_BANDS = {
+    "outlines": {"green", "nir", "swir1"},
+    "ndsi": {"green", "nir", "swir1"},
+    "threshold": {"nir", "red", "green"},
+}
+"""What a label reads, by its kind; outlines only to see whether snow lies around them."""
+
+
+@dataclass(frozen=True)
+class MonthTask:
+    """What a worker needs to make the samples of one month."""
+
+    record: MonthRecord
+    archive: str
+    """Address of the region's archive."""
+    samples: str
+    """Address of the samples."""
+    settings: Prepare
+
+
+def key_of(task: MonthTask) -> tuple[str, str]:
+    """Region and month of a task."""
+    return task.record.region, task.record.month
+
+
+def part_of(task: MonthTask) -> str:
+    """Address of the part that a task writes."""
+    month = date.fromisoformat(f"{task.record.month}-01")
+    return dataset.part_address(task.samples, task.record.region, month)
+
+
+def prepare_month(task: MonthTask) -> dict[str, Any]:
+    """Write the samples and quick looks of one month.
+
+    Returns:
+        What the summary needs: status, counts, sums over seen pixels, checksum. An expected
+        error becomes one failed row.
+    """
+    record = task.record
+    month = date.fromisoformat(f"{record.month}-01")
+    base: dict[str, Any] = {"region": record.region, "month": month}
+    facts: dict[str, Any] = {"status": record.status, "reason": record.why, "rows": 0}
+    rows: list[dict[str, Any]] = []
+    if record.status == "ok":
+        try:
+            rows, facts = make_rows(task, base)
+        except GlacierError as error:
+            facts |= {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+    if not rows:
+        status = {"status": facts["status"], "reason": facts["reason"]}
+        rows = [base | status | {"sample_id": f"{record.region}_{record.month}"}]
+    facts |= {"region": record.region, "month": month.isoformat()}
+    sha256 = store.write_bytes(part_of(task), dataset.encode_part(rows, facts))
+    return facts | {"sha256": sha256}
+
+
+def make_rows(task: MonthTask, base: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Rows and facts of a month that the archive holds.
+
+    Raises:
+        GlacierError: The image cannot be read or does not fit the settings.
+    """
+    bands, grid = read_archived(task)
+    if task.settings.quick_looks:
+        write_quick_looks(bands, store.join(task.samples, "quicklooks", *key_of(task)))
+    snow = measure_snow(task, bands, grid)
+    if snow is not None and snow > (most := task.settings.label.max_snow_outside):
+        reason = f"seasonal_snow: on {snow:.0%} of the ground outside the outlines, over {most:.0%}"
+        return [], {"status": "empty", "reason": reason, "rows": 0, "snow_outside": snow}
+    image = make_image(bands, task.settings)
+    label = make_label(task, bands, image, grid)
+    extra = make_extra(bands, extra_bands(task.settings))
+    surface = make_surface(task, bands, label, grid)
+    if task.settings.layout == "resize":
+        size = task.settings.size_px
+        resized = [resize_sample(band[None], label, size)[0] for band in extra]
+        extra = np.concatenate([np.zeros((0, size, size), np.float32), *resized])
+        image, label = resize_sample(image, label, size)
+        surface = None if surface is None else shrink_classes(surface, size)
+    if task.settings.label.unseen == "background":
+        image, label = np.nan_to_num(image), np.where(label == labels.IGNORE, 0, label)
+    rows = cut_rows((image, extra, label, surface), task.settings, base)
+    facts = describe_month(image, label, grid) | {"rows": len(rows), "snow_outside": snow}
+    return rows, facts | {"clipped": measure_clipped(image, label, task.settings)}
+
+
+def measure_clipped(
+    image: NDArray[np.float32], label: NDArray[np.uint8], settings: Prepare
+) -> float | None:
+    """Share of the labelled pixels that are at the top of the range in some band of reflectance.
+
+    There a band saturates, or the range is too short, and what is brighter looks alike. A step of
+    the archive's numbers below counts, since they need not hold the top itself. None
+    where bands are scaled by their own maximum, or no pixel is labelled.
+    """
+    bands = [k for k, name in enumerate(settings.image) if name != "ndsi"]
+    known = label != labels.IGNORE
+    if settings.scale == "own_maximum" or not bands or not known.any():
+        return None
+    top = np.float32(settings.reflectance_range[1] - SR_SCALE)
+    return round(float((image[bands][:, known] >= top).any(axis=0).mean()), 4)
+
+
+def describe_month(
+    image: NDArray[np.float32], label: NDArray[np.uint8], grid: Grid
+) -> dict[str, Any]:
+    """What the summary needs of a good month: sums per band over seen pixels, label counts."""
+    values = image[:, np.isfinite(image).all(axis=0)].astype(np.float64)
+    codes = {"glacier": 1, "ground": 0, "unknown": labels.IGNORE}
+    return {
+        "status": "ok",
+        "reason": "",
+        "grid": grid.as_dict(),
+        "shape": list(label.shape),
+        "pixels": values.shape[1],
+        "sum": values.sum(axis=1).tolist(),
+        "sum_squares": (values**2).sum(axis=1).tolist(),
+        "label_pixels": {name: int((label == code).sum()) for name, code in codes.items()},
+    }
+
+
+def read_archived(task: MonthTask) -> tuple[dict[str, NDArray[Any]], Grid]:
+    """Bands that are needed by name, the class map as ``surface`` where there is one, the grid.
+
+    Raises:
+        StoreError: A file is missing or differs from its checksum.
+        RasterError: A file cannot be read.
+    """
+    stem = store.join(task.archive, task.record.month)
+    with store.local_copy(f"{stem}.tif", task.record.sha256) as path:
+        bands, grid = read_named(path, needed_bands(task.settings))
+    if task.record.truth_sha256:
+        with store.local_copy(f"{stem}.truth.tif", task.record.truth_sha256) as path:
+            bands |= read_named(path)[0]
+    return bands, grid
+
+
+def needed_bands(settings: Prepare) -> set[str] | None:
+    """Bands of the archive that a month's samples are made of; None: all, for the pictures."""
+    if settings.quick_looks:
+        return None
+    colours = {*settings.image, *extra_bands(settings)} | LABEL_BANDS.get(
+        settings.label.kind, set()
+    )
+    if "ndsi" in colours:
+        colours = colours - {"ndsi"} | {"green", "swir1"}
+    return {BAND_OF[name] for name in colours}
+
+
+def make_image(bands: dict[str, NDArray[Any]], settings: Prepare) -> NDArray[np.float32]:
+    """The image that networks see.
+
+    Args:
+        bands: Digital numbers by band name, (H, W) uint16.
+        settings: Bands of the image, their scale and range.
+
+    Returns:
+        (B, H, W) float32: clipped reflectance (NDSI as it is), or each band over its own
+        maximum; NaN in every band where any is unseen.
+
+    Raises:
+        SampleError: The month lacks a band.
+    """
+    image = np.empty((len(settings.image), *next(iter(bands.values())).shape), np.float32)
+    low, high = settings.reflectance_range
+    for layer, name in zip(image, settings.image, strict=True):
+        band = colour(bands, name)
+        if settings.scale == "own_maximum":
+            highest = float(np.fmax.reduce(band, axis=None, initial=0))
+            np.divide(band, max(highest, 1e-6), out=layer)
+        elif name != "ndsi":
+            np.clip(band, low, high, out=layer)
+        else:
+            layer[:] = band
+    unseen = image.sum(axis=0)
+    unseen *= 0  # NaN in one band becomes NaN in all, and nothing else changes
+    image += unseen
+    return image
+
+
+def extra_bands(settings: Prepare) -> tuple[str, ...]:
+    """Bands that baselines read and the image does not hold as plain reflectance."""
+    plain = settings.image if settings.scale == "reflectance" else ()
+    return tuple(name for name in BASELINE_BANDS if name not in plain)
+
+
+def make_extra(bands: dict[str, NDArray[Any]], names: tuple[str, ...]) -> NDArray[np.float32]:
+    """Reflectance of some bands: (E, H, W) float32, NaN where unseen or not in the archive."""
+    shape = next(iter(bands.values())).shape
+    missing = np.full(shape, np.nan, np.float32)
+    layers = [colour(bands, name) if BAND_OF[name] in bands else missing for name in names]
+    return np.stack(layers) if layers else np.zeros((0, *shape), np.float32)
+
+
+def make_label(
+    task: MonthTask, bands: dict[str, NDArray[Any]], image: NDArray[np.float32], grid: Grid
+) -> NDArray[np.uint8]:
+    """Label of a month: (H, W) uint8, 255 where the image or what the label needs is unseen.
+
+    Raises:
+        SampleError: The month lacks a band that the label needs.
+        VectorError: The outlines cannot be used.
+    """
+    settings = task.settings.label
+    if settings.kind == "truth":
+        label = labels.label_truth(bands["surface"])
+    elif settings.kind == "outlines":
+        assert settings.outlines is not None
+        label = outlines_on(store.absolute(settings.outlines), grid)
+        label = labels.ignore_margin(label, grid.pixel_m, settings.margin_m)
+    elif settings.kind == "ndsi":
+        green, nir, swir1 = (colour(bands, name) for name in ("green", "nir", "swir1"))
+        label = labels.label_ndsi(green, nir, swir1, settings.ndsi_above, settings.nir_above)
+    else:
+        picture = task.settings.model_copy(update={"image": ("nir", "red", "green")})
+        same = picture.image == task.settings.image
+        shown = image if same else make_image(bands, picture)
+        low, high = (0, 1) if picture.scale == "own_maximum" else picture.reflectance_range
+        if (low, high) != (0, 1):
+            shown = (shown - np.float32(low)) / np.float32(high - low)
+        label = labels.label_threshold(shown, settings.threshold)
+    unseen = np.isnan(image[0])  # in one band is in all
+    np.copyto(label, np.uint8(labels.IGNORE), where=unseen)
+    return label
+
+
+def make_surface(
+    task: MonthTask, bands: dict[str, NDArray[Any]], label: NDArray[np.uint8], grid: Grid
+) -> NDArray[np.uint8] | None:
+    """Class map of a month, for scores by class.
+
+    With polygons of debris-covered ice it is those within the label's glacier, and clean ice;
+    else the truth, where the archive holds it.
+
+    Returns:
+        (H, W) uint8 codes of ``labels.Surface``, 0 unknown; None where no class is known.
+
+    Raises:
+        VectorError: The polygons cannot be used.
+    """
+    if task.settings.label.debris is None:
+        return bands.get("surface")
+    debris = outlines_on(store.absolute(task.settings.label.debris), grid)
+    return labels.part_debris(label, debris == 1)
+
+
+def measure_snow(task: MonthTask, bands: dict[str, NDArray[Any]], grid: Grid) -> float | None:
+    """Share of the seen ground outside the outlines that is under snow, 0..1.
+
+    In such a month ice and seasonal snow look alike, and labels that are made of the image call
+    both glacier. None where there are no outlines, no short-wave infrared, or no such ground.
+    """
+    settings = task.settings.label
+    if settings.outlines is None or not {"SR_B3", "SR_B5", "SR_B6"} <= set(bands):
+        return None
+    green, nir, swir1 = (colour(bands, name) for name in ("green", "nir", "swir1"))
+    snow = labels.label_ndsi(green, nir, swir1, settings.ndsi_above, settings.nir_above)
+    ground = outlines_on(store.absolute(settings.outlines), grid) == 0
+    ground &= snow != labels.IGNORE
+    return round(float((snow[ground] == 1).mean()), 4) if ground.any() else None
+
+
+@lru_cache(maxsize=8)
+def outlines_on(address: str, grid: Grid) -> NDArray[np.uint8]:
+    """Outlines as pixels, read once per worker for all months of a region."""
+    return rasterise_outlines(address, grid)

@@ -1,0 +1,149 @@
+"""What the published experiment claims: its testable sentences, and how each is tested.
+
+A claim holds only where the interval of its effect lies wholly on the claimed side. That of "it
+makes no difference" lies below ``MARGIN``, since no finite run shows a difference to be zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+
+from glacier.evaluation.metrics import Facts
+from glacier.published import PUBLISHED_RUN, PUBLISHED_TOTAL, PUBLISHED_USABLE
+from glacier.studies.area_trend import judge_shrinkage
+from glacier.studies.judgements import (
+    MARGIN,
+    Arms,
+    Finding,
+    judge_arms,
+    judge_colour,
+    judge_months,
+    judge_no_gain,
+    judge_order,
+    judge_rules,
+    loss_gap,
+    small_iou,
+    untestable,
+)
+from glacier.studies.variants import Arm, find_setting
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A testable sentence of the published experiment."""
+
+    id: str
+    sentence: str
+    """The claim in plain words."""
+    test: str
+    """How it is tested."""
+    arms: tuple[str, ...]
+    """Arms that are read."""
+    judge: Callable[[Arms], Finding]
+
+
+def judge_claim(claim: Claim, arms: Arms) -> Finding:
+    """What the arms say of a claim; an invented archive is named as one."""
+    if missing := [name for name in claim.arms if name not in arms]:
+        return untestable(f"the run has no arm {', '.join(missing)}.")
+    found = claim.judge(arms)
+    invented = any(
+        arms[name].sweep["config"]["ingest"]["source"] == "synthetic" for name in claim.arms
+    )
+    if found.verdict == "not testable here" or not invented:
+        return found
+    return replace(found, why=f"{found.why} This is of the invented archive alone.")
+
+
+def list_findings(arms: Arms) -> list[Facts]:
+    """A row per claim, in the order of ``CLAIMS``."""
+    return [
+        {
+            "id": claim.id,
+            "claim": claim.sentence,
+            "test": claim.test,
+            "arms": list(claim.arms),
+            **asdict(judge_claim(claim, arms)),
+        }
+        for claim in CLAIMS
+    ]
+
+
+def list_departures(config: Facts) -> list[Facts]:
+    """Settings in which a run departs from the published one: ``field``, ``here``, ``published``.
+
+    Args:
+        config: The resolved configuration, as plain values.
+    """
+    return [
+        {"field": name, "here": find_setting(config, name), "published": value}
+        for name, value in PUBLISHED_RUN.items()
+        if find_setting(config, name) != value
+    ]
+
+
+BEST, RIVAL, DEEP = "resnet34", "efficientnet-b4", "resnet50"
+
+CLAIMS = (
+    Claim(
+        "best-encoder", "ResNet34 performs best of the three encoders.",
+        "its test Dice above both others', paired over the folds",
+        ("encoders",),
+        partial(judge_order, ((BEST, RIVAL), (BEST, DEEP)), Arm.test_dice, "test Dice"),
+    ),
+    Claim(
+        "second-encoder", "EfficientNet-B4 comes second.",
+        "its test Dice below ResNet34's and above ResNet50's, paired over the folds",
+        ("encoders",),
+        partial(judge_order, ((BEST, RIVAL), (RIVAL, DEEP)), Arm.test_dice, "test Dice"),
+    ),
+    Claim(
+        "resnet50-overfits", "ResNet50 overfits.",
+        "gap of validation and training Dice loss in the last epoch above ResNet34's, paired",
+        ("encoders",), partial(judge_order, ((DEEP, BEST),), loss_gap, "Dice loss"),
+    ),
+    Claim(
+        "small-regions", "ResNet34 segments small regions better than the others.",
+        "IoU of the small glaciers above both others', paired over the folds",
+        ("encoders",),
+        partial(judge_order, ((BEST, RIVAL), (BEST, DEEP)), small_iou, "IoU of small glaciers"),
+    ),
+    Claim(
+        "false-colour", "False colour separates glacier better than NDSI.",
+        "ResNet34 on near infrared, red and green against ResNet34 on NDSI, paired",
+        ("encoders", "ndsi"), judge_colour,
+    ),
+    Claim(
+        "image-size", "Images of 224 px suit better than those of 512 px.",
+        "the same months and network at both sizes, test Dice paired over the folds",
+        ("size_224", "size_512"), partial(judge_arms, "size_224", "size_512"),
+    ),
+    Claim(
+        "epochs", "30 epochs suffice.",
+        f"the gain of 60 epochs over 30 is below {MARGIN:g} test Dice, with its whole interval",
+        ("epochs_30", "epochs_60"), partial(judge_no_gain, "epochs_60", "epochs_30"),
+    ),
+    Claim(
+        "weight-decay", "No weight decay is needed.",
+        f"the gain of weight decay is below {MARGIN:g} test Dice, with its whole interval",
+        ("epochs_30", "weight_decay"), partial(judge_no_gain, "weight_decay", "epochs_30"),
+    ),
+    Claim(
+        "usable-months", f"{PUBLISHED_USABLE} of {PUBLISHED_TOTAL} months are usable.",
+        "count of the months with any usable pixel, the published rule",
+        ("encoders",), judge_months,
+    ),
+    Claim(
+        "beats-thresholds", "Learned segmentation beats thresholds.",
+        "test Dice of every encoder above every threshold's, paired, p by Holm",
+        ("encoders",), judge_rules,
+    ),
+    Claim(
+        "shrinkage", "The glacier shrank through the decade.",
+        "slope of the mapped area over well-seen late-summer images below zero",
+        ("encoders",), judge_shrinkage,
+    ),
+)  # fmt: skip
+"""Every testable sentence of the published experiment and of the page beside it."""

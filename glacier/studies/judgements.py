@@ -1,0 +1,243 @@
+"""What the arms of a study say of a claim: effect, interval, and whether it held."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Literal
+
+import numpy as np
+
+from glacier.evaluation.calibration import Reliability
+from glacier.evaluation.comparison import LABEL_RULES, count_months
+from glacier.evaluation.metrics import Counts
+from glacier.evaluation.verdict import LEVEL, correct_holm
+from glacier.published import PUBLISHED_TOTAL, PUBLISHED_USABLE, USABLE_RULE
+from glacier.studies.variants import Arm, Difference, find_setting, pair_scores
+
+MARGIN = 0.01
+"""Test Dice that is not worth twice the epochs or another setting."""
+
+RULES = ("threshold", "ndsi", "ndsi_nir", "band_ratio")
+"""Baselines that are a threshold on bands or indices."""
+
+Verdict = Literal["held", "not held", "not testable here"]
+Arms = Mapping[str, Arm]
+Score = Callable[[Arm, str], dict[int, float]]
+"""Score of a method of an arm by fold; empty where it has none."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the arms say of a claim."""
+
+    verdict: Verdict
+    why: str
+    """One sentence or two."""
+    effect: float | None = None
+    unit: str = ""
+    low: float | None = None
+    """Lower end of the effect's interval, 95 %."""
+    high: float | None = None
+    opposite: bool = False
+    """Not held, and every interval lies wholly on the other side."""
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Two scores by fold, of which the first is claimed to be higher."""
+
+    first: str
+    second: str
+    scores: tuple[dict[int, float], dict[int, float]]
+    ratio: float | None = None
+    """Size of a test part over that of its training part."""
+
+    @property
+    def is_fair(self) -> bool:
+        """Whether both have scores of the same folds, two or more."""
+        first, second = self.scores
+        return list(first) == list(second) and len(first) > 1
+
+    def outcome(self) -> Difference:
+        """The first one's score less the second one's, paired over the folds."""
+        first, second = (list(scores.values()) for scores in self.scores)
+        return pair_scores(first, second, self.ratio)
+
+
+def untestable(why: str) -> Finding:
+    """A finding that there is nothing to find with these arms."""
+    return Finding("not testable here", why)
+
+
+def judge_contests(contests: Sequence[Contest], unit: str, note: str = "") -> Finding:
+    """Whether the first is higher in every contest; the effect is that of the closest one.
+
+    Args:
+        contests: What is claimed to be higher than what; one at least.
+        unit: Unit of the scores.
+        note: Added to the sentence.
+    """
+    for contest in contests:
+        if not contest.is_fair:
+            return untestable(f"{contest.first} or {contest.second} lacks {unit} in some fold.")
+    outcomes = [contest.outcome() for contest in contests]
+    p = max(correct_holm([found.p or 0.0 for found in outcomes]))
+    lows = [-math.inf if found.low is None else found.low for found in outcomes]
+    at = int(np.argmin(lows))
+    closest, found = contests[at], outcomes[at]
+    held = lows[at] > 0 and p < LEVEL
+    lead = "Of all pairs the closest is " if len(contests) > 1 else ""
+    opposite = all(found.high is not None and found.high < 0 for found in outcomes)
+    chance = "largest p by Holm" if len(contests) > 1 else "p"
+    why = (
+        f"{lead}{closest.first} against {closest.second}: {found.difference:+.3f} {unit} over "
+        f"{len(closest.scores[0])} folds, {chance} = {p:.2g}.{note}"
+    )
+    verdict: Verdict = "held" if held else "not held"
+    return Finding(verdict, why, found.difference, unit, found.low, found.high, opposite)
+
+
+def judge_order(pairs: Sequence[tuple[str, str]], score: Score, unit: str, arms: Arms) -> Finding:
+    """Whether encoders of the arm ``encoders`` score as claimed, pair by pair.
+
+    Args:
+        pairs: Encoder that is claimed to be higher, and the other.
+        score: What is compared.
+        unit: Its unit.
+        arms: The arms.
+    """
+    arm = arms["encoders"]
+    scores = {name: score(arm, name) for name in dict.fromkeys(name for p in pairs for name in p)}
+    contests = [Contest(a, b, (scores[a], scores[b]), arm.ratio("test")) for a, b in pairs]
+    return judge_contests(contests, unit)
+
+
+def loss_gap(arm: Arm, encoder: str) -> dict[int, float]:
+    """Fold to validation less training Dice loss of the last epoch.
+
+    Empty without validation, and where training has another loss, which cannot be compared.
+    """
+    if arm.settings["loss"] != "dice":
+        return {}
+    last = {t["fold"]: t["rows"][-1] for t in arm.trials.get(encoder, [])}
+    return {
+        fold: float(row["val_dice_loss"] - row["train_loss"])
+        for fold, row in last.items()
+        if row["val_dice_loss"] is not None
+    }
+
+
+def small_iou(arm: Arm, encoder: str) -> dict[int, float]:
+    """Fold to IoU of the pixels in small glaciers; empty where a fold has none."""
+    found = {}
+    for trial in arm.trials.get(encoder, []):
+        counts = (trial.get("sizes") or {}).get("small")
+        if not counts or not counts["tp"] + counts["fp"] + counts["fn"]:
+            return {}
+        found[trial["fold"]] = Counts(counts["tp"], counts["fp"], counts["fn"]).iou
+    return found
+
+
+def judge_arms(first: str, second: str, arms: Arms) -> Finding:
+    """Whether an arm's first encoder scores above the same in another arm, on the same folds."""
+    return judge_contests([contest_arms(first, second, arms)], "test Dice")
+
+
+def contest_arms(first: str, second: str, arms: Arms) -> Contest:
+    """Test Dice of two arms with the same encoder; without scores where the folds differ."""
+    a, b = arms[first], arms[second]
+    shared = [name for name in a.trials if name in b.trials]
+    if a.units("test") != b.units("test") or not shared:
+        return Contest(first, second, ({}, {}))
+    names = (f"{first} ({shared[0]})", f"{second} ({shared[0]})")
+    return Contest(*names, (a.test_dice(shared[0]), b.test_dice(shared[0])), a.ratio("test"))
+
+
+def judge_no_gain(more: str, less: str, arms: Arms) -> Finding:
+    """Whether what an arm gains over another lies below ``MARGIN``, interval and all."""
+    contest = contest_arms(more, less, arms)
+    if not contest.is_fair:
+        return untestable(f"{more} and {less} have no scores on the same folds.")
+    gain = contest.outcome()
+    held = gain.high is not None and gain.high < MARGIN
+    words = f"{contest.first} gains {gain.difference:+.3f} test Dice over {contest.second}"
+    if held:
+        why = f"{words}, and a gain of {MARGIN:g} or more is ruled out."
+    elif gain.low is not None and gain.low > 0:
+        why = f"{words}: more is better."
+    else:
+        why = f"{words}; a gain of {MARGIN:g} or more is not ruled out."
+    verdict: Verdict = "held" if held else "not held"
+    opposite = gain.low is not None and gain.low >= MARGIN
+    return Finding(verdict, why, gain.difference, "test Dice", gain.low, gain.high, opposite)
+
+
+def separation(arm: Arm, encoder: str) -> float | None:
+    """Chance that a glacier pixel is given a higher probability than another pixel.
+
+    This is the area under the ROC curve, from the bins of the reliability curve (ties count
+    half); None without probabilities or without both kinds of pixels.
+    """
+    cards = [t["calibration"] for t in arm.trials.get(encoder, []) if t.get("calibration")]
+    pooled = sum(map(Reliability.from_dict, cards), Reliability())
+    ice, ground = pooled.glacier, pooled.pixels - pooled.glacier
+    if not ice.sum() or not ground.sum():
+        return None
+    above = ice.sum() - np.cumsum(ice)
+    return float((ground * (above + ice / 2)).sum() / (ice.sum() * ground.sum()))
+
+
+def judge_colour(arms: Arms) -> Finding:
+    """False colour against NDSI, with the separation of the probabilities without a threshold."""
+    contest = contest_arms("encoders", "ndsi", arms)
+    encoder = next(iter(arms["ndsi"].trials), "")
+    areas = [separation(arms[name], encoder) for name in ("encoders", "ndsi")]
+    note = ""
+    if areas[0] is not None and areas[1] is not None:
+        note = (
+            f" Without a threshold a glacier pixel outranks another with chance {areas[0]:.3f} "
+            f"(false colour) and {areas[1]:.3f} (NDSI), both rather too low, since probabilities "
+            "of one bin of the reliability curve count as ties."
+        )
+    return judge_contests([contest], "test Dice", note)
+
+
+def judge_months(arms: Arms) -> Finding:
+    """Count the months with any usable pixel, which is what the published rule kept."""
+    arm = arms["encoders"]
+    months, config = count_months(arm.samples["parts"]), arm.sweep["config"]
+    usable = int(months["ok"])
+    total = usable + sum(months["empty"].values()) + int(months["failed"])
+    counted = f"{usable} of {total} months have a usable image here"
+    others = [
+        f"{name} is {find_setting(config, name)}, not {value}"
+        for name, value in USABLE_RULE.items()
+        if find_setting(config, name) != value
+    ]
+    if config["ingest"]["source"] == "synthetic":
+        others.insert(0, "the clouds and the sun's height are invented")
+    if others or total != PUBLISHED_TOTAL:
+        why = "; ".join(others) or f"{PUBLISHED_TOTAL} months were asked for"
+        return replace(untestable(f"{counted}, but {why}."), effect=usable, unit="months")
+    held: Verdict = "held" if usable == PUBLISHED_USABLE else "not held"
+    return Finding(held, f"{counted}, a plain count.", usable, "months", usable, usable)
+
+
+def judge_rules(arms: Arms) -> Finding:
+    """Every encoder against every threshold on bands or indices that did not make the labels."""
+    arm = arms["encoders"]
+    own = LABEL_RULES.get(arm.sweep["config"]["prepare"]["label"]["kind"], ())
+    rules = [name for name in RULES if arm.scored(name) and name not in own]
+    if not rules or not arm.trials:
+        return untestable("no threshold could be used on these samples.")
+    contests = [
+        Contest(encoder, rule, (arm.test_dice(encoder), arm.test_dice(rule)), arm.ratio("test"))
+        for encoder, rule in product(arm.trials, rules)
+    ]
+    forest, note = arm.scored("random_forest"), ""
+    if forest:
+        note = f" A random forest, which learns without a network, has {forest['dice_mean']:.3f}."
+    return judge_contests(contests, "test Dice", note)

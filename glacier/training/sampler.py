@@ -1,0 +1,124 @@
+"""Training windows: which may be cut from the month images, and the draw of an epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glacier.config import Sweep
+from glacier.errors import TrainingError
+from glacier.labels import IGNORE
+from glacier.samples.dataset import MonthImage
+from glacier.windows import centred_starts, turn
+
+Batch = tuple[NDArray[np.float32], NDArray[np.uint8]]
+"""(N, B, size, size) float32 images, NaN unseen; (N, size, size) uint8 labels."""
+
+TRIES = 20
+"""Draws of a window in search of a labelled pixel before any window is taken."""
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Where the windows of a trial may lie."""
+
+    size: int
+    """Side of a window, pixels."""
+    whole: bool
+    """Each image is one window (resized samples), taken once an epoch."""
+    starts: list[NDArray[np.int32]]
+    """Per image (n, 2) upper-left (row, column) of windows wholly in training ground, one for
+    each of its pixels; of a whole image one."""
+    per_epoch: int
+    """Windows an epoch that together have the size of the training ground."""
+
+    @classmethod
+    def plan(
+        cls, images: list[MonthImage], parts: list[NDArray[np.bool_]], size: int, whole: bool
+    ) -> Crops:
+        """Find the windows that lie wholly in training pixels.
+
+        Args:
+            images: All month images.
+            parts: (H, W) bool per image, its training pixels.
+            size: Side of a window, pixels.
+            whole: Each image is one window.
+
+        Raises:
+            TrainingError: No window fits.
+        """
+        known: dict[bytes, NDArray[np.int32]] = {}
+        starts, pixels = [], 0
+        for image, part in zip(images, parts, strict=True):
+            if not part.any() or (image.label[part] == IGNORE).all():
+                starts.append(np.zeros((0, 2), np.int32))
+                continue
+            key = np.packbits(part).tobytes() + bytes(str(part.shape), "ascii")
+            if key not in known:
+                known[key] = centred_starts(part, size)[: 1 if whole else None]
+            starts.append(known[key])
+            pixels += int(part.sum()) if len(known[key]) else 0
+        if not any(len(found) for found in starts):
+            raise TrainingError(
+                f"no window of {size} px lies wholly in training ground; lower prepare.size_px, "
+                "or use fewer blocks (prepare.blocks)"
+            )
+        return cls(size, whole, starts, math.ceil(pixels / size**2))
+
+    def draw_epoch(
+        self, images: list[MonthImage], rng: np.random.Generator, settings: Sweep
+    ) -> Iterator[Batch]:
+        """Batches of one epoch, in an order and at places that follow from ``rng`` alone."""
+        usable = np.array([k for k, found in enumerate(self.starts) if len(found)])
+        count = self.count_windows(settings)
+        rounds = [rng.permutation(usable) for _ in range(math.ceil(count / len(usable)))]
+        order = np.concatenate(rounds)[:count]
+        for chosen in split_batches(order, settings.batch_size):
+            pairs = [self.draw_window(images[k], self.starts[k], rng) for k in chosen]
+            if settings.flips:
+                pairs = [turn_pair(image, label, int(rng.integers(8))) for image, label in pairs]
+            images_out = np.stack([image for image, _ in pairs])
+            if jitter := settings.brightness_jitter:
+                factors = rng.uniform(1 - jitter, 1 + jitter, (len(pairs), 1, 1, 1))
+                images_out *= factors.astype(np.float32)
+            yield images_out, np.stack([label for _, label in pairs])
+
+    def count_windows(self, settings: Sweep) -> int:
+        """Windows of an epoch, two at least, since batch normalisation needs them."""
+        if settings.steps_per_epoch is not None:
+            return settings.steps_per_epoch * settings.batch_size
+        usable = sum(bool(len(found)) for found in self.starts)
+        return max(2, usable if self.whole else self.per_epoch)
+
+    def count_steps(self, settings: Sweep) -> int:
+        """Batches of an epoch."""
+        return len(split_batches(np.arange(self.count_windows(settings)), settings.batch_size))
+
+    def draw_window(
+        self, image: MonthImage, starts: NDArray[np.int32], rng: np.random.Generator
+    ) -> Batch:
+        """One window of an image, with a labelled pixel unless none is found soon."""
+        size = self.size
+        for _ in range(TRIES):
+            row, col = starts[rng.integers(len(starts))]
+            label = image.label[row : row + size, col : col + size]
+            if (label != IGNORE).any():
+                break
+        return image.image[:, row : row + size, col : col + size], label
+
+
+def split_batches(order: NDArray[np.int64], batch: int) -> list[NDArray[np.int64]]:
+    """Batches in order; a last batch of one joins the one before, for batch normalisation."""
+    parts = [order[at : at + batch] for at in range(0, len(order), batch)]
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [np.concatenate(parts[-2:])]
+    return parts
+
+
+def turn_pair(image: NDArray[np.float32], label: NDArray[np.uint8], way: int) -> Batch:
+    """A window and its label under one of the eight flips and quarter turns."""
+    return turn(image, way), turn(label, way)

@@ -1,0 +1,281 @@
+"""The network: a U-Net over any encoder and band count, its weights, and its files.
+
+A model is a folder with ``model.safetensors`` and ``model.json``; nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import difflib
+import io
+from typing import Any
+
+import numpy as np
+import segmentation_models_pytorch as smp
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import nn
+
+from glacier import store
+from glacier.errors import ConfigError, WeightsError
+from glacier.evaluation.calibration import Calibration
+from glacier.windows import Predictor, average_turns, predict_blended
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Statistics of ImageNet's RGB in 0..1, as torchvision publishes them."""
+
+
+def check_encoder(encoder: str) -> None:
+    """Refuse an encoder that segmentation-models-pytorch does not know.
+
+    Raises:
+        ConfigError: With the nearest known names.
+    """
+    known = smp.encoders.get_encoder_names()
+    if encoder not in known and not encoder.startswith("tu-"):
+        close = difflib.get_close_matches(encoder, known, n=3) or ["resnet34", "efficientnet-b4"]
+        raise ConfigError(
+            f"sweep.encoders: {encoder!r} is not an encoder of segmentation-models-pytorch; "
+            f"did you mean {', '.join(close)}?"
+        )
+
+
+def fetch_encoder(encoder: str, source: str) -> bytes | None:
+    """Encoder weights for three bands as safetensors bytes; None for random ones.
+
+    Args:
+        encoder: Name in segmentation-models-pytorch.
+        source: ``none``, ``imagenet``, or a local ``.pth`` or ``.safetensors`` file of the
+            encoder's state.
+
+    Raises:
+        ConfigError: The encoder is unknown.
+        WeightsError: The weights cannot be had or do not fit.
+    """
+    check_encoder(encoder)
+    if source == "none":
+        return None
+    choices = (
+        "choose sweep.encoder_weights imagenet (needs the network once), a local file of encoder "
+        "weights, or none (random weights)"
+    )
+    try:
+        if source == "imagenet":
+            part = smp.encoders.get_encoder(encoder, in_channels=3, weights="imagenet")
+        else:
+            part = smp.encoders.get_encoder(encoder, in_channels=3, weights=None)
+            part.load_state_dict(read_state(source))
+    except WeightsError as error:
+        raise WeightsError(f"{error}; {choices}") from error
+    except Exception as error:  # the hub, the network and torch each raise their own kinds
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        raise WeightsError(
+            f"sweep.encoder_weights = {source!r} cannot be used for {encoder}: {reason}; {choices}"
+        ) from error
+    return save_tensors({k: v.contiguous() for k, v in part.state_dict().items()})
+
+
+def read_state(path: str) -> dict[str, torch.Tensor]:
+    """Tensors of a ``.safetensors`` or ``.pth`` file; no code in it is run.
+
+    Raises:
+        WeightsError: The file is missing, damaged, or holds more than tensors.
+    """
+    data = store.read_bytes(path) if store.exists(path) else None
+    if data is None:
+        raise WeightsError(f"sweep.encoder_weights = {path!r}: no such file")
+    try:
+        if path.endswith(".safetensors"):
+            return dict(load_tensors(data))
+        return dict(torch.load(io.BytesIO(data), weights_only=True, map_location="cpu"))
+    except Exception as error:
+        raise WeightsError(f"{path} holds no plain tensors: {error}") from error
+
+
+def build_unet(
+    encoder: str, bands: int, weights: bytes | None = None, momentum: float | None = None
+) -> nn.Module:
+    """A U-Net with one output, the logit of glacier.
+
+    Args:
+        encoder: Name in segmentation-models-pytorch.
+        bands: Number of input bands B.
+        weights: Three-band encoder weights from :func:`fetch_encoder`; None: random. For other
+            band counts the first layer's weights are repeated and rescaled.
+        momentum: Of all batch normalisations; None: the encoder's own.
+
+    Returns:
+        Maps (N, B, H, W) float to (N, 1, H, W) logits; H and W multiples of 32. Random weights
+        follow torch's global seed.
+    """
+    model: nn.Module = smp.Unet(encoder, encoder_weights=None, in_channels=bands, classes=1)
+    if weights is not None:
+        state = widen_first_layer(load_tensors(weights), bands)
+        nn.Module.load_state_dict(model.get_submodule("encoder"), state)
+    if momentum is not None:
+        for layer in model.modules():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                layer.momentum = momentum
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d):
+            fold_padding(layer)
+            if learns_slowly(layer):
+                train_in_float32(layer)
+    return model
+
+
+def fold_padding(layer: nn.Conv2d) -> None:
+    """Let a convolution pad by itself where zeros of the same width go before it.
+
+    EfficientNets pad in a step of its own, which copies the image; where the padding is the same
+    on opposite sides the convolution does it for nothing, with the same answer.
+    """
+    before = getattr(layer, "static_padding", None)
+    if isinstance(before, nn.ZeroPad2d):
+        left, right, top, bottom = before.padding
+        if left == right and top == bottom:
+            layer.padding = (top, left)
+            layer.static_padding = nn.Identity()
+
+
+def learns_slowly(layer: nn.Conv2d) -> bool:
+    """Whether a layer is a depthwise convolution whose gradients are slow in bfloat16 on a CPU.
+
+    For kernels above 3 x 3 oneDNN has no fast gradient of the weights in bfloat16, and for strides
+    none of the image: 37 ms where float32 takes 5 (960 channels of 14 x 14 px). Both together
+    are two fifths of a step of efficientnet-b4.
+    """
+    depthwise = layer.groups == layer.in_channels > 1
+    return depthwise and (max(layer.kernel_size) > 3 or max(layer.stride) > 1)
+
+
+def train_in_float32(layer: nn.Conv2d) -> None:
+    """Let a convolution learn in float32 within bfloat16 arithmetic on a CPU.
+
+    Forward alone it stays in bfloat16, which is no slower there.
+    """
+    forward = layer.forward
+
+    def run(input: torch.Tensor) -> torch.Tensor:
+        if not (torch.is_autocast_enabled("cpu") and torch.is_grad_enabled()):
+            return forward(input)
+        with torch.autocast("cpu", enabled=False):
+            return forward(input.float()).to(input.dtype)
+
+    layer.forward = run  # type: ignore[method-assign]
+
+
+def widen_first_layer(state: dict[str, torch.Tensor], bands: int) -> dict[str, torch.Tensor]:
+    """Encoder weights for another band count: the first layer repeated and rescaled.
+
+    Args:
+        state: Tensors of a three-band encoder, the first layer's weights first.
+        bands: Number of input bands.
+    """
+    name = next(key for key, value in state.items() if value.ndim == 4 and value.shape[1] == 3)
+    repeated = state[name][:, [band % 3 for band in range(bands)]]
+    return state | {name: repeated * (3 / bands)}
+
+
+def normalise(
+    image: NDArray[np.float32], mean: NDArray[np.float32], std: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Bands to mean 0 and deviation 1; an unseen pixel becomes the mean.
+
+    Args:
+        image: (..., B, H, W) float32, NaN where unseen.
+        mean: (B,) float32, in the image's unit.
+        std: (B,) float32, likewise.
+    """
+    scaled = (image - mean[:, None, None]) / std[:, None, None]
+    return np.asarray(np.nan_to_num(scaled, copy=False), np.float32)
+
+
+def make_predictor(
+    model: nn.Module, mean: NDArray[np.float32], std: NDArray[np.float32], precision: str
+) -> Predictor:
+    """The network as a function of image windows, in evaluation mode.
+
+    Args:
+        model: The U-Net, on its device.
+        mean: (B,) float32, subtracted from each band.
+        std: (B,) float32, each band is divided by it.
+        precision: ``float32`` or ``bfloat16``.
+
+    Returns:
+        (N, B, h, w) float32 reflectance, NaN unseen -> (N, h, w) float32 logits.
+    """
+    device = next(model.parameters()).device
+
+    def predict(windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        batch = torch.from_numpy(np.ascontiguousarray(normalise(windows, mean, std)))
+        batch = batch.to(device, memory_format=torch.channels_last)  # faster in evaluation
+        model.eval()
+        with torch.inference_mode(), autocast(device, precision):
+            return np.asarray(model(batch)[:, 0].float().cpu().numpy())
+
+    return predict
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Context in which layers run in a precision."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def save_model(folder: str, state: dict[str, torch.Tensor], card: dict[str, Any]) -> None:
+    """Write a model: the weights first, then ``model.json`` with their checksum.
+
+    Args:
+        folder: Address of the model.
+        state: The network's tensors.
+        card: All that is needed to build and use the network, and how it was made.
+    """
+    data = save_tensors({k: v.detach().cpu().contiguous() for k, v in state.items()})
+    sha256 = store.write_bytes(store.join(folder, "model.safetensors"), data)
+    store.write_json(store.join(folder, "model.json"), card | {"sha256": sha256})
+
+
+def load_model(folder: str) -> tuple[nn.Module, dict[str, Any]]:
+    """A model in evaluation mode, and its card.
+
+    Raises:
+        StoreError: A file is missing or differs from its checksum.
+        WeightsError: The weights do not fit the network that the card describes.
+    """
+    card = store.read_json(store.join(folder, "model.json"))
+    data = store.read_bytes(store.join(folder, "model.safetensors"), card["sha256"])
+    model = build_unet(card["encoder"], len(card["bands"]))
+    try:
+        model.load_state_dict(load_tensors(data))
+    except (SafetensorError, RuntimeError) as error:
+        raise WeightsError(
+            f"the weights in {folder} do not fit {card['encoder']}: {error}"
+        ) from error
+    return model.eval(), card
+
+
+def map_probability(folder: str, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probability of glacier on an image, by a stored model, looked at as its test part was.
+
+    Args:
+        folder: Address of the model.
+        image: (B, H, W) float32 reflectance of the bands, scale and pixel size that its card
+            says, NaN unseen; H and W at least the card's ``size_px``.
+
+    Returns:
+        (H, W) float32, 0..1, NaN where unseen. From the card's ``threshold`` on it is glacier.
+
+    Raises:
+        StoreError, WeightsError: As :func:`load_model`.
+    """
+    model, card = load_model(folder)
+    mean, std = (np.array(card[name], np.float32) for name in ("mean", "std"))
+    predict = make_predictor(model, mean, std, card["training"]["precision"])
+    if card["training"]["average_turns"]:
+        predict = average_turns(predict)
+    seen, size = np.asarray(np.isfinite(image).all(axis=0)), card["size_px"]
+    logits = predict_blended(predict, image, seen, size, size // 2, card["training"]["batch_size"])
+    return Calibration(card["temperature"]).probability(logits)

@@ -1,0 +1,80 @@
+"""What an ingest would do is said without a network, without Ray, and comes true."""
+
+import socket
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from glacier.archive.dry_run import plan_regions, run_plan
+from glacier.archive.ingest import ingest_month
+from glacier.archive.records import archive_folder
+from glacier.config import Config
+from glacier.sources.factory import open_source
+from tests.support.tiny import tiny_config, write_tiny
+
+ROOT = Path(__file__).parents[1]
+YEAR = {"first": "2014-01", "last": "2014-12"}
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("asked the network"))
+
+
+def test_months_are_counted_by_what_is_left_to_do(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, months=YEAR)
+    (plan,) = plan_regions(config)
+    assert plan.months == {"dark": 2, "pending": 10} and plan.grid.crs == "EPSG:32608"
+    (region,), source = config.regions, open_source(config)
+    folder = archive_folder(config, region, source)
+    for month in (date(2014, 7, 1), date(2014, 8, 1), date(2014, 12, 1)):
+        ingest_month(config, region, month, folder)
+    (plan,) = plan_regions(config)
+    assert plan.months == {"complete": 3, "dark": 1, "pending": 8}
+    Path(folder, "2014-07.tif").unlink()
+    assert plan_regions(config)[0].months["pending"] == 9
+
+
+def test_the_size_is_that_of_the_archive_before_compression(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    config = tiny_config(tmp_path, months=YEAR)
+    assert run_plan(config) == 0
+    out = capsys.readouterr().out
+    grid = plan_regions(config)[0].grid
+    size = grid.height * grid.width * 8 * 2 * 10 / 1e6
+    assert f"up to {size:.0f} MB of archive; no request over the network" in out
+    assert "1 regions, 12 months: 0 complete, 2 without sun, 10 to fetch" in out
+    assert not (tmp_path / "data").exists() and not (tmp_path / "results").exists()
+
+
+def test_many_regions_are_summed_up(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    values = tiny_config(tmp_path, months=YEAR).model_dump()
+    (one,) = values["regions"]
+    values["regions"] = [one | {"name": f"r{k}"} for k in range(12)]
+    assert run_plan(Config.model_validate(values)) == 0
+    out = capsys.readouterr().out
+    assert "r9: " in out and "r10" not in out and "and 2 more regions" in out
+    assert "12 regions, 144 months: 0 complete, 24 without sun, 120 to fetch" in out
+
+
+def test_the_flag_plans_and_neither_starts_ray_nor_writes(tmp_path: Path) -> None:
+    file = write_tiny(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "jobs.ingest", "--dry-run", str(file)],
+        cwd=ROOT, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0 and "8 months: 0 complete, 1 without sun, 7 to fetch" in done.stdout
+    assert "| ray\n" not in done.stderr and "| torch\n" not in done.stderr
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_other_jobs_have_no_such_flag(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "jobs.prepare", str(write_tiny(tmp_path)), "--dry-run"],
+        cwd=ROOT, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2 and "--dry-run : no such field" in done.stderr

@@ -1,0 +1,91 @@
+"""The sentences that say what a run's numbers mean follow from its settings."""
+
+import pytest
+
+from glacier.evaluation import caveats
+
+
+def explain(units: int = 5, clipped: float | None = None, bare=(), **changes) -> str:
+    label = {"kind": "truth", "outlines": None, "unseen": "ignore", "threshold": 128}
+    label |= {"pedigree": None}
+    label |= {"ndsi_above": 0.4, "nir_above": 0.11} | changes.pop("label", {})
+    sweep = {"protocol": "honest", "epochs": 30, "encoder_weights": "none"} | changes
+    share = changes.get("validation_share", 0.2)
+    sweep["folds"] = {"kind": changes.get("kind", "by_block"), "validation_share": share}
+    months = {"first": "2014-01", "last": "2023-12"}
+    config = {"regions": [{"name": "a"}], "months": months}
+    config |= {"prepare": {"label": label}, "sweep": sweep}
+    return " ".join(caveats.explain_run(config, 12, units, clipped, bare))
+
+
+def test_a_change_that_means_something_is_said_in_words() -> None:
+    words = caveats.explain_change("sweep.protocol", "honest", "notebook")
+    assert "validation part" in words
+    plain = caveats.explain_change("sweep.epochs", 60, 30)
+    assert plain == "sweep.epochs is 60 instead of 30."
+    assert caveats.explain_change("prepare.image", ["ndsi"], ["nir"]).startswith("prepare.image is")
+
+
+@pytest.mark.parametrize(
+    ("drawn", "imaged", "words"),
+    [
+        ((2000, 2000), ("2000-05", "2000-10"), "images of 2000; the images here are of the same"),
+        ((2000, 2010), ("2000-10", "2000-10"), "2000-2010; the images here are 0 to 10 years away"),
+        ((2003, 2003), ("2014-01", "2023-12"), "are 11 to 20 years away"),
+        ((2020, 2020), ("2014-01", "2014-12"), "are 6 years away"),
+        ((2016, 2017), ("2014-01", "2023-12"), "are 0 to 7 years away"),
+    ],
+)
+def test_outlines_say_who_drew_them_and_how_far_from_the_images(
+    drawn: tuple, imaged: tuple, words: str
+) -> None:
+    pedigree = {"source": "RGI 7.0", "years": drawn, "owner": "RGI", "licence": "CC BY 4.0"}
+    label = {"pedigree": pedigree, "margin_m": 60.0}
+    found = caveats.explain_outlines(label, dict(zip(("first", "last"), imaged, strict=True)))
+    assert words in found and "RGI 7.0 (RGI; CC BY 4.0)" in found and "within 60 m" in found
+
+
+@pytest.mark.parametrize(
+    ("units", "words"), [(1, "as few as 1 unit,"), (3, "as few as 3 units,"), (4, None), (0, None)]
+)
+def test_few_validation_units_are_named(units: int, words: str | None) -> None:
+    said = explain(units)
+    assert words in said if words else "partly chance" not in said
+
+
+@pytest.mark.parametrize(("clipped", "said"), [(None, False), (0.04, False), (0.4, True)])
+def test_much_that_is_as_bright_as_the_range_is_named(clipped: float | None, said: bool) -> None:
+    assert ("40 % of the labelled pixels are as bright" in explain(clipped=clipped)) is said
+
+
+def test_folds_without_a_glacier_are_named() -> None:
+    assert "No glacier" not in explain()
+    assert "in the test part of fold 0, 4:" in explain(bare=(0, 4))
+
+
+def test_outlines_without_a_pedigree_are_called_that() -> None:
+    assert "does not say" in caveats.explain_outlines({"pedigree": None}, {})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"label": {"kind": "threshold"}}, "grey level above 128"),
+        ({"label": {"kind": "ndsi"}}, "copies the rule and nothing of glaciers"),
+        ({"label": {"kind": "truth"}}, "scenes are invented"),
+        ({"label": {"kind": "outlines", "outlines": "/x/rgi.gpkg"}}, "polygons of rgi.gpkg:"),
+        ({"label": {"unseen": "background"}}, "count as bare ground"),
+        ({"protocol": "notebook"}, "best of up to 30 looks"),
+        ({"protocol": "honest"}, "this run looked at the test fold once"),
+        ({"validation_share": 0}, "No checkpoint was chosen"),
+        ({"protocol": "notebook", "validation_share": 0}, "best of up to 30 looks"),
+        ({"kind": "by_year"}, "separate dates and not ground"),
+        ({"kind": "shuffled"}, "training and test show the same ground"),
+        ({"kind": "by_region"}, "whole glaciers"),
+        ({"kind": "by_block"}, "columns of ground"),
+        ({"encoder_weights": "imagenet"}, "ImageNet"),
+        ({"encoder_weights": "/w/mine.safetensors"}, "weights of mine.safetensors"),
+    ],
+)
+def test_the_caveats_follow_from_the_settings(changes, words):
+    assert words in explain(**changes)

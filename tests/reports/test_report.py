@@ -1,0 +1,579 @@
+import csv
+import io
+import json
+import re
+import shutil
+import subprocess
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glacier import store
+from glacier.archive.records import MonthRecord
+from glacier.config import Config, config_digest
+from glacier.errors import StoreError
+from glacier.evaluation.metrics import pool_counts
+from glacier.evaluation.scorecard import Scorecard
+from glacier.labels import Surface
+from glacier.reports import report
+from glacier.reports.gallery import plan_views
+from glacier.samples import dataset
+from glacier.samples.dataset import samples_folder
+from glacier.samples.folds import make_splits, mask_of, unit_rectangles
+from glacier.training import saved
+from glacier.training.baselines import everything
+from glacier.training.saved import find_sweep, row_key, sweep_folders
+
+SHAPE, SIZE, BLOCKS = (40, 48), 32, (2, 3)
+RECORDS = [
+    MonthRecord("ridge", "2014-10", "ok", valid_share=0.5),
+    MonthRecord("ridge", "2014-12", "empty", "solar_zenith: sun at most 7.9 deg high"),
+    MonthRecord("ridge", "2015-02", "ok", valid_share=0.9),
+    MonthRecord("ridge", "2015-06", "failed", "cut", "RasterError"),
+]
+GRID = {"pixel_m": 30, "height": SHAPE[0], "width": SHAPE[1]}
+MONTHS = [date(2014, 10, 1), date(2015, 2, 1), date(2015, 3, 1), date(2016, 7, 1)]
+CARD_FACTS = {
+    "blocks": BLOCKS,
+    "regions": {"ridge": {"grid": GRID, "shape": SHAPE}},
+    "classes": "truth",
+    "label": {"kind": "ndsi"},
+}
+ENCODERS = ("resnet34", "resnet50")
+CHROMIUM = next(
+    (
+        found
+        for name in ("chromium", "chromium-browser", "google-chrome", "chrome")
+        if (found := shutil.which(name))
+    ),
+    None,
+)
+
+
+def make_config(tmp_path: Path, **sweep) -> Config:
+    label = {"kind": "ndsi"}
+    return Config.model_validate(
+        {
+            "name": "tiny",
+            "storage": str(tmp_path / "data"),
+            "results": str(tmp_path / "results"),
+            "regions": [{"name": "ridge"}],
+            "months": {"first": "2014-10", "last": "2016-07"},
+            "ingest": {"source": "folder"},
+            "prepare": {"size_px": SIZE, "blocks": BLOCKS, "label": label},
+            "sweep": {
+                "encoders": ENCODERS,
+                "epochs": 3,
+                "folds": {"kind": "by_block", "count": 3},
+                **sweep,
+            },
+        }
+    )
+
+
+def make_images() -> list[dataset.MonthImage]:
+    """A slope of ice that shrinks, with an unknown corner."""
+    rng = np.random.default_rng(7)
+    images = []
+    for k, month in enumerate(MONTHS):
+        label = (np.add.outer(np.arange(SHAPE[0]), np.arange(SHAPE[1])) > 30 + 4 * k).astype(
+            np.uint8
+        )
+        image = (0.15 + 0.6 * label + rng.normal(0, 0.05, (3, *SHAPE))).astype(np.float32)
+        image[:, :6, :5] = np.nan
+        label[:6, :5] = 255
+        surface = np.where(label == 1, Surface.CLEAN_ICE, Surface.ROCK).astype(np.uint8)
+        surface[:, 40:] = Surface.WATER
+        images.append(dataset.MonthImage("ridge", month, image, label, surface=surface))
+    return images
+
+
+def write_samples(folder: str, config: Config, images: list[dataset.MonthImage]) -> dict:
+    parts = []
+    for image in images:
+        rows = [
+            {
+                "sample_id": f"{row}_{col}",
+                "region": image.region,
+                "month": image.month,
+                "row_px": row,
+                "col_px": col,
+                "status": "ok",
+                "image": image.image[:, row : row + SIZE, col : col + SIZE].tobytes(),
+                "label": image.label[row : row + SIZE, col : col + SIZE].tobytes(),
+                "surface": image.surface[row : row + SIZE, col : col + SIZE].tobytes(),
+            }
+            for row in (0, SHAPE[0] - SIZE)
+            for col in (0, SHAPE[1] - SIZE)
+        ]
+        address = dataset.part_address(folder, image.region, image.month)
+        sha256 = store.write_bytes(address, dataset.encode_part(rows, {}))
+        parts.append({"status": "ok", "reason": "", "rows": len(rows), "sha256": sha256,
+                      "region": image.region, "month": image.month.isoformat()})  # fmt: skip
+    gone = {"rows": 0, "sha256": "", "region": "ridge"}
+    parts.append(
+        gone | {"status": "empty", "reason": "polar_night: sun too low", "month": "2014-12-01"}
+    )
+    parts.append(gone | {"status": "failed", "reason": "RasterError: cut", "month": "2015-06-01"})
+    summary = {
+        "schema": 1,
+        "bands": ["nir", "red", "green"],
+        "size_px": SIZE,
+        "layout": "chips",
+        "blocks": list(BLOCKS),
+        "scale": "reflectance",
+        "range": [0.0, 1.0],
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.3, 0.3, 0.3],
+        "label": config.prepare.label.model_dump(mode="json"),
+        "extra_bands": [],
+        "classes": "truth",
+        "regions": {"ridge": {"grid": GRID, "shape": list(SHAPE)}},
+        "parts": parts,
+    }
+    store.write_json(store.join(folder, "summary.json"), summary)
+    return summary
+
+
+def make_trial(folder, encoder, split, images, kind, held_out) -> dict:
+    """A finished trial whose model errs at random pixels, each encoder at others."""
+    rng = np.random.default_rng([ENCODERS.index(encoder), split.fold])
+    card, predictions = Scorecard(CARD_FACTS, kind, split.test), {}
+    for image in images:
+        boxes = unit_rectangles(kind, image.region, image.month, SHAPE, BLOCKS)
+        part = mask_of(boxes, set(split.test), SHAPE)
+        if image.key in held_out:
+            part = np.ones_like(part)
+        if not part.any():
+            continue
+        probability = np.clip((image.label == 1) * 0.35 + rng.uniform(0, 0.7, SHAPE), 0, 1)
+        predictions[image.key] = np.rint(probability * part * 255).astype(np.uint8)
+        if image.key not in held_out:
+            card.add(image, part, predictions[image.key] / 255)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **predictions)
+    address = store.join(folder, "trials", encoder, f"fold-{split.fold}", "predictions.npz")
+    sha256 = store.write_bytes(address, buffer.getvalue())
+    losses = [0.5, 0.2 + 0.02 * split.fold, 0.3]
+    rows = [
+        {"epoch": k, "train_loss": loss - 0.05, "val_dice_loss": loss, "val_dice": 1 - loss,
+         "val_iou": 0.5, "images_per_s": 20.0, "seconds": 2.5}
+        for k, loss in enumerate(losses)
+    ]  # fmt: skip
+    best = 1
+    if not split.validation and kind != "shuffled":  # nothing chose
+        best, none = 2, dict.fromkeys(("val_dice_loss", "val_dice", "val_iou"))
+        rows = [row | none for row in rows]
+    return {
+        "encoder": encoder, "fold": split.fold, "best_epoch": best, "device": "cpu", "threads": 1,
+        "parameters": 24_000_000 + ENCODERS.index(encoder), "images_per_s": 20.0, "epoch_s": 2.5,
+        "train_s": 7.5, "rows": rows, "model": "d/models/x-1/net/fold-0", **card.as_dict(),
+        "predictions": {"address": address, "sha256": sha256},
+        "threshold": 0.5,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def make_sweep(tmp_path, monkeypatch):
+    """Writes a whole finished sweep without training; returns its configuration and facts."""
+    monkeypatch.setattr(saved, "read_records", lambda config: {"archive": RECORDS})
+
+    def make(failed=(), **settings):
+        config = make_config(tmp_path, **settings)
+        images = make_images()
+        samples_at = samples_folder(config, {"archive": RECORDS})
+        write_samples(samples_at, config, images)
+        folder, models = sweep_folders(config, samples_at)
+        splits, held = make_splits(
+            [(image.region, image.month) for image in images],
+            config.sweep.folds, BLOCKS, config.seed,
+        )  # fmt: skip
+        held_out = [f"{region}/{month:%Y-%m}" for region, month in held]
+        kind = config.sweep.folds.kind
+        lost = {(row["encoder"], row["fold"]) for row in failed}
+        trials = [
+            make_trial(folder, encoder, split, images, kind, held_out)
+            for encoder in config.sweep.encoders
+            for split in splits
+            if (encoder, split.fold) not in lost
+        ]
+        rows = []
+        for split in splits:
+            card = Scorecard(CARD_FACTS, kind, split.test)
+            for image in images:
+                boxes = unit_rectangles(kind, image.region, image.month, SHAPE, BLOCKS)
+                part = mask_of(boxes, set(split.test), SHAPE)
+                if part.any() and image.key not in held_out:
+                    card.add(image, part, everything(image.image))
+            rows.append({"fold": split.fold, "fitted": {}, **card.as_dict()})
+        facts = {
+            "schema": 1, "config": config.model_dump(mode="json"),
+            "config_sha256": config_digest(config), "samples": samples_at, "models": models,
+            "splits": [split.as_dict() for split in splits], "held_out": held_out,
+            "trials": trials, "failed": list(failed), "sweep_s": 61.0,
+            "baselines": {
+                "everything": {"folds": rows},
+                "threshold": {"reason": "the samples hold no <near> infrared"},
+            },
+        }  # fmt: skip
+        store.write_json(store.join(folder, "sweep.json"), facts)
+        return config, facts
+
+    return make
+
+
+def test_the_page_says_where_the_methods_err(make_sweep):
+    config, _ = make_sweep()
+    report.run_report(config)
+    summary, page, _ = read_results(config)
+    for heading in ("By class of the surface", "By size of the ice", "By season"):
+        assert page.count(f"<h3>{heading}") == 1
+    assert "models/x-1/&lt;encoder&gt;/fold-&lt;number&gt;" in page
+    assert "<h3>What the labels cost</h3>" in page  # the labels are NDSI's, the truth is known
+    assert "Before calibration" not in page
+    everything = summary["baselines"]["everything"]
+    assert [row["share"] for row in everything["by_class"].values()] == [1, 1, 1]
+    assert "By class" in page and "clean ice" in page
+    assert summary["encoders"]["resnet34"]["by_month"].keys() == {"2", "3", "7", "10"}
+
+
+def test_of_several_regions_the_one_served_worst_is_named(make_sweep):
+    config, facts = make_sweep()
+    for trial in facts["trials"]:
+        for k, row in enumerate(trial["tested"]):
+            if k == 0:
+                row |= {"region": "<glen>", "tp": 1, "fp": 1, "fn": 1, "tn": 0}
+    folder, _ = sweep_folders(config, facts["samples"])
+    store.write_json(store.join(folder, "sweep.json"), facts)
+    report.run_report(config)
+    _, page, _ = read_results(config)
+    assert "<h3>By region</h3>" in page
+    assert "serves &lt;glen&gt; worst, with a Dice of 0.500" in page
+
+
+def test_sections_without_facts_are_left_out_and_fitted_temperatures_shown(make_sweep):
+    config, facts = make_sweep()
+    for trial in facts["trials"]:
+        trial |= {"classes": {}, "truth": [], "sizes": {}, "temperature": 1.4}
+        trial["uncalibrated"] = trial["calibration"]
+    folder, _ = sweep_folders(config, facts["samples"])
+    store.write_json(store.join(folder, "sweep.json"), facts)
+    report.run_report(config)
+    _, page, _ = read_results(config)
+    for heading in ("By class of the surface", "By size of the ice", "What the labels cost"):
+        assert f"<h3>{heading}" not in page
+    assert "Before calibration" in page and "After: with the temperature" in page
+
+
+def test_the_worst_and_the_best_sample_of_a_fold_are_shown(make_sweep):
+    config, facts = make_sweep()
+    views = plan_views(find_sweep(config))
+    scores = {
+        (trial["encoder"], trial["fold"]): pool_counts(trial["tested"]).dice
+        for trial in facts["trials"]
+    }
+    assert min(scores, key=lambda key: scores[key])[1] in {view.fold for view in views}
+    for encoder in ENCODERS:
+        of_one = {fold: dice for (name, fold), dice in scores.items() if name == encoder}
+        assert max(of_one, key=lambda fold: of_one[fold]) in {view.fold for view in views}
+    for fold in {view.fold for view in views}:
+        shown = [view for view in views if view.fold == fold]
+        (encoder, _), *_ = shown[0].models
+        trial = next(t for t in facts["trials"] if (t["encoder"], t["fold"]) == (encoder, fold))
+        dice = {row_key(row): pool_counts([row]).dice for row in trial["tested"]}
+        found = [dice[view.key] for view in shown]
+        assert found == sorted(found)
+        assert (found[0], found[-1]) == (min(dice.values()), max(dice.values()))
+
+
+NOTEBOOK = {
+    "protocol": "notebook",
+    "folds": {"kind": "shuffled", "count": 3, "hold_out_last": True},
+}
+
+
+def read_results(config: Config) -> tuple[dict, str, list[dict]]:
+    folder = Path(config.results) / config.name
+    table = list(csv.DictReader((folder / "folds.csv").read_text().splitlines()))
+    page = (folder / "report.html").read_text()
+    return json.loads((folder / "summary.json").read_text()), page, table
+
+
+def test_the_summary_keeps_its_contract(make_sweep):
+    config, facts = make_sweep()
+    assert report.run_report(config, wall_s=125.0) == 0
+    summary, _, _ = read_results(config)
+    assert set(summary) >= {
+        "schema", "verdict", "winner", "protocol", "labels", "fold_kind", "regions", "months",
+        "wall_s", "encoders", "baselines", "ensemble", "failed_trials", "config_sha256",
+        "sweep_sha256",
+    }  # fmt: skip
+    assert set(summary["encoders"]) == set(ENCODERS)
+    for scores in summary["encoders"].values():
+        assert set(scores) >= {
+            "dice_mean", "dice_sd", "iou_mean", "iou_sd", "iou_all_test_pixels",
+            "dice_loss_lowest", "dice_loss_last_mean", "folds", "parameters", "images_per_s",
+        }  # fmt: skip
+        assert len(scores["folds"]) == 3
+    assert summary["months"] == {"ok": 4, "empty": {"polar_night": 1}, "failed": 1}
+    assert summary["wall_s"] == 125.0
+    assert summary["labels"]["kind"] == "ndsi"
+    assert summary["fold_kind"] == "by_block"
+    assert summary["config_sha256"] == facts["config_sha256"]
+    assert summary["baselines"]["threshold"] == {"reason": "the samples hold no <near> infrared"}
+
+
+def test_outlines_area_calibration_and_pairs_stand_in_summary_page_and_table(make_sweep):
+    config, facts = make_sweep()
+    report.run_report(config)
+    summary, page, table = read_results(config)
+    methods = [*summary["encoders"].values(), summary["ensemble"]]
+    for scores in methods:
+        low, high = scores["dice_interval"]
+        assert low < scores["dice_all_test_pixels"] < high
+        assert scores["units"] == 2 * 3  # blocks of the grid
+        assert 0 < scores["boundary_f1_mean"] < 1 and scores["boundary_mean_m_mean"] > 0
+        assert 0 < scores["ece_mean"] < 1 and len(scores["reliability"]) > 5
+        for row in scores["folds"]:
+            assert {"boundary_p95_m", "area_error_km2", "area_error_percent", "ece"} <= set(row)
+    assert summary["baselines"]["everything"]["ece_mean"] is None
+    (pair,) = summary["pairs"]
+    assert {pair["first"], pair["second"]} == set(ENCODERS) and summary["choice"] in ENCODERS
+    assert set(summary["against_baselines"]) == set(ENCODERS)
+    for words in ("Outlines, area and calibration", "What the folds can tell apart", "effect"):
+        assert words in page
+    assert summary["against_baselines"]["resnet34"] in page
+    assert float(table[0]["boundary_mean_m"]) == facts["trials"][0]["boundary"]["boundary_mean_m"]
+    assert (Path(config.results) / "tiny" / "figures" / "reliability.png").exists()
+
+
+def test_the_ensemble_is_counted_on_the_test_pixels_of_each_fold_alone(make_sweep):
+    config, facts = make_sweep()
+    report.run_report(config)
+    summary, _, _ = read_results(config)
+    images = {image.key: image for image in make_images()}
+    for split, row in zip(facts["splits"], summary["ensemble"]["folds"], strict=True):
+        expected = np.zeros(4, int)
+        for key, image in images.items():
+            boxes = unit_rectangles("by_block", "ridge", image.month, SHAPE, BLOCKS)
+            part = mask_of(boxes, set(split["test"]), SHAPE) & (image.label != 255)
+            mean = np.mean(
+                [
+                    np.load(trial["predictions"]["address"])[key] / 255
+                    for trial in facts["trials"]
+                    if trial["fold"] == split["fold"]
+                ],
+                axis=0,
+            )[part]
+            true, predicted = image.label[part] == 1, mean >= 0.5
+            expected += [(true & predicted).sum(), (~true & predicted).sum(),
+                         (true & ~predicted).sum(), (~true & ~predicted).sum()]  # fmt: skip
+        assert [row[name] for name in ("tp", "fp", "fn", "tn")] == expected.tolist()
+    best = max(scores["dice_mean"] for scores in summary["encoders"].values())
+    assert summary["ensemble"]["dice_mean"] > best  # their errors are at other pixels
+
+
+def test_a_second_run_does_nothing_and_a_new_sweep_is_reported(make_sweep, capsys):
+    config, facts = make_sweep()
+    report.run_report(config)
+    page = Path(config.results) / "tiny" / "report.html"
+    page.write_text("untouched")
+    assert report.run_report(config) == 0
+    assert page.read_text() == "untouched"
+    assert "report: complete in" in capsys.readouterr().out
+    folder, _ = sweep_folders(config, facts["samples"])
+    store.write_json(store.join(folder, "sweep.json"), facts | {"sweep_s": 62.0})
+    report.run_report(config)
+    assert page.read_text().startswith("<!doctype html>")
+
+
+def test_pictures_of_an_earlier_sweep_do_not_stay(make_sweep):
+    config, _ = make_sweep(**NOTEBOOK)
+    report.run_report(config)
+    folder = Path(config.results) / "tiny" / "figures"
+    assert (folder / "held-out.png").exists()
+    config, _ = make_sweep()
+    report.run_report(config)
+    summary, _, _ = read_results(config)
+    assert sorted(path.stem for path in folder.iterdir()) == sorted(summary["figures"])
+    assert "held-out" not in summary["figures"]
+
+
+def test_the_summary_is_written_last(make_sweep, monkeypatch):
+    config, _ = make_sweep()
+    written = []
+    write = store.write_bytes
+
+    def write_and_note(address, data):
+        written.append(address)
+        return write(address, data)
+
+    monkeypatch.setattr(store, "write_bytes", write_and_note)
+    report.run_report(config)
+    assert written[-1].endswith("/tiny/summary.json")
+    assert len(written) == len(set(written))
+
+
+def test_without_a_sweep_the_job_to_run_is_named(make_sweep, tmp_path):
+    config, facts = make_sweep()
+    folder, _ = sweep_folders(config, facts["samples"])
+    store.remove(store.join(folder, "sweep.json"))
+    with pytest.raises(StoreError, match=r"run jobs\.sweep with this configuration first"):
+        report.run_report(config)
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_damaged_prediction_is_refused(make_sweep):
+    config, facts = make_sweep()
+    Path(facts["trials"][0]["predictions"]["address"]).write_bytes(b"cut")
+    with pytest.raises(StoreError, match="damaged"):
+        report.run_report(config)
+    assert not (Path(config.results) / "tiny" / "summary.json").exists()
+
+
+def test_a_failed_trial_is_shown_and_its_encoder_not_ranked(make_sweep):
+    reason = "=HYPERLINK(1) the loss is <b>nan</b>"
+    failed = [{"encoder": "resnet50", "fold": 2, "reason": reason}]
+    config, _ = make_sweep(failed=failed)
+    report.run_report(config)
+    summary, page, table = read_results(config)
+    assert (summary["winner"], summary["choice"]) == (None, "resnet34")
+    assert "Not ranked, since trials failed: resnet50 (2 of 3 folds done)" in summary["verdict"]
+    assert summary["failed_trials"] == failed
+    assert summary["ensemble"] is None
+    assert summary["ensemble_reason"] == "fewer than two encoders finished fold 2"
+    assert "the loss is &lt;b&gt;nan&lt;/b&gt;" in page
+    assert "<b>nan" not in page
+    row = next(row for row in table if row["status"] == "failed")
+    assert row["reason"] == f"'{reason}"
+
+
+def test_every_method_and_fold_is_a_row(make_sweep):
+    config, _ = make_sweep()
+    report.run_report(config)
+    summary, _, table = read_results(config)
+    assert [(row["method"], row["fold"]) for row in table] == [
+        *((name, str(fold)) for name in ENCODERS for fold in range(3)),
+        *(("everything", str(fold)) for fold in range(3)),
+        ("threshold", ""),
+        *(("ensemble", str(fold)) for fold in range(3)),
+    ]
+    folder = Path(config.results) / "tiny"
+    assert len(json.loads((folder / "folds.json").read_text())) == len(table)
+    assert float(table[0]["dice"]) == summary["encoders"]["resnet34"]["folds"][0]["dice"]
+    epochs = list(csv.DictReader((folder / "epochs.csv").read_text().splitlines()))
+    assert len(epochs) == 2 * 3 * 3
+    assert [row["chosen"] for row in epochs[:3]] == ["0", "1", "0"]
+
+
+def test_the_honest_page_holds_no_published_numbers(make_sweep):
+    config, _ = make_sweep()
+    report.run_report(config)
+    _, page, _ = read_results(config)
+    assert "0.0810" not in page
+    assert "Validation Dice losses" in page
+    assert "copies the rule and nothing of glaciers" in page
+    assert "not available: the samples hold no &lt;near&gt; infrared" in page
+
+
+def test_the_notebook_page_sets_its_numbers_beside_the_published_ones(make_sweep):
+    config, facts = make_sweep(**NOTEBOOK)
+    report.run_report(config)
+    summary, page, _ = read_results(config)
+    assert facts["held_out"] == ["ridge/2016-07"]
+    assert summary["encoders"]["resnet34"]["dice_loss_lowest"] == 0.2
+    for text in ("0.0810", "0.1059", "0.0865", "What was not repeated", "best of up to 3 looks"):
+        assert text in page
+    assert "Held-out month</h3>" in page
+    assert [row["key"] for row in summary["held_out"]] == ["ridge/2016-07"]
+    models = summary["held_out"][0]["models"]
+    assert [(m["encoder"], m["fold"]) for m in models] == [("resnet34", 0), ("resnet50", 0)]
+
+
+def test_the_page_shows_where_the_encoders_differ(make_sweep):
+    config, _ = make_sweep()
+    report.run_report(config)
+    summary, page, _ = read_results(config)
+    found = summary["agreement"]
+    assert found["pixels"] == sum(
+        row[k] for row in summary["encoders"]["resnet34"]["folds"] for k in ("tp", "fp", "fn", "tn")
+    )
+    assert 0 < found["split_share"] < 1  # their errors are at random pixels, each at others
+    assert found["error_where_agreed"] < found["error_where_split"]
+    assert f"differ on {100 * found['split_share']:.1f} % of all labelled test pixels" in page
+    assert page.count('alt="Where the models differ on') == page.count(">differ on ")
+    alone, _ = make_sweep(encoders=["resnet34"])
+    report.run_report(alone)
+    summary, page, _ = read_results(alone)
+    assert summary["agreement"]["pixels"] == 0 and "differ on" not in page
+
+
+def test_the_page_says_that_nothing_was_chosen(make_sweep):
+    folds = {"kind": "by_block", "count": 3, "validation_share": 0}
+    config, _ = make_sweep(folds=folds)
+    report.run_report(config)
+    summary, page, _ = read_results(config)
+    assert "No checkpoint was chosen" in page and "the last, since no part of the data" in page
+    assert "Validation Dice losses" not in page
+    rows = summary["encoders"]["resnet34"]["folds"]
+    assert [(row["best_epoch"], row["val_dice_loss"]) for row in rows] == [(2, None)] * 3
+    assert summary["encoders"]["resnet34"]["dice_loss_lowest"] is None
+
+
+def test_the_page_carries_all_it_shows(make_sweep):
+    config, _ = make_sweep(**NOTEBOOK)
+    report.run_report(config)
+    _, page, _ = read_results(config)
+    pictures = re.findall(r"<img[^>]*>", page)
+    assert len(pictures) >= 10
+    for picture in pictures:
+        assert re.search(r'src="data:image/png;base64,[A-Za-z0-9+/=]+"', picture)
+        assert len(re.search(r'alt="([^"]*)"', picture)[1]) > 20
+    assert "<script" not in page
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
+    folder = Path(config.results) / "tiny"
+    kept = {path.stem for path in (folder / "figures").iterdir()}
+    assert kept >= {"folds", "cost", "curves-resnet34", "curves-resnet50", "held-out"}
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 3e6
+
+
+def test_the_same_sweep_gives_the_same_page(make_sweep):
+    config, _ = make_sweep()
+    report.run_report(config)
+    folder = Path(config.results) / "tiny"
+    before = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    (folder / "summary.json").unlink()
+    report.run_report(config)
+    assert before == {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium or chrome binary on this machine")
+def test_a_browser_opens_the_page_without_a_complaint(make_sweep, tmp_path):
+    config, _ = make_sweep(**NOTEBOOK)
+    report.run_report(config)
+    page = Path(config.results).absolute() / "tiny" / "report.html"
+    done = subprocess.run(
+        [
+            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+            "--no-first-run", "--disable-background-networking", "--disable-component-update",
+            "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}",
+            "--enable-logging=stderr", "--v=0", "--dump-dom", page.as_uri(),
+        ],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
+    sources = re.findall(r'<img[^>]*\ssrc="([^"]{0,30})', done.stdout)
+    assert len(sources) >= 10
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+
+
+def test_the_page_shows_the_archives_calendar_and_says_it_in_words(make_sweep):
+    config, _ = make_sweep()
+    report.run_report(config)
+    page = read_results(config)[1]
+    assert (
+        'alt="Calendar of the archive, years by months. ridge: 4 months, 2 with an image '
+        '(50 to 90 % of the pixels seen, median 70 %), 1 sun too low, 1 failed (RasterError)."'
+    ) in page

@@ -1,0 +1,58 @@
+"""A year of bright discs on a dark ground, and a trial that learns them in a few steps."""
+
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from glacier.config import Folds, Sweep
+from glacier.samples.dataset import MonthImage
+from glacier.samples.folds import Split
+from glacier.training.trial import Trial
+
+TINY = "tu-test_efficientnet"
+SIZE = 32
+
+
+def make_images(seed: int = 0) -> list[MonthImage]:
+    """Bright discs on a dark ground: what a network learns in a few steps."""
+    rng = np.random.default_rng(seed)
+    rows, cols = np.indices((SIZE, SIZE))
+    images = []
+    for month in range(1, 13):
+        centre = rng.uniform(8, 24, 2)
+        disc = (rows - centre[0]) ** 2 + (cols - centre[1]) ** 2 < 64
+        picture = 0.2 + 0.6 * disc + rng.normal(0, 0.02, (3, SIZE, SIZE))
+        label = disc.astype(np.uint8)
+        label[:2] = 255
+        picture[:, :2] = np.nan
+        images.append(MonthImage("a", date(2020, month, 1), picture.astype(np.float32), label))
+    return images
+
+
+SAMPLES = {
+    "bands": ["nir", "red", "green"], "blocks": [2, 2], "size_px": SIZE, "layout": "resize",
+    "resize": [SIZE, SIZE], "scale": "reflectance", "range": [0, 1], "fill": "mean",
+    "label": {"kind": "truth", "pedigree": None},
+    "parts": [{"region": "a", "month": f"2020-{month:02d}-01", "status": "ok"}
+              for month in range(1, 13)],
+    "regions": {"a": {"grid": {"pixel_m": 30, "height": SIZE, "width": SIZE},
+                      "shape": [SIZE, SIZE]}},
+}  # fmt: skip
+KEYS = [f"a/2020-{month:02d}" for month in range(1, 13)]
+SPLIT = Split(0, tuple(KEYS[:3]), tuple(KEYS[3:5]), tuple(KEYS[5:]))
+
+
+def make_trial(folder: Path, **settings: object) -> Trial:
+    plain = {
+        "encoders": (TINY,),
+        "epochs": 4,
+        "steps_per_epoch": 4,
+        "learning_rate": 3e-3,
+        "batch_norm_momentum": 0.3,
+        "folds": Folds(kind="shuffled"),
+        "checkpoint_s": 0,
+    }
+    config = Sweep(**(plain | settings))
+    model = str(folder / "model")
+    return Trial(TINY, SPLIT, config, 7, SAMPLES, str(folder / "trial"), model)

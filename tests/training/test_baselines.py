@@ -1,0 +1,207 @@
+"""Simple methods: what they see, and that they are scored as the networks are."""
+
+import dataclasses
+from datetime import date
+
+import numpy as np
+import pytest
+
+from glacier.config import Config
+from glacier.errors import SampleError
+from glacier.samples.dataset import MonthImage
+from glacier.samples.folds import Split
+from glacier.training import baselines
+
+BANDS = ("nir", "red", "green")
+
+
+def make_images() -> list[MonthImage]:
+    """Rough ice beside smooth rock of the same brightness; a strip nobody has seen."""
+    rng = np.random.default_rng(0)
+    images = []
+    for month in range(1, 7):
+        label = np.zeros((64, 64), np.uint8)
+        label[:, 20 + 4 * month :] = 1
+        noise = rng.normal(0, 0.08, (3, 64, 64)) * label + rng.normal(0, 0.005, (3, 64, 64))
+        picture = (0.4 + noise).astype(np.float32)
+        label[:4], picture[:, :4] = 255, np.nan
+        extra = np.where(label == 1, 0.1, 0.3).astype(np.float32)[None]
+        extra[:, :4] = np.nan
+        images.append(MonthImage("a", date(2020, month, 1), picture, label, extra))
+    return images
+
+
+SUMMARY = {
+    "bands": list(BANDS),
+    "extra_bands": ["swir1"],
+    "regions": {"a": {"grid": {"pixel_m": 30, "height": 64, "width": 64}, "shape": [64, 64]}},
+    "blocks": [2, 2],
+    "size_px": 64,
+    "range": [0, 1],
+    "scale": "reflectance",
+    "label": {"kind": "truth"},
+}
+SPLIT = Split(0, ("a/2020-01",), ("a/2020-02",), tuple(f"a/2020-0{m}" for m in (3, 4, 5, 6)))
+POLYGON = ((0, 0), (1, 0), (1, 1))
+CONFIG = Config(
+    name="x",
+    regions=({"name": "a", "polygon": POLYGON},),
+    sweep={"folds": {"kind": "shuffled", "count": 2}},
+)
+
+
+def score(name: str, summary: dict = SUMMARY) -> dict:
+    return baselines.score_baseline(name, CONFIG, make_images(), SPLIT, summary)
+
+
+def test_the_forest_learns_texture_that_a_threshold_cannot_see() -> None:
+    iou = {}
+    for name in ("random_forest", "threshold", "everything"):
+        (row,) = score(name)["tested"]
+        iou[name] = row["tp"] / (row["tp"] + row["fp"] + row["fn"])
+    assert iou["random_forest"] > 0.85 > iou["everything"] > iou["threshold"]
+
+
+@pytest.mark.parametrize("name", baselines.METHODS)
+def test_every_method_is_scored_on_the_labelled_test_pixels(name: str) -> None:
+    (row,) = score(name)["tested"]
+    assert row["month"] == "2020-01-01"
+    assert row["tp"] + row["fp"] + row["fn"] + row["tn"] == 60 * 64
+
+
+def test_the_forest_is_the_same_every_time() -> None:
+    assert score("random_forest") == score("random_forest")
+
+
+def test_a_method_whose_bands_are_missing_says_so() -> None:
+    assert score("threshold", SUMMARY | {"bands": ["ndsi", "red", "green"]})["reason"] == (
+        "the samples hold ndsi, red, green, not nir"
+    )
+    with pytest.raises(SampleError):
+        baselines.threshold_prediction(np.zeros((1, 2, 2), np.float32), ["ndsi"], (0, 1), 128)
+
+
+def test_the_threshold_is_on_grey_of_the_shown_range() -> None:
+    image = np.array([0.4, 0.6], np.float32) * np.ones((3, 1, 1), np.float32)
+    predicted = [
+        baselines.threshold_prediction(image.reshape(3, 1, 2), BANDS, (0.0, top), 128).tolist()
+        for top in (1.0, 0.5, 2.0)
+    ]
+    assert predicted == [[[False, True]], [[True, True]], [[False, False]]]
+
+
+def test_neighbourhoods_are_means_and_deviations() -> None:
+    image = np.zeros((1, 31, 31), np.float32)
+    image[0, 15, 15] = 1
+    features = baselines.pixel_features(image)
+    assert features.shape == (31, 31, 1 + 2 * len(baselines.NEIGHBOURHOODS_PX))
+    for k, side in enumerate(baselines.NEIGHBOURHOODS_PX):
+        share = 1 / side**2
+        assert features[15, 15, 1 + 2 * k] == pytest.approx(share)
+        assert features[15, 15, 2 + 2 * k] == pytest.approx(np.sqrt(share - share**2), rel=1e-4)
+
+
+def test_pixels_are_drawn_from_the_labelled_part_alone() -> None:
+    image = make_images()[0]
+    part = np.zeros((64, 64), bool)
+    part[:10, 30:] = True
+    coded = MonthImage("a", image.month, np.indices((64, 64)).astype(np.float32), image.label)
+    features, label = baselines.draw_pixels(
+        coded.image, coded.label, part, 100, np.random.default_rng(0)
+    )
+    assert len(label) == 100 and set(label) <= {0, 1}
+    rows, cols = features[:, 0], features[:, 1 + 2 * len(baselines.NEIGHBOURHOODS_PX)]
+    assert rows.min() >= 4 and rows.max() < 10 and cols.min() >= 30
+    assert len(set(zip(rows, cols, strict=True))) == 100
+
+
+def test_ndsi_is_over_its_threshold_and_near_infrared_tells_water() -> None:
+    """One row: ice, snow, water, rock, and a pixel that nobody saw."""
+    label = np.array([[1, 1, 0, 0, 255]], np.uint8)
+    nir, red, green, swir = (
+        np.array([values], np.float32)
+        for values in (
+            [0.5, 0.8, 0.02, 0.3, np.nan],
+            [0.6, 0.9, 0.04, 0.25, np.nan],
+            [0.6, 0.9, 0.06, 0.2, np.nan],
+            [0.05, 0.1, 0.01, 0.3, np.nan],
+        )
+    )
+    image = MonthImage("a", date(2020, 1, 1), np.stack([nir, red, green]), label, swir[None])
+    part = np.ones((1, 5), bool)
+    lesson = baselines.Lesson(CONFIG, SUMMARY, [(image, part)], 0)
+    answers = {
+        name: baselines.METHODS[name](lesson).answer(image, part)[0].tolist()
+        for name in ("ndsi", "ndsi_nir")
+    }
+    assert answers["ndsi"] == [True, True, True, False, False]
+    assert answers["ndsi_nir"] == [True, True, False, False, False]
+
+
+def test_the_ratio_learns_its_threshold_from_the_training_part_alone() -> None:
+    row = score("band_ratio")
+    above = row["fitted"]["ratio_above"]
+    (test,) = row["tested"]
+    assert 0.4 / 0.3 < above < 0.4 / 0.1  # rock and ice of make_images
+    assert test["tp"] / (test["tp"] + test["fp"] + test["fn"]) > 0.95
+    images = make_images()
+    upside_down = np.where(images[0].label == 255, 255, 1 - images[0].label).astype(np.uint8)
+    images[0] = dataclasses.replace(images[0], label=upside_down)
+    again = baselines.score_baseline("band_ratio", CONFIG, images, SPLIT, SUMMARY)
+    assert again["fitted"] == row["fitted"] and again["tested"] != row["tested"]
+
+
+def test_the_best_threshold_of_separable_values_parts_them() -> None:
+    values = np.array([0.1, 0.2, 0.3, 0.7, 0.8], np.float32)
+    above = baselines.best_threshold(values, np.array([0, 0, 0, 1, 1], np.uint8))
+    assert 0.3 <= above < 0.7
+
+
+@pytest.mark.parametrize("name", ["ndsi", "ndsi_nir", "band_ratio"])
+def test_an_archive_without_short_wave_infrared_is_a_reason(name: str) -> None:
+    images = [dataclasses.replace(i, extra=np.full_like(i.extra, np.nan)) for i in make_images()]
+    found = baselines.score_baseline(name, CONFIG, images, SPLIT, SUMMARY)
+    assert "has no swir1: the archive does not hold the band" in found["reason"]
+    assert list(found) == ["reason"]
+
+
+@pytest.mark.parametrize("name", ["ndsi", "ndsi_nir", "band_ratio"])
+def test_a_month_that_shows_nothing_is_no_lack_of_a_band(name: str) -> None:
+    images = make_images()
+    empty = dataclasses.replace(
+        images[0], image=images[0].image * np.nan, extra=images[0].extra * np.nan,
+        label=np.full_like(images[0].label, 255),
+    )  # fmt: skip
+    found = baselines.score_baseline(name, CONFIG, [empty, *images[1:]], SPLIT, SUMMARY)
+    (row,) = found["tested"]
+    assert row["tp"] + row["fp"] + row["fn"] + row["tn"] == 0
+
+
+def test_bands_over_their_own_maximum_are_not_taken_for_reflectance() -> None:
+    summary = SUMMARY | {"scale": "own_maximum", "extra_bands": ["green", "red", "nir", "swir1"]}
+    plain = np.stack([np.full((64, 64), v, np.float32) for v in (0.6, 0.5, 0.4, 0.3)])
+    lesson = baselines.Lesson(CONFIG, summary, [], 0)
+    stored = dataclasses.replace(make_images()[0], extra=plain)
+    assert np.unique(lesson.band(stored, "green")).tolist() == [np.float32(0.6)]
+    with pytest.raises(SampleError, match="do not hold blue"):
+        lesson.band(stored, "blue")
+
+
+def test_a_fold_without_labelled_training_pixels_is_a_reason() -> None:
+    split = dataclasses.replace(SPLIT, train=())
+    for name in baselines.METHODS:
+        found = baselines.score_baseline(name, CONFIG, make_images(), split, SUMMARY)
+        assert found == {"reason": "fold 0 has no labelled training pixel"}
+
+
+def test_a_fold_whose_training_part_nobody_saw_in_infrared_is_a_reason() -> None:
+    images = make_images()
+    for image in images[2:]:
+        image.image[:, :4], image.extra[:, :4], image.extra[:, 4:] = 0.4, 0.3, np.nan
+    found = baselines.score_baseline("band_ratio", CONFIG, images, SPLIT, SUMMARY)
+    assert "no labelled training pixel" in found["reason"]
+
+
+def test_only_a_method_with_probabilities_is_calibrated() -> None:
+    assert score("threshold")["calibration"] is None
+    assert 0 <= score("random_forest")["calibration"]["ece"] < 0.2

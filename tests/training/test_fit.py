@@ -1,0 +1,301 @@
+"""One trial without Ray: learning, choosing, testing, resuming, failing."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from glacier.config import Folds, Sweep
+from glacier.errors import TrainingError
+from glacier.evaluation.metrics import Counts
+from glacier.samples.dataset import MonthImage
+from glacier.samples.folds import Split
+from glacier.training import learner
+from glacier.training.fit import run_trial
+from glacier.training.learner import Learner
+from glacier.training.losses import dice_loss
+from glacier.training.model_card import describe_model
+from glacier.training.unet import load_model, map_probability
+from tests.support.discs import SAMPLES, SIZE, SPLIT, make_images, make_trial
+
+
+@contextmanager
+def count_epochs() -> Iterator[list[int]]:
+    """The epochs that are trained within."""
+    trained: list[int] = []
+    run_epoch = Learner.run_epoch
+
+    def note(self: Learner, images: list[MonthImage], epoch: int) -> tuple[float, int]:
+        trained.append(epoch)
+        return run_epoch(self, images, epoch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Learner, "run_epoch", note)
+        yield trained
+
+
+def test_a_trial_learns_and_is_tested_on_its_test_part_alone(tmp_path: Path) -> None:
+    images = make_images()
+    done = run_trial(make_trial(tmp_path, epochs=12), images, lambda row: None)
+    counts = [Counts(r["tp"], r["fp"], r["fn"], r["tn"]) for r in done["tested"]]
+    assert [r["month"] for r in done["tested"]] == ["2020-01-01", "2020-02-01", "2020-03-01"]
+    valid = SIZE * (SIZE - 2)
+    assert all(c.tp + c.fp + c.fn + c.tn == valid for c in counts)  # 255 counts nowhere
+    assert sum(counts, Counts()).iou > 0.7
+    losses = [row["val_dice_loss"] for row in done["rows"]]
+    assert done["best_epoch"] == int(np.argmin(losses))
+
+
+def test_test_pixels_change_nothing_but_the_test(tmp_path: Path) -> None:
+    images = make_images()
+    spoiled = [
+        dataclasses.replace(i, image=i.image * 0, label=1 - np.minimum(i.label, 1))
+        if i.key in SPLIT.test
+        else i
+        for i in images
+    ]
+    first = run_trial(make_trial(tmp_path / "a"), images, lambda row: None)
+    second = run_trial(make_trial(tmp_path / "b"), spoiled, lambda row: None)
+    same = ("epoch", "train_loss", "val_dice_loss", "val_iou")
+    assert [[r[k] for k in same] for r in first["rows"]] == [
+        [r[k] for k in same] for r in second["rows"]
+    ]
+    weights = [(tmp_path / n / "model/model.safetensors").read_bytes() for n in "ab"]
+    assert weights[0] == weights[1]
+    assert first["tested"] != second["tested"]
+
+
+@pytest.mark.parametrize("stop_after", [0, 1, 2])
+def test_a_stopped_trial_ends_in_the_same_bytes(tmp_path: Path, stop_after: int) -> None:
+    images = make_images()
+    whole = run_trial(make_trial(tmp_path / "whole"), images, lambda row: None)
+
+    class Stopped(Exception):
+        pass
+
+    def stop(row: dict) -> None:
+        if row["epoch"] > stop_after:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        run_trial(make_trial(tmp_path / "cut"), images, stop)
+    with count_epochs() as trained:
+        resumed = run_trial(make_trial(tmp_path / "cut"), images, lambda row: None)
+    assert trained == list(range(stop_after + 1, 4))  # it goes on, and does not begin again
+    times = {"images_per_s", "seconds"}
+    strip = [
+        [{k: v for k, v in r.items() if k not in times} for r in d["rows"]]
+        for d in (whole, resumed)
+    ]
+    assert strip[0] == strip[1]
+    files = [tmp_path / name / "model/model.safetensors" for name in ("whole", "cut")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert whole["tested"] == resumed["tested"]
+
+
+def test_a_finished_trial_returns_at_once(tmp_path: Path) -> None:
+    images = make_images()
+    done = run_trial(make_trial(tmp_path), images, lambda row: None)
+    again = run_trial(make_trial(tmp_path), [], lambda row: pytest.fail("trained again"))
+    assert again == json.loads(json.dumps(done))
+
+
+def test_a_damaged_checkpoint_is_refused_and_the_result_is_the_same(tmp_path: Path) -> None:
+    images = make_images()
+    whole = run_trial(make_trial(tmp_path / "whole"), images, lambda row: None)
+
+    def stop(row: dict) -> None:
+        if row["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_trial(make_trial(tmp_path / "cut"), images, stop)
+    (checkpoint,) = (tmp_path / "cut/trial").glob("*.pt")
+    data = bytearray(checkpoint.read_bytes())
+    data[len(data) // 2] ^= 1
+    checkpoint.write_bytes(data)
+    with count_epochs() as trained:
+        resumed = run_trial(make_trial(tmp_path / "cut"), images, lambda row: None)
+    assert trained == [0, 1, 2, 3]
+    assert resumed["tested"] == whole["tested"]
+
+
+def test_a_loss_that_is_no_number_fails_the_trial_and_spoils_no_checkpoint(tmp_path: Path) -> None:
+    """The loss fails in the middle of the third epoch, once; the next start ends as if it had not.
+
+    A checkpoint of the weights at that moment would stand between two epochs.
+    """
+    images = make_images()
+    whole = run_trial(make_trial(tmp_path / "whole"), images, lambda row: None)
+    steps, fails_at = 0, 2 * 4 + 2  # the third of four epochs of four steps
+
+    def loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        nonlocal steps
+        steps += 1
+        return dice_loss(logits, target) * (float("nan") if steps == fails_at else 1.0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learner, "choose_loss", lambda name: loss)
+        with pytest.raises(
+            TrainingError, match=r"loss is nan in epoch 2; lower sweep\.learning_rate"
+        ):
+            run_trial(make_trial(tmp_path / "cut"), images, lambda row: None)
+    assert not (tmp_path / "cut/trial/done.json").exists()
+    with count_epochs() as trained:
+        resumed = run_trial(make_trial(tmp_path / "cut"), images, lambda row: None)
+    assert trained == [2, 3]
+    assert resumed["tested"] == whole["tested"]
+
+
+def test_a_validation_part_without_glacier_cannot_choose(tmp_path: Path) -> None:
+    images = [
+        dataclasses.replace(i, label=np.minimum(i.label, 0)) if i.key in SPLIT.validation else i
+        for i in make_images()
+    ]
+    with pytest.raises(TrainingError, match=r"chooses its epoch shows no glacier \(.*2020-0"):
+        run_trial(make_trial(tmp_path), images, lambda row: None)
+
+
+def test_the_exported_model_gives_the_tested_answer(tmp_path: Path) -> None:
+    images = make_images()
+    done = run_trial(make_trial(tmp_path), images, lambda row: None)
+    model, card = load_model(done["model"])
+    assert Path(done["model"], "model.md").read_text() == describe_model(card)
+    mean, std = (np.array(card[k], np.float32)[:, None, None] for k in ("mean", "std"))
+    predictions = np.load(done["predictions"]["address"])
+    for image in images[:3]:
+        filled = np.where(np.isnan(image.image), np.array(card["fill"])[:, None, None], image.image)
+        with torch.inference_mode():
+            logits = model(torch.from_numpy(((filled - mean) / std).astype(np.float32))[None])
+        expected = torch.sigmoid(logits)[0, 0].numpy()
+        assert np.abs(expected - predictions[image.key] / 255).max() < 0.51 / 255 + 1e-4
+        seen = np.isfinite(image.image).all(axis=0)
+        mapped = map_probability(done["model"], image.image)
+        np.testing.assert_allclose(mapped[seen], expected[seen], atol=1e-4)
+        assert np.isnan(mapped[~seen]).all()
+
+
+def test_the_notebook_protocol_chooses_on_the_test_part(tmp_path: Path) -> None:
+    images = make_images()
+    trial = make_trial(tmp_path, protocol="notebook")
+    trial = dataclasses.replace(
+        trial, split=Split(0, SPLIT.test, (), SPLIT.validation + SPLIT.train)
+    )
+    done = run_trial(trial, images, lambda row: None)
+    best = done["rows"][done["best_epoch"]]
+    total = sum((Counts(r["tp"], r["fp"], r["fn"], r["tn"]) for r in done["tested"]), Counts())
+    assert best["val_iou"] == pytest.approx(total.iou, abs=0.01)
+
+
+def test_where_nothing_chooses_the_last_weights_are_kept(tmp_path: Path) -> None:
+    images, seen = make_images(), []
+    folds = Folds(kind="shuffled", validation_share=0)
+    split = Split(0, SPLIT.test, (), SPLIT.validation + SPLIT.train)
+    trial = dataclasses.replace(make_trial(tmp_path / "a", folds=folds), split=split)
+    done = run_trial(trial, images, seen.append)
+    assert done["best_epoch"] == len(done["rows"]) - 1
+    assert {row["val_dice_loss"] for row in seen} == {None}
+    spoiled = [
+        dataclasses.replace(i, label=1 - np.minimum(i.label, 1)) if i.key in SPLIT.test else i
+        for i in images
+    ]
+    other = dataclasses.replace(make_trial(tmp_path / "b", folds=folds), split=split)
+    run_trial(other, spoiled, lambda row: None)
+    weights = [(tmp_path / n / "model/model.safetensors").read_bytes() for n in "ab"]
+    assert weights[0] == weights[1]  # the test part chose nothing either
+    card = (tmp_path / "a/model/model.md").read_text()
+    assert "those of its last epoch; nothing was chosen" in card
+
+
+def test_turns_are_averaged_only_where_they_were_trained() -> None:
+    with pytest.raises(ValueError, match="average_turns needs flips"):
+        Sweep(flips=False, average_turns=True)
+
+
+@pytest.mark.parametrize("setting", [{"calibrate": True}, {"patience_epochs": 2}])
+def test_what_is_fitted_needs_a_validation_part(setting: dict) -> None:
+    with pytest.raises(ValueError, match=r"need a validation part; set folds\.validation_share"):
+        Sweep(folds=Folds(validation_share=0), **setting)
+
+
+def test_chips_score_every_test_pixel_once(tmp_path: Path) -> None:
+    """One image of 4 x 4 blocks: the test column is scored whole, and nothing else is."""
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, (128, 128)).astype(np.uint8)
+    label[5, :] = 255
+    image = MonthImage("a", date(2020, 7, 1), rng.random((3, 128, 128), np.float32), label)
+    columns = [[f"a/r{r}c{c}" for r in range(4)] for c in range(4)]
+    split = Split(0, tuple(columns[0]), tuple(columns[3]), tuple(columns[1] + columns[2]))
+    trial = make_trial(tmp_path, epochs=1, steps_per_epoch=2, folds=Folds(kind="by_block"))
+    samples = SAMPLES | {"blocks": [4, 4], "layout": "chips", "resize": None}
+    trial = dataclasses.replace(trial, split=split, samples=samples)
+    done = run_trial(trial, [image], lambda row: None)
+    (row,) = done["tested"]
+    assert row["tp"] + row["fn"] == int((label[:, :32] == 1).sum())
+    assert row["fp"] + row["tn"] == int((label[:, :32] == 0).sum())
+
+
+def test_seeds_come_from_seed_encoder_and_fold_alone(tmp_path: Path) -> None:
+    trial = make_trial(tmp_path)
+    moved = dataclasses.replace(trial, folder="elsewhere", model_folder="elsewhere")
+    assert trial.trial_seed == moved.trial_seed
+    seeds = {
+        dataclasses.replace(trial, encoder=e, split=dataclasses.replace(SPLIT, fold=f)).trial_seed
+        for e in ("a", "b")
+        for f in range(5)
+    }
+    assert len(seeds) == 10
+    assert trial.seed_at(0) != trial.seed_at(1)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_precision_and_layout_are_settings(tmp_path: Path, precision: str) -> None:
+    trial = make_trial(tmp_path, epochs=1, precision=precision, channels_last=True)
+    done = run_trial(trial, make_images(), lambda row: None)
+    assert np.isfinite(done["rows"][0]["train_loss"])
+
+
+def test_patience_ends_a_trial_that_has_stopped_improving(tmp_path: Path) -> None:
+    """With steps of size zero nothing improves after the first epoch but batch statistics."""
+    settings = {"learning_rate": 1e-12, "epochs": 30, "patience_epochs": 2}
+    done = run_trial(make_trial(tmp_path, **settings), make_images(), lambda row: None)
+    last = done["rows"][-1]["epoch"]
+    assert last == done["best_epoch"] + 2 < 29
+
+
+def test_weight_decay_shrinks_the_weights(tmp_path: Path) -> None:
+    sizes = []
+    for decay in (0.0, 1.0):
+        folder = tmp_path / str(decay)
+        run_trial(
+            make_trial(folder, weight_decay=decay, learning_rate=0.02, epochs=1),
+            make_images(),
+            lambda row: None,
+        )
+        model, _ = load_model(str(folder / "model"))
+        sizes.append(sum(float((p.detach() ** 2).sum()) for p in model.parameters() if p.ndim == 4))
+    assert sizes[1] < 0.95 * sizes[0]
+
+
+def test_calibration_looks_at_the_validation_part_alone(tmp_path: Path) -> None:
+    """With the labels of the test part turned round, temperature and threshold stay."""
+    images = make_images()
+    turned = [
+        dataclasses.replace(i, label=np.where(i.label == 255, 255, 1 - i.label).astype(np.uint8))
+        if i.key in SPLIT.test
+        else i
+        for i in images
+    ]
+    cards = []
+    for name, some in (("a", images), ("b", turned)):
+        done = run_trial(make_trial(tmp_path / name, calibrate=True), some, lambda row: None)
+        _, card = load_model(str(tmp_path / name / "model"))
+        cards.append((card["temperature"], card["threshold"]))
+        assert cards[-1] == (done["temperature"], done["threshold"])
+    assert cards[0] == cards[1] != (1.0, 0.5)

@@ -1,0 +1,73 @@
+"""Losses: known answers, an oracle, and batches where the usual Dice loss says nothing."""
+
+import math
+
+import pytest
+import segmentation_models_pytorch as smp
+import torch
+
+from glacier.labels import IGNORE
+from glacier.training.losses import choose_loss, dice_bce_loss, dice_loss
+
+
+def draw(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits, and labels of which some are unknown."""
+    make = torch.Generator().manual_seed(seed)
+    logits = 4 * torch.randn(3, 1, 8, 8, generator=make)
+    target = torch.randint(0, 2, logits.shape, generator=make)
+    target[torch.rand(logits.shape, generator=make) < 0.3] = IGNORE
+    return logits, target
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_dice_loss_agrees_with_the_library_where_there_is_glacier(seed: int) -> None:
+    logits, target = draw(seed)
+    oracle = smp.losses.DiceLoss(mode="binary", ignore_index=IGNORE)
+    torch.testing.assert_close(dice_loss(logits, target), oracle(logits, target))
+
+
+def test_cross_entropy_is_the_mean_over_labelled_pixels() -> None:
+    logits, target = draw(0)
+    known = target != IGNORE
+    oracle = torch.nn.BCEWithLogitsLoss()(logits[known], target[known].float())
+    torch.testing.assert_close(dice_bce_loss(logits, target) - dice_loss(logits, target), oracle)
+
+
+def test_known_answers() -> None:
+    sure = torch.full((1, 1, 2, 2), 50.0)
+    target = torch.tensor([[[[1, 1], [0, IGNORE]]]])
+    assert dice_loss(sure, target).item() == pytest.approx(1 - 4 / 5)
+    assert dice_loss(torch.zeros(1, 1, 2, 2), target).item() == pytest.approx(1 - 2 / 3.5)
+    assert dice_bce_loss(torch.zeros(1, 1, 2, 2), target).item() == pytest.approx(
+        1 - 2 / 3.5 + math.log(2)
+    )
+
+
+@pytest.mark.parametrize("name", ["dice", "dice_bce"])
+def test_a_batch_without_glacier_still_teaches(name: str) -> None:
+    """False alarms cost, and every labelled pixel is pushed down."""
+    logits, target = draw(1)
+    target[target == 1] = 0
+    logits.requires_grad_()
+    loss = choose_loss(name)(logits, target)
+    loss.backward()
+    assert loss.item() > 0.1
+    assert (logits.grad[target == 0] > 0).all() and (logits.grad[target == IGNORE] == 0).all()
+    assert dice_loss(torch.full_like(target, -50, dtype=torch.float32), target).item() == 0
+
+
+@pytest.mark.parametrize("name", ["dice", "dice_bce"])
+def test_a_batch_without_labels_teaches_nothing_and_breaks_nothing(name: str) -> None:
+    logits = torch.randn(2, 1, 4, 4, requires_grad=True)
+    loss = choose_loss(name)(logits, torch.full((2, 1, 4, 4), IGNORE))
+    loss.backward()
+    assert loss.item() == 0 and (logits.grad == 0).all()
+
+
+@pytest.mark.parametrize("name", ["dice", "dice_bce"])
+def test_unknown_pixels_change_no_loss_and_no_gradient(name: str) -> None:
+    logits, target = draw(2)
+    logits.requires_grad_()
+    choose_loss(name)(logits, target).backward()
+    assert (logits.grad[target == IGNORE] == 0).all()
+    assert (logits.grad[target != IGNORE] != 0).all()

@@ -1,0 +1,147 @@
+"""Trials under Ray Tune: room, retries, failures."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glacier.config import Config
+from glacier.errors import SweepError, WeightsError
+from glacier.samples.folds import Split
+from glacier.training import tuning
+from glacier.training.trial import Trial
+from tests.support.tiny import ENCODER, tiny_config
+
+
+def make_trials(config: Config, folder: Path, count: int) -> list[Trial]:
+    split = Split(0, ("a",), ("b",), ("c",))
+    return [
+        Trial(f"e{k}", split, config.sweep, 0, {}, str(folder / f"t{k}"), str(folder / f"m{k}"))
+        for k in range(count)
+    ]
+
+
+def stand_in(failures: dict[str, int], together: int = 1) -> Callable[..., None]:
+    """What a worker does instead of training: note when it ran, and die as often as told.
+
+    It ends a second after so many have begun ``together``, however slowly they start.
+
+    Made within a function, so that Ray sends it by value: workers cannot import this module.
+    """
+
+    def work(space: dict[str, Any], images: list[Any]) -> None:
+        folder = Path(space["trial"].folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        tries = len(list(folder.glob("try-*")))
+        began = time.time()
+        (folder / "began").touch()
+        while len(list(folder.parent.glob("t*/began"))) < together and time.time() < began + 60:
+            time.sleep(0.05)
+        time.sleep(1 if together > 1 else 0)
+        (folder / f"try-{tries}").write_text(f"{began} {time.time()}")
+        if tries < failures.get(space["trial"].encoder, 0):
+            raise RuntimeError("worker lost")
+
+    return work
+
+
+@pytest.mark.ray
+def test_half_a_gpu_a_trial_lets_eight_run_on_four_never_more(
+    tmp_path: Path, ray_local: None
+) -> None:
+    import ray
+
+    config = tiny_config(tmp_path, sweep={"gpus_per_trial": 0.5})
+    trials = make_trials(config, tmp_path, 12)
+    images = ray.put([])
+    assert (
+        tuning.tune_trials(config, trials, images, str(tmp_path / "s"), [], stand_in({}, 8)) == []
+    )
+    spans = [
+        [float(at) for at in (tmp_path / f"t{k}" / "try-0").read_text().split()] for k in range(12)
+    ]
+    at_once = [sum(began <= at < ended for began, ended in spans) for at, _ in spans]
+    assert max(at_once) == 8
+
+
+@pytest.mark.ray
+def test_a_lost_worker_is_tried_again_and_then_reported(
+    tmp_path: Path, ray_local: None, capsys: pytest.CaptureFixture
+) -> None:
+    import ray
+
+    config = tiny_config(tmp_path, sweep={"max_retries": 1})
+    trials = make_trials(config, tmp_path, 3)
+    work = stand_in({"e0": 1, "e1": 9})
+    failed = tuning.tune_trials(config, trials, ray.put([]), str(tmp_path / "s"), [], work)
+    assert [len(list((tmp_path / f"t{k}").glob("try-*"))) for k in range(3)] == [2, 2, 1]
+    assert failed == [{"encoder": "e1", "fold": 0, "reason": "RuntimeError: worker lost"}]
+    assert "e1, fold 0 failed: RuntimeError: worker lost" in capsys.readouterr().out
+
+
+def run_low_on_memory(patch: pytest.MonkeyPatch, times: int) -> None:
+    """Let Tune give up as it does where Ray ends a trial's process for its memory."""
+    import ray
+
+    fit = tuning.tune.Tuner.fit
+
+    def give_up(self: Any) -> Any:
+        nonlocal times
+        times -= 1
+        if times < 0:
+            return fit(self)
+        raise RuntimeError("unexpected") from ray.exceptions.OutOfMemoryError("low on memory")
+
+    patch.setattr(tuning.tune.Tuner, "fit", give_up)
+
+
+@pytest.mark.ray
+def test_a_node_low_on_memory_costs_no_trial_that_was_done(
+    tmp_path: Path, ray_local: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    import ray
+
+    config = tiny_config(tmp_path, sweep={"max_retries": 1})
+    trials = make_trials(config, tmp_path, 2)
+    (tmp_path / "t0").mkdir()
+    (tmp_path / "t0" / "done.json").write_text("{}")  # ended while the other was ended
+    run_low_on_memory(monkeypatch, 1)
+    found = tuning.tune_trials(config, trials, ray.put([]), str(tmp_path / "s"), [], stand_in({}))
+    assert found == []
+    assert [len(list((tmp_path / f"t{k}").glob("try-*"))) for k in range(2)] == [0, 1]
+    assert "a node ran low on memory" in capsys.readouterr().out
+
+
+@pytest.mark.ray
+def test_memory_that_stays_low_ends_the_sweep_with_what_helps(
+    tmp_path: Path, ray_local: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    config = tiny_config(tmp_path, sweep={"max_retries": 2})
+    run_low_on_memory(monkeypatch, 3)
+    trials, images = make_trials(config, tmp_path, 1), ray.put([])
+    with pytest.raises(SweepError, match=r"3 times: raise sweep\.cpus_per_trial \(1\).*is kept"):
+        tuning.tune_trials(config, trials, images, str(tmp_path / "s"), [], stand_in({}))
+
+
+@pytest.mark.ray
+def test_an_unknown_encoder_is_refused_before_any_training(tmp_path: Path, ray_local: None) -> None:
+    config = tiny_config(tmp_path, sweep={"encoders": [ENCODER, "resnet43"]})
+    with pytest.raises(WeightsError, match=r"'resnet43'.*did you mean resnet34"):
+        tuning.await_weights(config, tuning.ask_weights(config))
+
+
+@pytest.mark.ray
+def test_an_unknown_encoder_ends_trials_that_did_not_wait_for_the_answer(
+    tmp_path: Path, ray_local: None
+) -> None:
+    import ray
+
+    config = tiny_config(tmp_path)
+    asked = [ray.put((None, "")), ray.put((None, "encoder 'e9' is unknown"))]
+    trials, images = make_trials(config, tmp_path, 3), ray.put([])
+    with pytest.raises(WeightsError, match="'e9' is unknown"):
+        tuning.tune_trials(config, trials, images, str(tmp_path / "s"), asked, stand_in({}, 60))
