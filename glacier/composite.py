@@ -151,13 +151,13 @@ def composite_rows(
         usable &= clear[having]
         seen[having] |= usable
         if veil is None or not np.array_equal(veil.usable, usable):
-            veil = Veil.over(usable)  # the bands of a scene mostly share their holes
+            veil = MaskedMedian.over(usable)  # the bands of a scene mostly share their holes
         veil.take_median(looks, median)
     return seen
 
 
 @dataclass(frozen=True)
-class Veil:
+class MaskedMedian:
     """Which looks to leave out of a median, as bits that move them out of its way.
 
     Of a pixel's unusable values one half becomes 0 and the other 65535, so that whatever their
@@ -175,7 +175,7 @@ class Veil:
     """(H, W), all bits set where the number of usable looks is even."""
 
     @classmethod
-    def over(cls, usable: NDArray[np.bool_]) -> Veil:
+    def over(cls, usable: NDArray[np.bool_]) -> MaskedMedian:
         """The veil that leaves out what is not usable, (T, H, W) bool."""
         looks = len(usable)
         hidden = ~usable

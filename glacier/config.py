@@ -150,7 +150,7 @@ class Months(Model):
 
 
 class Synthetic(Model):
-    """The embedded archive: invented scenes whose truth is known at every pixel."""
+    """The embedded archive: synthetic scenes whose truth is known at every pixel."""
 
     scenes_per_month: tuple[int, int] = (2, 4)
     """Fewest and most scenes a month, 1..12 (Landsat 8 alone passes about twice)."""
@@ -279,7 +279,7 @@ class Ingest(Model):
     """Settings of the STAC source."""
 
 
-class Pedigree(Model):
+class Provenance(Model):
     """Where outlines come from; the report repeats it, since a score is worth what they are."""
 
     source: str
@@ -308,7 +308,7 @@ class Label(Model):
     outlines: PathText | None = None
     """Vector file of glacier polygons; needed for ``outlines``. With any kind of label they also
     tell which months are snowy."""
-    pedigree: Pedigree | None = None
+    provenance: Provenance | None = None
     """Where the outlines come from."""
     margin_m: float = Field(0.0, ge=0, le=1000)
     """Pixels within so many metres of an outline are unknown, for ``outlines``."""
@@ -432,7 +432,7 @@ class Sweep(Model):
     bands, since the ratios between bands tell ice from rock."""
     calibrate: bool = False
     """Fit a temperature and a probability threshold to the validation part before the test."""
-    average_turns: bool = False
+    test_time_augmentation: bool = False
     """Test with the mean over the eight flips and quarter turns of every window; needs
     ``flips``."""
     batch_norm_momentum: float | None = Field(None, gt=0, le=1)
@@ -452,7 +452,7 @@ class Sweep(Model):
     """New starts of a trial that failed, from its last checkpoint."""
     max_failed: int = Field(0, ge=0)
     """Trials that may fail before the job's exit code says so."""
-    forest: bool = True
+    random_forest: bool = True
     """Fit the random-forest baseline in every fold."""
 
     @model_validator(mode="after")
@@ -472,9 +472,10 @@ class Sweep(Model):
                 "calibrate and patience_epochs need a validation part; set "
                 "folds.validation_share above 0"
             )
-        if self.average_turns and not self.flips:
+        if self.test_time_augmentation and not self.flips:
             raise ValueError(
-                "average_turns needs flips: a network that never saw a turned image fails on them"
+                "test_time_augmentation needs flips: a network that never saw a turned image "
+                "fails on them"
             )
         if self.gpus_per_trial > 1 and not float(self.gpus_per_trial).is_integer():
             raise ValueError(
@@ -518,21 +519,21 @@ class Config(Model):
     """Samples -> models."""
     cluster: Cluster = Cluster()
     """Where Ray runs."""
-    arms: dict[Name, dict[str, JsonValue]] = Field(default_factory=dict)
+    variants: dict[Name, dict[str, JsonValue]] = Field(default_factory=dict)
     """Variants that ``jobs.study`` compares: name to dotted fields and values, such as
     ``{sweep.folds.kind: shuffled}``; the first is the reference, and ``{}`` the run itself."""
 
-    def arm(self, name: str) -> Config:
-        """The full configuration of an arm; it keeps the name, so that equal parts are shared.
+    def variant(self, name: str) -> Config:
+        """The full configuration of a variant; it keeps the name, so that equal parts are shared.
 
         Args:
-            name: A key of ``arms``.
+            name: A key of ``variants``.
 
         Raises:
-            ValidationError: A field of the arm is unknown, or its value cannot be used.
+            ValidationError: A field of the variant is unknown, or its value cannot be used.
         """
-        values = self.model_dump(mode="json", exclude={"arms"})
-        for field, value in self.arms[name].items():
+        values = self.model_dump(mode="json", exclude={"variants"})
+        for field, value in self.variants[name].items():
             level = values
             *above, last = field.split(".")
             for part in above:
@@ -595,7 +596,7 @@ def config_digest(config: Config) -> str:
         "storage": True,
         "results": True,
         "cluster": True,
-        "arms": True,
+        "variants": True,
         "ingest": {"earthengine": True, "stac": waits, "max_failed": True},
         "prepare": {"max_failed": True},
         "sweep": dict.fromkeys(NOT_IN_THE_ANSWER, True),
@@ -603,6 +604,6 @@ def config_digest(config: Config) -> str:
     return digest(config.model_dump(mode="json", exclude=places))
 
 
-def arms_digest(config: Config) -> str:
-    """Hash of what a study computes: of every arm by its name, in their order."""
-    return digest([[name, config_digest(config.arm(name))] for name in config.arms])
+def variants_digest(config: Config) -> str:
+    """Hash of what a study computes: of every variant by its name, in their order."""
+    return digest([[name, config_digest(config.variant(name))] for name in config.variants])

@@ -80,27 +80,27 @@ def load_config(argv: Sequence[str], about: str, read_file: ReadFile | None = No
         config = Config.model_validate(values)
     except ValidationError as error:
         raise ConfigError("\n".join(describe(error, path))) from None
-    check_arms(config, path)
+    check_variants(config, path)
     return config
 
 
-def check_arms(config: Config, path: str) -> None:
-    """Refuse an arm that is no configuration, or that changes what all arms share.
+def check_variants(config: Config, path: str) -> None:
+    """Refuse a variant that is no configuration, or that changes what all variants share.
 
     Raises:
-        ConfigError: With the arm, the field, its value and what is allowed.
+        ConfigError: With the variant, the field, its value and what is allowed.
     """
-    shared = ("name", "storage", "results", "cluster", "arms")
-    for name, changes in config.arms.items():
-        where = f"{path}: arms.{name}"
+    shared = ("name", "storage", "results", "cluster", "variants")
+    for name, changes in config.variants.items():
+        where = f"{path}: variants.{name}"
         for field, value in changes.items():
             if field.partition(".")[0] in shared:
                 raise ConfigError(
-                    f"{where}: {field} = {value!r}: all arms share {', '.join(shared)}; set it "
+                    f"{where}: {field} = {value!r}: all variants share {', '.join(shared)}; set it "
                     "for the whole file"
                 )
         try:
-            config.arm(name)
+            config.variant(name)
         except ValidationError as error:
             raise ConfigError("\n".join(describe(error, where))) from None
 

@@ -64,7 +64,7 @@ PUBLISHED_RUN: dict[str, object] = {
     "sweep.normalise": "imagenet",
     "sweep.flips": False,
     "sweep.brightness_jitter": 0.0,
-    "sweep.average_turns": False,
+    "sweep.test_time_augmentation": False,
     "sweep.calibrate": False,
 }
 """Settings of the published experiment. Source: the notebook."""

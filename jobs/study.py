@@ -1,4 +1,4 @@
-"""Run the arms of one configuration and compare them; what is complete is not done again.
+"""Run the variants of one configuration and compare them; what is complete is not done again.
 
 python -m jobs.study jobs/leakage.yaml
 """

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glacier import composite
-from glacier.composite import Composite, Empty, Scene, Veil, composite_scenes
+from glacier.composite import Composite, Empty, MaskedMedian, Scene, composite_scenes
 from glacier.landsat import CIRRUS, CLEAR, CLOUD, DILATED, FILL, SHADOW, SNOW, is_clear
 
 SHAPE = (6, 5)
@@ -40,7 +40,7 @@ def random_scenes(count: int, seed: int) -> list[Scene]:
 def take_median(stack: np.ndarray, usable: np.ndarray) -> np.ndarray:
     """Median over the first axis of the usable values."""
     median = np.empty(stack.shape[1:], np.uint16)
-    Veil.over(usable).take_median(list(stack), median)
+    MaskedMedian.over(usable).take_median(list(stack), median)
     return median
 
 

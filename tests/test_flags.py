@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from glacier import store
 from glacier.command import run_command
-from glacier.config import Config, arms_digest, config_digest, digest
+from glacier.config import Config, config_digest, digest, variants_digest
 from glacier.errors import ConfigError, SourceError
 from glacier.flags import field_names, load_config
 
@@ -104,8 +104,8 @@ def test_a_flag_wins_over_the_file_and_its_neighbours_stay(place: Path) -> None:
         (["--prepare.blocks", "3,4"], "prepare.blocks", (3, 4)),
         (["--prepare.reflectance_range=-0.1,1.2"], "prepare.reflectance_range", (-0.1, 1.2)),
         (["--prepare.image", "nir,ndsi"], "prepare.image", ("nir", "ndsi")),
-        (["--sweep.forest", "false"], "sweep.forest", False),
-        (["--sweep.average_turns", "true"], "sweep.average_turns", True),
+        (["--sweep.random_forest", "false"], "sweep.random_forest", False),
+        (["--sweep.test_time_augmentation", "true"], "sweep.test_time_augmentation", True),
         (["--prepare.label.ndsi_above", "-0.3"], "prepare.label.ndsi_above", -0.3),
         (["--sweep.learning_rate", "1e-3"], "sweep.learning_rate", 1e-3),
         (["--months.last", "2015-02"], "months.last", "2015-02"),
@@ -159,49 +159,49 @@ def test_the_real_image_says_which_variable_it_needs(monkeypatch: pytest.MonkeyP
         load_config([str(ROOT / "jobs/everest.yaml")], about="Test.")
 
 
-# Arms: each a configuration of its own, checked when the file is read.
+# Variants: each a configuration of its own, checked when the file is read.
 
 
-def test_an_arm_holds_its_changes_and_an_empty_one_is_the_run_itself(place: Path) -> None:
-    arms = {"plain": {}, "random": {"sweep.folds.kind": "shuffled", "prepare.image": ["ndsi"]}}
-    config, run = load(place, BASE | {"arms": arms}), load(place, BASE)
-    assert list(config.arms) == ["plain", "random"]
-    assert config.arm("plain") == run
-    random = config.arm("random")
+def test_an_variant_holds_its_changes_and_an_empty_one_is_the_run_itself(place: Path) -> None:
+    variants = {"plain": {}, "random": {"sweep.folds.kind": "shuffled", "prepare.image": ["ndsi"]}}
+    config, run = load(place, BASE | {"variants": variants}), load(place, BASE)
+    assert list(config.variants) == ["plain", "random"]
+    assert config.variant("plain") == run
+    random = config.variant("random")
     assert (random.sweep.folds.kind, random.prepare.image) == ("shuffled", ("ndsi",))
     assert random.sweep.folds.count == run.sweep.folds.count
-    assert (random.name, random.arms) == ("a", {})
+    assert (random.name, random.variants) == ("a", {})
 
 
-def test_arms_change_no_hash_of_the_run_and_flags_reach_all_of_them(place: Path) -> None:
-    config = load(place, BASE | {"arms": {"b": {"seed": 7}}}, "--sweep.epochs", "3")
+def test_variants_change_no_hash_of_the_run_and_flags_reach_all_of_them(place: Path) -> None:
+    config = load(place, BASE | {"variants": {"b": {"seed": 7}}}, "--sweep.epochs", "3")
     assert config_digest(config) == config_digest(load(place, BASE, "--sweep.epochs", "3"))
-    assert config_digest(config.arm("b")) != config_digest(config)
-    other = config.model_copy(update={"arms": {**config.arms, "b": {"sweep.epochs": 77}}})
-    assert arms_digest(other) != arms_digest(config) == arms_digest(config)
-    assert config.arm("b").sweep.epochs == 3
+    assert config_digest(config.variant("b")) != config_digest(config)
+    other = config.model_copy(update={"variants": {**config.variants, "b": {"sweep.epochs": 77}}})
+    assert variants_digest(other) != variants_digest(config) == variants_digest(config)
+    assert config.variant("b").sweep.epochs == 3
 
 
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
-        ({"sweep.epoch": 3}, ["arms.b: sweep.epoch = 3", "did you mean sweep.epochs?"]),
-        ({"sweep.epochs": 0}, ["arms.b: sweep.epochs = 0", "greater than or equal to 1"]),
-        ({"sweep.loss": "dise"}, ["arms.b: sweep.loss = 'dise'", "did you mean dice?"]),
-        ({"swep.loss": "dice"}, ["arms.b: swep = {'loss': 'dice'}", "did you mean sweep?"]),
-        ({"seed.x": 3}, ["arms.b: seed = {'x': 3}", "valid integer"]),
-        ({"sweep.warm_up_epochs": 99}, ["arms.b: sweep", "less than epochs, 30"]),
-        ({"storage": "x"}, ["arms.b: storage = 'x'", "share", "for the whole file"]),
-        ({"cluster.cpus": 2}, ["arms.b: cluster.cpus = 2", "for the whole file"]),
-        ({"arms": {}}, ["arms.b: arms = {}", "for the whole file"]),
-        (3, ["arms.b = 3", "dictionary"]),
+        ({"sweep.epoch": 3}, ["variants.b: sweep.epoch = 3", "did you mean sweep.epochs?"]),
+        ({"sweep.epochs": 0}, ["variants.b: sweep.epochs = 0", "greater than or equal to 1"]),
+        ({"sweep.loss": "dise"}, ["variants.b: sweep.loss = 'dise'", "did you mean dice?"]),
+        ({"swep.loss": "dice"}, ["variants.b: swep = {'loss': 'dice'}", "did you mean sweep?"]),
+        ({"seed.x": 3}, ["variants.b: seed = {'x': 3}", "valid integer"]),
+        ({"sweep.warm_up_epochs": 99}, ["variants.b: sweep", "less than epochs, 30"]),
+        ({"storage": "x"}, ["variants.b: storage = 'x'", "share", "for the whole file"]),
+        ({"cluster.cpus": 2}, ["variants.b: cluster.cpus = 2", "for the whole file"]),
+        ({"variants": {}}, ["variants.b: variants = {}", "for the whole file"]),
+        (3, ["variants.b = 3", "dictionary"]),
     ],
 )
-def test_a_wrong_arm_is_named_with_field_value_and_remedy(
+def test_a_wrong_variant_is_named_with_field_value_and_remedy(
     place: Path, changes: Any, parts: list[str]
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        load(place, BASE | {"arms": {"a": {}, "b": changes}})
+        load(place, BASE | {"variants": {"a": {}, "b": changes}})
     assert all(part in str(caught.value) for part in parts), caught.value
 
 

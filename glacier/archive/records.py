@@ -146,7 +146,7 @@ def write_month(composite: Composite, grid: Grid, stem: str) -> dict[str, Any]:
     """
     facts: dict[str, Any] = {}
     if composite.truth is not None:
-        # Of all sources only the invented one gets here; the others' workers start a second sooner.
+        # Only the synthetic source gets here; workers of the others start a second sooner.
         from glacier.geo.vectors import encode_outlines
 
         truth = encode_cog({"surface": composite.truth}, grid, {})

@@ -20,7 +20,7 @@ from glacier.sources.limiter import LEASE_MARGIN_S, Limiter, Outcome
 Work = Callable[..., dict[str, Any]]
 """Makes one month: (config, region, month, folder, limiter) -> the values of its record."""
 
-MOST_RESTARTS = 3
+MAX_RESTARTS = 3
 """Times that a worker is started again, and a month tried, after a process was lost."""
 
 
@@ -67,7 +67,7 @@ class Tasks:
         """Do this work by this configuration."""
         self.config = ray.put(config)
         task: Any = ray.remote(work)
-        self.task = task.options(num_cpus=1, max_retries=MOST_RESTARTS)
+        self.task = task.options(num_cpus=1, max_retries=MAX_RESTARTS)
 
     def room(self) -> int:
         """One on each core, and one more that waits for it."""
@@ -107,8 +107,8 @@ class Fetchers:
         fetcher: Any = ray.remote(Fetcher).options(
             num_cpus=1 / count,
             max_concurrency=threads,
-            max_restarts=MOST_RESTARTS,
-            max_task_retries=MOST_RESTARTS,
+            max_restarts=MAX_RESTARTS,
+            max_task_retries=MAX_RESTARTS,
             scheduling_strategy="SPREAD",
         )
         self.actors = [fetcher.remote(config, work) for _ in range(count)]

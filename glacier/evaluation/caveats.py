@@ -102,7 +102,7 @@ def explain_labels(label: Facts) -> str:
     """What the labels are, and so what agreement with them is worth."""
     name = (label["outlines"] or "").rpartition("/")[2]
     words = {
-        "truth": "The scenes are invented and the labels are their exact truth: the score says "
+        "truth": "The scenes are synthetic and the labels are their exact truth: the score says "
         "that the method works on them, and nothing of a real glacier.",
         "outlines": f"The labels are the polygons of {name}: the score is agreement with that "
         "inventory, its date and its mistakes included; ice under debris or snow counts as drawn.",
@@ -121,10 +121,10 @@ def explain_labels(label: Facts) -> str:
 
 def explain_outlines(label: Facts, months: Facts) -> str:
     """Where the outlines come from, and how far from the images in time."""
-    if not (pedigree := label["pedigree"]):
+    if not (provenance := label["provenance"]):
         return "Where the outlines come from, and of what year they are, the run does not say."
     first, last = (int(months[end][:4]) for end in ("first", "last"))
-    drawn = pedigree["years"]
+    drawn = provenance["years"]
     nearest = max(0, drawn[0] - last, first - drawn[1])
     farthest = max(abs(drawn[1] - first), abs(last - drawn[0]))
     years = "of the same year"
@@ -139,8 +139,8 @@ def explain_outlines(label: Facts, months: Facts) -> str:
         else ""
     )
     return (
-        f"The outlines are those of {pedigree['source']} ({pedigree['owner']}; "
-        f"{pedigree['licence']}), drawn from images of "
+        f"The outlines are those of {provenance['source']} ({provenance['owner']}; "
+        f"{provenance['licence']}), drawn from images of "
         f"{'-'.join(map(str, sorted(set(drawn))))}; the images here are {years}.{left_out}"
     )
 

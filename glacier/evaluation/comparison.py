@@ -12,12 +12,12 @@ from glacier.evaluation.breakdown import late_summer_months, measure_late_summer
 from glacier.evaluation.metrics import Facts
 from glacier.evaluation.results import ensemble_members, group_trials, missing_ensemble
 from glacier.evaluation.scores import score_baseline, score_encoder, score_method, score_part
-from glacier.evaluation.verdict import LEVEL, correct_holm, corrected_p, judge, spread
+from glacier.evaluation.verdict import SIGNIFICANCE_LEVEL, correct_holm, corrected_p, judge, spread
 from glacier.labels import NDSI_ABOVE, NIR_ABOVE
 from glacier.wording import join_words
 
 METHOD_NAMES = {
-    "everything": "everything glacier",
+    "all_glacier": "everything glacier",
     "threshold": "threshold",
     "ndsi": f"NDSI > {NDSI_ABOVE:g}",
     "ndsi_nir": f"NDSI > {NDSI_ABOVE:g}, NIR > {NIR_ABOVE:g}",
@@ -28,7 +28,7 @@ METHOD_NAMES = {
 """Methods as tables name them."""
 
 BASELINE_WORDS = {
-    "everything": "calling everything glacier",
+    "all_glacier": "calling everything glacier",
     "threshold": "the threshold",
     "ndsi": "NDSI",
     "ndsi_nir": "NDSI with near infrared",
@@ -180,7 +180,7 @@ def weigh_baselines(
     ps = correct_holm([corrected_p(dice, other, ratio) for other in folds])
     p = dict(zip(rivals, ps, strict=True))
     every = "every baseline" if len(rivals) == len(baselines) else "every available baseline"
-    if doubted := [name for name in rivals if p[name] >= LEVEL]:
+    if doubted := [name for name in rivals if p[name] >= SIGNIFICANCE_LEVEL]:
         doubts = [f"{words[name]} ({score[name]:.3f}, p = {p[name]:.2g})" for name in doubted]
         return f"{encoder} lies above {every}, but is not shown to beat {join_words(doubts, 'or')}."
     nearest = max(rivals, key=lambda name: score[name])

@@ -14,7 +14,7 @@ from scipy import optimize, stats
 from glacier.evaluation.metrics import Counts
 from glacier.wording import join_words
 
-LEVEL = 0.05
+SIGNIFICANCE_LEVEL = 0.05
 """Probability of naming a winner among equals that is accepted."""
 POWER = 0.8
 """Probability of being found that a difference must have to count as detectable."""
@@ -155,7 +155,7 @@ def compare_pairs(
         mean, sd = spread(difference.tolist())
         error = corrected_error(difference, ratio) if freedom else math.inf
         reach = float(stats.t.isf((1 - CONFIDENCE) / 2, max(freedom, 1))) * error
-        found_at = detectable_errors(LEVEL / len(names), max(freedom, 1))
+        found_at = detectable_errors(SIGNIFICANCE_LEVEL / len(names), max(freedom, 1))
         pairs.append(
             Pair(
                 first=a,
@@ -222,7 +222,7 @@ def judge(
         return Verdict(None, best, f"{best} is the only encoder to rank: {score}.", ())
     pairs = compare_pairs({name: dice[name] for name in ranked}, ratio)
     score = f"mean {score} over {count_folds(len(dice[best]))}"
-    beaten = {pair.second for pair in pairs if pair.p_holm < LEVEL}
+    beaten = {pair.second for pair in pairs if pair.p_holm < SIGNIFICANCE_LEVEL}
     among = [name for name in ranked if name not in beaten]
     if among == [best]:
         second = pairs[0]

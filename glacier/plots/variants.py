@@ -1,4 +1,4 @@
-"""The picture of a study: every fold of every arm as a dot, its mean as a bar."""
+"""The picture of a study: every fold of every variant as a dot, its mean as a bar."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from glacier.plots.figures import (
 )
 
 Rows = Mapping[str, Mapping[str, Sequence[float]]]
-"""Arm to method to its score per fold."""
+"""Variant to method to its score per fold."""
 
 
-def draw_arms(panels: Mapping[str, Rows]) -> Picture:
+def draw_variants(panels: Mapping[str, Rows]) -> Picture:
     """Panels side by side that share their rows, one for each score that was measured.
 
     Args:
-        panels: Name of the score, such as ``test Dice``, to its values 0..1, arms from the top.
+        panels: Name of the score, such as ``test Dice``, to its values 0..1, variants from the top.
     """
-    arms = list(next(iter(panels.values())))
+    variants = list(next(iter(panels.values())))
     methods = list(
         dict.fromkeys(m for rows in panels.values() for row in rows.values() for m in row)
     )
-    height = 0.9 + len(arms) * (0.25 + 0.22 * len(methods)) + 0.3 * (len(methods) > 1)
+    height = 0.9 + len(variants) * (0.25 + 0.22 * len(methods)) + 0.3 * (len(methods) > 1)
     figure = new_figure(2.0 + 3.4 * len(panels), max(height, 2.2))
     for axes, (name, rows) in zip(
         figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels.items(), strict=True
     ):
         style_axes(axes, name, "")
         axes.grid(visible=False, axis="y")
-        for place, arm in enumerate(arms):
-            draw_row(axes, place, rows.get(arm, {}), methods)
-        axes.set_yticks(range(len(arms)), arms, color=INK, fontsize=11)
-        axes.set_ylim(len(arms) - 0.45, -0.55)
+        for place, variant in enumerate(variants):
+            draw_row(axes, place, rows.get(variant, {}), methods)
+        axes.set_yticks(range(len(variants)), variants, color=INK, fontsize=11)
+        axes.set_ylim(len(variants) - 0.45, -0.55)
     if len(methods) > 1:
         handles, labels = figure.axes[0].get_legend_handles_labels()
         shown = dict(zip(labels, handles, strict=True))
@@ -54,7 +54,7 @@ def draw_arms(panels: Mapping[str, Rows]) -> Picture:
 def draw_row(
     axes: Axes, place: int, row: Mapping[str, Sequence[float]], methods: Sequence[str]
 ) -> None:
-    """Dots and mean of each method of an arm, each method in its own lane, colour and mark."""
+    """Dots and mean of each method of a variant, each method in its own lane, colour and mark."""
     lane = 0.8 / len(methods)
     for k, method in enumerate(methods):
         values = row.get(method, ())
@@ -73,10 +73,10 @@ def draw_row(
 def describe_panels(panels: Mapping[str, Rows]) -> str:
     """The picture in words."""
     return " ".join(
-        f"{name} of {arm}, {method}: mean {np.mean(values):.3f}, folds from {min(values):.3f} to "
+        f"{name} of {variant}, {method}: mean {np.mean(values):.3f}, folds from {min(values):.3f} to "
         f"{max(values):.3f}."
         for name, rows in panels.items()
-        for arm, row in rows.items()
+        for variant, row in rows.items()
         for method, values in row.items()
         if values
     )

@@ -18,7 +18,7 @@ from glacier.labels import IGNORE
 from glacier.plots import pictures
 from glacier.plots.figures import Picture
 from glacier.samples.dataset import MonthImage
-from glacier.training.saved import FinishedSweep, Model, Predictions, read_months, row_key
+from glacier.training.saved import Model, Predictions, SavedSweep, read_months, row_key
 from glacier.wording import join_words
 
 MAX_SAMPLES = 6
@@ -62,7 +62,7 @@ class Looks:
     strips: list[Strip]
 
 
-def look_through(sweep: FinishedSweep) -> Looks:
+def look_through(sweep: SavedSweep) -> Looks:
     """Go through the images once: score the ensemble, draw what is to be shown."""
     views = plan_views(sweep)
     keys = {view.key for view in views}
@@ -93,7 +93,7 @@ def look_through(sweep: FinishedSweep) -> Looks:
     return Looks(ensemble, agreement, [strips[view] for view in views if view in strips])
 
 
-def plan_views(sweep: FinishedSweep) -> list[View]:
+def plan_views(sweep: SavedSweep) -> list[View]:
     """What is shown: test samples of the folds of :func:`name_folds`, then the held-out images.
 
     The samples run from the worst to the best of the first encoder, by Dice of the image. A fold
@@ -133,7 +133,7 @@ def name_folds(trials: Mapping[str, Sequence[Facts]]) -> dict[int, str]:
 
 
 def draw_strip(
-    sweep: FinishedSweep, image: MonthImage, predictions: Predictions, view: View, zoom: int
+    sweep: SavedSweep, image: MonthImage, predictions: Predictions, view: View, zoom: int
 ) -> Strip:
     """Draw image, label and predictions, cut to the bounding box of the part that is shown."""
     part = sweep.part(image, view.fold) if view.fold is not None else image.label >= 0
@@ -219,7 +219,7 @@ def describe_held_out(strip: Strip) -> Facts:
     return {"key": strip.view.key, "models": list(strip.scores)}
 
 
-def group_strips(sweep: FinishedSweep, strips: Sequence[Strip]) -> list[Facts]:
+def group_strips(sweep: SavedSweep, strips: Sequence[Strip]) -> list[Facts]:
     """Strips as the page shows them: a group per fold, and one for the held-out images."""
     shown = name_folds(group_trials(sweep.facts))
     groups = []

@@ -22,7 +22,7 @@ from glacier.plots.figures import Picture
 from glacier.progress import duration
 from glacier.published import PUBLISHED, SLIPS
 from glacier.samples import dataset
-from glacier.training.saved import FinishedSweep
+from glacier.training.saved import SavedSweep
 from glacier.wording import shorten_list
 
 MAX_UNITS = 24
@@ -30,7 +30,7 @@ MAX_UNITS = 24
 
 
 def render_page(
-    sweep: FinishedSweep, summary: Facts, charts: dict[str, Picture], groups: list[Facts]
+    sweep: SavedSweep, summary: Facts, charts: dict[str, Picture], groups: list[Facts]
 ) -> str:
     """The HTML page, with every picture inside it."""
     environment = jinja2.Environment(
@@ -123,7 +123,7 @@ def name_sizes() -> dict[str, str]:
     }
 
 
-def list_origin(sweep: FinishedSweep, summary: Facts) -> list[tuple[str, str]]:
+def list_origin(sweep: SavedSweep, summary: Facts) -> list[tuple[str, str]]:
     """Where the numbers come from: names and values."""
     trials, config = sweep.facts["trials"], sweep.facts["config"]
     devices = sorted({f"{t['device']}, threads a trial: {t['threads']}" for t in trials})

@@ -27,7 +27,7 @@ from glacier.progress import say
 from glacier.reports.gallery import describe_held_out, group_strips, look_through
 from glacier.reports.page import render_page
 from glacier.reports.tables import encode_csv
-from glacier.training.saved import FinishedSweep, find_sweep
+from glacier.training.saved import SavedSweep, find_sweep
 
 SCHEMA = 6
 """Counts up when a report's content changes for the same sweep."""
@@ -51,7 +51,7 @@ def run_report(config: Config, wall_s: float | None = None) -> int:
     return 0
 
 
-def make_report(sweep: FinishedSweep, folder: str, wall_s: float | None = None) -> None:
+def make_report(sweep: SavedSweep, folder: str, wall_s: float | None = None) -> None:
     """Write the report of a sweep into a folder, unless it is there already."""
     if is_current(folder, sweep.sha256):
         say(f"report: complete in {folder}")
@@ -70,7 +70,7 @@ def is_current(folder: str, sha256: str) -> bool:
     return bool(found.get("sweep_sha256") == sha256 and found.get("schema") == SCHEMA)
 
 
-def write_report(sweep: FinishedSweep, folder: str, wall_s: float | None) -> str:
+def write_report(sweep: SavedSweep, folder: str, wall_s: float | None) -> str:
     """Write page, tables and figures, and the summary last; returns the verdict."""
     looks = look_through(sweep)
     strips = looks.strips
@@ -119,7 +119,7 @@ def write_figures(folder: str, pictures: dict[str, Picture]) -> list[str]:
     return list(pictures)
 
 
-def draw_charts(sweep: FinishedSweep, summary: Facts) -> dict[str, Picture]:
+def draw_charts(sweep: SavedSweep, summary: Facts) -> dict[str, Picture]:
     """Charts by file name: folds, cost, and learning curves of each encoder."""
     ranked = rank_encoders(summary)
     methods = {name: summary["encoders"][name] for name in ranked}

@@ -16,23 +16,23 @@ from scipy import stats
 from glacier.evaluation.breakdown import late_summer_months
 from glacier.evaluation.metrics import Counts, Facts, pool_counts
 from glacier.evaluation.verdict import CONFIDENCE
-from glacier.studies.judgements import Arms, Finding, Verdict, untestable
+from glacier.studies.judgements import Finding, Variants, Verdict, untestable
 from glacier.studies.variants import Difference
 
 WELL_SEEN = 0.8
 """Least share of the ground seen best that an image must show for its area to count."""
 
 
-def judge_shrinkage(arms: Arms) -> Finding:
+def judge_shrinkage(variants: Variants) -> Finding:
     """Slope of the mapped area over late summers, beside that of the true area."""
-    arm = arms["encoders"]
-    encoder = next(iter(arm.trials), "")
-    months = late_summer_months(arm.sweep["config"]["regions"])
+    variant = variants["encoders"]
+    encoder = next(iter(variant.trials), "")
+    months = late_summer_months(variant.sweep["config"]["regions"])
     if months is None:
         return untestable("the regions do not say which months are late summer there.")
     rows = (
         row | {"fold": trial["fold"]}
-        for trial in arm.trials.get(encoder, [])
+        for trial in variant.trials.get(encoder, [])
         for row in trial["tested"]
     )
     summers, images = average_summers(well_seen(rows, months))

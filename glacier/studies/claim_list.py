@@ -15,19 +15,19 @@ from glacier.published import PUBLISHED_RUN, PUBLISHED_TOTAL, PUBLISHED_USABLE
 from glacier.studies.area_trend import judge_shrinkage
 from glacier.studies.judgements import (
     MARGIN,
-    Arms,
     Finding,
-    judge_arms,
+    Variants,
     judge_colour,
     judge_months,
     judge_no_gain,
     judge_order,
     judge_rules,
+    judge_variants,
     loss_gap,
     small_iou,
     untestable,
 )
-from glacier.studies.variants import Arm, find_setting
+from glacier.studies.variants import Variant, find_setting
 
 
 @dataclass(frozen=True)
@@ -39,33 +39,33 @@ class Claim:
     """The claim in plain words."""
     test: str
     """How it is tested."""
-    arms: tuple[str, ...]
-    """Arms that are read."""
-    judge: Callable[[Arms], Finding]
+    variants: tuple[str, ...]
+    """Variants that are read."""
+    judge: Callable[[Variants], Finding]
 
 
-def judge_claim(claim: Claim, arms: Arms) -> Finding:
-    """What the arms say of a claim; an invented archive is named as one."""
-    if missing := [name for name in claim.arms if name not in arms]:
-        return untestable(f"the run has no arm {', '.join(missing)}.")
-    found = claim.judge(arms)
-    invented = any(
-        arms[name].sweep["config"]["ingest"]["source"] == "synthetic" for name in claim.arms
+def judge_claim(claim: Claim, variants: Variants) -> Finding:
+    """What the variants say of a claim; a synthetic archive is named as one."""
+    if missing := [name for name in claim.variants if name not in variants]:
+        return untestable(f"the run has no variant {', '.join(missing)}.")
+    found = claim.judge(variants)
+    synthetic = any(
+        variants[name].sweep["config"]["ingest"]["source"] == "synthetic" for name in claim.variants
     )
-    if found.verdict == "not testable here" or not invented:
+    if found.verdict == "not testable here" or not synthetic:
         return found
-    return replace(found, why=f"{found.why} This is of the invented archive alone.")
+    return replace(found, why=f"{found.why} This is of the synthetic archive alone.")
 
 
-def list_findings(arms: Arms) -> list[Facts]:
+def list_findings(variants: Variants) -> list[Facts]:
     """A row per claim, in the order of ``CLAIMS``."""
     return [
         {
             "id": claim.id,
             "claim": claim.sentence,
             "test": claim.test,
-            "arms": list(claim.arms),
-            **asdict(judge_claim(claim, arms)),
+            "variants": list(claim.variants),
+            **asdict(judge_claim(claim, variants)),
         }
         for claim in CLAIMS
     ]
@@ -91,13 +91,13 @@ CLAIMS = (
         "best-encoder", "ResNet34 performs best of the three encoders.",
         "its test Dice above both others', paired over the folds",
         ("encoders",),
-        partial(judge_order, ((BEST, RIVAL), (BEST, DEEP)), Arm.test_dice, "test Dice"),
+        partial(judge_order, ((BEST, RIVAL), (BEST, DEEP)), Variant.test_dice, "test Dice"),
     ),
     Claim(
         "second-encoder", "EfficientNet-B4 comes second.",
         "its test Dice below ResNet34's and above ResNet50's, paired over the folds",
         ("encoders",),
-        partial(judge_order, ((BEST, RIVAL), (RIVAL, DEEP)), Arm.test_dice, "test Dice"),
+        partial(judge_order, ((BEST, RIVAL), (RIVAL, DEEP)), Variant.test_dice, "test Dice"),
     ),
     Claim(
         "resnet50-overfits", "ResNet50 overfits.",
@@ -118,7 +118,7 @@ CLAIMS = (
     Claim(
         "image-size", "Images of 224 px suit better than those of 512 px.",
         "the same months and network at both sizes, test Dice paired over the folds",
-        ("size_224", "size_512"), partial(judge_arms, "size_224", "size_512"),
+        ("size_224", "size_512"), partial(judge_variants, "size_224", "size_512"),
     ),
     Claim(
         "epochs", "30 epochs suffice.",

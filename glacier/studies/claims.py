@@ -1,6 +1,6 @@
 """The ledger: every testable claim of the published experiment, with what came of it.
 
-The arms are run as a study's are. ``claims.json`` is written last and carries the checksums of
+The variants are run as a study's are. ``claims.json`` is written last and carries the checksums of
 their sweeps.
 """
 
@@ -11,37 +11,37 @@ from collections import Counter
 from collections.abc import Sequence
 
 from glacier import store
-from glacier.config import Config, arms_digest
+from glacier.config import Config, variants_digest
 from glacier.errors import ConfigError
 from glacier.evaluation.caveats import explain_folds, explain_labels, explain_protocol
 from glacier.evaluation.metrics import Facts
 from glacier.progress import duration, say
 from glacier.studies.claim_list import CLAIMS, list_departures, list_findings
 from glacier.studies.page import describe_changes
-from glacier.studies.study import is_current, list_sweeps, make_arms
-from glacier.studies.variants import Arm
+from glacier.studies.study import is_current, list_sweeps, make_variants
+from glacier.studies.variants import Variant
 
 SCHEMA = 3
 """Counts up when the ledger's content changes for the same sweeps."""
 
 
 def run_claims(config: Config) -> int:
-    """Run the arms and write the ledger; returns how many units failed, arms included.
+    """Run the variants and write the ledger; returns how many units failed, variants included.
 
     Raises:
-        ConfigError: There is no arm.
-        GlacierError: The first arm cannot be run.
+        ConfigError: There is no variant.
+        GlacierError: The first variant cannot be run.
     """
-    if not config.arms:
-        wanted = sorted({name for claim in CLAIMS for name in claim.arms})
-        raise ConfigError(f"arms is empty: the claims read {', '.join(wanted)}")
+    if not config.variants:
+        wanted = sorted({name for claim in CLAIMS for name in claim.variants})
+        raise ConfigError(f"variants is empty: the claims read {', '.join(wanted)}")
     began = time.monotonic()
-    arms, lost, failed = make_arms(config)
+    variants, lost, failed = make_variants(config)
     folder = store.join(store.absolute(config.results), config.name)
-    if is_current(store.join(folder, "claims.json"), arms, SCHEMA):
+    if is_current(store.join(folder, "claims.json"), variants, SCHEMA):
         say(f"claims: complete in {folder}")
         return failed
-    facts = summarise(config, arms, lost) | {"wall_s": time.monotonic() - began}
+    facts = summarise(config, variants, lost) | {"wall_s": time.monotonic() - began}
     store.write_bytes(store.join(folder, "README.md"), write_page(facts).encode())
     store.write_json(store.join(folder, "claims.json"), facts)
     for row in facts["claims"]:
@@ -50,9 +50,9 @@ def run_claims(config: Config) -> int:
     return failed
 
 
-def summarise(config: Config, arms: Sequence[Arm], lost: dict[str, str]) -> Facts:
+def summarise(config: Config, variants: Sequence[Variant], lost: dict[str, str]) -> Facts:
     """Everything that the page says, as plain values."""
-    first = arms[0].sweep["config"]
+    first = variants[0].sweep["config"]
     return {
         "schema": SCHEMA,
         "name": config.name,
@@ -62,12 +62,12 @@ def summarise(config: Config, arms: Sequence[Arm], lost: dict[str, str]) -> Fact
             explain_protocol(first["sweep"]),
             explain_folds(first),
         ],
-        "claims": list_findings({arm.name: arm for arm in arms}),
-        "arms": [{"name": arm.name, "changes": arm.changes} for arm in arms],
-        "failed_arms": lost,
+        "claims": list_findings({variant.name: variant for variant in variants}),
+        "variants": [{"name": variant.name, "changes": variant.changes} for variant in variants],
+        "failed_variants": lost,
         "departures": list_departures(config.model_dump(mode="json")),
-        "sweeps": list_sweeps(arms),
-        "config_sha256": arms_digest(config),
+        "sweeps": list_sweeps(variants),
+        "config_sha256": variants_digest(config),
     }
 
 
@@ -98,10 +98,10 @@ def write_page(facts: Facts) -> str:
         *(f"| {row['field']} | {show(row['here'])} | {show(row['published'])} |"
           for row in facts["departures"]),
         "",
-        "The arms change, on top of that:",
+        "The variants change, on top of that:",
         "",
-        *(f"- {arm['name']}: {describe_changes(arm['changes'])}" for arm in facts["arms"]),
-        *(f"- {name}: failed, {reason}" for name, reason in facts["failed_arms"].items()),
+        *(f"- {variant['name']}: {describe_changes(variant['changes'])}" for variant in facts["variants"]),
+        *(f"- {name}: failed, {reason}" for name, reason in facts["failed_variants"].items()),
         "",
         f"Configuration {facts['config_sha256'][:12]}; the command took "
         f"{duration(facts['wall_s'])}.",
@@ -110,11 +110,11 @@ def write_page(facts: Facts) -> str:
 
 
 def explain_source(source: str) -> list[str]:
-    """What an invented archive says of the world."""
+    """What a synthetic archive says of the world."""
     if source != "synthetic":
         return []
     return [
-        "The archive is invented: held is said of the invented glacier and the small run below, "
+        "The archive is synthetic: held is said of the synthetic glacier and the small run below, "
         "and says nothing of the Mendenhall Glacier."
     ]
 

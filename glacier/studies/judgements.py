@@ -1,4 +1,4 @@
-"""What the arms of a study say of a claim: effect, interval, and whether it held."""
+"""What the variants of a study say of a claim: effect, interval, and whether it held."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy as np
 from glacier.evaluation.calibration import Reliability
 from glacier.evaluation.comparison import LABEL_RULES, count_months
 from glacier.evaluation.metrics import Counts
-from glacier.evaluation.verdict import LEVEL, correct_holm
+from glacier.evaluation.verdict import SIGNIFICANCE_LEVEL, correct_holm
 from glacier.published import PUBLISHED_TOTAL, PUBLISHED_USABLE, USABLE_RULE
-from glacier.studies.variants import Arm, Difference, find_setting, pair_scores
+from glacier.studies.variants import Difference, Variant, find_setting, pair_scores
 
 MARGIN = 0.01
 """Test Dice that is not worth twice the epochs or another setting."""
@@ -24,14 +24,14 @@ RULES = ("threshold", "ndsi", "ndsi_nir", "band_ratio")
 """Baselines that are a threshold on bands or indices."""
 
 Verdict = Literal["held", "not held", "not testable here"]
-Arms = Mapping[str, Arm]
-Score = Callable[[Arm, str], dict[int, float]]
-"""Score of a method of an arm by fold; empty where it has none."""
+Variants = Mapping[str, Variant]
+Score = Callable[[Variant, str], dict[int, float]]
+"""Score of a method of a variant by fold; empty where it has none."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What the arms say of a claim."""
+    """What the variants say of a claim."""
 
     verdict: Verdict
     why: str
@@ -68,7 +68,7 @@ class Contest:
 
 
 def untestable(why: str) -> Finding:
-    """A finding that there is nothing to find with these arms."""
+    """A finding that there is nothing to find with these variants."""
     return Finding("not testable here", why)
 
 
@@ -88,7 +88,7 @@ def judge_contests(contests: Sequence[Contest], unit: str, note: str = "") -> Fi
     lows = [-math.inf if found.low is None else found.low for found in outcomes]
     at = int(np.argmin(lows))
     closest, found = contests[at], outcomes[at]
-    held = lows[at] > 0 and p < LEVEL
+    held = lows[at] > 0 and p < SIGNIFICANCE_LEVEL
     lead = "Of all pairs the closest is " if len(contests) > 1 else ""
     opposite = all(found.high is not None and found.high < 0 for found in outcomes)
     chance = "largest p by Holm" if len(contests) > 1 else "p"
@@ -100,29 +100,33 @@ def judge_contests(contests: Sequence[Contest], unit: str, note: str = "") -> Fi
     return Finding(verdict, why, found.difference, unit, found.low, found.high, opposite)
 
 
-def judge_order(pairs: Sequence[tuple[str, str]], score: Score, unit: str, arms: Arms) -> Finding:
-    """Whether encoders of the arm ``encoders`` score as claimed, pair by pair.
+def judge_order(
+    pairs: Sequence[tuple[str, str]], score: Score, unit: str, variants: Variants
+) -> Finding:
+    """Whether encoders of the variant ``encoders`` score as claimed, pair by pair.
 
     Args:
         pairs: Encoder that is claimed to be higher, and the other.
         score: What is compared.
         unit: Its unit.
-        arms: The arms.
+        variants: The variants.
     """
-    arm = arms["encoders"]
-    scores = {name: score(arm, name) for name in dict.fromkeys(name for p in pairs for name in p)}
-    contests = [Contest(a, b, (scores[a], scores[b]), arm.ratio("test")) for a, b in pairs]
+    variant = variants["encoders"]
+    scores = {
+        name: score(variant, name) for name in dict.fromkeys(name for p in pairs for name in p)
+    }
+    contests = [Contest(a, b, (scores[a], scores[b]), variant.ratio("test")) for a, b in pairs]
     return judge_contests(contests, unit)
 
 
-def loss_gap(arm: Arm, encoder: str) -> dict[int, float]:
+def loss_gap(variant: Variant, encoder: str) -> dict[int, float]:
     """Fold to validation less training Dice loss of the last epoch.
 
     Empty without validation, and where training has another loss, which cannot be compared.
     """
-    if arm.settings["loss"] != "dice":
+    if variant.settings["loss"] != "dice":
         return {}
-    last = {t["fold"]: t["rows"][-1] for t in arm.trials.get(encoder, [])}
+    last = {t["fold"]: t["rows"][-1] for t in variant.trials.get(encoder, [])}
     return {
         fold: float(row["val_dice_loss"] - row["train_loss"])
         for fold, row in last.items()
@@ -130,10 +134,10 @@ def loss_gap(arm: Arm, encoder: str) -> dict[int, float]:
     }
 
 
-def small_iou(arm: Arm, encoder: str) -> dict[int, float]:
+def small_iou(variant: Variant, encoder: str) -> dict[int, float]:
     """Fold to IoU of the pixels in small glaciers; empty where a fold has none."""
     found = {}
-    for trial in arm.trials.get(encoder, []):
+    for trial in variant.trials.get(encoder, []):
         counts = (trial.get("sizes") or {}).get("small")
         if not counts or not counts["tp"] + counts["fp"] + counts["fn"]:
             return {}
@@ -141,14 +145,14 @@ def small_iou(arm: Arm, encoder: str) -> dict[int, float]:
     return found
 
 
-def judge_arms(first: str, second: str, arms: Arms) -> Finding:
-    """Whether an arm's first encoder scores above the same in another arm, on the same folds."""
-    return judge_contests([contest_arms(first, second, arms)], "test Dice")
+def judge_variants(first: str, second: str, variants: Variants) -> Finding:
+    """Whether a variant's first encoder scores above the same in another variant, on the same folds."""
+    return judge_contests([contest_variants(first, second, variants)], "test Dice")
 
 
-def contest_arms(first: str, second: str, arms: Arms) -> Contest:
-    """Test Dice of two arms with the same encoder; without scores where the folds differ."""
-    a, b = arms[first], arms[second]
+def contest_variants(first: str, second: str, variants: Variants) -> Contest:
+    """Test Dice of two variants with the same encoder; without scores where the folds differ."""
+    a, b = variants[first], variants[second]
     shared = [name for name in a.trials if name in b.trials]
     if a.units("test") != b.units("test") or not shared:
         return Contest(first, second, ({}, {}))
@@ -156,9 +160,9 @@ def contest_arms(first: str, second: str, arms: Arms) -> Contest:
     return Contest(*names, (a.test_dice(shared[0]), b.test_dice(shared[0])), a.ratio("test"))
 
 
-def judge_no_gain(more: str, less: str, arms: Arms) -> Finding:
-    """Whether what an arm gains over another lies below ``MARGIN``, interval and all."""
-    contest = contest_arms(more, less, arms)
+def judge_no_gain(more: str, less: str, variants: Variants) -> Finding:
+    """Whether what a variant gains over another lies below ``MARGIN``, interval and all."""
+    contest = contest_variants(more, less, variants)
     if not contest.is_fair:
         return untestable(f"{more} and {less} have no scores on the same folds.")
     gain = contest.outcome()
@@ -175,13 +179,13 @@ def judge_no_gain(more: str, less: str, arms: Arms) -> Finding:
     return Finding(verdict, why, gain.difference, "test Dice", gain.low, gain.high, opposite)
 
 
-def separation(arm: Arm, encoder: str) -> float | None:
+def separation(variant: Variant, encoder: str) -> float | None:
     """Chance that a glacier pixel is given a higher probability than another pixel.
 
     This is the area under the ROC curve, from the bins of the reliability curve (ties count
     half); None without probabilities or without both kinds of pixels.
     """
-    cards = [t["calibration"] for t in arm.trials.get(encoder, []) if t.get("calibration")]
+    cards = [t["calibration"] for t in variant.trials.get(encoder, []) if t.get("calibration")]
     pooled = sum(map(Reliability.from_dict, cards), Reliability())
     ice, ground = pooled.glacier, pooled.pixels - pooled.glacier
     if not ice.sum() or not ground.sum():
@@ -190,11 +194,11 @@ def separation(arm: Arm, encoder: str) -> float | None:
     return float((ground * (above + ice / 2)).sum() / (ice.sum() * ground.sum()))
 
 
-def judge_colour(arms: Arms) -> Finding:
+def judge_colour(variants: Variants) -> Finding:
     """False colour against NDSI, with the separation of the probabilities without a threshold."""
-    contest = contest_arms("encoders", "ndsi", arms)
-    encoder = next(iter(arms["ndsi"].trials), "")
-    areas = [separation(arms[name], encoder) for name in ("encoders", "ndsi")]
+    contest = contest_variants("encoders", "ndsi", variants)
+    encoder = next(iter(variants["ndsi"].trials), "")
+    areas = [separation(variants[name], encoder) for name in ("encoders", "ndsi")]
     note = ""
     if areas[0] is not None and areas[1] is not None:
         note = (
@@ -205,10 +209,10 @@ def judge_colour(arms: Arms) -> Finding:
     return judge_contests([contest], "test Dice", note)
 
 
-def judge_months(arms: Arms) -> Finding:
+def judge_months(variants: Variants) -> Finding:
     """Count the months with any usable pixel, which is what the published rule kept."""
-    arm = arms["encoders"]
-    months, config = count_months(arm.samples["parts"]), arm.sweep["config"]
+    variant = variants["encoders"]
+    months, config = count_months(variant.samples["parts"]), variant.sweep["config"]
     usable = int(months["ok"])
     total = usable + sum(months["empty"].values()) + int(months["failed"])
     counted = f"{usable} of {total} months have a usable image here"
@@ -218,7 +222,7 @@ def judge_months(arms: Arms) -> Finding:
         if find_setting(config, name) != value
     ]
     if config["ingest"]["source"] == "synthetic":
-        others.insert(0, "the clouds and the sun's height are invented")
+        others.insert(0, "the clouds and the sun's height are synthetic")
     if others or total != PUBLISHED_TOTAL:
         why = "; ".join(others) or f"{PUBLISHED_TOTAL} months were asked for"
         return replace(untestable(f"{counted}, but {why}."), effect=usable, unit="months")
@@ -226,18 +230,23 @@ def judge_months(arms: Arms) -> Finding:
     return Finding(held, f"{counted}, a plain count.", usable, "months", usable, usable)
 
 
-def judge_rules(arms: Arms) -> Finding:
+def judge_rules(variants: Variants) -> Finding:
     """Every encoder against every threshold on bands or indices that did not make the labels."""
-    arm = arms["encoders"]
-    own = LABEL_RULES.get(arm.sweep["config"]["prepare"]["label"]["kind"], ())
-    rules = [name for name in RULES if arm.scored(name) and name not in own]
-    if not rules or not arm.trials:
+    variant = variants["encoders"]
+    own = LABEL_RULES.get(variant.sweep["config"]["prepare"]["label"]["kind"], ())
+    rules = [name for name in RULES if variant.scored(name) and name not in own]
+    if not rules or not variant.trials:
         return untestable("no threshold could be used on these samples.")
     contests = [
-        Contest(encoder, rule, (arm.test_dice(encoder), arm.test_dice(rule)), arm.ratio("test"))
-        for encoder, rule in product(arm.trials, rules)
+        Contest(
+            encoder,
+            rule,
+            (variant.test_dice(encoder), variant.test_dice(rule)),
+            variant.ratio("test"),
+        )
+        for encoder, rule in product(variant.trials, rules)
     ]
-    forest, note = arm.scored("random_forest"), ""
+    forest, note = variant.scored("random_forest"), ""
     if forest:
         note = f" A random forest, which learns without a network, has {forest['dice_mean']:.3f}."
     return judge_contests(contests, "test Dice", note)

@@ -1,4 +1,4 @@
-"""A study as a page in Markdown: a row for every arm, and sentences."""
+"""A study as a page in Markdown: a row for every variant, and sentences."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from glacier.published import PUBLISHED
 from glacier.studies.sentences import describe_interval
 from glacier.studies.variants import difference_of
 
-COLUMNS = ("arm", "what differs", "method", "test Dice", "all test pixels", "over units",
+COLUMNS = ("variant", "what differs", "method", "test Dice", "all test pixels", "over units",
            "test IoU", "validation Dice", "difference", "training", "epochs")  # fmt: skip
 """Columns of the page's table."""
 
 
 def write_losses(summary: Facts) -> list[str]:
-    """The page's part on the published experiment's numbers; empty where no arm repeats it."""
-    if all(arm["protocol"] != "notebook" for arm in summary["arms"]):
+    """The page's part on the published experiment's numbers; empty where no variant repeats it."""
+    if all(variant["protocol"] != "notebook" for variant in summary["variants"]):
         return []
     published = [
-        {"arm": "as published", "encoder": name, **row}
+        {"variant": "as published", "encoder": name, **row}
         for name, row in PUBLISHED.items()
         if any(found["encoder"] == name for found in summary["losses"])
     ]
@@ -31,11 +31,11 @@ def write_losses(summary: Facts) -> list[str]:
         "Dice losses on the part that chose the checkpoint, which under the published protocol is "
         "the test fold itself.",
         "",
-        "| arm | encoder | lowest of all epochs and folds | mean of last epochs | last epoch, "
+        "| variant | encoder | lowest of all epochs and folds | mean of last epochs | last epoch, "
         "fold by fold |",
         "|---|---|---|---|---|",
         *(
-            f"| {row['arm']} | {row['encoder']} | {format_loss(row['lowest'])} | "
+            f"| {row['variant']} | {row['encoder']} | {format_loss(row['lowest'])} | "
             f"{format_loss(row['last_mean'])} | {', '.join(map(format_loss, row['last']))} |"
             for row in published + summary["losses"]
         ),
@@ -44,11 +44,11 @@ def write_losses(summary: Facts) -> list[str]:
 
 
 def write_labels(labels: dict[str, str]) -> list[str]:
-    """What the arms are scored against, which is said apart where it differs."""
+    """What the variants are scored against, which is said apart where it differs."""
     if len(set(labels.values())) == 1:
         return [next(iter(labels.values()))]
     return [
-        "**The arms have different labels, so a difference of their scores is also one of what "
+        "**The variants have different labels, so a difference of their scores is also one of what "
         "they are scored against:**",
         "",
         *(f"- {name}: {sentence}" for name, sentence in labels.items()),
@@ -63,60 +63,65 @@ def format_loss(loss: float | None) -> str:
 def write_page(summary: Facts, alt: str) -> str:
     """The page in Markdown."""
     column = "val" if summary["compared_on"] == "validation" else "test"
-    arms = {arm["name"]: arm for arm in summary["arms"]}
+    variants = {variant["name"]: variant for variant in summary["variants"]}
     shown = [
         row
         for row in summary["rows"]
-        if row["kind"] == "encoder" or row["method"] == arms[row["arm"]]["rival"]
+        if row["kind"] == "encoder" or row["method"] == variants[row["variant"]]["rival"]
     ]
     lines = [f"# Study {summary['name']}", "", *write_verdicts(summary, column), ""]
-    lines += [*write_labels(summary["labels"]), "", f"{summary['setup']} Arms differ as said.", ""]
+    lines += [
+        *write_labels(summary["labels"]),
+        "",
+        f"{summary['setup']} Variants differ as said.",
+        "",
+    ]
     lines += ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
-    lines += [format_row(row, arms[row["arm"]]["changes"], column) for row in shown]
-    lines += ["", f"![{alt}](arms.png)", "", explain_measures(summary), ""]
+    lines += [format_row(row, variants[row["variant"]]["changes"], column) for row in shown]
+    lines += ["", f"![{alt}](variants.png)", "", explain_measures(summary), ""]
     lines += [f"- {sentence}" for sentence in summary["sentences"]]
-    lines += [f"- {name}: failed, {reason}." for name, reason in summary["failed_arms"].items()]
-    for arm in summary["arms"]:
-        if len(arm["differences"]) > 1:
-            lines += ["", f"What {arm['name']} does otherwise than {summary['reference']}:", ""]
-            lines += [f"- {sentence}" for sentence in arm["differences"]]
+    lines += [f"- {name}: failed, {reason}." for name, reason in summary["failed_variants"].items()]
+    for variant in summary["variants"]:
+        if len(variant["differences"]) > 1:
+            lines += ["", f"What {variant['name']} does otherwise than {summary['reference']}:", ""]
+            lines += [f"- {sentence}" for sentence in variant["differences"]]
     trained_s = sum(row["train_s"] or 0 for row in summary["rows"])
-    reports = ", ".join(f"[{a['name']}]({a['name']}/report.html)" for a in summary["arms"])
-    lines += ["", *write_losses(summary), f"Reports of the arms: {reports}.", ""]
+    reports = ", ".join(f"[{a['name']}]({a['name']}/report.html)" for a in summary["variants"])
+    lines += ["", *write_losses(summary), f"Reports of the variants: {reports}.", ""]
     lines.append(
         f"Configuration {summary['config_sha256'][:12]}; all numbers, of all baselines too, in "
-        f"`arms.csv` and `study.json`; all training, added up, took {duration(trained_s)}."
+        f"`variants.csv` and `study.json`; all training, added up, took {duration(trained_s)}."
     )
     return "\n".join(lines) + "\n"
 
 
 def write_verdicts(summary: Facts, column: str) -> list[str]:
-    """What the study found, first of all: which settings help, or the verdict of every arm."""
+    """What the study found, first of all: which settings help, or the verdict of every variant."""
     if column == "val":
         return [conclude_settings(summary["rows"], summary["reference"])]
-    verdicts = [f"- **{arm['name']}**: {arm['verdict']}" for arm in summary["arms"]]
+    verdicts = [f"- **{variant['name']}**: {variant['verdict']}" for variant in summary["variants"]]
     return [*(f"- {sentence}" for sentence in summary["leakage"]), *verdicts]
 
 
 def conclude_settings(rows: Sequence[Facts], reference: str) -> str:
-    """Which arms are shown to raise or to lower the validation Dice, in a sentence."""
+    """Which variants are shown to raise or to lower the validation Dice, in a sentence."""
     kinds: dict[str, list[str]] = {"raises": [], "lowers": [], "is not shown to change": []}
     for row in rows:
         found = difference_of(row, "val")
         if row["kind"] == "encoder" and found:
             way = "raises" if found.difference > 0 else "lowers"
-            name = f"{row['arm']} ({found.difference:+.3f})"
+            name = f"{row['variant']} ({found.difference:+.3f})"
             kinds[way if found.sure else "is not shown to change"].append(name)
     parts = [f"{way} it: {', '.join(names)}" for way, names in kinds.items() if names]
     return (
         f"Validation Dice against {reference}. What {'; what '.join(parts)}."
         if parts
-        else (f"No arm can be compared with {reference} on validation parts.")
+        else (f"No variant can be compared with {reference} on validation parts.")
     )
 
 
 def describe_changes(changes: Facts) -> str:
-    """What an arm changes, in a line."""
+    """What a variant changes, in a line."""
     return ", ".join(f"{name} = {value}" for name, value in changes.items()) or "nothing"
 
 
@@ -126,7 +131,7 @@ def format_row(row: Facts, changes: Facts, column: str) -> str:
     span = "" if row["dice_low"] is None else f"{row['dice_low']:.3f} to {row['dice_high']:.3f}"
     validation = "" if row["val_dice_mean"] is None else f"{row['val_dice_mean']:.3f}"
     cells = (
-        row["arm"],
+        row["variant"],
         f"{len(changes)} settings, below" if len(changes) > 1 else describe_changes(changes),
         METHOD_NAMES.get(row["method"], str(row["method"])),
         f"{row['dice_mean']:.3f} ± {row['dice_sd']:.3f}",
@@ -144,13 +149,13 @@ def format_row(row: Facts, changes: Facts, column: str) -> str:
 def explain_measures(summary: Facts) -> str:
     """What the columns mean, and what was compared."""
     compared = (
-        "All arms have the same folds, so the difference is of the validation Dice of the chosen "
-        "epochs, paired over the folds (corrected test, 95 % interval; p among all arms by Holm's "
+        "All variants have the same folds, so the difference is of the validation Dice of the chosen "
+        "epochs, paired over the folds (corrected test, 95 % interval; p among all variants by Holm's "
         "correction): settings are chosen on validation parts only. The test scores are shown and "
         "were not used."
         if summary["compared_on"] == "validation"
-        else "The difference is of test Dice: paired over the folds where both arms test the same "
-        "units (corrected paired test, 95 % interval; p among all arms by Holm's correction), "
+        else "The difference is of test Dice: paired over the folds where both variants test the same "
+        "units (corrected paired test, 95 % interval; p among all variants by Holm's correction), "
         "else plain, of the Dice over all test pixels, with an interval from those of both scores."
     )
     return (
@@ -158,5 +163,5 @@ def explain_measures(summary: Facts) -> str:
         "its standard deviation; `over units` is a 95 % bootstrap interval of the Dice of all "
         "test pixels over so many test units (blocks, years, glaciers or months), too narrow below "
         "about ten of them and where they show the same ground. Beside the encoders stands the "
-        "best of the simple methods of each arm."
+        "best of the simple methods of each variant."
     )

@@ -1,4 +1,4 @@
-"""Arms of a study -> rows: what each scores, and how it differs from the reference arm."""
+"""Variants of a study -> rows: what each scores, and how it differs from the reference variant."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import numpy as np
 from glacier.evaluation.comparison import LABEL_RULES, compare_methods, drop_infinite, part_ratio
 from glacier.evaluation.metrics import Facts
 from glacier.evaluation.results import group_trials
-from glacier.evaluation.verdict import LEVEL, compare_pairs, correct_holm
+from glacier.evaluation.verdict import SIGNIFICANCE_LEVEL, compare_pairs, correct_holm
 
-AT_TEST_TIME = {"sweep.average_turns", "sweep.calibrate"}
+AT_TEST_TIME = {"sweep.test_time_augmentation", "sweep.calibrate"}
 """Settings that move no validation score of an epoch."""
 
 
 @dataclass(frozen=True)
-class Arm:
+class Variant:
     """One variant of a run, with what its sweep found."""
 
     name: str
@@ -77,7 +77,7 @@ class Arm:
             found.setdefault(trial["fold"], set()).update(tested)
         return found
 
-    def shares(self, other: Arm, *parts: str) -> bool:
+    def shares(self, other: Variant, *parts: str) -> bool:
         """Whether both have the same units in these parts of every fold, and the same images."""
         same = all(self.units(part) == other.units(part) for part in parts)
         return same and self.images == other.images
@@ -123,12 +123,12 @@ class Difference:
     how: str
     """``paired`` over folds with the same units, or ``plain``: of two separate scores."""
     p_holm: float | None = None
-    """The same, with Holm's correction for the number of arms; None where it stands alone."""
+    """The same, with Holm's correction for the number of variants; None where it stands alone."""
 
     @property
     def sure(self) -> bool:
-        """Whether the interval excludes zero, and the test does among all arms."""
-        if self.p_holm is not None and self.p_holm >= LEVEL:
+        """Whether the interval excludes zero, and the test does among all variants."""
+        if self.p_holm is not None and self.p_holm >= SIGNIFICANCE_LEVEL:
             return False
         return self.low is not None and self.high is not None and self.low * self.high > 0
 
@@ -170,45 +170,45 @@ def subtract_scores(first: Facts, second: Facts) -> Difference:
     return Difference(a - b, low, high, None, "plain")
 
 
-def compare_test(arm: Arm, reference: Arm, method: str) -> Difference | None:
+def compare_test(variant: Variant, reference: Variant, method: str) -> Difference | None:
     """Test Dice of a method against the same method in the reference; None where one has none."""
-    first, second = arm.test_dice(method), reference.test_dice(method)
+    first, second = variant.test_dice(method), reference.test_dice(method)
     if not first or not second:
         return None
-    if arm.shares(reference, "test") and list(first) == list(second):
-        return pair_scores(list(first.values()), list(second.values()), arm.ratio("test"))
-    return subtract_scores(arm.scored(method) or {}, reference.scored(method) or {})
+    if variant.shares(reference, "test") and list(first) == list(second):
+        return pair_scores(list(first.values()), list(second.values()), variant.ratio("test"))
+    return subtract_scores(variant.scored(method) or {}, reference.scored(method) or {})
 
 
-def compare_validation(arm: Arm, reference: Arm, method: str) -> Difference | None:
+def compare_validation(variant: Variant, reference: Variant, method: str) -> Difference | None:
     """Validation Dice against the reference's; None where that says nothing.
 
-    So it is unless both validate on the same units of the same images, and where an arm changes
+    So it is unless both validate on the same units of the same images, and where a variant changes
     only what is done at test time.
     """
-    first, second = arm.validation_dice(method), reference.validation_dice(method)
-    late = bool(arm.changes) and set(arm.changes) <= AT_TEST_TIME
-    silent = late or not arm.shares(reference, "test", "validation")
+    first, second = variant.validation_dice(method), reference.validation_dice(method)
+    late = bool(variant.changes) and set(variant.changes) <= AT_TEST_TIME
+    silent = late or not variant.shares(reference, "test", "validation")
     if not first or silent or list(first) != list(second):
         return None
-    return pair_scores(list(first.values()), list(second.values()), arm.ratio("validation"))
+    return pair_scores(list(first.values()), list(second.values()), variant.ratio("validation"))
 
 
-def list_rows(arms: Sequence[Arm]) -> list[Facts]:
-    """A row per arm and method, encoders first; the first arm is the reference."""
+def list_rows(variants: Sequence[Variant]) -> list[Facts]:
+    """A row per variant and method, encoders first; the first variant is the reference."""
     rows = [
-        describe_method(arm, kind, method) | compare_method(arm, arms[0], method)
-        for arm in arms
+        describe_method(variant, kind, method) | compare_method(variant, variants[0], method)
+        for variant in variants
         for kind in ("encoders", "baselines")
-        for method in arm.scores[kind]
-        if arm.scored(method)
+        for method in variant.scores[kind]
+        if variant.scored(method)
     ]
     for column in ("test", "val"):
-        correct_arms([row for row in rows if row["kind"] == "encoder"], column)
+        correct_variants([row for row in rows if row["kind"] == "encoder"], column)
     return rows
 
 
-def correct_arms(rows: Sequence[Facts], column: str) -> None:
+def correct_variants(rows: Sequence[Facts], column: str) -> None:
     """Give the paired differences of a column their ``p_holm``, where they are any."""
     moved = [row for row in rows if row[f"{column}_p"] is not None and row[f"{column}_difference"]]
     corrected = correct_holm([row[f"{column}_p"] for row in moved])
@@ -216,14 +216,14 @@ def correct_arms(rows: Sequence[Facts], column: str) -> None:
         row[f"{column}_p_holm"] = p
 
 
-def describe_method(arm: Arm, kind: str, method: str) -> Facts:
-    """What a method scores in an arm, and what it costs."""
-    scores = arm.scored(method) or {}
-    validation = list(arm.validation_dice(method).values())
-    epochs = [len(trial["rows"]) for trial in arm.trials.get(method, [])]
+def describe_method(variant: Variant, kind: str, method: str) -> Facts:
+    """What a method scores in a variant, and what it costs."""
+    scores = variant.scored(method) or {}
+    validation = list(variant.validation_dice(method).values())
+    epochs = [len(trial["rows"]) for trial in variant.trials.get(method, [])]
     low, high = scores["dice_interval"] or (None, None)
     return {
-        "arm": arm.name,
+        "variant": variant.name,
         "method": method,
         "kind": kind.removesuffix("s"),
         "folds": len(scores["folds"]),
@@ -240,26 +240,26 @@ def describe_method(arm: Arm, kind: str, method: str) -> Facts:
     }
 
 
-def compare_method(arm: Arm, reference: Arm, method: str) -> Facts:
-    """Columns ``test_*`` and ``val_*``: a method's differences to the reference arm."""
+def compare_method(variant: Variant, reference: Variant, method: str) -> Facts:
+    """Columns ``test_*`` and ``val_*``: a method's differences to the reference variant."""
     columns: Facts = {}
     for name, compare in (("test", compare_test), ("val", compare_validation)):
-        found = compare(arm, reference, method) if arm is not reference else None
+        found = compare(variant, reference, method) if variant is not reference else None
         values = asdict(found) if found else dict.fromkeys(Difference.__dataclass_fields__)
         columns |= {f"{name}_{key}": value for key, value in values.items()}
     return columns
 
 
-def is_about_settings(arms: Sequence[Arm]) -> bool:
-    """Whether the arms differ in settings alone, and so are compared on validation parts.
+def is_about_settings(variants: Sequence[Variant]) -> bool:
+    """Whether the variants differ in settings alone, and so are compared on validation parts.
 
-    So it is where every arm has the same test and validation parts of the same images: a setting
+    So it is where every variant has the same test and validation parts of the same images: a setting
     is then chosen, and nothing may be chosen on the test part.
     """
-    first = arms[0]
+    first = variants[0]
     return any(first.units("validation").values()) and all(
-        arm.settings["protocol"] == "honest" and arm.shares(first, "test", "validation")
-        for arm in arms
+        variant.settings["protocol"] == "honest" and variant.shares(first, "test", "validation")
+        for variant in variants
     )
 
 

@@ -79,14 +79,14 @@ class Fitted:
     """What was fitted, by name."""
 
 
-def everything(image: NDArray[np.float32]) -> NDArray[np.bool_]:
+def all_glacier(image: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Call every pixel glacier: what a method without eyes scores. (B, H, W) -> (H, W)."""
     return np.ones(image.shape[1:], bool)
 
 
-def fit_everything(lesson: Lesson) -> Fitted:
+def fit_all_glacier(lesson: Lesson) -> Fitted:
     """Nothing to fit."""
-    return Fitted(lambda image, _: everything(image.image))
+    return Fitted(lambda image, _: all_glacier(image.image))
 
 
 def fit_threshold(lesson: Lesson) -> Fitted:
@@ -265,7 +265,7 @@ def predict_forest(
 
 
 METHODS: dict[str, Callable[[Lesson], Fitted]] = {
-    "everything": fit_everything,
+    "all_glacier": fit_all_glacier,
     "threshold": fit_threshold,
     "ndsi": fit_ndsi,
     "ndsi_nir": fit_ndsi_nir,

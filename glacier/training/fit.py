@@ -22,8 +22,8 @@ from glacier.training.learner import (
     Learner,
     OnEpoch,
     band_statistics,
+    configure_process,
     describe_device,
-    settle_process,
 )
 from glacier.training.model_card import describe_model
 from glacier.training.sampler import Crops
@@ -50,7 +50,7 @@ def run_trial(trial: Trial, images: list[MonthImage], on_epoch: OnEpoch) -> dict
     done_address = store.join(trial.folder, "done.json")
     if store.exists(done_address):
         return dict(store.read_json(done_address))
-    settle_process(trial.settings.cpus_per_trial)
+    configure_process(trial.settings.cpus_per_trial)
     mean, std = band_statistics(trial, images)
     crops = Crops.plan(
         images,

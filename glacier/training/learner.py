@@ -41,7 +41,7 @@ from glacier.training.unet import (
     make_predictor,
     normalise,
 )
-from glacier.windows import Predictor, average_turns, predict_blended
+from glacier.windows import Predictor, predict_blended, test_time_augmentation
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Parameters of ``mallopt``. Source: malloc.h of the GNU C library."""
@@ -65,7 +65,7 @@ class Checkpoint:
     """One row of metrics per finished epoch."""
 
 
-def settle_process(threads: int) -> None:
+def configure_process(threads: int) -> None:
     """Set the threads of a process that trains, and let it keep the memory that it frees.
 
     Every step needs the same large blocks again. The C library would give them back to the
@@ -251,8 +251,8 @@ class Learner:
         they cost four times as much and are used to test.
         """
         predict = self.predict
-        if self.settings.average_turns and stride < self.size:
-            predict = average_turns(predict)
+        if self.settings.test_time_augmentation and stride < self.size:
+            predict = test_time_augmentation(predict)
         batch = self.settings.batch_size
         return predict_blended(predict, image.image, wanted, self.size, stride, batch)
 

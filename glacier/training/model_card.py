@@ -10,7 +10,7 @@ from glacier.evaluation.metrics import Facts, pool_counts
 from glacier.wording import shorten_list
 
 LABELS = {
-    "truth": "the exact truth of invented scenes, so its scores say nothing of a real glacier",
+    "truth": "the exact truth of synthetic scenes, so its scores say nothing of a real glacier",
     "outlines": "polygons of an inventory, its date and its mistakes included; ice under debris or "
     "snow counts as drawn",
     "ndsi": "a rule on the bands of the same image, so it copies a rule and seasonal snow is ice",
@@ -83,11 +83,11 @@ def describe_data(card: Facts) -> str:
         f"{shorten_list(train, MAX_UNITS)}. Labels: "
         f"{LABELS[label['kind']]}."
     ]
-    if pedigree := label["pedigree"]:
-        years = "-".join(str(year) for year in sorted(set(pedigree["years"])))
+    if provenance := label["provenance"]:
+        years = "-".join(str(year) for year in sorted(set(provenance["years"])))
         lines.append(
-            f"The outlines are those of {pedigree['source']}, of {years}, by {pedigree['owner']}, "
-            f"under {pedigree['licence']}."
+            f"The outlines are those of {provenance['source']}, of {years}, by {provenance['owner']}, "
+            f"under {provenance['licence']}."
         )
     elif label["kind"] == "outlines":
         lines.append("Where the outlines come from the run did not say.")

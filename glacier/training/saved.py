@@ -47,7 +47,7 @@ def name_device_and_weights(config: Config) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class FinishedSweep:
+class SavedSweep:
     """A finished sweep and its samples."""
 
     facts: Facts
@@ -93,7 +93,7 @@ class FinishedSweep:
         return Scorecard(self.summary, self.settings["folds"]["kind"], self.test_units(fold))
 
 
-def find_sweep(config: Config) -> FinishedSweep:
+def find_sweep(config: Config) -> SavedSweep:
     """The sweep that belongs to a configuration.
 
     Raises:
@@ -110,10 +110,10 @@ def find_sweep(config: Config) -> FinishedSweep:
         )
     sha256 = store.checksum(store.read_bytes(address))
     records = tuple(record for found in archives.values() for record in found)
-    return FinishedSweep(store.read_json(address, sha256), sha256, samples_at, summary, records)
+    return SavedSweep(store.read_json(address, sha256), sha256, samples_at, summary, records)
 
 
-def read_months(sweep: FinishedSweep, keys: Iterable[str]) -> Iterator[MonthImage]:
+def read_months(sweep: SavedSweep, keys: Iterable[str]) -> Iterator[MonthImage]:
     """The wanted month images one after the other, so that one at a time is in memory.
 
     Raises:

@@ -174,7 +174,7 @@ def start_baselines(
     return {
         name: [task.remote(name, config, images, split, summary) for split in splits]
         for name in baselines.METHODS
-        if name != "random_forest" or config.sweep.forest
+        if name != "random_forest" or config.sweep.random_forest
     }
 
 

@@ -21,7 +21,7 @@ from torch import nn
 from glacier import store
 from glacier.errors import ConfigError, WeightsError
 from glacier.evaluation.calibration import Calibration
-from glacier.windows import Predictor, average_turns, predict_blended
+from glacier.windows import Predictor, predict_blended, test_time_augmentation
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -274,8 +274,8 @@ def map_probability(folder: str, image: NDArray[np.float32]) -> NDArray[np.float
     model, card = load_model(folder)
     mean, std = (np.array(card[name], np.float32) for name in ("mean", "std"))
     predict = make_predictor(model, mean, std, card["training"]["precision"])
-    if card["training"]["average_turns"]:
-        predict = average_turns(predict)
+    if card["training"]["test_time_augmentation"]:
+        predict = test_time_augmentation(predict)
     seen, size = np.asarray(np.isfinite(image).all(axis=0)), card["size_px"]
     logits = predict_blended(predict, image, seen, size, size // 2, card["training"]["batch_size"])
     return Calibration(card["temperature"]).probability(logits)

@@ -59,7 +59,7 @@ def test_a_month_too_young_for_its_catalogue_is_made_again(
 ) -> None:
     this_month, config = date.today().replace(day=1), tiny_config(tmp_path)
     folder, record = make(config, this_month)
-    assert complete_record(folder, this_month) == record  # invented scenes are all there
+    assert complete_record(folder, this_month) == record  # synthetic scenes are all there
     monkeypatch.setattr(ingest, "CATALOGUES", ("synthetic",))
     folder, record = make(config, this_month)
     assert record.unsettled and complete_record(folder, this_month) is None

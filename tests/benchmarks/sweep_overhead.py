@@ -36,7 +36,7 @@ def make_config(folder: str, epochs: int) -> Any:
             "epochs": epochs,
             "batch_size": 4,
             "cpus_per_trial": 1,
-            "forest": False,
+            "random_forest": False,
         },
         "cluster": {"cpus": WIDTH},
     }

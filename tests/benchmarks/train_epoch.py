@@ -55,11 +55,11 @@ def prepare_ours(encoder: str, folder: Path) -> Callable[[], object]:
     from glacier.landsat import months_between
     from glacier.samples.dataset import MonthImage
     from glacier.samples.folds import Split
-    from glacier.training.learner import Learner, settle_process
+    from glacier.training.learner import Learner, configure_process
     from glacier.training.sampler import Crops
     from glacier.training.trial import Trial
 
-    settle_process(THREADS)
+    configure_process(THREADS)
     first, last = (np.datetime64(day).astype(object) for day in ("2014-01-01", "2019-04-01"))
     images = [
         MonthImage("a", month, image, label)

@@ -7,7 +7,7 @@ from glacier.evaluation import caveats
 
 def explain(units: int = 5, clipped: float | None = None, bare=(), **changes) -> str:
     label = {"kind": "truth", "outlines": None, "unseen": "ignore", "threshold": 128}
-    label |= {"pedigree": None}
+    label |= {"provenance": None}
     label |= {"ndsi_above": 0.4, "nir_above": 0.11} | changes.pop("label", {})
     sweep = {"protocol": "honest", "epochs": 30, "encoder_weights": "none"} | changes
     share = changes.get("validation_share", 0.2)
@@ -39,8 +39,8 @@ def test_a_change_that_means_something_is_said_in_words() -> None:
 def test_outlines_say_who_drew_them_and_how_far_from_the_images(
     drawn: tuple, imaged: tuple, words: str
 ) -> None:
-    pedigree = {"source": "RGI 7.0", "years": drawn, "owner": "RGI", "licence": "CC BY 4.0"}
-    label = {"pedigree": pedigree, "margin_m": 60.0}
+    provenance = {"source": "RGI 7.0", "years": drawn, "owner": "RGI", "licence": "CC BY 4.0"}
+    label = {"provenance": provenance, "margin_m": 60.0}
     found = caveats.explain_outlines(label, dict(zip(("first", "last"), imaged, strict=True)))
     assert words in found and "RGI 7.0 (RGI; CC BY 4.0)" in found and "within 60 m" in found
 
@@ -64,7 +64,7 @@ def test_folds_without_a_glacier_are_named() -> None:
 
 
 def test_outlines_without_a_pedigree_are_called_that() -> None:
-    assert "does not say" in caveats.explain_outlines({"pedigree": None}, {})
+    assert "does not say" in caveats.explain_outlines({"provenance": None}, {})
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_outlines_without_a_pedigree_are_called_that() -> None:
     [
         ({"label": {"kind": "threshold"}}, "grey level above 128"),
         ({"label": {"kind": "ndsi"}}, "copies the rule and nothing of glaciers"),
-        ({"label": {"kind": "truth"}}, "scenes are invented"),
+        ({"label": {"kind": "truth"}}, "scenes are synthetic"),
         ({"label": {"kind": "outlines", "outlines": "/x/rgi.gpkg"}}, "polygons of rgi.gpkg:"),
         ({"label": {"unseen": "background"}}, "count as bare ground"),
         ({"protocol": "notebook"}, "best of up to 30 looks"),

@@ -44,7 +44,7 @@ def test_the_three_published_numbers_of_an_encoder():
 
 def test_the_verdict_names_the_encoder_that_the_folds_support():
     sweep = make_sweep(
-        {"a": [0.9, 0.91, 0.92], "b": [0.8, 0.81, 0.8]}, {"everything": [0.5, 0.52, 0.5]}
+        {"a": [0.9, 0.91, 0.92], "b": [0.8, 0.81, 0.8]}, {"all_glacier": [0.5, 0.52, 0.5]}
     )
     found = comparison.compare_methods(sweep, {})
     assert found["winner"] == "a"
@@ -67,7 +67,7 @@ def test_what_is_set_aside_for_validation_makes_the_test_more_cautious():
 def test_the_verdict_says_when_a_baseline_is_not_beaten():
     sweep = make_sweep(
         {"a": [0.7, 0.6], "b": [0.6, 0.65]},
-        {"everything": [0.5, 0.5], "threshold": [0.7, 0.7], "random_forest": [0.8, 0.8]},
+        {"all_glacier": [0.5, 0.5], "threshold": [0.7, 0.7], "random_forest": [0.8, 0.8]},
     )
     found = comparison.compare_methods(sweep, {})
     assert found["winner"] is None
@@ -75,7 +75,7 @@ def test_the_verdict_says_when_a_baseline_is_not_beaten():
 
 
 def test_of_equal_encoders_the_same_one_is_named_throughout():
-    sweep = make_sweep({"b": [0.9, 0.9], "a": [0.9, 0.9]}, {"everything": [0.5, 0.6]})
+    sweep = make_sweep({"b": [0.9, 0.9], "a": [0.9, 0.9]}, {"all_glacier": [0.5, 0.6]})
     found = comparison.compare_methods(sweep, {})
     assert found["winner"] is None
     assert "a leads with" in found["verdict"]
@@ -220,7 +220,7 @@ def test_of_several_baselines_those_that_are_not_shown_to_be_beaten_are_named():
     near, ragged = [0.8, 0.8, 0.82, 0.8], [0.3, 0.95, 0.6, 0.88]
     rivals = {
         "ndsi": {"dice_mean": 0.805, "folds": [{"dice": d} for d in near]},
-        "everything": {"dice_mean": 0.6825, "folds": [{"dice": d} for d in ragged]},
+        "all_glacier": {"dice_mean": 0.6825, "folds": [{"dice": d} for d in ragged]},
     }
     assert corrected_p(dice, near, 1 / 3) < 0.01
     p = corrected_p(dice, ragged, 1 / 3)
@@ -230,7 +230,7 @@ def test_of_several_baselines_those_that_are_not_shown_to_be_beaten_are_named():
     )
     alone = comparison.weigh_baselines("a", dice, {"ndsi": rivals["ndsi"]}, 1 / 3)
     assert alone.startswith("a beats NDSI (0.805, p = ")
-    two = rivals | {"everything": {"dice_mean": 0.3, "folds": [{"dice": 0.3}] * 4}}
+    two = rivals | {"all_glacier": {"dice_mean": 0.3, "folds": [{"dice": 0.3}] * 4}}
     sentence = comparison.weigh_baselines("a", dice, two, 1 / 3)
     assert sentence.startswith("a beats every baseline; the nearest is NDSI (0.805, p = ")
 

@@ -8,8 +8,8 @@ from scipy import stats
 
 from glacier.evaluation.metrics import Counts
 from glacier.evaluation.verdict import (
-    LEVEL,
     POWER,
+    SIGNIFICANCE_LEVEL,
     bootstrap_dice,
     compare_pairs,
     correct_holm,
@@ -59,7 +59,7 @@ def test_the_interval_of_a_difference_holds_zero_where_p_is_above_the_level() ->
         (pair,) = compare_pairs({"a": first, "b": second})
         assert pair.difference == pytest.approx((first - second).mean())
         assert pair.p == pair.p_holm == corrected_p(first, second)
-        assert (pair.low < 0 < pair.high) == (pair.p > LEVEL)
+        assert (pair.low < 0 < pair.high) == (pair.p > SIGNIFICANCE_LEVEL)
         assert pair.effect == pytest.approx(pair.difference / (first - second).std(ddof=1))
 
 
@@ -68,7 +68,7 @@ def test_a_difference_as_large_as_is_called_detectable_is_found_four_times_of_fi
     rng, folds, sweeps = np.random.default_rng(8), 5, 400
     sd, found = 0.03, 0
     error = math.sqrt((1 / folds + 1 / (folds - 1)) * sd**2)
-    edge = stats.t.isf(LEVEL / 2, folds - 1)
+    edge = stats.t.isf(SIGNIFICANCE_LEVEL / 2, folds - 1)
     shifts = np.linspace(0, 10, 100_001)  # of the noncentral t distribution
     gap = shifts[np.argmax(stats.nct.sf(edge, folds - 1, shifts) >= POWER)] * error
     steps = sd * np.array([1.0, -1.0, 0.5, -0.5, 0.0]) / np.std([1, -1, 0.5, -0.5, 0], ddof=1)
@@ -78,7 +78,7 @@ def test_a_difference_as_large_as_is_called_detectable_is_found_four_times_of_fi
         own = rng.normal(0, math.sqrt(1 - 1 / folds), folds)
         # the spread that the folds show is that of their own part
         difference = gap + sd * (shared + own) / math.sqrt(1 - 1 / folds)
-        found += corrected_p(difference, np.zeros(folds)) < LEVEL
+        found += corrected_p(difference, np.zeros(folds)) < SIGNIFICANCE_LEVEL
     low, high = stats.binom.ppf([0.005, 0.995], sweeps, POWER)
     assert low <= found <= high
 
@@ -179,7 +179,7 @@ def test_who_is_shown_to_be_worse_than_any_other_is_not_taken() -> None:
     last = second - [0.05, 0.051, 0.049, 0.05, 0.05]
     verdict = judge({"a": ragged, "b": second, "c": last}, {"a": 9, "b": 8, "c": 1})
     p = {(pair.first, pair.second): pair.p_holm for pair in verdict.pairs}
-    assert p["a", "c"] > LEVEL > p["b", "c"]
+    assert p["a", "c"] > SIGNIFICANCE_LEVEL > p["b", "c"]
     assert (verdict.winner, verdict.choice) == (None, "b")
     assert "between a and b" in verdict.sentence and "above c" not in verdict.sentence
 
@@ -231,7 +231,7 @@ def test_more_comparisons_ask_for_more() -> None:
     undecided = judge({"best": BASE, "other": below(0.03, 0), "third": below(0.04, 1)})
     assert undecided.winner is None
     shown = float(undecided.sentence.partition("p = ")[2].partition(";")[0])
-    assert shown >= LEVEL  # the p that is shown is the one that was judged by
+    assert shown >= SIGNIFICANCE_LEVEL  # the p that is shown is the one that was judged by
     decided = judge({"best": BASE, "other": below(0.015, 0), "third": below(0.02, 1)})
     assert decided.winner == "best"
 
@@ -252,8 +252,8 @@ def test_equals_seldom_have_a_winner(encoders: int) -> None:
         dice = {f"e{k}": row for k, row in enumerate(scores)}
         winners += judge(dice).winner is not None
         first, *others = sorted(scores, key=lambda row: -row.mean())
-        fooled += all(stats.ttest_rel(first, other).pvalue < LEVEL for other in others)
-    assert winners <= stats.binom.ppf(0.99, sweeps, LEVEL)
+        fooled += all(stats.ttest_rel(first, other).pvalue < SIGNIFICANCE_LEVEL for other in others)
+    assert winners <= stats.binom.ppf(0.99, sweeps, SIGNIFICANCE_LEVEL)
     assert fooled > winners
 
 

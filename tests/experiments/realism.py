@@ -1,4 +1,4 @@
-"""What networks that learned on invented glaciers see elsewhere: other inventions, real images.
+"""What networks that learned on synthetic glaciers see elsewhere: other inventions, real images.
 
     GLACIER_REAL_DATA=... make realism
 
@@ -43,7 +43,7 @@ from glacier.training.unet import map_probability
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / "results" / "realism"
 MONTHS = (date(2018, 8, 1), date(2018, 10, 1))
-"""Of the pictures of invented glaciers: late summer, and under new snow."""
+"""Of the pictures of synthetic glaciers: late summer, and under new snow."""
 
 ETM_LEVELS = {"nir": (157.4, 1039.0), "red": (152.9, 1533.0), "green": (196.5, 1812.0)}
 """Radiance at 255 in high gain, W/m2/sr/um, and of the sun outside the air, W/m2/um.
@@ -165,7 +165,7 @@ def score(view: View) -> dict[str, Any]:
     counts = {
         name: count_pixels(answer, view.label, seen)
         for name, answer in (
-            ("network", found), ("threshold", simple), ("everything", np.ones_like(found)),
+            ("network", found), ("threshold", simple), ("all_glacier", np.ones_like(found)),
         )
     }  # fmt: skip
     network = counts["network"]
@@ -223,7 +223,7 @@ def main(flags: list[str]) -> int:
     sweep, samples_at = read_sweep(config)
     models = [trial["model"] for trial in sweep["trials"]]
     groups = {
-        "unseen": (view_unseen(sweep, samples_at), "Invented glaciers that the network never saw"),
+        "unseen": (view_unseen(sweep, samples_at), "Synthetic glaciers that the network never saw"),
         "everest": (view_everest(config, models), "Everest, 2000-10-30, read in three ways"),
         "greenland": (
             [view_greenland(config, greenland, models)],

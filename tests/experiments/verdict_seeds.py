@@ -2,7 +2,7 @@
 
     python tests/experiments/verdict_seeds.py        # writes results/verdict/fold_scores.json
 
-For each of the seeds 0 to 19 a new data set of 40 noisy pictures is invented and three networks
+For each of the seeds 0 to 19 a new data set of 40 noisy pictures is synthetic and three networks
 go through ``glacier.fit`` on the same five folds: two twins, which differ by their name alone
 (and so by their trial seeds, as any two encoders do), and a crippled one, whose kernels are
 1 x 1, so that it sees each pixel without its neighbours. ``tests/test_verdict.py`` judges the
@@ -48,7 +48,7 @@ SETTINGS = Sweep(
 SAMPLES = {
     "bands": ["nir", "red"], "blocks": [1, 1], "size_px": SIDE, "layout": "resize",
     "resize": [SIDE, SIDE], "scale": "reflectance", "range": [0, 1], "fill": "mean",
-    "label": {"kind": "truth", "pedigree": None},
+    "label": {"kind": "truth", "provenance": None},
     "parts": [{"region": "a", "month": "2020-01-01", "status": "ok"}],
     "regions": {"a": {"grid": {"pixel_m": 30, "height": SIDE, "width": SIDE},
                       "shape": [SIDE, SIDE]}},

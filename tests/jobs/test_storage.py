@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
 EPOCHS = 14
-SWEEP = {"epochs": EPOCHS, "forest": False, "checkpoint_s": 0, "max_retries": 2}
+SWEEP = {"epochs": EPOCHS, "random_forest": False, "checkpoint_s": 0, "max_retries": 2}
 CHANGES = {"sweep": SWEEP, "prepare": {"quick_looks": False}}
 LOST = {"lost": True}
 

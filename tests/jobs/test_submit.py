@@ -26,7 +26,7 @@ TINY = """
     --ingest.min_valid_share 0
     --prepare.layout resize --prepare.size_px 32 --prepare.quick_looks false
     --sweep.encoders mobilenet_v2 --sweep.folds.kind shuffled --sweep.folds.count 2
-    --sweep.epochs 1 --sweep.steps_per_epoch 1 --sweep.batch_size 2 --sweep.forest false
+    --sweep.epochs 1 --sweep.steps_per_epoch 1 --sweep.batch_size 2 --sweep.random_forest false
 """.split()
 """The demo in the shortest time: four months of 32 x 32 px, two trials of one step."""
 

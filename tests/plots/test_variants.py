@@ -4,21 +4,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glacier.plots.variants import draw_arms
+from glacier.plots.variants import draw_variants
 
 ONE = {"plain": {"net": [0.8, 0.7, 0.9]}, "flips": {"net": [0.85, 0.75]}}
-TWO = {arm: row | {"deep": [0.5, 0.6]} for arm, row in ONE.items()}
+TWO = {variant: row | {"deep": [0.5, 0.6]} for variant, row in ONE.items()}
 
 
 def test_the_picture_says_in_words_what_it_shows() -> None:
-    picture = draw_arms({"test Dice": ONE, "validation Dice": {"plain": {"net": []}}})
+    picture = draw_variants({"test Dice": ONE, "validation Dice": {"plain": {"net": []}}})
     assert "test Dice of plain, net: mean 0.800, folds from 0.700 to 0.900." in picture.alt
     assert "validation" not in picture.alt  # nothing was measured there
 
 
 @pytest.mark.parametrize("panels", [{"a": ONE}, {"a": TWO, "b": TWO}])
-def test_every_arm_and_panel_has_its_room(panels: dict) -> None:
-    picture = draw_arms(panels)
+def test_every_variant_and_panel_has_its_room(panels: dict) -> None:
+    picture = draw_variants(panels)
     with Image.open(io.BytesIO(picture.png)) as image:
         pixels = np.asarray(image.convert("RGB"))
     assert pixels.shape[:2] == picture.size_px

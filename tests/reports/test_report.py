@@ -23,7 +23,7 @@ from glacier.samples import dataset
 from glacier.samples.dataset import samples_folder
 from glacier.samples.folds import make_splits, mask_of, unit_rectangles
 from glacier.training import saved
-from glacier.training.baselines import everything
+from glacier.training.baselines import all_glacier
 from glacier.training.saved import find_sweep, row_key, sweep_folders
 
 SHAPE, SIZE, BLOCKS = (40, 48), 32, (2, 3)
@@ -206,7 +206,7 @@ def make_sweep(tmp_path, monkeypatch):
                 boxes = unit_rectangles(kind, image.region, image.month, SHAPE, BLOCKS)
                 part = mask_of(boxes, set(split.test), SHAPE)
                 if part.any() and image.key not in held_out:
-                    card.add(image, part, everything(image.image))
+                    card.add(image, part, all_glacier(image.image))
             rows.append({"fold": split.fold, "fitted": {}, **card.as_dict()})
         facts = {
             "schema": 1, "config": config.model_dump(mode="json"),
@@ -214,7 +214,7 @@ def make_sweep(tmp_path, monkeypatch):
             "splits": [split.as_dict() for split in splits], "held_out": held_out,
             "trials": trials, "failed": list(failed), "sweep_s": 61.0,
             "baselines": {
-                "everything": {"folds": rows},
+                "all_glacier": {"folds": rows},
                 "threshold": {"reason": "the samples hold no <near> infrared"},
             },
         }  # fmt: skip
@@ -233,7 +233,7 @@ def test_the_page_says_where_the_methods_err(make_sweep):
     assert "models/x-1/&lt;encoder&gt;/fold-&lt;number&gt;" in page
     assert "<h3>What the labels cost</h3>" in page  # the labels are NDSI's, the truth is known
     assert "Before calibration" not in page
-    everything = summary["baselines"]["everything"]
+    everything = summary["baselines"]["all_glacier"]
     assert [row["share"] for row in everything["by_class"].values()] == [1, 1, 1]
     assert "By class" in page and "clean ice" in page
     assert summary["encoders"]["resnet34"]["by_month"].keys() == {"2", "3", "7", "10"}
@@ -338,7 +338,7 @@ def test_outlines_area_calibration_and_pairs_stand_in_summary_page_and_table(mak
         assert 0 < scores["ece_mean"] < 1 and len(scores["reliability"]) > 5
         for row in scores["folds"]:
             assert {"boundary_p95_m", "area_error_km2", "area_error_percent", "ece"} <= set(row)
-    assert summary["baselines"]["everything"]["ece_mean"] is None
+    assert summary["baselines"]["all_glacier"]["ece_mean"] is None
     (pair,) = summary["pairs"]
     assert {pair["first"], pair["second"]} == set(ENCODERS) and summary["choice"] in ENCODERS
     assert set(summary["against_baselines"]) == set(ENCODERS)
@@ -456,7 +456,7 @@ def test_every_method_and_fold_is_a_row(make_sweep):
     summary, _, table = read_results(config)
     assert [(row["method"], row["fold"]) for row in table] == [
         *((name, str(fold)) for name in ENCODERS for fold in range(3)),
-        *(("everything", str(fold)) for fold in range(3)),
+        *(("all_glacier", str(fold)) for fold in range(3)),
         ("threshold", ""),
         *(("ensemble", str(fold)) for fold in range(3)),
     ]

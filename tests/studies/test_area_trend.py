@@ -7,20 +7,20 @@ from scipy import stats
 from glacier.evaluation.metrics import Counts
 from glacier.studies import area_trend
 from glacier.studies.area_trend import SeenImage, Summer
-from glacier.studies.variants import Arm
+from glacier.studies.variants import Variant
 from tests.support.variants import find, make_encoders
 
 
-def grow(arm: Arm, per_year: int, jitter=(0, 0)) -> Arm:
+def grow(variant: Variant, per_year: int, jitter=(0, 0)) -> Variant:
     """Ten years of August images of 1000 px whose glacier changes by so many pixels a year."""
-    for trial in arm.sweep["trials"]:
+    for trial in variant.sweep["trials"]:
         years = [y for y in range(2014, 2024) if y % 3 == trial["fold"]]
         trial["tested"] = [
             {"region": "a", "month": f"{y}-08-01", "fp": 0, "fn": 0,
              "tp": (n := 500 + per_year * (y - 2014) + jitter[y % 2]), "tn": 1000 - n}
             for y in years
         ]  # fmt: skip
-    return arm
+    return variant
 
 
 @pytest.mark.parametrize(
@@ -34,16 +34,18 @@ def test_the_slope_of_the_area_decides_on_shrinkage(per_year, jitter, verdict):
 
 
 def test_the_area_is_taken_in_late_summer_where_the_glacier_lies():
-    arm = grow(make_encoders(), -10)
-    arm.sweep["config"]["regions"] = [{"polygon": [[170, -43.6], [170.2, -43.6], [170.2, -43.4]]}]
-    assert find("shrinkage", arm).verdict == "not testable here"  # August is winter there
-    for trial in arm.sweep["trials"]:
+    variant = grow(make_encoders(), -10)
+    variant.sweep["config"]["regions"] = [
+        {"polygon": [[170, -43.6], [170.2, -43.6], [170.2, -43.4]]}
+    ]
+    assert find("shrinkage", variant).verdict == "not testable here"  # August is winter there
+    for trial in variant.sweep["trials"]:
         for row in trial["tested"]:
             row["month"] = row["month"].replace("-08-", "-03-")
-    found = find("shrinkage", arm)
+    found = find("shrinkage", variant)
     assert found.verdict == "held" and "February and March" in found.why
-    arm.sweep["config"]["regions"] = [{"polygon": None}]
-    assert "do not say" in find("shrinkage", arm).why
+    variant.sweep["config"]["regions"] = [{"polygon": None}]
+    assert "do not say" in find("shrinkage", variant).why
 
 
 def test_the_slope_is_in_per_cent_of_the_mean_area():
@@ -54,10 +56,10 @@ def test_the_slope_is_in_per_cent_of_the_mean_area():
 
 
 def test_two_years_show_no_slope():
-    arm = grow(make_encoders(), -10)
-    for trial in arm.sweep["trials"]:
+    variant = grow(make_encoders(), -10)
+    for trial in variant.sweep["trials"]:
         trial["tested"] = [row for row in trial["tested"] if row["month"] < "2016"]
-    assert find("shrinkage", arm).verdict == "not testable here"
+    assert find("shrinkage", variant).verdict == "not testable here"
 
 
 def test_images_under_cloud_and_of_other_seasons_count_for_no_area():
@@ -113,10 +115,10 @@ def test_the_slope_and_its_error_are_those_of_a_model_with_a_line_a_fold(folds):
 
 def test_a_network_a_year_shows_no_change_of_its_area():
     assert area_trend.fit_slope(summers(np.linspace(1, 0.5, 10), range(10)), "mapped") is None
-    arm = grow(make_encoders(), -10)
-    for trial in arm.sweep["trials"]:
+    variant = grow(make_encoders(), -10)
+    for trial in variant.sweep["trials"]:
         trial["tested"] = [row for row in trial["tested"] if row["month"] < "2017"]
-    assert "mapped two years" in find("shrinkage", arm).why
+    assert "mapped two years" in find("shrinkage", variant).why
 
 
 def test_images_of_one_summer_are_one_value():

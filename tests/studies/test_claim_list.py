@@ -3,7 +3,7 @@
 import pytest
 
 from glacier.studies import claim_list, judgements
-from glacier.studies.variants import Arm
+from glacier.studies.variants import Variant
 from tests.support.variants import (
     CLAIMS,
     SPREAD,
@@ -11,27 +11,27 @@ from tests.support.variants import (
     count_parts,
     dice_around,
     find,
-    make_arm,
     make_encoders,
     make_single,
+    make_variant,
     move_units,
 )
 
 
-def set_trials(arm: Arm, **by_encoder) -> Arm:
+def set_trials(variant: Variant, **by_encoder) -> Variant:
     """Give every trial of an encoder a fact, from a function of its fold."""
-    for trial in arm.sweep["trials"]:
+    for trial in variant.sweep["trials"]:
         for key, values in by_encoder.items():
             trial[key] = values[trial["encoder"]](trial["fold"])
-    return arm
+    return variant
 
 
 def test_every_claim_has_a_name_of_its_own_and_says_what_it_reads():
     assert len(CLAIMS) == len(claim_list.CLAIMS) == 11
-    assert all(claim.arms and claim.sentence.endswith(".") for claim in claim_list.CLAIMS)
+    assert all(claim.variants and claim.sentence.endswith(".") for claim in claim_list.CLAIMS)
 
 
-def test_a_claim_without_its_arm_is_not_testable_and_says_which():
+def test_a_claim_without_its_variant_is_not_testable_and_says_which():
     found = find("false-colour", make_encoders())
     assert found.verdict == "not testable here" and "ndsi" in found.why
     assert found.effect is None
@@ -53,66 +53,66 @@ def test_the_order_of_the_encoders(name, means, verdict, effect):
 
 
 def test_an_interval_that_holds_zero_does_not_hold_the_claim():
-    arm = make_encoders((0.82, 0.7, 0.8))
-    for trial in arm.sweep["trials"]:  # the rival leads in one fold
+    variant = make_encoders((0.82, 0.7, 0.8))
+    for trial in variant.sweep["trials"]:  # the rival leads in one fold
         if (trial["encoder"], trial["fold"]) == ("efficientnet-b4", 0):
             trial["tested"] = [trial["tested"][0] | {"tp": 950, "fp": 50, "fn": 50}]
-    found = find("best-encoder", arm)
+    found = find("best-encoder", variant)
     assert found.verdict == "not held"
     assert found.low is not None and found.low < 0 < (found.high or 0)
     assert not found.opposite
 
 
 def test_the_opposite_is_named_where_it_is_shown():
-    arm = make_encoders((0.7, 0.8, 0.9))
-    assert find("best-encoder", arm).opposite
+    variant = make_encoders((0.7, 0.8, 0.9))
+    assert find("best-encoder", variant).opposite
 
 
 def test_one_lost_contest_of_many_is_no_opposite():
     """Two networks beat the threshold and one does not: the claim fails, but not as a whole."""
-    arm = make_encoders((0.95, 0.70, 0.94), baselines={"threshold": dice_around(0.8)})
-    found = find("beats-thresholds", arm)
+    variant = make_encoders((0.95, 0.70, 0.94), baselines={"threshold": dice_around(0.8)})
+    found = find("beats-thresholds", variant)
     assert found.verdict == "not held" and found.high < 0 and not found.opposite
-    arm = make_encoders((0.75, 0.70, 0.74), baselines={"threshold": dice_around(0.8)})
-    assert find("beats-thresholds", arm).opposite
+    variant = make_encoders((0.75, 0.70, 0.74), baselines={"threshold": dice_around(0.8)})
+    assert find("beats-thresholds", variant).opposite
 
 
 def test_overfitting_cannot_be_told_from_two_kinds_of_loss():
-    arm = make_encoders()
-    arm.sweep["config"]["sweep"]["loss"] = "dice_bce"
-    assert find("resnet50-overfits", arm).verdict == "not testable here"
+    variant = make_encoders()
+    variant.sweep["config"]["sweep"]["loss"] = "dice_bce"
+    assert find("resnet50-overfits", variant).verdict == "not testable here"
 
 
 def test_a_lost_encoder_leaves_its_claims_untestable():
-    arm = make_encoders()
-    arm.sweep["trials"] = [t for t in arm.sweep["trials"] if t["encoder"] != "resnet50"]
-    found = find("best-encoder", arm)
+    variant = make_encoders()
+    variant.sweep["trials"] = [t for t in variant.sweep["trials"] if t["encoder"] != "resnet50"]
+    found = find("best-encoder", variant)
     assert found.verdict == "not testable here" and "resnet50" in found.why
 
 
 def test_an_invented_archive_is_named_in_every_verdict():
     why = find("best-encoder", make_encoders(source="synthetic")).why
-    assert why.endswith("This is of the invented archive alone.")
-    assert "invented" not in find("best-encoder", make_encoders()).why
+    assert why.endswith("This is of the synthetic archive alone.")
+    assert "synthetic" not in find("best-encoder", make_encoders()).why
 
 
 @pytest.mark.parametrize(("gap", "verdict"), [(0.3, "held"), (0.0, "not held")])
 def test_overfitting_is_the_gap_of_the_last_epoch_against_the_other_network(gap, verdict):
-    arm = make_encoders()
-    for trial in arm.sweep["trials"]:
+    variant = make_encoders()
+    for trial in variant.sweep["trials"]:
         extra = gap + 0.01 * trial["fold"] if trial["encoder"] == "resnet50" else 0.05
         last = trial["rows"][-1]
         last["train_loss"] = last["val_dice_loss"] - extra
-    found = find("resnet50-overfits", arm)
+    found = find("resnet50-overfits", variant)
     assert (found.verdict, found.unit) == (verdict, "Dice loss")
     assert found.effect == pytest.approx(gap + 0.01 - 0.05)
 
 
 def test_overfitting_cannot_be_tested_where_nothing_was_set_aside():
-    arm = make_encoders()
-    for trial in arm.sweep["trials"]:
+    variant = make_encoders()
+    for trial in variant.sweep["trials"]:
         trial["rows"] = [row | {"val_dice_loss": None, "val_dice": None} for row in trial["rows"]]
-    assert find("resnet50-overfits", arm).verdict == "not testable here"
+    assert find("resnet50-overfits", variant).verdict == "not testable here"
 
 
 def small(tp: int):
@@ -122,8 +122,8 @@ def small(tp: int):
 @pytest.mark.parametrize(("tp", "verdict", "effect"), [(90, "held", 0.3), (50, "not held", -0.1)])
 def test_small_regions_are_compared_by_their_own_iou(tp, verdict, effect):
     sizes = {"resnet34": small(tp), "resnet50": small(60), "efficientnet-b4": small(55)}
-    arm = set_trials(make_encoders(), sizes=sizes)
-    found = find("small-regions", arm)
+    variant = set_trials(make_encoders(), sizes=sizes)
+    found = find("small-regions", variant)
     assert (found.verdict, found.unit) == (verdict, "IoU of small glaciers")
     assert found.effect == pytest.approx(effect)
 
@@ -132,14 +132,14 @@ def test_without_small_regions_the_claim_is_not_testable():
     found = find("small-regions", make_encoders())
     assert found.verdict == "not testable here" and "lacks IoU of small glaciers" in found.why
     nothing = dict.fromkeys(TRIO, lambda _: {"small": {"tp": 0, "fp": 0, "fn": 0, "tn": 0}})
-    arm = set_trials(make_encoders(), sizes=nothing)
-    assert find("small-regions", arm).verdict == "not testable here"
+    variant = set_trials(make_encoders(), sizes=nothing)
+    assert find("small-regions", variant).verdict == "not testable here"
 
 
-def make_index(mean: float) -> Arm:
-    arm = make_arm("ndsi", {"resnet34": dice_around(mean)})
-    arm.sweep["config"]["ingest"] = {"source": "earthengine"}
-    return arm
+def make_index(mean: float) -> Variant:
+    variant = make_variant("ndsi", {"resnet34": dice_around(mean)})
+    variant.sweep["config"]["ingest"] = {"source": "earthengine"}
+    return variant
 
 
 @pytest.mark.parametrize(("mean", "verdict"), [(0.7, "held"), (0.95, "not held")])
@@ -175,14 +175,14 @@ def bins(pixels, glacier):
     ],
 )
 def test_separation_is_the_chance_that_glacier_outranks_ground(pixels, glacier, area):
-    arm = set_trials(make_arm(), calibration={"net": bins(pixels, glacier)})
-    assert judgements.separation(arm, "net") == pytest.approx(area)
+    variant = set_trials(make_variant(), calibration={"net": bins(pixels, glacier)})
+    assert judgements.separation(variant, "net") == pytest.approx(area)
 
 
 def test_without_glacier_or_probabilities_there_is_no_separation():
-    assert judgements.separation(make_arm(), "net") is None
-    arm = set_trials(make_arm(), calibration={"net": bins([9], [0])})
-    assert judgements.separation(arm, "net") is None
+    assert judgements.separation(make_variant(), "net") is None
+    variant = set_trials(make_variant(), calibration={"net": bins([9], [0])})
+    assert judgements.separation(variant, "net") is None
 
 
 @pytest.mark.parametrize(("mean", "verdict"), [(0.7, "held"), (0.9, "not held")])
@@ -215,8 +215,8 @@ def test_usable_months_are_counted(usable, verdict):
 
 
 def test_months_of_an_invented_archive_or_another_span_are_counted_and_not_judged():
-    invented = find("usable-months", count_parts(make_encoders(source="synthetic"), 82))
-    assert invented.verdict == "not testable here" and invented.effect == 82
+    synthetic = find("usable-months", count_parts(make_encoders(source="synthetic"), 82))
+    assert synthetic.verdict == "not testable here" and synthetic.effect == 82
     short = count_parts(make_encoders(), 20, 24)
     short.sweep["config"]["months"]["last"] = "2015-12"
     assert find("usable-months", short).verdict == "not testable here"
@@ -231,16 +231,16 @@ def test_months_of_an_invented_archive_or_another_span_are_counted_and_not_judge
 )
 def test_every_encoder_has_to_beat_every_threshold(rules, verdict, closest):
     baselines = {name: dice_around(mean) for name, mean in rules.items()}
-    arm = make_encoders(baselines=baselines | {"random_forest": dice_around(0.99)})
-    found = find("beats-thresholds", arm)
+    variant = make_encoders(baselines=baselines | {"random_forest": dice_around(0.99)})
+    found = find("beats-thresholds", variant)
     assert found.verdict == verdict and closest in found.why
     assert "0.990" in found.why  # the forest is told and is no threshold
 
 
 def test_the_rule_that_made_the_labels_is_no_rival():
-    arm = make_encoders(baselines={"threshold": dice_around(1.0 - 0.02)})
-    arm.sweep["config"]["prepare"]["label"]["kind"] = "threshold"
-    assert find("beats-thresholds", arm).verdict == "not testable here"
+    variant = make_encoders(baselines={"threshold": dice_around(1.0 - 0.02)})
+    variant.sweep["config"]["prepare"]["label"]["kind"] = "threshold"
+    assert find("beats-thresholds", variant).verdict == "not testable here"
 
 
 def test_departures_are_the_settings_that_differ_from_the_published_ones():

@@ -1,4 +1,4 @@
-"""The ledger's page and file, from hand-made arms."""
+"""The ledger's page and file, from hand-made variants."""
 
 import json
 from pathlib import Path
@@ -8,22 +8,22 @@ import pytest
 from glacier.errors import ConfigError
 from glacier.studies import claims
 from glacier.studies.claim_list import CLAIMS
-from glacier.studies.variants import Arm
+from glacier.studies.variants import Variant
 from tests.support.tiny import tiny_config
 from tests.support.variants import count_parts, make_encoders
 
 
-def give_sweep(arm: Arm, sha256: str) -> Arm:
-    arm.sweep["sha256"] = sha256
-    return arm
+def give_sweep(variant: Variant, sha256: str) -> Variant:
+    variant.sweep["sha256"] = sha256
+    return variant
 
 
 def run(monkeypatch: pytest.MonkeyPatch, folder: Path, sha256: str, source: str) -> dict:
-    """The ledger that a run with only the arm of the encoders writes."""
-    arm = give_sweep(count_parts(make_encoders(source=source), 82), sha256)
+    """The ledger that a run with only the variant of the encoders writes."""
+    variant = give_sweep(count_parts(make_encoders(source=source), 82), sha256)
     lost = {"ndsi": "TrainingError: the loss is nan"}
-    monkeypatch.setattr(claims, "make_arms", lambda config: ([arm], lost, 1))
-    config = tiny_config(folder, arms={"encoders": {}, "ndsi": {"prepare.image": ["ndsi"]}})
+    monkeypatch.setattr(claims, "make_variants", lambda config: ([variant], lost, 1))
+    config = tiny_config(folder, variants={"encoders": {}, "ndsi": {"prepare.image": ["ndsi"]}})
     assert claims.run_claims(config) == 1
     return json.loads((folder / "results/tiny/claims.json").read_text())
 
@@ -36,7 +36,7 @@ def test_every_claim_stands_in_the_file_and_on_the_page(
     assert list(verdicts) == [claim.id for claim in CLAIMS]
     assert verdicts["best-encoder"] == verdicts["usable-months"] == "held"
     assert verdicts["second-encoder"] == "not held"
-    assert verdicts["false-colour"] == "not testable here"  # its arm failed
+    assert verdicts["false-colour"] == "not testable here"  # its variant failed
     page = (tmp_path / "results/tiny/README.md").read_text()
     assert all(claim.sentence in page for claim in CLAIMS)
     assert "- ndsi: failed, TrainingError" in page
@@ -51,7 +51,7 @@ def test_an_invented_archive_is_said_to_be_one(
 ) -> None:
     facts = run(monkeypatch, tmp_path, "a", "synthetic")
     held = [row for row in facts["claims"] if row["verdict"] == "held"]
-    assert held and all("invented archive" in row["why"] for row in held)
+    assert held and all("synthetic archive" in row["why"] for row in held)
 
 
 def test_the_ledger_is_made_again_for_another_sweep_alone(
@@ -65,6 +65,8 @@ def test_the_ledger_is_made_again_for_another_sweep_alone(
     assert "complete" not in capsys.readouterr().out
 
 
-def test_without_arms_the_claims_have_nothing_to_read(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"arms is empty: the claims read encoders, .*size_512"):
+def test_without_variants_the_claims_have_nothing_to_read(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"variants is empty: the claims read encoders, .*size_512"
+    ):
         claims.run_claims(tiny_config(tmp_path))

@@ -33,7 +33,7 @@ def make_images(seed: int = 0) -> list[MonthImage]:
 SAMPLES = {
     "bands": ["nir", "red", "green"], "blocks": [2, 2], "size_px": SIZE, "layout": "resize",
     "resize": [SIZE, SIZE], "scale": "reflectance", "range": [0, 1], "fill": "mean",
-    "label": {"kind": "truth", "pedigree": None},
+    "label": {"kind": "truth", "provenance": None},
     "parts": [{"region": "a", "month": f"2020-{month:02d}-01", "status": "ok"}
               for month in range(1, 13)],
     "regions": {"a": {"grid": {"pixel_m": 30, "height": SIZE, "width": SIZE},

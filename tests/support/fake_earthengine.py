@@ -345,7 +345,7 @@ def serve(fake: FakeEarthEngine) -> Iterator[FakeEarthEngine]:
 
 
 def synthetic_scenes(config: Config) -> ScenesOf:
-    """Scenes of a configuration's first region as the synthetic source invents them."""
+    """Scenes of a configuration's first region as the synthetic source makes up them."""
     source = SyntheticSource(config.ingest.synthetic, config.ingest.cloud_profile, config.seed)
     region = config.regions[0]
 

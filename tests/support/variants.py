@@ -1,15 +1,15 @@
-"""Arms of a study with given scores."""
+"""Variants of a study with given scores."""
 
 from glacier.config import Label
 from glacier.studies import claim_list, judgements
-from glacier.studies.variants import Arm
+from glacier.studies.variants import Variant
 from tests.support.sweeps import make_sweep
 
 DICE = {"net": [0.8, 0.7, 0.9]}
 
 
-def make_arm(name="plain", dice=None, validation=None, baselines=None, **changes) -> Arm:
-    """An arm with given test Dice by fold; validation Dice equals it where not given."""
+def make_variant(name="plain", dice=None, validation=None, baselines=None, **changes) -> Variant:
+    """A variant with given test Dice by fold; validation Dice equals it where not given."""
     sweep = make_sweep(dice or DICE, baselines or {})
     for trial in sweep["trials"]:
         wanted = (validation or dice or DICE)[trial["encoder"]][trial["fold"]]
@@ -23,21 +23,21 @@ def make_arm(name="plain", dice=None, validation=None, baselines=None, **changes
         **changes,
     }
     sweep["config"]["prepare"]["label"] = Label().model_dump(mode="json")
-    return Arm(name, changes, sweep, {"parts": []})
+    return Variant(name, changes, sweep, {"parts": []})
 
 
-def move_units(arm: Arm) -> Arm:
-    """The arm as if it tested and validated on other units, ten of them with the same counts."""
-    for split in arm.sweep["splits"]:
+def move_units(variant: Variant) -> Variant:
+    """The variant as if it tested and validated on other units, ten of them with the same counts."""
+    for split in variant.sweep["splits"]:
         split["test"], split["validation"] = [f"other/{split['fold']}"], ["other/v"]
-    return arm
+    return variant
 
 
-def give_units(arm: Arm) -> Arm:
-    """The arm with the counts of its images as units, so that it has a bootstrap interval."""
-    for trial in arm.sweep["trials"]:
+def give_units(variant: Variant) -> Variant:
+    """The variant with the counts of its images as units, so that it has a bootstrap interval."""
+    for trial in variant.sweep["trials"]:
         trial["units"] = [{"unit": f"u{trial['fold']}", **trial["tested"][0]}]
-    return arm
+    return variant
 
 
 TRIO = ("resnet34", "resnet50", "efficientnet-b4")
@@ -53,31 +53,31 @@ def dice_around(mean: float, noise=SPREAD) -> list[float]:
     return [mean + step for step in noise]
 
 
-def make_encoders(means=(0.9, 0.8, 0.7), source="earthengine", baselines=None) -> Arm:
-    """The arm ``encoders``: a mean Dice for each of the trio, in its order."""
+def make_encoders(means=(0.9, 0.8, 0.7), source="earthengine", baselines=None) -> Variant:
+    """The variant ``encoders``: a mean Dice for each of the trio, in its order."""
     dice = {name: dice_around(mean) for name, mean in zip(TRIO, means, strict=True)}
-    arm = make_arm("encoders", dice, baselines=baselines)
-    arm.sweep["config"] |= {
+    variant = make_variant("encoders", dice, baselines=baselines)
+    variant.sweep["config"] |= {
         "ingest": {"source": source, "cloud_profile": "notebook", "min_valid_share": 0.0},
         "months": {"first": "2014-01", "last": "2023-12"},
         "regions": [{"polygon": [[-134.6, 58.4], [-134.4, 58.4], [-134.4, 58.6]]}],
     }
-    return arm
+    return variant
 
 
-def find(name: str, *found: Arm) -> judgements.Finding:
-    return claim_list.judge_claim(CLAIMS[name], {arm.name: arm for arm in found})
+def find(name: str, *found: Variant) -> judgements.Finding:
+    return claim_list.judge_claim(CLAIMS[name], {variant.name: variant for variant in found})
 
 
-def make_single(name: str, mean: float, noise=SPREAD, **changes) -> Arm:
-    arm = make_arm(name, {"net": dice_around(mean, noise)}, **changes)
-    arm.sweep["config"]["ingest"] = {"source": "earthengine"}
-    return arm
+def make_single(name: str, mean: float, noise=SPREAD, **changes) -> Variant:
+    variant = make_variant(name, {"net": dice_around(mean, noise)}, **changes)
+    variant.sweep["config"]["ingest"] = {"source": "earthengine"}
+    return variant
 
 
-def count_parts(arm: Arm, usable: int, total: int = 120) -> Arm:
-    arm.samples["parts"] += [
+def count_parts(variant: Variant, usable: int, total: int = 120) -> Variant:
+    variant.samples["parts"] += [
         {"status": "ok" if k < usable else "empty", "reason": None if k < usable else "no_scene"}
         for k in range(total)
     ]
-    return arm
+    return variant

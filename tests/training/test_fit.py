@@ -214,8 +214,8 @@ def test_where_nothing_chooses_the_last_weights_are_kept(tmp_path: Path) -> None
 
 
 def test_turns_are_averaged_only_where_they_were_trained() -> None:
-    with pytest.raises(ValueError, match="average_turns needs flips"):
-        Sweep(flips=False, average_turns=True)
+    with pytest.raises(ValueError, match="test_time_augmentation needs flips"):
+        Sweep(flips=False, test_time_augmentation=True)
 
 
 @pytest.mark.parametrize("setting", [{"calibrate": True}, {"patience_epochs": 2}])

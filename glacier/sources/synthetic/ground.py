@@ -1,4 +1,4 @@
-"""Invented ground on a day: snow, woods, ice and water, their colours and their temperature.
+"""Synthetic ground on a day: snow, woods, ice and water, their colours and their temperature.
 
 On and off the glacier snow is the same, and debris is hardly darker than rock, so that only place
 and shape tell what is ice underneath.

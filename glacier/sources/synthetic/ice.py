@@ -1,4 +1,4 @@
-"""Invented glaciers on invented mountains: where ice lies, and in what order it goes.
+"""Synthetic glaciers on synthetic mountains: where ice lies, and in what order it goes.
 
 Mass balance is summed down the drainage tree; where the sum is used up lies a terminus. Between
 the extents of warmer and warmer climates every pixel has its turn to become free, so that a later

@@ -1,4 +1,4 @@
-"""The invented land of a region: bed, ice and its retreat, lakes, debris. Made once and kept."""
+"""The synthetic land of a region: bed, ice and its retreat, lakes, debris. Made once and kept."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ PRECISION, RECALL = 0.70, 0.86
 Source: Stillinger et al. 2019, Water Resources Research 55, on 26 Landsat-8 scenes.
 """
 
-ALARMS, MOST_ALARMS = 2.0, 0.6
+ALARMS, MAX_ALARMS = 2.0, 0.6
 """False alarms are drawn for by this much more, since under much cloud there is too little clear
 snow for them; and the largest share of clear snow that one scene may lose to them."""
 
@@ -150,7 +150,7 @@ def call_cloud(sky: Sky, bright: Field, snowy: Mask, rng: np.random.Generator) -
     over_snow = int(np.count_nonzero(true & snowy))
     clear_snow = snowy & ~true
     alarms = round(ALARMS * RECALL * over_snow * (1 / PRECISION - 1) * rng.uniform(0.7, 1.3))
-    alarms = min(alarms, round(MOST_ALARMS * np.count_nonzero(clear_snow)))
+    alarms = min(alarms, round(MAX_ALARMS * np.count_nonzero(clear_snow)))
     false = choose_worst(bright + np.float32(0.35) * blotches, clear_snow, alarms)
     return np.asarray((true & ~missed) | false)
 

@@ -1,4 +1,4 @@
-"""An invented archive that needs no account: Landsat-8 scenes whose truth is known everywhere.
+"""A synthetic archive that needs no account: Landsat-8 scenes whose truth is known everywhere.
 
 A region's mountains, glaciers and seasons follow from (seed, region) alone, so every scene can be
 made again at any time and place. The class map and the ice margin of any day are exact. Land and
@@ -68,7 +68,7 @@ class Look:
 
 
 class SyntheticSource(Source):
-    """Invented scenes with clouds, shadows and their quality bits, and the exact class map."""
+    """Synthetic scenes with clouds, shadows and their quality bits, and the exact class map."""
 
     def __init__(self, settings: Synthetic, profile: CloudProfile, seed: int) -> None:
         """Make scenes by these settings; composites by this cloud profile."""

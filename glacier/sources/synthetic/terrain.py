@@ -1,4 +1,4 @@
-"""Invented mountains: fractal noise, a random drainage tree, and the bed that rivers and ice carve.
+"""Synthetic mountains: fractal noise, a drainage tree, and the bed that rivers and ice carve.
 
 Valleys come from the steady state of stream-power erosion on the tree, so that every key gives
 another range, at any size, without pits.

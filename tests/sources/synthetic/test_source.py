@@ -1,4 +1,4 @@
-"""The invented archive: deterministic, known truth, Landsat's encoding, colours and errors."""
+"""The synthetic archive: deterministic, known truth, Landsat's encoding, colours and errors."""
 
 import re
 from datetime import date
