@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Collection
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
@@ -68,8 +69,18 @@ PLANETARY_COMPUTER = "https://planetarycomputer.microsoft.com/api/stac/v1"
 """The one catalogue of Landsat scenes whose pixels need no account."""
 
 
+RUNTIME_ONLY = "runtime only"
+"""Mark of a field that changes where, how fast or how patiently, never what comes out."""
+
+ADDRESS = "address"
+"""Mark of a field that says where a file lies: the content of the file counts, not the place."""
+
+SELECTION = "selection"
+"""Mark of a field that says which units there are, never what is in one of them."""
+
+
 class Model(BaseModel):
-    """What all parts of the configuration share: unknown fields refused, nothing changed."""
+    """What the configuration and all stored values share: unknown fields refused, none changed."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
@@ -205,11 +216,11 @@ class Folder(Model):
 class Service(Model):
     """What all sources have in common that wait for a server."""
 
-    in_flight: int = Field(16, ge=1, le=40)
+    in_flight: Annotated[int, RUNTIME_ONLY] = Field(16, ge=1, le=40)
     """Most requests at once, over all workers; Earth Engine allows a project 40."""
-    actors: int = Field(4, ge=1, le=40)
+    actors: Annotated[int, RUNTIME_ONLY] = Field(4, ge=1, le=40)
     """Most worker processes that share the requests; no more than there are cores."""
-    deadline_s: float = Field(330.0, gt=0, le=3600)
+    deadline_s: Annotated[float, RUNTIME_ONLY] = Field(330.0, gt=0, le=3600)
     """Longest wait for an answer, seconds; Earth Engine gives up after 300 itself."""
 
 
@@ -267,13 +278,13 @@ class Ingest(Model):
     """Landsat satellites whose scenes are used; 9 flies since late 2021."""
     mask_saturated: bool = False
     """Leave out looks with a saturated band (QA_RADSAT), which on snow are its brightest."""
-    max_failed: int = Field(0, ge=0)
+    max_failed: Annotated[int, RUNTIME_ONLY] = Field(0, ge=0)
     """Months that may fail before the job's exit code says so."""
     synthetic: Synthetic = Synthetic()
     """Settings of the synthetic source."""
     folder: Folder = Folder()
     """Settings of the folder source."""
-    earthengine: EarthEngine = EarthEngine()
+    earthengine: Annotated[EarthEngine, RUNTIME_ONLY] = EarthEngine()
     """Settings of the Earth Engine source."""
     stac: Stac = Stac()
     """Settings of the STAC source."""
@@ -305,14 +316,14 @@ class Label(Model):
     kind: Literal["truth", "outlines", "ndsi", "threshold"] = "truth"
     """truth: the synthetic class map. outlines: polygons from a file. ndsi: NDSI and near
     infrared over thresholds. threshold: grey level of the false colour, as published."""
-    outlines: PathText | None = None
+    outlines: Annotated[PathText | None, ADDRESS] = None
     """Vector file of glacier polygons; needed for ``outlines``. With any kind of label they also
     tell which months are snowy."""
     provenance: Provenance | None = None
     """Where the outlines come from."""
     margin_m: float = Field(0.0, ge=0, le=1000)
     """Pixels within so many metres of an outline are unknown, for ``outlines``."""
-    debris: PathText | None = None
+    debris: Annotated[PathText | None, ADDRESS] = None
     """Vector file of debris-covered ice, scored as a class of its own."""
     max_snow_outside: float = Field(0.3, ge=0, le=1)
     """Share of the ground outside the outlines that snow may cover; months above it are left out
@@ -352,7 +363,7 @@ class Prepare(Model):
     """Rows and columns of the grid of ground blocks that ``by_block`` folds use."""
     quick_looks: bool = True
     """Write false-colour, true-colour and NDSI pictures of every month."""
-    max_failed: int = Field(0, ge=0)
+    max_failed: Annotated[int, RUNTIME_ONLY] = Field(0, ge=0)
     """Months of the archive that may fail here before the job's exit code says so."""
 
     @model_validator(mode="after")
@@ -394,7 +405,7 @@ class Folds(Model):
 class Sweep(Model):
     """Samples -> one trained model per (encoder, fold)."""
 
-    encoders: tuple[str, ...] = ("resnet34", "resnet50", "efficientnet-b4")
+    encoders: Annotated[tuple[str, ...], SELECTION] = ("resnet34", "resnet50", "efficientnet-b4")
     """Encoder names of segmentation-models-pytorch."""
     encoder_weights: PathText = "none"
     """imagenet (needs the network once), none (random), or a local weights file."""
@@ -444,15 +455,15 @@ class Sweep(Model):
     """Memory layout with the channels innermost; faster on many devices."""
     cpus_per_trial: int = Field(1, ge=1)
     """Cores, and so threads, of one trial; part of the answer to the last bit."""
-    gpus_per_trial: float = Field(0.0, ge=0)
+    gpus_per_trial: Annotated[float, RUNTIME_ONLY] = Field(0.0, ge=0)
     """Share of a GPU of one trial; 0.5 lets two trials share one."""
-    checkpoint_s: float = Field(60.0, ge=0)
+    checkpoint_s: Annotated[float, RUNTIME_ONLY] = Field(60.0, ge=0)
     """Least time between checkpoints of a running trial, seconds; what a lost worker costs."""
-    max_retries: int = Field(1, ge=0, le=10)
+    max_retries: Annotated[int, RUNTIME_ONLY] = Field(1, ge=0, le=10)
     """New starts of a trial that failed, from its last checkpoint."""
-    max_failed: int = Field(0, ge=0)
+    max_failed: Annotated[int, RUNTIME_ONLY] = Field(0, ge=0)
     """Trials that may fail before the job's exit code says so."""
-    random_forest: bool = True
+    random_forest: Annotated[bool, SELECTION] = True
     """Fit the random-forest baseline in every fold."""
 
     @model_validator(mode="after")
@@ -501,9 +512,9 @@ class Config(Model):
 
     name: Name
     """Name of the run; its outputs carry it."""
-    storage: PathText = "./data"
+    storage: Annotated[PathText, RUNTIME_ONLY] = "./data"
     """Folder or object-store address for archive, samples, sweeps and models."""
-    results: PathText = "./results"
+    results: Annotated[PathText, RUNTIME_ONLY] = "./results"
     """Folder for reports."""
     seed: int = Field(42, ge=0, lt=2**32)
     """Seed of everything that is drawn at random."""
@@ -517,9 +528,11 @@ class Config(Model):
     """Composites -> samples."""
     sweep: Sweep = Sweep()
     """Samples -> models."""
-    cluster: Cluster = Cluster()
+    cluster: Annotated[Cluster, RUNTIME_ONLY] = Cluster()
     """Where Ray runs."""
-    variants: dict[Name, dict[str, JsonValue]] = Field(default_factory=dict)
+    variants: Annotated[dict[Name, dict[str, JsonValue]], RUNTIME_ONLY] = Field(
+        default_factory=dict
+    )
     """Variants that ``jobs.study`` compares: name to dotted fields and values, such as
     ``{sweep.folds.kind: shuffled}``; the first is the reference, and ``{}`` the run itself."""
 
@@ -585,23 +598,29 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-NOT_IN_THE_ANSWER = {"max_retries", "max_failed", "gpus_per_trial", "checkpoint_s"}
-"""Settings of a sweep that change nothing in its results; whether there is a GPU at all does."""
+def identity(value: Any, without: Collection[str] = (RUNTIME_ONLY,)) -> Any:
+    """What a configuration, or a part of it, computes, as JSON values.
+
+    Args:
+        value: A model, or anything that a field of one holds.
+        without: Marks of the fields that are left out.
+    """
+    if isinstance(value, BaseModel):
+        return {
+            name: identity(getattr(value, name), without)
+            for name, field in type(value).model_fields.items()
+            if not any(mark in field.metadata for mark in without)
+        }
+    if isinstance(value, dict):
+        return {name: identity(inner, without) for name, inner in value.items()}
+    if isinstance(value, tuple | list):
+        return [identity(inner, without) for inner in value]
+    return value
 
 
 def config_digest(config: Config) -> str:
     """Hash of the fields that decide what a run computes, not where or how fast."""
-    waits = {"in_flight": True, "actors": True, "deadline_s": True}
-    places: Any = {
-        "storage": True,
-        "results": True,
-        "cluster": True,
-        "variants": True,
-        "ingest": {"earthengine": True, "stac": waits, "max_failed": True},
-        "prepare": {"max_failed": True},
-        "sweep": dict.fromkeys(NOT_IN_THE_ANSWER, True),
-    }
-    return digest(config.model_dump(mode="json", exclude=places))
+    return digest(identity(config))
 
 
 def variants_digest(config: Config) -> str:

@@ -189,8 +189,23 @@ def field_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
                 yield from field_names(kind, f"{prefix}{name}.")
 
 
+RENAMED = {
+    "arms": "variants",
+    "sweep.average_turns": "sweep.test_time_augmentation",
+    "sweep.forest": "sweep.random_forest",
+    "prepare.label.pedigree": "prepare.label.provenance",
+}
+"""Fields that had another name once."""
+
+
 def nearest(name: str, known: Sequence[str]) -> str:
-    """``; did you mean ...`` with the nearest known name, or all of a few, or nothing."""
+    """``; did you mean ...`` with the nearest known name, or all of a few, or nothing.
+
+    A field that was renamed is answered with its new name.
+    """
+    for old, new in RENAMED.items():
+        if name == old or name.startswith(f"{old}."):
+            return f"; it is called {new}{name.removeprefix(old)} now"
     if close := difflib.get_close_matches(name, known, n=1, cutoff=0.5):
         return f"; did you mean {close[0]}?"
     return f"; known: {', '.join(known)}" if len(known) <= 12 else ""

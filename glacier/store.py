@@ -17,12 +17,15 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import fsspec
+from pydantic import BaseModel, ValidationError
 
 from glacier.config import expand_path
 from glacier.errors import StoreError
+
+M = TypeVar("M", bound=BaseModel)
 
 UNREACHABLE = (OSError, ValueError, ImportError)
 """What fsspec raises: an unknown protocol is a ValueError, one not installed an ImportError."""
@@ -164,6 +167,32 @@ def read_json(address: str, sha256: str | None = None) -> Any:
         return json.loads(read_bytes(address, sha256))
     except ValueError as error:
         raise StoreError(f"{address} is not JSON: {error}") from error
+
+
+def read_model(address: str, kind: type[M], sha256: str | None = None) -> M:
+    """A stored value of a kind, from a JSON file.
+
+    Raises:
+        StoreError: The file is not there, damaged, or of another version.
+    """
+    try:
+        return kind.model_validate_json(read_bytes(address, sha256))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise StoreError(
+            f"{address} is no {kind.__name__} of this version: {where}: {first['msg']}; remove it "
+            "and run the same command again"
+        ) from error
+
+
+def write_model(address: str, value: BaseModel) -> str:
+    """Write a value as a JSON file, whole; returns its sha256.
+
+    Raises:
+        StoreError: The place cannot be written to.
+    """
+    return write_json(address, value.model_dump(mode="json"))
 
 
 def write_json(address: str, value: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,16 +29,35 @@ class Agreement:
             self.split_wrong + other.split_wrong,
         )
 
-    def as_dict(self) -> dict[str, Any]:
-        """Pixels and shares, 0..1, as plain values; a share of nothing is None."""
-        pixels, wrong = self.agreed + self.split, self.agreed_wrong + self.split_wrong
-        return {
-            "pixels": pixels,
-            "split_share": self.split / pixels if pixels else None,
-            "error_where_agreed": self.agreed_wrong / self.agreed if self.agreed else None,
-            "error_where_split": self.split_wrong / self.split if self.split else None,
-            "errors_agreed_share": self.agreed_wrong / wrong if wrong else None,
-        }
+    @property
+    def pixels(self) -> int:
+        """All pixels that were looked at."""
+        return self.agreed + self.split
+
+    @property
+    def split_share(self) -> float | None:
+        """Share of the pixels on which the encoders differ, 0..1; None of none."""
+        return share_of(self.split, self.pixels)
+
+    @property
+    def error_where_agreed(self) -> float | None:
+        """Share of the pixels on which all agree where the ensemble is wrong."""
+        return share_of(self.agreed_wrong, self.agreed)
+
+    @property
+    def error_where_split(self) -> float | None:
+        """Share of the pixels on which the encoders differ where the ensemble is wrong."""
+        return share_of(self.split_wrong, self.split)
+
+    @property
+    def errors_agreed_share(self) -> float | None:
+        """Share of all errors that lies where all agree."""
+        return share_of(self.agreed_wrong, self.agreed_wrong + self.split_wrong)
+
+
+def share_of(some: int, whole: int) -> float | None:
+    """A share, 0..1; None of nothing."""
+    return some / whole if whole else None
 
 
 def find_split(votes: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -56,20 +74,20 @@ def find_split(votes: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def measure_agreement(
     votes: NDArray[np.bool_],
-    answer: NDArray[np.bool_],
+    predicted: NDArray[np.bool_],
     label: NDArray[np.uint8],
-    part: NDArray[np.bool_],
+    mask: NDArray[np.bool_],
 ) -> Agreement:
     """Count the labelled pixels of a part.
 
     Args:
         votes: (encoders, H, W) bool, True where an encoder says glacier.
-        answer: (H, W) bool, True where the ensemble says glacier.
+        predicted: (H, W) bool, True where the ensemble says glacier.
         label: (H, W) uint8: 1 glacier, 0 not, 255 unknown, which counts nowhere.
-        part: (H, W) bool.
+        mask: (H, W) bool.
     """
-    known = part & (label != IGNORE)
-    split, wrong = find_split(votes), answer != (label == 1)
+    known = mask & (label != IGNORE)
+    split, wrong = find_split(votes), predicted != (label == 1)
     return Agreement(
         *(int((known & k).sum()) for k in (~split, ~split & wrong, split, split & wrong))
     )

@@ -102,7 +102,7 @@ def measure_boundary(
     label: NDArray[np.uint8],
     pixel_m: tuple[float, float],
     tolerance_m: float,
-    part: NDArray[np.bool_] | None = None,
+    mask: NDArray[np.bool_] | None = None,
 ) -> Boundary:
     """Distances between the outlines of a prediction and of a label.
 
@@ -111,7 +111,7 @@ def measure_boundary(
         label: (H, W) uint8: 1 glacier, 0 not, 255 unknown.
         pixel_m: Height and width of a pixel, metres.
         tolerance_m: Largest distance that counts as near, metres.
-        part: (H, W) bool, pixels that count; None: all. Unknown pixels never count.
+        mask: (H, W) bool, pixels that count; None: all. Unknown pixels never count.
 
     Source:
         Distances as in the average symmetric surface distance and the 95 % Hausdorff distance
@@ -119,8 +119,8 @@ def measure_boundary(
         British Machine Vision Conference.
     """
     known = label != IGNORE
-    if part is not None:
-        known &= part
+    if mask is not None:
+        known &= mask
     truth = label == 1
     ours, theirs = (place_boundary(mask, known, pixel_m) for mask in (predicted, truth))
     if len(ours) and len(theirs):

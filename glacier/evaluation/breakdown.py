@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from datetime import date
+from typing import TypeVar
 
 import numpy as np
 
-from glacier.evaluation.metrics import SIZES_KM2, Facts, pool_counts
+from glacier.config import Model, Region
+from glacier.evaluation.metrics import SIZES_KM2, ClassPixels, Counts, pool_counts
+from glacier.evaluation.scorecard import ImageScore, MaskScore, Scorecard, TruthScore
 
 SEEN_SHARES = {"below 50 %": 0.5, "50 to 80 %": 0.8, "80 to 95 %": 0.95, "95 % and more": np.inf}
 """Classes of the share of a test part that was seen and is labelled, by their upper end."""
+
+SEEN_ORDER = list(SEEN_SHARES)
 
 CLEAR_SHARE = 0.95
 """Share from which an image counts as clear."""
@@ -25,117 +30,170 @@ NEW_SNOW_SHARE = 0.05
 LATE_SUMMER = {"north": (8, 9), "south": (2, 3)}
 """Months when the least seasonal snow lies on the ice, by hemisphere."""
 
+Kind = TypeVar("Kind", int, str)
 
-def break_down(parts: Sequence[Facts]) -> Facts:
-    """Scores of one method by all that its scorecards tell apart.
 
-    Args:
-        parts: Scorecards of all folds, as ``Scorecard.as_dict`` gives them.
+class ClassScore(Model):
+    """One surface: its pixels, and those predicted to be glacier."""
 
-    Returns:
-        ``by_class``: surface to its ``pixels``, those ``called`` glacier, and their ``share``.
-        ``by_size``: size class to ``iou`` and true glacier ``pixels``. ``by_month``: calendar
-        month (1..12) to ``dice`` and number of ``images``. ``by_region``, ``by_seen``: the same
-        by region and by the share of the test part that was seen. ``against_truth``: see
-        :func:`compare_with_truth`.
-    """
-    tested = [row for part in parts for row in part.get("tested", [])]
+    pixels: int
+    predicted: int
+    share: float
+    """Of the pixels that is predicted to be glacier, 0..1."""
+
+
+class SizeScore(Model):
+    """Glacier areas of one size."""
+
+    iou: float
+    pixels: int
+    """True glacier pixels."""
+
+
+class GroupScore(Model):
+    """Images of one kind together."""
+
+    dice: float
+    images: int
+
+
+class TruthDice(Model):
+    """Dice against the truth."""
+
+    prediction: float
+    label: float
+
+
+class TruthComparison(TruthDice):
+    """What a method and its labels are worth where labels are not the truth."""
+
+    prediction_boundary_m: float | None
+    """Mean distance of the predicted outlines from the true ones, mean over the images, metres."""
+    label_boundary_m: float | None
+    """The same of the labels' outlines."""
+    years: dict[str, TruthDice]
+
+
+class SummerOutlines(Model):
+    """How far outlines lie from those of the labels."""
+
+    images: int
+    boundary_mean_m: float
+    """Mean over the images, each counted once, metres."""
+
+
+class LateSummer(SummerOutlines):
+    """The same in clear late-summer images."""
+
+    snowless: SummerOutlines | None
+    """Of those with less than ``NEW_SNOW_SHARE``; None without any."""
+
+
+class Breakdown(Model):
+    """Scores of one method by all that its scorecards tell apart."""
+
+    by_class: dict[str, ClassScore]
+    by_size: dict[str, SizeScore]
+    by_region: dict[str, GroupScore]
+    by_month: dict[int, GroupScore]
+    """By calendar month, 1..12."""
+    by_seen: dict[str, GroupScore]
+    """By the share of the test part that was seen."""
+    against_truth: TruthComparison | None
+
+
+def break_down(cards: Sequence[Scorecard]) -> Breakdown:
+    """Scores of one method by all that its scorecards, one a fold, tell apart."""
+    images = [image for card in cards for image in card.images]
+    return Breakdown(
+        by_class=pool_classes([card.classes for card in cards]),
+        by_size=pool_sizes([card.sizes for card in cards]),
+        by_region=pool_images(images, lambda image: image.region, sorted),
+        by_month=pool_images(images, lambda image: image.month.month, sorted),
+        by_seen=pool_images(images, name_share, lambda kinds: sorted(kinds, key=SEEN_ORDER.index)),
+        against_truth=compare_with_truth([row for card in cards for row in card.truth]),
+    )
+
+
+def pool_classes(found: Sequence[Mapping[str, ClassPixels]]) -> dict[str, ClassScore]:
+    """Pixels of each surface over all folds, and the share of them predicted to be glacier."""
+    pooled: dict[str, ClassPixels] = {}
+    for classes in found:
+        for name, pixels in classes.items():
+            pooled[name] = pooled.get(name, ClassPixels()) + pixels
     return {
-        "by_class": pool_classes([part.get("classes") or {} for part in parts]),
-        "by_size": pool_sizes([part.get("sizes") or {} for part in parts]),
-        "by_region": pool_rows(tested, lambda row: row["region"]),
-        "by_month": pool_rows(tested, lambda row: int(row["month"][5:7])),
-        "by_seen": pool_rows(tested, name_share),
-        "against_truth": compare_with_truth([row for p in parts for row in p.get("truth", [])]),
+        name: ClassScore(pixels=found.pixels, predicted=found.predicted, share=found.share)
+        for name, found in pooled.items()
     }
 
 
-def pool_classes(found: Sequence[Mapping[str, Facts]]) -> dict[str, Facts]:
-    """Pixels of each surface over all folds, and the share of them that is called glacier."""
-    names = dict.fromkeys(name for classes in found for name in classes)
-    pooled = {}
-    for name in names:
-        pixels, called = (
-            sum(classes[name][what] for classes in found if name in classes)
-            for what in ("pixels", "called")
-        )
-        pooled[name] = {"pixels": pixels, "called": called, "share": called / pixels}
-    return pooled
-
-
-def pool_sizes(found: Sequence[Mapping[str, Facts]]) -> dict[str, Facts]:
+def pool_sizes(found: Sequence[Mapping[str, Counts]]) -> dict[str, SizeScore]:
     """IoU by the size of the glacier area, over all folds."""
     pooled = {}
     for name in SIZES_KM2:
         rows = [sizes[name] for sizes in found if name in sizes]
         if rows:
             counts = pool_counts(rows)
-            pooled[name] = {"iou": counts.iou, "pixels": counts.tp + counts.fn}
+            pooled[name] = SizeScore(iou=counts.iou, pixels=counts.glacier_pixels)
     return pooled
 
 
-def pool_rows(rows: Sequence[Facts], key: Callable[[Facts], Any]) -> dict[Any, Facts]:
-    """Dice of all images of a kind together, by kind, in the order of the kinds."""
-    groups: dict[Any, list[Facts]] = defaultdict(list)
-    for row in rows:
-        groups[key(row)].append(row)
-    order = list(SEEN_SHARES)
-    kinds = sorted(groups, key=lambda kind: order.index(kind) if kind in order else kind)
+def pool_images(
+    images: Sequence[ImageScore],
+    kind: Callable[[ImageScore], Kind],
+    order: Callable[[Sequence[Kind]], list[Kind]],
+) -> dict[Kind, GroupScore]:
+    """Dice of all images of a kind together, by kind, in an order of the kinds."""
+    groups: dict[Kind, list[ImageScore]] = defaultdict(list)
+    for image in images:
+        groups[kind(image)].append(image)
     return {
-        kind: {
-            "dice": pool_counts(groups[kind]).dice,
-            "images": len({(row["region"], row["month"]) for row in groups[kind]}),
-        }
-        for kind in kinds
+        name: GroupScore(
+            dice=pool_counts(image.counts for image in groups[name]).dice,
+            images=len({image.key for image in groups[name]}),
+        )
+        for name in order(list(groups))
     }
 
 
-def name_share(row: Facts) -> str:
+def name_share(image: ImageScore) -> str:
     """The class that the share of seen pixels of an image belongs to."""
-    return next(name for name, below in SEEN_SHARES.items() if row["valid_share"] < below)
+    return next(name for name, below in SEEN_SHARES.items() if image.valid_share < below)
 
 
-def compare_with_truth(rows: Sequence[Facts]) -> Facts | None:
-    """What a method and its labels are worth where labels are not the truth.
-
-    Args:
-        rows: An image each: ``month``, and counts and outline of ``answer`` and ``label``
-            against the truth.
-
-    Returns:
-        ``answer`` and ``label``: Dice against the truth over all images; ``answer_boundary_m``
-        and ``label_boundary_m``: mean distance of their outlines from the true one, metres, mean
-        over the test parts of the images; ``years``: the two Dice by year. None without rows.
-    """
+def compare_with_truth(rows: Sequence[TruthScore]) -> TruthComparison | None:
+    """What a method and its labels are worth against the truth; None without rows."""
     if not rows:
         return None
-    years = sorted({row["month"][:4] for row in rows})
-    means = {
-        f"{name}_boundary_m": mean_known([row[name]["boundary_mean_m"] for row in rows])
-        for name in ("answer", "label")
-    }
-    return {
-        **score_both(rows),
-        **means,
-        "years": {year: score_both([r for r in rows if r["month"][:4] == year]) for year in years},
-    }
+    years = sorted({row.month.year for row in rows})
+    both = score_both(rows)
+    return TruthComparison(
+        prediction=both.prediction,
+        label=both.label,
+        prediction_boundary_m=mean_known([row.prediction.outline.mean_m for row in rows]),
+        label_boundary_m=mean_known([row.label.outline.mean_m for row in rows]),
+        years={str(y): score_both([row for row in rows if row.month.year == y]) for y in years},
+    )
 
 
-def score_both(rows: Sequence[Facts]) -> dict[str, float]:
-    """Dice of the answers and of the labels against the truth."""
-    return {name: pool_counts([row[name] for row in rows]).dice for name in ("answer", "label")}
+def score_both(rows: Sequence[TruthScore]) -> TruthDice:
+    """Dice of the predictions and of the labels against the truth."""
+
+    def dice(masks: Sequence[MaskScore]) -> float:
+        return pool_counts(mask.counts for mask in masks).dice
+
+    return TruthDice(
+        prediction=dice([row.prediction for row in rows]), label=dice([row.label for row in rows])
+    )
 
 
-def late_summer_months(regions: Sequence[Facts]) -> tuple[int, ...] | None:
+def late_summer_months(regions: Sequence[Region]) -> tuple[int, ...] | None:
     """Calendar months, 1..12, of late summer where the regions lie.
-
-    Args:
-        regions: The configuration's regions, as plain values.
 
     Returns:
         None where a region does not say where it lies, or they lie on both sides of the equator.
     """
-    corners = [region["polygon"] for region in regions]
+    corners = [region.polygon for region in regions]
     south = {bool(np.mean([lat for _, lat in polygon]) < 0) for polygon in corners if polygon}
     if not all(corners) or len(south) != 1:
         return None
@@ -143,41 +201,49 @@ def late_summer_months(regions: Sequence[Facts]) -> tuple[int, ...] | None:
 
 
 def measure_late_summer(
-    parts: Sequence[Facts], months: tuple[int, ...], snow: Mapping[tuple[str, str], float | None]
-) -> Facts | None:
+    cards: Sequence[Scorecard],
+    months: tuple[int, ...],
+    snow: Mapping[tuple[str, date], float | None],
+) -> LateSummer | None:
     """How far the outlines of clear late-summer images lie from those of the labels.
 
     Args:
-        parts: Scorecards of all folds.
+        cards: Scorecards of all folds.
         months: Calendar months, 1..12, of late summer.
         snow: Region and first day of a month to the share of the ground outside the outlines
             under snow, 0..1; None where nobody knows.
 
     Returns:
-        Number of ``images`` and mean distance ``boundary_mean_m``, metres, each image's mean
-        counted once; ``snowless``: the same of those with less than ``NEW_SNOW_SHARE``, None
-        without any. None where there is no clear image.
+        None where there is no clear image.
     """
     clear = [
-        row
-        for part in parts
-        for row in part.get("tested", [])
-        if int(row["month"][5:7]) in months and row["valid_share"] >= CLEAR_SHARE
+        image
+        for card in cards
+        for image in card.images
+        if image.month.month in months and image.valid_share >= CLEAR_SHARE
     ]
-    shares = [snow.get((row["region"], row["month"])) for row in clear]
+    shares = [snow.get((image.region, image.month)) for image in clear]
     snowless = [
-        row
-        for row, share in zip(clear, shares, strict=True)
+        image
+        for image, share in zip(clear, shares, strict=True)
         if share is not None and share < NEW_SNOW_SHARE
     ]
     found = mean_distance(clear)
-    return found and found | {"snowless": mean_distance(snowless)}
+    if found is None:
+        return None
+    return LateSummer(
+        images=found.images,
+        boundary_mean_m=found.boundary_mean_m,
+        snowless=mean_distance(snowless),
+    )
 
 
-def mean_distance(rows: Sequence[Facts]) -> Facts | None:
-    """Number of ``images`` and the mean of their ``boundary_mean_m``, metres; None of none."""
-    distance = mean_known([row["boundary_mean_m"] for row in rows])
-    return None if distance is None else {"images": len(rows), "boundary_mean_m": distance}
+def mean_distance(images: Sequence[ImageScore]) -> SummerOutlines | None:
+    """Mean distance of the outlines of images; None of none."""
+    distance = mean_known([image.outline.mean_m for image in images])
+    if distance is None:
+        return None
+    return SummerOutlines(images=len(images), boundary_mean_m=distance)
 
 
 def mean_known(values: Sequence[float | None]) -> float | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import astuple, dataclass
+from operator import add
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,29 +18,38 @@ Source: Guo et al. 2017, On Calibration of Modern Neural Networks, use 15.
 """
 
 
-def make_zeros() -> NDArray[np.float64]:
-    """One zero a bin."""
-    return np.zeros(BINS)
+Sums = tuple[float, ...]
+"""(BINS,) a number a bin."""
+
+
+@dataclass(frozen=True)
+class ReliabilityStep:
+    """A point of the reliability curve: the pixels of one bin."""
+
+    start: float
+    """Lower end of the bin, 0..1."""
+    pixels: int
+    probability: float
+    """Mean of the probabilities that were given, 0..1."""
+    glacier: float
+    """Share of the pixels that is glacier, 0..1."""
 
 
 @dataclass(frozen=True)
 class Reliability:
     """Known pixels by the probability that was given to them. Adding is exact but for rounding."""
 
-    pixels: NDArray[np.float64] = field(default_factory=make_zeros)
-    """(BINS,) number of pixels."""
-    probability: NDArray[np.float64] = field(default_factory=make_zeros)
-    """(BINS,) sum of their probabilities."""
-    glacier: NDArray[np.float64] = field(default_factory=make_zeros)
-    """(BINS,) number of them that are glacier."""
+    pixels: Sums = (0.0,) * BINS
+    """Number of pixels."""
+    probability: Sums = (0.0,) * BINS
+    """Sum of their probabilities."""
+    glacier: Sums = (0.0,) * BINS
+    """Number of them that are glacier."""
 
     def __add__(self, other: Reliability) -> Reliability:
         """Pixels of both together."""
-        return Reliability(
-            self.pixels + other.pixels,
-            self.probability + other.probability,
-            self.glacier + other.glacier,
-        )
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return Reliability(*(tuple(map(add, a, b)) for a, b in pairs))
 
     @property
     def ece(self) -> float:
@@ -52,41 +61,24 @@ class Reliability:
             Naeini et al. 2015, Obtaining Well Calibrated Probabilities Using Bayesian Binning,
             on the probability of glacier (not of the likelier class).
         """
-        total = self.pixels.sum()
-        return float(np.abs(self.probability - self.glacier).sum() / total) if total else 0.0
+        total = sum(self.pixels)
+        gaps = np.abs(np.subtract(self.probability, self.glacier))
+        return float(gaps.sum() / total) if total else 0.0
 
-    def as_rows(self) -> list[dict[str, Any]]:
-        """The reliability curve: a row a bin that holds pixels.
-
-        Returns:
-            ``from`` (lower end of the bin), ``pixels``, mean ``probability``, share that is
-            ``glacier``.
-        """
-        return [
-            {
-                "from": k / BINS,
-                "pixels": int(self.pixels[k]),
-                "probability": float(self.probability[k] / self.pixels[k]),
-                "glacier": float(self.glacier[k] / self.pixels[k]),
-            }
-            for k in np.flatnonzero(self.pixels)
-        ]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Sums by bin, for JSON, and the error."""
-        sums = ("pixels", "probability", "glacier")
-        return {"ece": self.ece} | {name: getattr(self, name).tolist() for name in sums}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Reliability:
-        """What :meth:`as_dict` wrote."""
-        return cls(*(np.array(values[name]) for name in ("pixels", "probability", "glacier")))
+    @property
+    def curve(self) -> tuple[ReliabilityStep, ...]:
+        """The reliability curve: a point for each bin that holds pixels."""
+        return tuple(
+            ReliabilityStep(k / BINS, int(pixels), given / pixels, glacier / pixels)
+            for k, (pixels, given, glacier) in enumerate(zip(*astuple(self), strict=True))
+            if pixels
+        )
 
 
 def measure_reliability(
     probability: NDArray[np.floating],
     label: NDArray[np.uint8],
-    part: NDArray[np.bool_] | None = None,
+    mask: NDArray[np.bool_] | None = None,
 ) -> Reliability:
     """Sort the known pixels of an image by their probability.
 
@@ -94,16 +86,16 @@ def measure_reliability(
         probability: (H, W) probability of glacier, 0..1. A bin holds its lower end; the last
             one holds 1 too.
         label: (H, W) uint8: 1 glacier, 0 not, 255 unknown.
-        part: (H, W) bool, pixels that count; None: all. Unknown pixels never count.
+        mask: (H, W) bool, pixels that count; None: all. Unknown pixels never count.
     """
     known = label != IGNORE
-    if part is not None:
-        known &= part
+    if mask is not None:
+        known &= mask
     given = probability[known].astype(np.float64)
     place = np.minimum((given * BINS).astype(np.int64), BINS - 1)
     sums = (None, given, (label[known] == 1).astype(np.float64))
     return Reliability(*(
-        np.bincount(place, weights, BINS).astype(np.float64) for weights in sums
+        tuple(np.bincount(place, weights, BINS).astype(np.float64).tolist()) for weights in sums
     ))  # fmt: skip
 
 
@@ -162,8 +154,8 @@ def choose_threshold(probability: NDArray[np.floating], truth: NDArray[np.bool_]
     steps = np.arange(5, 96)
     # Pixels at or above each step: the counts of whole steps, summed from above.
     place = np.clip(np.floor(probability * 100 + 1e-6).astype(np.int64), 0, 100)
-    called = np.bincount(place, minlength=101)[::-1].cumsum()[::-1][steps]
+    predicted = np.bincount(place, minlength=101)[::-1].cumsum()[::-1][steps]
     hit = np.bincount(place[truth], minlength=101)[::-1].cumsum()[::-1][steps]
-    dice = 2 * hit / np.maximum(called + truth.sum(), 1)
+    dice = 2 * hit / np.maximum(predicted + truth.sum(), 1)
     best = steps[dice == dice.max()]
     return float(best[np.argmin(np.abs(best - 50))] / 100)

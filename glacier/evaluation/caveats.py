@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from glacier.evaluation.metrics import Facts
+from glacier.config import Config, Label, Months, Sweep
 
 CHANGES: dict[tuple[str, Any], str] = {
     ("sweep.protocol", "honest"): "The checkpoint is chosen on a validation part and the test "
@@ -43,7 +43,7 @@ FEW_UNITS = 4
 
 
 def explain_run(
-    config: Facts,
+    config: Config,
     images: int,
     validation_units: int,
     clipped: float | None = None,
@@ -52,17 +52,17 @@ def explain_run(
     """What the scores of a run say and do not say, in sentences, from its own settings.
 
     Args:
-        config: The resolved configuration, as plain values.
+        config: The run.
         images: Number of usable month images.
         validation_units: Units of the smallest validation part.
         clipped: Share of the labelled pixels that are as bright as the range goes, 0..1; None
             where nobody knows.
         bare: Folds whose test part has no known glacier pixel.
     """
-    sentences = [explain_labels(config["prepare"]["label"])]
-    if config["prepare"]["label"]["kind"] == "outlines":
-        sentences.append(explain_outlines(config["prepare"]["label"], config["months"]))
-    sentences.append(explain_protocol(config["sweep"]))
+    sentences = [explain_labels(config.prepare.label)]
+    if config.prepare.label.kind == "outlines":
+        sentences.append(explain_outlines(config.prepare.label, config.months))
+    sentences.append(explain_protocol(config.sweep))
     if 0 < validation_units < FEW_UNITS:
         units = f"{validation_units} unit{'s' if validation_units > 1 else ''}"
         sentences.append(
@@ -82,7 +82,7 @@ def explain_run(
         )
     if images == 1:
         sentences.append("There is one image, so nothing is said of other dates and seasons.")
-    sentences.append(explain_weights(config["sweep"]["encoder_weights"]))
+    sentences.append(explain_weights(config.sweep.encoder_weights))
     return sentences
 
 
@@ -98,40 +98,40 @@ def explain_change(setting: str, value: Any, before: Any) -> str:
     return CHANGES.get((setting, value), plain) if isinstance(value, (str, bool)) else plain
 
 
-def explain_labels(label: Facts) -> str:
+def explain_labels(label: Label) -> str:
     """What the labels are, and so what agreement with them is worth."""
-    name = (label["outlines"] or "").rpartition("/")[2]
+    name = (label.outlines or "").rpartition("/")[2]
     words = {
         "truth": "The scenes are synthetic and the labels are their exact truth: the score says "
         "that the method works on them, and nothing of a real glacier.",
         "outlines": f"The labels are the polygons of {name}: the score is agreement with that "
         "inventory, its date and its mistakes included; ice under debris or snow counts as drawn.",
         "ndsi": "The labels are a rule on bands of the same image (NDSI above "
-        f"{label['ndsi_above']:g}, near infrared above {label['nir_above']:g}): the score says "
+        f"{label.ndsi_above:g}, near infrared above {label.nir_above:g}): the score says "
         "how well a network copies the rule and nothing of glaciers; seasonal snow counts as "
         "glacier, ice under debris does not.",
         "threshold": "The labels are the false colour's grey level above "
-        f"{label['threshold']}, a function of the very picture that the network sees: the score "
+        f"{label.threshold}, a function of the very picture that the network sees: the score "
         "says how well a network copies a threshold and nothing of glaciers.",
     }
-    if label["unseen"] == "background":
-        return f"{words[label['kind']]} Pixels hidden by cloud count as bare ground, as published."
-    return f"{words[label['kind']]} Pixels that nobody saw count nowhere."
+    if label.unseen == "background":
+        return f"{words[label.kind]} Pixels hidden by cloud count as bare ground, as published."
+    return f"{words[label.kind]} Pixels that nobody saw count nowhere."
 
 
-def explain_outlines(label: Facts, months: Facts) -> str:
+def explain_outlines(label: Label, months: Months) -> str:
     """Where the outlines come from, and how far from the images in time."""
-    if not (provenance := label["provenance"]):
+    if not (provenance := label.provenance):
         return "Where the outlines come from, and of what year they are, the run does not say."
-    first, last = (int(months[end][:4]) for end in ("first", "last"))
-    drawn = provenance["years"]
+    first, last = (month.year for month in months.dates())
+    drawn = provenance.years
     nearest = max(0, drawn[0] - last, first - drawn[1])
     farthest = max(abs(drawn[1] - first), abs(last - drawn[0]))
     years = "of the same year"
     if farthest:
         span = f"{nearest} to {farthest}" if nearest < farthest else f"{farthest}"
         years = f"{span} years away"
-    margin = label["margin_m"]
+    margin = label.margin_m
     left_out = (
         f" Pixels within {margin:g} m of an outline count nowhere, and so no distance between "
         "outlines is measured."
@@ -139,20 +139,20 @@ def explain_outlines(label: Facts, months: Facts) -> str:
         else ""
     )
     return (
-        f"The outlines are those of {provenance['source']} ({provenance['owner']}; "
-        f"{provenance['licence']}), drawn from images of "
+        f"The outlines are those of {provenance.source} ({provenance.owner}; "
+        f"{provenance.licence}), drawn from images of "
         f"{'-'.join(map(str, sorted(set(drawn))))}; the images here are {years}.{left_out}"
     )
 
 
-def explain_protocol(sweep: Facts) -> str:
+def explain_protocol(sweep: Sweep) -> str:
     """What chose the checkpoints."""
-    if sweep["protocol"] == "notebook":
+    if sweep.protocol == "notebook":
         return (
             "The checkpoint of every trial was chosen on its own test fold, as published: each "
-            f"score is the best of up to {sweep['epochs']} looks at the test data, and too high."
+            f"score is the best of up to {sweep.epochs} looks at the test data, and too high."
         )
-    if sweep["folds"]["validation_share"] == 0:
+    if sweep.folds.validation_share == 0:
         return (
             "No checkpoint was chosen: all that lies outside the test fold trained for a fixed "
             "number of steps, the last weights were kept, and this run looked at the test fold "
@@ -164,9 +164,9 @@ def explain_protocol(sweep: Facts) -> str:
     )
 
 
-def explain_folds(config: Facts) -> str:
+def explain_folds(config: Config) -> str:
     """What the folds keep apart."""
-    places = len(config["regions"])
+    places = len(config.regions)
     within = "one place" if places == 1 else f"each of {places} places"
     return {
         "by_block": f"The folds are columns of ground within {within}: no ground is both trained "
@@ -178,7 +178,7 @@ def explain_folds(config: Facts) -> str:
         "never saw.",
         "shuffled": "The folds are months drawn at random: training and test show the same "
         "ground, often in nearly the same state, so the score says little of anything new.",
-    }[config["sweep"]["folds"]["kind"]]
+    }[config.sweep.folds.kind]
 
 
 def explain_weights(weights: str) -> str:

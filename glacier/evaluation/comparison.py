@@ -1,252 +1,274 @@
-"""Sweep facts -> the comparison: scores by fold, spread, verdict, and what the numbers mean."""
+"""A sweep's results -> the comparison: scores by fold, spread, verdict, and what they mean."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from datetime import date
+from typing import Any, Literal
 
 import numpy as np
 
-from glacier.evaluation.breakdown import late_summer_months, measure_late_summer
-from glacier.evaluation.metrics import Facts
-from glacier.evaluation.results import ensemble_members, group_trials, missing_ensemble
-from glacier.evaluation.scores import score_baseline, score_encoder, score_method, score_part
-from glacier.evaluation.verdict import SIGNIFICANCE_LEVEL, correct_holm, corrected_p, judge, spread
-from glacier.labels import NDSI_ABOVE, NIR_ABOVE
+from glacier.config import Model
+from glacier.evaluation.breakdown import LateSummer, late_summer_months, measure_late_summer
+from glacier.evaluation.results import BaselineResult, FailedTrial, SweepResult
+from glacier.evaluation.scores import (
+    LeftOut,
+    MethodScores,
+    score_baseline,
+    score_encoder,
+    score_ensemble,
+)
+from glacier.evaluation.verdict import (
+    SIGNIFICANCE_LEVEL,
+    Pair,
+    correct_holm,
+    corrected_p,
+    judge,
+    spread,
+)
+from glacier.samples.dataset import SampleMonth
+from glacier.samples.folds import Split
 from glacier.wording import join_words
 
-METHOD_NAMES = {
-    "all_glacier": "everything glacier",
-    "threshold": "threshold",
-    "ndsi": f"NDSI > {NDSI_ABOVE:g}",
-    "ndsi_nir": f"NDSI > {NDSI_ABOVE:g}, NIR > {NIR_ABOVE:g}",
-    "band_ratio": "red/SWIR ratio",
-    "random_forest": "random forest",
-    "ensemble": "ensemble",
-}
-"""Methods as tables name them."""
-
-BASELINE_WORDS = {
-    "all_glacier": "calling everything glacier",
-    "threshold": "the threshold",
-    "ndsi": "NDSI",
-    "ndsi_nir": "NDSI with near infrared",
-    "band_ratio": "the red/SWIR ratio",
-    "random_forest": "the random forest",
-}
-"""Baselines as a sentence names them."""
-
-LABEL_RULES = {"threshold": ("threshold",), "ndsi": ("ndsi", "ndsi_nir")}
-"""Label kind to the baselines that are the label's own rule, and so no rivals."""
+Kind = Literal["encoder", "ensemble", "baseline"]
 
 
-def compare_methods(sweep: Facts, ensemble: Mapping[int, Facts]) -> Facts:
-    """The comparison of all methods of a sweep.
+class Ranking(Model):
+    """Who wins, whom to take, and why."""
 
-    Args:
-        sweep: Content of ``sweep.json``.
-        ensemble: Fold to the ensemble's scorecard; empty: not computed.
-
-    Returns:
-        ``encoders``, ``baselines``, ``ensemble`` (or null and ``ensemble_reason``),
-        ``failed_trials`` and what :func:`conclude_ranking` says.
-    """
-    encoders = {name: score_encoder(trials) for name, trials in group_trials(sweep).items()}
-    baselines = {name: score_baseline(facts) for name, facts in sweep["baselines"].items()}
-    averaged = None
-    if ensemble:
-        parts = [{"fold": fold, **ensemble[fold]} for fold in sorted(ensemble)]
-        averaged = score_method([score_part(part) for part in parts], parts)
-        averaged["members"] = ensemble_members(sweep)
-    return {
-        "encoders": encoders,
-        "baselines": baselines,
-        "ensemble": averaged,
-        "ensemble_reason": None if ensemble else missing_ensemble(sweep) or "no test pixels",
-        "failed_trials": sweep["failed"],
-        **conclude_ranking(sweep["config"], sweep["splits"], encoders, baselines),
-    }
+    winner: str | None
+    """Encoder; None where the folds tell none apart."""
+    choice: str | None
+    """Encoder to take; None without a ranking."""
+    verdict: str
+    """The same for people."""
+    pairs: tuple[Pair, ...] = ()
+    """Every two encoders."""
+    against_baselines: dict[str, str]
+    """Encoder to a sentence."""
 
 
-def late_summer_of(sweep: Facts, parts: Sequence[Facts]) -> Facts:
+class Comparison(Ranking):
+    """All methods of a sweep."""
+
+    encoders: dict[str, MethodScores]
+    baselines: dict[str, MethodScores | LeftOut]
+    ensemble: MethodScores | None
+    ensemble_reason: str | None
+    """Why there is no ensemble."""
+    failed_trials: tuple[FailedTrial, ...]
+
+    @property
+    def ranked(self) -> tuple[str, ...]:
+        """Encoders, the highest mean Dice first; those that lost a fold come last."""
+        return rank_encoders(self.encoders)
+
+    @property
+    def scored_baselines(self) -> dict[str, MethodScores]:
+        """Baselines that have scores."""
+        return {name: s for name, s in self.baselines.items() if isinstance(s, MethodScores)}
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """Rows of the main table: encoders by rank, ensemble, baselines by their mean Dice."""
+        encoders = [Method(name=n, kind="encoder", scores=self.encoders[n]) for n in self.ranked]
+        ensemble = self.ensemble or LeftOut(title="ensemble", reason=self.ensemble_reason or "")
+        order = sorted(
+            self.baselines,
+            key=lambda name: -getattr(self.baselines[name], "dice_mean", -1.0),
+        )
+        baselines = [Method(name=n, kind="baseline", scores=self.baselines[n]) for n in order]
+        return (*encoders, Method(name="ensemble", kind="ensemble", scores=ensemble), *baselines)
+
+
+class Method(Model):
+    """A row of the main table."""
+
+    name: str
+    kind: Kind
+    scores: MethodScores | LeftOut
+
+
+class MonthCounts(Model):
+    """Months by outcome."""
+
+    ok: int
+    empty: dict[str, int]
+    """By reason."""
+    failed: int
+
+
+def compare_methods(sweep: SweepResult) -> Comparison:
+    """The comparison of all methods of a sweep."""
+    encoders = {name: score_encoder(name, found) for name, found in sweep.by_encoder.items()}
+    baselines = {name: score_baseline(found) for name, found in sweep.baselines.items()}
+    return Comparison(
+        encoders=encoders,
+        baselines=baselines,
+        ensemble=score_ensemble(sweep.ensemble),
+        ensemble_reason=sweep.ensemble.reason,
+        failed_trials=sweep.failed,
+        **dict(rank_methods(sweep, encoders, baselines)),
+    )
+
+
+def late_summer_of(sweep: SweepResult, months: Sequence[SampleMonth]) -> dict[str, LateSummer]:
     """Encoder to the outlines of its clear late-summer images.
 
     Args:
-        sweep: Content of ``sweep.json``.
-        parts: The parts of the samples' summary, which know of snow.
+        sweep: The sweep.
+        months: The months of its samples, which know of snow.
 
     Returns:
-        By encoder as :func:`breakdown.measure_late_summer`. Empty where regions do not say where
-        they lie, where unseen pixels count as ground, so that every image passes for clear, and
-        where blocks cut the outlines of an image.
+        Empty where regions do not say where they lie, where unseen pixels count as ground, so
+        that every image passes for clear, and where blocks cut the outlines of an image.
     """
-    config = sweep["config"]
-    cut = config["sweep"]["folds"]["kind"] == "by_block"
-    if cut or config["prepare"]["label"]["unseen"] == "background":
+    config = sweep.config
+    cut = config.sweep.folds.kind == "by_block"
+    if cut or config.prepare.label.unseen == "background":
         return {}
-    if (months := late_summer_months(config["regions"])) is None:
+    if (late := late_summer_months(config.regions)) is None:
         return {}
-    snow = {(part["region"], part["month"]): part.get("snow_outside") for part in parts}
-    found = {
-        name: measure_late_summer(trials, months, snow)
-        for name, trials in group_trials(sweep).items()
+    snow: dict[tuple[str, date], float | None] = {
+        (month.region, month.month): month.snow_outside for month in months
     }
-    return {name: facts for name, facts in found.items() if facts}
+    found = {
+        name: measure_late_summer([trial.scorecard for trial in trials], late, snow)
+        for name, trials in sweep.by_encoder.items()
+    }
+    return {name: summer for name, summer in found.items() if summer}
 
 
-def conclude_ranking(
-    config: Facts,
-    splits: Sequence[Facts],
-    encoders: Mapping[str, Facts],
-    baselines: Mapping[str, Facts],
-) -> Facts:
+def rank_methods(
+    sweep: SweepResult,
+    encoders: Mapping[str, MethodScores],
+    baselines: Mapping[str, MethodScores | LeftOut],
+) -> Ranking:
     """Who wins, whom to take, and why.
 
     Args:
-        config: The resolved configuration, as plain values.
-        splits: The folds of the sweep.
+        sweep: The sweep.
         encoders: Scores by encoder.
         baselines: Scores by baseline.
-
-    Returns:
-        ``winner`` (encoder or None), ``choice`` (encoder to take, None without a ranking),
-        ``verdict`` (for people), ``pairs`` (a row for every two encoders; a value that is not
-        finite is None), ``against_baselines`` (encoder to a sentence).
     """
-    names, folds = config["sweep"]["encoders"], len(splits)
-    done = {name: len(encoders[name]["folds"]) if name in encoders else 0 for name in names}
-    ranked = {
-        name: [row["dice"] for row in encoders[name]["folds"]]
-        for name in names
-        if done[name] == folds
-    }
+    names, folds = sweep.config.sweep.encoders, len(sweep.splits)
+    done = {name: len(encoders[name].folds) if name in encoders else 0 for name in names}
+    ranked = {name: encoders[name].dice for name in names if done[name] == folds}
     partial = [
         f"{name} ({done[name]} of {folds} folds done)" for name in names if name not in ranked
     ]
     lost = f" Not ranked, since trials failed: {', '.join(partial)}." if partial else ""
     if not ranked:
         none = f"No encoder finished all {folds} folds, so there is no ranking.{lost}"
-        return {
-            "winner": None, "choice": None, "verdict": none, "pairs": [], "against_baselines": {}
-        }  # fmt: skip
-    ratio = part_ratio(splits)
-    verdict = judge(ranked, {name: encoders[name]["epoch_s"] for name in ranked}, ratio)
-    rules = LABEL_RULES.get(config["prepare"]["label"]["kind"], ())
-    rivals = {name: scores for name, scores in baselines.items() if name not in rules}
-    against = {name: weigh_baselines(name, ranked[name], rivals, ratio) for name in ranked}
-    best = rank_encoders({"encoders": encoders})[0]
-    return {
-        "winner": verdict.winner,
-        "choice": verdict.choice,
-        "verdict": f"{verdict.sentence}{lost} {against[best]}".strip(),
-        "pairs": [drop_infinite(asdict(pair)) for pair in verdict.pairs],
-        "against_baselines": against,
+        return Ranking(winner=None, choice=None, verdict=none, against_baselines={})
+    ratio = part_ratio(sweep.splits)
+    epoch_s = {name: encoders[name].epoch_s or 0.0 for name in ranked}
+    verdict = judge(ranked, epoch_s, ratio)
+    rivals = {name: scores for name, scores in baselines.items() if sweep.baselines[name].is_rival}
+    against = {
+        name: weigh_baselines(name, ranked[name], rivals, sweep.baselines, ratio) for name in ranked
     }
+    best = rank_encoders(encoders)[0]
+    return Ranking(
+        winner=verdict.winner,
+        choice=verdict.choice,
+        verdict=f"{verdict.sentence}{lost} {against[best]}".strip(),
+        pairs=verdict.pairs,
+        against_baselines=against,
+    )
 
 
-def drop_infinite(row: Facts) -> Facts:
-    """A row without the numbers that JSON has no word for."""
-    return {
-        name: None if isinstance(value, float) and not np.isfinite(value) else value
-        for name, value in row.items()
-    }
-
-
-def part_ratio(splits: Sequence[Facts], part: str = "test") -> float:
-    """Units of a ``test`` or ``validation`` part over those of its training part, mean of folds."""
-    return float(np.mean([len(split[part]) / len(split["train"]) for split in splits]))
+def part_ratio(splits: Sequence[Split], part: Literal["test", "validation"] = "test") -> float:
+    """Units of a test or validation split over those of its training split, mean of folds."""
+    return float(np.mean([len(getattr(split, part)) / len(split.train) for split in splits]))
 
 
 def weigh_baselines(
-    encoder: str, dice: Sequence[float], baselines: Mapping[str, Facts], ratio: float
+    encoder: str,
+    dice: Sequence[float],
+    rivals: Mapping[str, MethodScores | LeftOut],
+    described: Mapping[str, BaselineResult],
+    ratio: float,
 ) -> str:
     """Whether an encoder is worth more than the simple methods, in a sentence.
 
     Args:
         encoder: The encoder.
         dice: Its test Dice per fold.
-        baselines: Scores by baseline, without the label's own rule, which is no rival.
+        rivals: Scores by baseline, without the label's own rule, which is no rival.
+        described: How a sentence names each.
         ratio: As in :func:`verdict.corrected_p`; the p values are Holm's over the baselines.
     """
-    rivals = {name: scores for name, scores in baselines.items() if "reason" not in scores}
-    if not rivals:
+    scored = {name: s for name, s in rivals.items() if isinstance(s, MethodScores)}
+    if not scored:
         return ""
-    score, mean = {name: float(rivals[name]["dice_mean"]) for name in rivals}, spread(dice)[0]
-    words = {name: BASELINE_WORDS.get(name, name) for name in rivals}
-    if ahead := [f"{words[name]} ({score[name]:.3f})" for name in rivals if score[name] >= mean]:
+    score, mean = {name: scores.dice_mean for name, scores in scored.items()}, spread(dice)[0]
+    words = {name: described[name].phrase for name in scored}
+    if ahead := [f"{words[name]} ({score[name]:.3f})" for name in scored if score[name] >= mean]:
         return f"{encoder} does not beat {join_words(ahead, 'or')}."
-    folds = [[row["dice"] for row in scores["folds"]] for scores in rivals.values()]
-    ps = correct_holm([corrected_p(dice, other, ratio) for other in folds])
-    p = dict(zip(rivals, ps, strict=True))
-    every = "every baseline" if len(rivals) == len(baselines) else "every available baseline"
-    if doubted := [name for name in rivals if p[name] >= SIGNIFICANCE_LEVEL]:
+    ps = correct_holm([corrected_p(dice, scores.dice, ratio) for scores in scored.values()])
+    p = dict(zip(scored, ps, strict=True))
+    every = "every baseline" if len(scored) == len(rivals) else "every available baseline"
+    if doubted := [name for name in scored if p[name] >= SIGNIFICANCE_LEVEL]:
         doubts = [f"{words[name]} ({score[name]:.3f}, p = {p[name]:.2g})" for name in doubted]
         return f"{encoder} lies above {every}, but is not shown to beat {join_words(doubts, 'or')}."
-    nearest = max(rivals, key=lambda name: score[name])
+    nearest = max(scored, key=lambda name: score[name])
     found = f"{words[nearest]} ({score[nearest]:.3f}, p = {p[nearest]:.2g})"
-    return f"{encoder} beats {f'{every}; the nearest is ' if len(rivals) > 1 else ''}{found}."
+    return f"{encoder} beats {f'{every}; the nearest is ' if len(scored) > 1 else ''}{found}."
 
 
-def rank_encoders(summary: Facts) -> list[str]:
+def rank_encoders(encoders: Mapping[str, MethodScores]) -> tuple[str, ...]:
     """Encoders, the highest mean Dice first; those that lost a fold come last."""
-    scores = summary["encoders"]
-    most = max((len(found["folds"]) for found in scores.values()), default=0)
-    return sorted(
-        scores,
-        key=lambda name: (
-            len(scores[name]["folds"]) < most, -scores[name]["dice_mean"], name
-        ),
-    )  # fmt: skip
+    most = max((len(scores.folds) for scores in encoders.values()), default=0)
+
+    def place(name: str) -> tuple[bool, float, str]:
+        return len(encoders[name].folds) < most, -encoders[name].dice_mean, name
+
+    return tuple(sorted(encoders, key=place))
 
 
-def list_methods(summary: Facts) -> list[Facts]:
-    """Rows of the main table: encoders by rank, ensemble, baselines."""
-    rows = [
-        {"name": name, "kind": "encoder", "scores": summary["encoders"][name]}
-        for name in rank_encoders(summary)
-    ]
-    ensemble = summary["ensemble"] or {"reason": summary["ensemble_reason"]}
-    rows.append({"name": "ensemble", "kind": "ensemble", "scores": ensemble})
-    baselines = summary["baselines"]
-    return rows + [
-        {"name": METHOD_NAMES.get(name, name), "kind": "baseline", "scores": baselines[name]}
-        for name in sorted(baselines, key=lambda name: -baselines[name].get("dice_mean", -1.0))
-    ]
-
-
-def list_folds(summary: Facts) -> list[Facts]:
-    """A row per method and fold; a method without scores has one row with the reason."""
-    rows = []
-    kinds = {"encoder": summary["encoders"], "baseline": summary["baselines"]}
-    if summary["ensemble"]:
-        kinds["ensemble"] = {"ensemble": summary["ensemble"]}
-    for kind, methods in kinds.items():
-        for name, scores in methods.items():
-            base = {"method": name, "kind": kind, "status": "done", "reason": ""}
-            if "reason" in scores:
-                rows.append(base | {"status": "left out", "reason": scores["reason"]})
-            for row in scores.get("folds", []):
-                rows.append(base | row | {"test_units": summary["test_units"][row["fold"]]})
-    for failed in summary["failed_trials"]:
-        base = {"method": failed["encoder"], "kind": "encoder", "status": "failed"}
-        rows.append(base | {"fold": failed["fold"], "reason": failed["reason"]})
+def list_folds(found: Comparison, splits: Sequence[Split]) -> list[dict[str, Any]]:
+    """A table's row per method and fold; a method without scores has one row with the reason."""
+    units = {split.fold: list(split.test) for split in splits}
+    rows: list[dict[str, Any]] = []
+    methods = [Method(name=n, kind="encoder", scores=s) for n, s in found.encoders.items()]
+    methods += [Method(name=n, kind="baseline", scores=s) for n, s in found.baselines.items()]
+    if found.ensemble:
+        methods.append(Method(name="ensemble", kind="ensemble", scores=found.ensemble))
+    for method in methods:
+        base = {"method": method.name, "kind": method.kind, "status": "done", "reason": ""}
+        if isinstance(method.scores, LeftOut):
+            rows.append(base | {"status": "left out", "reason": method.scores.reason})
+            continue
+        for fold in method.scores.folds:
+            rows.append(base | fold.row() | {"test_units": units[fold.fold]})
+    for failed in found.failed_trials:
+        base = {"method": failed.encoder, "kind": "encoder", "status": "failed"}
+        rows.append(base | {"fold": failed.fold, "reason": failed.reason})
     return rows
 
 
-def count_months(parts: Sequence[Facts]) -> Facts:
-    """Months by outcome: ``ok`` a number, ``empty`` a number by reason, ``failed`` a number.
+def list_epochs(sweep: SweepResult) -> list[dict[str, Any]]:
+    """A table's row per encoder, fold and epoch (from 0): the learning curves."""
+    return [
+        {"encoder": trial.encoder, "fold": trial.fold}
+        | epoch.model_dump()
+        | {"chosen": int(epoch.epoch == trial.best_epoch)}
+        for trial in sweep.trials
+        for epoch in trial.epochs
+    ]
 
-    Args:
-        parts: The parts of the samples' summary.
-    """
+
+def count_months(months: Sequence[SampleMonth]) -> MonthCounts:
+    """Months of a set of samples by outcome."""
     reasons = Counter(
-        (part["reason"] or "no reason given").partition(":")[0]
-        for part in parts
-        if part["status"] == "empty"
+        (month.reason or "no reason given").partition(":")[0]
+        for month in months
+        if month.status == "empty"
     )
-    return {
-        "ok": sum(part["status"] == "ok" for part in parts),
-        "empty": dict(sorted(reasons.items())),
-        "failed": sum(part["status"] == "failed" for part in parts),
-    }
+    return MonthCounts(
+        ok=sum(month.status == "ok" for month in months),
+        empty=dict(sorted(reasons.items())),
+        failed=sum(month.status == "failed" for month in months),
+    )

@@ -6,18 +6,14 @@ see each property. No known pixel counts as neither having a glacier.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from glacier.labels import GLACIER, IGNORE, SHADED, Surface
-
-Facts = dict[str, Any]
-"""Plain values by name, as JSON holds them."""
 
 SIZES_KM2 = {"small": 0.1, "medium": 1.0, "large": float("inf")}
 """Size class of a connected glacier area to the area that it lies below, km2."""
@@ -41,6 +37,16 @@ class Counts:
         return Counts(
             self.tp + other.tp, self.fp + other.fp, self.fn + other.fn, self.tn + other.tn
         )
+
+    @property
+    def pixels(self) -> int:
+        """Pixels that were counted."""
+        return self.tp + self.fp + self.fn + self.tn
+
+    @property
+    def glacier_pixels(self) -> int:
+        """True glacier pixels."""
+        return self.tp + self.fn
 
     @property
     def dice(self) -> float:
@@ -68,14 +74,9 @@ class Counts:
         return self.fp - self.fn
 
 
-def pool_counts(rows: Iterable[Mapping[str, Any]]) -> Counts:
-    """Counts of all images together.
-
-    Args:
-        rows: Mappings with ``tp``, ``fp``, ``fn``, ``tn``, pixels, an image each.
-    """
-    names = Counts.__dataclass_fields__
-    return sum((Counts(**{name: row[name] for name in names}) for row in rows), Counts())
+def pool_counts(found: Iterable[Counts]) -> Counts:
+    """Counts of all images together."""
+    return sum(found, Counts())
 
 
 def percent_of(error: float, true: float) -> float | None:
@@ -95,46 +96,62 @@ def ratio(part: int, whole: int) -> float:
 
 
 def count_pixels(
-    predicted: NDArray[np.bool_], label: NDArray[np.uint8], part: NDArray[np.bool_] | None = None
+    predicted: NDArray[np.bool_], label: NDArray[np.uint8], mask: NDArray[np.bool_] | None = None
 ) -> Counts:
     """Compare a prediction with a label.
 
     Args:
         predicted: (H, W) bool, True where glacier is predicted.
         label: (H, W) uint8: 1 glacier, 0 not, 255 unknown.
-        part: (H, W) bool, pixels that count; None: all. Unknown pixels never count.
+        mask: (H, W) bool, pixels that count; None: all. Unknown pixels never count.
     """
     valid = label != IGNORE
-    if part is not None:
-        valid &= part
+    if mask is not None:
+        valid &= mask
     cells = np.bincount((2 * (label[valid] == 1) + predicted[valid]).astype(np.int64), minlength=4)
     tn, fp, fn, tp = (int(n) for n in cells)
     return Counts(tp, fp, fn, tn)
 
 
+@dataclass(frozen=True)
+class ClassPixels:
+    """Pixels of one surface, and those of them that are predicted to be glacier."""
+
+    pixels: int = 0
+    predicted: int = 0
+
+    def __add__(self, other: ClassPixels) -> ClassPixels:
+        """Pixels of both together."""
+        return ClassPixels(self.pixels + other.pixels, self.predicted + other.predicted)
+
+    @property
+    def share(self) -> float:
+        """Share that is predicted to be glacier, 0..1; there is a pixel at least."""
+        return self.predicted / self.pixels
+
+
 def count_by_class(
-    predicted: NDArray[np.bool_], surface: NDArray[np.uint8], part: NDArray[np.bool_]
-) -> dict[str, dict[str, int]]:
-    """How much of each surface is called glacier.
+    predicted: NDArray[np.bool_], surface: NDArray[np.uint8], mask: NDArray[np.bool_]
+) -> dict[str, ClassPixels]:
+    """How much of each surface is predicted to be glacier.
 
     Args:
         predicted: (H, W) bool, True where glacier is predicted.
         surface: (H, W) uint8 codes of ``labels.Surface``, with ``labels.SHADED`` where in shade;
             0 counts nowhere.
-        part: (H, W) bool, pixels that count.
+        mask: (H, W) bool, pixels that count.
 
     Returns:
-        Name of each surface that is there to its ``pixels`` and those ``called`` glacier. The
-        shaded pixels among them are counted once more, as ``shaded_ground`` or
-        ``shaded_glacier``.
+        Name of each surface that is there to its pixels. The shaded pixels among them are
+        counted once more, as ``shaded_ground`` or ``shaded_glacier``.
     """
-    pixels = np.bincount(surface[part], minlength=256)
-    called = np.bincount(surface[part & predicted], minlength=256)
+    pixels = np.bincount(surface[mask], minlength=256)
+    claimed = np.bincount(surface[mask & predicted], minlength=256)
     kinds = {kind.name.lower(): [kind, kind | SHADED] for kind in Surface}
     kinds["shaded_ground"] = [kind | SHADED for kind in Surface if kind not in GLACIER]
     kinds["shaded_glacier"] = [kind | SHADED for kind in GLACIER]
     return {
-        name: {"pixels": int(pixels[codes].sum()), "called": int(called[codes].sum())}
+        name: ClassPixels(int(pixels[codes].sum()), int(claimed[codes].sum()))
         for name, codes in kinds.items()
         if pixels[codes].any()
     }
@@ -143,25 +160,25 @@ def count_by_class(
 def count_by_size(
     predicted: NDArray[np.bool_],
     label: NDArray[np.uint8],
-    part: NDArray[np.bool_],
+    mask: NDArray[np.bool_],
     pixel_km2: float,
 ) -> dict[str, Counts]:
     """Counts by the size of the connected glacier area that a pixel belongs to or is nearest to.
 
     So false ice beside a small area lowers the IoU of small ones. An area is what of it is
-    known and within the part, joined over sides and corners.
+    known and within the mask, joined over sides and corners.
 
     Args:
         predicted: (H, W) bool, True where glacier is predicted.
         label: (H, W) uint8: 1 glacier, 0 not, 255 unknown.
-        part: (H, W) bool, pixels that count.
+        mask: (H, W) bool, pixels that count.
         pixel_km2: Area of a pixel.
 
     Returns:
         Size class (``SIZES_KM2``) to its counts; empty where there is no glacier, whose size
         nobody could tell.
     """
-    known = part & (label != IGNORE)
+    known = mask & (label != IGNORE)
     ice = (known & (label == 1)).astype(np.uint8)
     if not ice.any():
         return {}

@@ -1,53 +1,205 @@
-"""What a sweep found: its trials, and who of them can be averaged."""
+"""What a sweep found: its trials, its baselines and its ensemble, as they are stored."""
 
 from __future__ import annotations
 
-from glacier.evaluation.metrics import Facts
+from collections.abc import Mapping, Sequence
+
+from pydantic import Field
+
+from glacier.config import Config, Model
+from glacier.evaluation.agreement import Agreement
+from glacier.evaluation.calibration import Calibration, Reliability
+from glacier.evaluation.scorecard import Scorecard
+from glacier.samples.folds import FoldMasks, Split
+
+FORMAT = 7
+"""Counts up when a sweep's bytes change for the same configuration."""
 
 
-def group_trials(sweep: Facts) -> dict[str, list[Facts]]:
-    """Finished trials by encoder, in the order of the configuration; none without a trial."""
-    names = sweep["config"]["sweep"]["encoders"]
-    grouped = {name: [t for t in sweep["trials"] if t["encoder"] == name] for name in names}
-    return {name: trials for name, trials in grouped.items() if trials}
+class Epoch(Model):
+    """Metrics of one epoch of a trial."""
+
+    epoch: int
+    """From 0."""
+    train_loss: float
+    """Mean over the batches."""
+    val_dice_loss: float | None = None
+    """Soft Dice loss on the selection split; None where nothing chooses, likewise below."""
+    val_dice: float | None = None
+    val_iou: float | None = None
+    images_per_s: float
+    """Training samples a second."""
+    seconds: float
 
 
-def ensemble_members(sweep: Facts) -> dict[int, list[str]]:
-    """Fold to the encoders whose model of that fold is there: none of them saw the fold."""
-    return {
-        split["fold"]: [
-            name
-            for name, trials in group_trials(sweep).items()
-            if any(trial["fold"] == split["fold"] for trial in trials)
-        ]
-        for split in sweep["splits"]
+class StoredFile(Model):
+    """A file by its address, and what it has to hold."""
+
+    address: str
+    sha256: str
+
+
+class TrialResult(Model):
+    """One (encoder, fold) that has ended well: ``done.json``."""
+
+    encoder: str
+    fold: int
+    best_epoch: int
+    """Epoch whose weights were kept."""
+    epochs: tuple[Epoch, ...]
+    scorecard: Scorecard
+    """On the test split, by the weights that were kept."""
+    calibration: Calibration = Calibration()
+    uncalibrated: Reliability = Reliability()
+    """The scorecard's reliability as it would be at temperature 1."""
+    parameters: int
+    images_per_s: float
+    """Training samples a second, median of the epochs."""
+    epoch_s: float
+    """Seconds an epoch, median."""
+    train_s: float
+    """Seconds of all epochs."""
+    device: str = "cpu"
+    threads: int = 1
+    model: str = ""
+    """Address of the model's folder."""
+    predictions: StoredFile = StoredFile(address="", sha256="")
+    """Probability x 255 of the test pixels by image, as ``.npz``."""
+
+    @property
+    def kept(self) -> Epoch:
+        """The epoch whose weights were kept."""
+        return self.epochs[self.best_epoch]
+
+    @property
+    def kept_loss(self) -> float:
+        """Dice loss of that epoch: on the split that chose it, else the mean of its batches."""
+        chosen = self.kept.val_dice_loss
+        return self.kept.train_loss if chosen is None else chosen
+
+
+class FailedTrial(Model):
+    """One (encoder, fold) that has no result."""
+
+    encoder: str
+    fold: int
+    reason: str
+
+
+class BaselineFold(Model):
+    """A simple method in one fold."""
+
+    fold: int
+    fitted: dict[str, float] = Field(default_factory=dict)
+    """What was fitted to the training split, by name."""
+    scorecard: Scorecard
+
+
+class BaselineResult(Model):
+    """A simple method in all folds, or why it could not be used."""
+
+    title: str
+    """As tables name it."""
+    phrase: str
+    """As a sentence names it."""
+    is_rule: bool = False
+    """It is a threshold on bands or indices."""
+    is_rival: bool = True
+    """It is not the very rule that made the labels."""
+    reason: str | None = None
+    """Why there are no scores."""
+    folds: tuple[BaselineFold, ...] = ()
+
+
+class EnsembleFold(Model):
+    """The mean of the encoders that never saw a fold, on its test split."""
+
+    fold: int
+    members: tuple[str, ...]
+    """Encoders."""
+    scorecard: Scorecard
+    agreement: Agreement
+
+
+class EnsembleResult(Model):
+    """The mean of the encoders in all folds, or why there is none."""
+
+    reason: str | None = None
+    folds: tuple[EnsembleFold, ...] = ()
+
+
+class SweepResult(Model):
+    """A finished sweep: ``sweep.json``."""
+
+    format: int = FORMAT
+    config: Config
+    config_sha256: str = ""
+    samples: str = ""
+    """Address of the samples."""
+    models: str = ""
+    """Address of the models."""
+    splits: tuple[Split, ...]
+    held_out: tuple[str, ...] = ()
+    """Keys of images that are in no fold."""
+    trials: tuple[TrialResult, ...]
+    failed: tuple[FailedTrial, ...] = ()
+    baselines: dict[str, BaselineResult] = Field(default_factory=dict)
+    ensemble: EnsembleResult = EnsembleResult()
+    sweep_s: float | None = None
+    """Seconds that it took; None where some trials had been done before."""
+
+    @property
+    def by_encoder(self) -> dict[str, tuple[TrialResult, ...]]:
+        """Finished trials in the order of encoders and folds; no encoder without a trial."""
+        return group_trials(self.config.sweep.encoders, self.trials)
+
+    @property
+    def selection_split(self) -> str | None:
+        """What the split that chose the checkpoints is called; None where nothing chose."""
+        if self.config.sweep.protocol == "notebook":
+            return "test fold"
+        return "validation" if self.config.sweep.folds.validation_share else None
+
+    @property
+    def loss_names(self) -> tuple[str, str | None]:
+        """What the training loss, and the Dice loss of the selection split, are called."""
+        mixed, chooser = self.config.sweep.loss != "dice", self.selection_split
+        training = "training, Dice + cross-entropy" if mixed else "training"
+        return training, f"{chooser}, Dice" if mixed and chooser else chooser
+
+    @property
+    def masks(self) -> FoldMasks:
+        """Which pixels belong to which units."""
+        prepare, sweep = self.config.prepare, self.config.sweep
+        return FoldMasks(sweep.folds.kind, prepare.blocks, self.held_out)
+
+    def split(self, fold: int) -> Split:
+        """The units of a fold."""
+        return next(split for split in self.splits if split.fold == fold)
+
+
+def group_trials(
+    encoders: Sequence[str], trials: Sequence[TrialResult]
+) -> dict[str, tuple[TrialResult, ...]]:
+    """Trials by encoder and fold in this order of encoders; none without a trial."""
+    grouped = {
+        name: tuple(sorted((t for t in trials if t.encoder == name), key=lambda t: t.fold))
+        for name in encoders
     }
+    return {name: found for name, found in grouped.items() if found}
 
 
-def missing_ensemble(sweep: Facts) -> str | None:
+def find_members(trials: Mapping[str, Sequence[TrialResult]], fold: int) -> tuple[str, ...]:
+    """Encoders whose model of a fold is there: none of them saw its test split."""
+    return tuple(name for name, found in trials.items() if any(t.fold == fold for t in found))
+
+
+def explain_no_ensemble(
+    encoders: Sequence[str], trials: Sequence[TrialResult], splits: Sequence[Split]
+) -> str | None:
     """Why the encoders of a sweep cannot be averaged in every fold, or None."""
-    if len(sweep["config"]["sweep"]["encoders"]) < 2:
+    if len(encoders) < 2:
         return "one encoder alone is no ensemble"
-    short = [str(fold) for fold, names in ensemble_members(sweep).items() if len(names) < 2]
+    grouped = group_trials(encoders, trials)
+    short = [str(s.fold) for s in splits if len(find_members(grouped, s.fold)) < 2]
     return f"fewer than two encoders finished fold {', '.join(short)}" if short else None
-
-
-def list_epochs(sweep: Facts) -> list[Facts]:
-    """A row per encoder, fold and epoch (from 0): the learning curves."""
-    return [
-        {"encoder": trial["encoder"], "fold": trial["fold"]}
-        | row
-        | {"chosen": int(row["epoch"] == trial["best_epoch"])}
-        for trial in sweep["trials"]
-        for row in trial["rows"]
-    ]
-
-
-def kept_loss(trial: Facts) -> float:
-    """Dice loss of the epoch whose weights a trial kept.
-
-    On the part that chose it; where nothing chose, the mean over the training batches.
-    """
-    row = trial["rows"][trial["best_epoch"]]
-    chosen = row["val_dice_loss"]
-    return float(row["train_loss"] if chosen is None else chosen)

@@ -1,177 +1,264 @@
-"""Counts and scorecards of a method -> its scores by fold, and over all folds."""
+"""Scorecards of a method -> its scores by fold, and over all folds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from typing import Any
 
 import numpy as np
+from pydantic import Field
 
-from glacier.evaluation.breakdown import break_down, mean_known
-from glacier.evaluation.calibration import Reliability
-from glacier.evaluation.metrics import Facts, pool_counts
+from glacier.config import Model
+from glacier.evaluation.breakdown import Breakdown, break_down, mean_known
+from glacier.evaluation.calibration import Reliability, ReliabilityStep
+from glacier.evaluation.metrics import Counts, pool_counts
+from glacier.evaluation.results import BaselineResult, EnsembleResult, TrialResult
+from glacier.evaluation.scorecard import Scorecard
 from glacier.evaluation.verdict import bootstrap_dice, spread
 
-MEASURES = {
-    "boundary_f1": "boundary",
-    "boundary_mean_m": "boundary",
-    "boundary_p95_m": "boundary",
-    "area_error_km2": "area",
-    "area_error_abs_km2": "area",
-    "area_error_percent": "area",
-    "ece": "calibration",
-}
-"""What a scorecard holds besides counts: name to the group that holds it."""
+MEASURES = (
+    "boundary_f1", "boundary_mean_m", "boundary_p95_m", "area_error_km2", "area_error_abs_km2",
+    "area_error_percent", "ece",
+)  # fmt: skip
+"""Scores of a fold besides counts, whose means over the folds are given."""
 
 
-def score_fold(fold: int, tested: Sequence[Facts]) -> Facts:
-    """Scores of one method in one fold, from its counts summed over the test images.
+class FoldScores(Model):
+    """Scores of one method in one fold, from its counts summed over the test images."""
+
+    fold: int
+    dice: float
+    iou: float
+    precision: float
+    recall: float
+    tp: int
+    """Pixels, like the three below."""
+    fp: int
+    fn: int
+    tn: int
+    boundary_f1: float | None = None
+    boundary_mean_m: float | None = None
+    boundary_p95_m: float | None = None
+    area_error_km2: float | None = None
+    area_error_abs_km2: float | None = None
+    area_error_percent: float | None = None
+    ece: float | None = None
+    fitted: dict[str, float] = Field(default_factory=dict)
+    """What was fitted to the training split, by name."""
+    best_epoch: int | None = None
+    """Epoch whose weights were kept, from 0; None but for a network, likewise below."""
+    val_dice_loss: float | None = None
+    val_dice_loss_lowest: float | None = None
+    val_dice_loss_last: float | None = None
+    images_per_s: float | None = None
+    epoch_s: float | None = None
+    train_s: float | None = None
+
+    @property
+    def counts(self) -> Counts:
+        """All test pixels of the fold."""
+        return Counts(self.tp, self.fp, self.fn, self.tn)
+
+    def row(self) -> dict[str, Any]:
+        """The scores as a row of a table."""
+        values = self.model_dump(exclude={"fitted"})
+        return values | self.fitted
+
+
+class MethodScores(Breakdown):
+    """Scores of one method over its folds, in the form of the report's summary."""
+
+    title: str
+    """As tables name it."""
+    dice_mean: float
+    """Mean over the folds, each by its summed counts."""
+    dice_sd: float
+    """Standard deviation over the folds (ddof 1)."""
+    iou_mean: float
+    iou_sd: float
+    iou_all_test_pixels: float
+    """Of the pixels of all folds together, likewise the two below."""
+    precision_all_test_pixels: float
+    recall_all_test_pixels: float
+    dice_loss_lowest: float | None = None
+    """Of all epochs and folds, on the selection split; None without one, likewise below."""
+    dice_loss_last_mean: float | None = None
+    """Mean of the folds' last epochs."""
+    parameters: int | None = None
+    images_per_s: float | None = None
+    """Training samples a second, median of the folds."""
+    epoch_s: float | None = None
+    """Seconds an epoch, median of the folds."""
+    train_s: float | None = None
+    """Seconds of all training."""
+    boundary_f1_mean: float | None
+    boundary_mean_m_mean: float | None
+    boundary_p95_m_mean: float | None
+    area_error_km2_mean: float | None
+    area_error_abs_km2_mean: float | None
+    area_error_percent_mean: float | None
+    ece_mean: float | None
+    units: int
+    """Independent units behind the intervals: blocks, years, regions or images."""
+    dice_all_test_pixels: float
+    dice_interval: tuple[float, float] | None
+    iou_interval: tuple[float, float] | None
+    reliability: tuple[ReliabilityStep, ...]
+    """Empty without probabilities."""
+    ece_before_mean: float | None = None
+    """Before a temperature was fitted; None where none was, likewise below."""
+    reliability_before: tuple[ReliabilityStep, ...] = ()
+    members: dict[int, tuple[str, ...]] | None = None
+    """Of an ensemble: fold to the encoders that are averaged."""
+    folds: tuple[FoldScores, ...]
+
+    @property
+    def dice(self) -> tuple[float, ...]:
+        """Test Dice fold by fold."""
+        return tuple(fold.dice for fold in self.folds)
+
+
+class LeftOut(Model):
+    """A method without scores."""
+
+    title: str
+    reason: str
+
+
+def score_fold(fold: int, card: Scorecard, **extra: Any) -> FoldScores:
+    """Scores of one method in one fold.
 
     Args:
         fold: Number of the fold.
-        tested: A row of ``tp``, ``fp``, ``fn``, ``tn`` per test image, pixels.
-
-    Returns:
-        ``fold``, ``dice``, ``iou``, ``precision``, ``recall`` and the four sums.
+        card: What it scored there.
+        extra: Further fields of the scores.
     """
-    counts = pool_counts(tested)
-    scores = {name: getattr(counts, name) for name in ("dice", "iou", "precision", "recall")}
-    return {"fold": fold, **scores, **asdict(counts)}
+    counts, outline, area = card.counts, card.outline, card.area
+    return FoldScores(
+        fold=fold,
+        dice=counts.dice,
+        iou=counts.iou,
+        precision=counts.precision,
+        recall=counts.recall,
+        tp=counts.tp,
+        fp=counts.fp,
+        fn=counts.fn,
+        tn=counts.tn,
+        boundary_f1=outline.f1,
+        boundary_mean_m=outline.mean_m,
+        boundary_p95_m=outline.p95_m,
+        area_error_km2=area.error_km2,
+        area_error_abs_km2=area.error_abs_km2,
+        area_error_percent=area.error_percent,
+        ece=card.reliability.ece if card.reliability else None,
+        **extra,
+    )
 
 
-def score_part(facts: Facts) -> Facts:
-    """Scores of one method in one fold, from all that its scorecard holds.
+def score_method(
+    title: str, folds: Sequence[FoldScores], cards: Sequence[Scorecard], **extra: Any
+) -> MethodScores:
+    """Scores of one method over its folds.
 
     Args:
-        facts: ``fold`` and the content of a scorecard.
-
-    Returns:
-        As :func:`score_fold`, with the ``MEASURES`` (None where a method has none) and what was
-        fitted.
+        title: As tables name it.
+        folds: Its scores by fold.
+        cards: The scorecards behind them.
+        extra: What only some methods have.
     """
-    extra = {name: (facts.get(group) or {}).get(name) for name, group in MEASURES.items()}
-    return {**score_fold(facts["fold"], facts["tested"]), **extra, **facts.get("fitted", {})}
-
-
-def score_units(parts: Sequence[Facts]) -> Facts:
-    """Dice and IoU of all test pixels with their intervals over independent units.
-
-    Args:
-        parts: Scorecards of all folds, whose ``units`` are blocks, years, regions or images.
-    """
-    units = [pool_counts([row]) for part in parts for row in part.get("units", [])]
+    dice_mean, dice_sd = spread([fold.dice for fold in folds])
+    iou_mean, iou_sd = spread([fold.iou for fold in folds])
+    together = pool_counts(fold.counts for fold in folds)
+    units = [unit.counts for card in cards for unit in card.units]
     interval = bootstrap_dice(units)
-    return {
-        "units": len(units),
-        "dice_all_test_pixels": pool_counts(row for part in parts for row in part["tested"]).dice,
-        "dice_interval": interval,
-        "iou_interval": interval and tuple(end / (2 - end) for end in interval),
-    }
+    means = {f"{name}_mean": mean_known([getattr(f, name) for f in folds]) for name in MEASURES}
+    return MethodScores(
+        title=title,
+        dice_mean=dice_mean,
+        dice_sd=dice_sd,
+        iou_mean=iou_mean,
+        iou_sd=iou_sd,
+        iou_all_test_pixels=together.iou,
+        precision_all_test_pixels=together.precision,
+        recall_all_test_pixels=together.recall,
+        units=len(units),
+        dice_all_test_pixels=together.dice,
+        dice_interval=interval,
+        iou_interval=(interval[0] / (2 - interval[0]), interval[1] / (2 - interval[1]))
+        if interval
+        else None,
+        reliability=pool_curve([card.reliability for card in cards]),
+        folds=tuple(folds),
+        **dict(break_down(cards)),
+        **means,
+        **extra,
+    )
 
 
-def score_reliability(parts: Sequence[Facts], name: str = "calibration") -> list[Facts]:
-    """Reliability curve of a method over all folds; empty without probabilities.
-
-    Args:
-        parts: Scorecards of the folds.
-        name: ``calibration``, or ``uncalibrated`` for probabilities at temperature 1.
-    """
-    found = [part[name] for part in parts if part.get(name)]
-    return sum(map(Reliability.from_dict, found), Reliability()).as_rows()
+def pool_curve(found: Sequence[Reliability | None]) -> tuple[ReliabilityStep, ...]:
+    """Reliability curve over all folds; empty without probabilities."""
+    return sum((part for part in found if part), Reliability()).curve
 
 
-def score_method(rows: Sequence[Facts], parts: Sequence[Facts] = ()) -> Facts:
-    """Scores of one method over its folds, in the form of the report's summary.
-
-    Args:
-        rows: A row of :func:`score_part` per fold.
-        parts: The scorecards behind them, for the interval and the reliability curve.
-
-    Returns:
-        Mean and standard deviation over the folds of Dice and IoU; IoU, precision and recall
-        of all test pixels together; the rows; and null where only a network has a number.
-    """
-    dice_mean, dice_sd = spread([row["dice"] for row in rows])
-    iou_mean, iou_sd = spread([row["iou"] for row in rows])
-    together = pool_counts(rows)
-    return {
-        "dice_mean": dice_mean,
-        "dice_sd": dice_sd,
-        "iou_mean": iou_mean,
-        "iou_sd": iou_sd,
-        "iou_all_test_pixels": together.iou,
-        "precision_all_test_pixels": together.precision,
-        "recall_all_test_pixels": together.recall,
-        "dice_loss_lowest": None,
-        "dice_loss_last_mean": None,
-        "parameters": None,
-        "images_per_s": None,
-        "epoch_s": None,
-        "train_s": None,
-        **{f"{name}_mean": mean_known([row.get(name) for row in rows]) for name in MEASURES},
-        **score_units(parts),
-        "reliability": score_reliability(parts),
-        **break_down(parts),
-        "folds": list(rows),
-    }
-
-
-def score_encoder(trials: Sequence[Facts]) -> Facts:
+def score_encoder(name: str, trials: Sequence[TrialResult]) -> MethodScores:
     """Scores, losses and cost of one encoder.
 
     Args:
-        trials: Its finished trials, as in ``sweep.json``.
-
-    Returns:
-        As :func:`score_method`, with losses (None where no part chose), number of parameters,
-        median images a second and seconds an epoch over the folds, and the seconds of all its
-        training.
+        name: The encoder.
+        trials: Its finished trials, in the order of the folds.
     """
-    ordered = sorted(trials, key=lambda trial: int(trial["fold"]))
-    costs = ("images_per_s", "epoch_s", "train_s")
-    rows = []
-    for trial in ordered:
-        losses = [row["val_dice_loss"] for row in trial["rows"]]
-        chosen = None not in losses
-        extra = {
-            "best_epoch": trial["best_epoch"],
-            "val_dice_loss": losses[trial["best_epoch"]],
-            "val_dice_loss_lowest": min(losses) if chosen else None,
-            "val_dice_loss_last": losses[-1],
-            **{name: trial[name] for name in costs},
-        }
-        rows.append(score_part(trial) | extra)
-    lowest = [row["val_dice_loss_lowest"] for row in rows]
-    return score_method(rows, ordered) | {
-        "dice_loss_lowest": min(lowest) if None not in lowest else None,
-        "dice_loss_last_mean": mean_known([row["val_dice_loss_last"] for row in rows]),
-        "parameters": ordered[0]["parameters"],
-        "images_per_s": float(np.median([trial["images_per_s"] for trial in ordered])),
-        "epoch_s": float(np.median([trial["epoch_s"] for trial in ordered])),
-        "train_s": float(sum(trial["train_s"] for trial in ordered)),
-        **score_uncalibrated(ordered),
-    }
+    folds = [score_trial(trial) for trial in trials]
+    lowest = [fold.val_dice_loss_lowest for fold in folds]
+    fitted = any(trial.calibration.temperature != 1 for trial in trials)
+    before = [trial.uncalibrated for trial in trials] if fitted else []
+    return score_method(
+        name,
+        folds,
+        [trial.scorecard for trial in trials],
+        dice_loss_lowest=None
+        if None in lowest
+        else min(loss for loss in lowest if loss is not None),
+        dice_loss_last_mean=mean_known([fold.val_dice_loss_last for fold in folds]),
+        parameters=trials[0].parameters,
+        images_per_s=float(np.median([trial.images_per_s for trial in trials])),
+        epoch_s=float(np.median([trial.epoch_s for trial in trials])),
+        train_s=float(sum(trial.train_s for trial in trials)),
+        ece_before_mean=mean_known([part.ece for part in before]),
+        reliability_before=pool_curve(before),
+    )
 
 
-def score_uncalibrated(trials: Sequence[Facts]) -> Facts:
-    """Calibration of an encoder as it was before its temperature was fitted.
+def score_trial(trial: TrialResult) -> FoldScores:
+    """Scores, losses and cost of one trial."""
+    losses = [epoch.val_dice_loss for epoch in trial.epochs]
+    known = [loss for loss in losses if loss is not None]
+    return score_fold(
+        trial.fold,
+        trial.scorecard,
+        best_epoch=trial.best_epoch,
+        val_dice_loss=trial.kept.val_dice_loss,
+        val_dice_loss_lowest=min(known) if len(known) == len(losses) else None,
+        val_dice_loss_last=losses[-1],
+        images_per_s=trial.images_per_s,
+        epoch_s=trial.epoch_s,
+        train_s=trial.train_s,
+    )
 
-    Returns:
-        ``ece_before_mean`` over the folds and ``reliability_before``; None and empty where no
-        temperature was fitted.
-    """
-    if all(trial.get("temperature", 1) == 1 for trial in trials):
-        return {"ece_before_mean": None, "reliability_before": []}
-    before = [trial["uncalibrated"]["ece"] for trial in trials]
-    return {
-        "ece_before_mean": float(np.mean(before)),
-        "reliability_before": score_reliability(trials, "uncalibrated"),
-    }
 
-
-def score_baseline(facts: Facts) -> Facts:
+def score_baseline(result: BaselineResult) -> MethodScores | LeftOut:
     """Scores of a simple method, or the reason why there are none."""
-    if "reason" in facts:
-        return {"reason": facts["reason"]}
-    ordered = sorted(facts["folds"], key=lambda row: int(row["fold"]))
-    return score_method([score_part(row) for row in ordered], ordered)
+    if result.reason is not None:
+        return LeftOut(title=result.title, reason=result.reason)
+    ordered = sorted(result.folds, key=lambda found: found.fold)
+    folds = [score_fold(found.fold, found.scorecard, fitted=found.fitted) for found in ordered]
+    return score_method(result.title, folds, [found.scorecard for found in ordered])
+
+
+def score_ensemble(result: EnsembleResult) -> MethodScores | None:
+    """Scores of the mean of the encoders, or None."""
+    if not result.folds:
+        return None
+    folds = [score_fold(found.fold, found.scorecard) for found in result.folds]
+    members = {found.fold: found.members for found in result.folds}
+    cards = [found.scorecard for found in result.folds]
+    return score_method("ensemble", folds, cards, members=members)

@@ -32,9 +32,10 @@ class Pair:
     second: str
     difference: float
     """Mean over the folds of the first one's score less the second one's."""
-    low: float
-    """Lower end of its interval; the variance is corrected as in :func:`corrected_p`."""
-    high: float
+    low: float | None
+    """Lower end of its interval; the variance is corrected as in :func:`corrected_p`. None with
+    one fold, which has no spread, likewise below."""
+    high: float | None
     """Upper end. The interval is of this pair alone, not widened for the number of pairs."""
     effect: float | None
     """Paired standardised mean difference: the mean difference over the standard deviation of
@@ -43,7 +44,7 @@ class Pair:
     """Corrected paired test of this pair alone."""
     p_holm: float
     """The same, with Holm's correction for the number of pairs."""
-    detectable: float
+    detectable: float | None
     """Smallest true difference that such folds would show with probability ``POWER``."""
 
 
@@ -142,8 +143,7 @@ def compare_pairs(
     """Every two methods on the same folds.
 
     Args:
-        scores: Method to its score per fold, the same folds in the same order. With one fold
-            there is no spread: the intervals and the detectable difference are infinite.
+        scores: Method to its score per fold, the same folds in the same order.
         ratio: As in :func:`corrected_p`.
     """
     names = list(combinations(scores, 2))
@@ -151,24 +151,15 @@ def compare_pairs(
     pairs = []
     for (a, b), p, p_holm in zip(names, ps, correct_holm(ps), strict=True):
         difference = np.asarray(scores[a], float) - np.asarray(scores[b], float)
-        freedom = len(difference) - 1
         mean, sd = spread(difference.tolist())
-        error = corrected_error(difference, ratio) if freedom else math.inf
-        reach = float(stats.t.isf((1 - CONFIDENCE) / 2, max(freedom, 1))) * error
-        found_at = detectable_errors(SIGNIFICANCE_LEVEL / len(names), max(freedom, 1))
-        pairs.append(
-            Pair(
-                first=a,
-                second=b,
-                difference=mean,
-                low=mean - reach,
-                high=mean + reach,
-                effect=mean / sd if sd else None,
-                p=p,
-                p_holm=p_holm,
-                detectable=found_at * error,
-            )
-        )
+        low = high = detectable = None
+        if freedom := len(difference) - 1:
+            error = corrected_error(difference, ratio)
+            reach = float(stats.t.isf((1 - CONFIDENCE) / 2, freedom)) * error
+            low, high = mean - reach, mean + reach
+            detectable = detectable_errors(SIGNIFICANCE_LEVEL / len(names), freedom) * error
+        effect = mean / sd if sd else None
+        pairs.append(Pair(a, b, mean, low, high, effect, p, p_holm, detectable))
     return tuple(pairs)
 
 
@@ -245,7 +236,7 @@ def describe_draw(lead: str, rivals: Sequence[Pair], encoders: int) -> str:
     """
     names = [rivals[0].first, *(pair.second for pair in rivals)]
     whom = "the encoders" if len(names) == encoders else join_words(names)
-    if not math.isfinite(rivals[0].detectable):
+    if rivals[0].detectable is None:
         return f"No difference found between {whom}: {lead}, and one fold shows no difference"
     gaps = [
         f"{pair.difference:.3f} above {pair.second} (p = {pair.p_holm:.2g}; a true difference "

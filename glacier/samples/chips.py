@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from glacier import labels
 from glacier.config import Prepare
 from glacier.errors import SampleError
+from glacier.samples.dataset import MonthImage
 from glacier.samples.folds import block_rectangles
 from glacier.windows import window_starts
 
@@ -60,29 +61,20 @@ def shrink_classes(codes: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(codes, (size, size), interpolation=cv2.INTER_NEAREST_EXACT))
 
 
-Layers = tuple[
-    NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8], NDArray[np.uint8] | None
-]
-"""Image (B, H, W), extra bands (E, H, W), label (H, W), classes (H, W) where known."""
-
-
-def cut_rows(
-    layers: Layers,
-    settings: Prepare,
-    base: dict[str, Any],
-) -> list[dict[str, Any]]:
+def cut_rows(month: MonthImage, settings: Prepare) -> list[dict[str, Any]]:
     """Rows of all windows of a month; together they hold every pixel.
 
     Args:
-        layers: What is cut.
+        month: What is cut.
         settings: Size and step of the windows, grid of blocks.
-        base: What all rows share: region and month.
+
+    Returns:
+        Values by column of ``dataset.SCHEMA``.
 
     Raises:
         SampleError: The month is smaller than a window.
     """
-    image, extra, label, surface = layers
-    height, width = label.shape
+    height, width = month.label.shape
     size = settings.size_px
     if min(height, width) < size:
         raise SampleError(
@@ -101,18 +93,27 @@ def cut_rows(
                 if top < row + size and row < bottom and left < col + size and col < right
             ]
             rows.append(
-                base
-                | {
-                    "sample_id": f"{base['region']}_{base['month']:%Y-%m}_{row}_{col}",
+                {
+                    "sample_id": f"{month.region}_{month.month:%Y-%m}_{row}_{col}",
+                    "region": month.region,
+                    "month": month.month,
                     "row_px": row,
                     "col_px": col,
                     "block": "+".join(touched),
                     "status": "ok",
                     "reason": "",
-                    "image": image[(slice(None), *place)].astype("<f4").tobytes(),
-                    "label": label[place].tobytes(),
-                    "extra": extra[(slice(None), *place)].astype("<f4").tobytes(),
-                    "surface": None if surface is None else surface[place].tobytes(),
+                    "image": encode_window(month.image, place),
+                    "label": encode_window(month.label, place),
+                    "extra": encode_window(month.extra, place),
+                    "surface": encode_window(month.surface, place),
                 }
             )
     return rows
+
+
+def encode_window(layer: NDArray[Any] | None, place: tuple[slice, slice]) -> bytes | None:
+    """Little-endian bytes of a window of (..., H, W); None of no layer."""
+    if layer is None:
+        return None
+    window = layer[(..., *place)]
+    return window.astype(window.dtype.newbyteorder("<")).tobytes()

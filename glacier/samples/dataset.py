@@ -1,17 +1,16 @@
 """Samples in Parquet: one row a window of a month image, readable with plain pyarrow.
 
-A part file holds the rows of one region and month. ``summary.json``, written last, describes
-them and says that the set is complete.
+A file holds the rows of one region and month. ``summary.json``, written last, describes them and
+says that the set is complete.
 """
 
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -19,9 +18,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from glacier import store
-from glacier.archive.records import MonthRecord
-from glacier.config import Config, digest
+from glacier.archive.records import MonthRecord, Status
+from glacier.config import ADDRESS, RUNTIME_ONLY, Config, Label, Model, digest, identity
 from glacier.errors import StoreError
+from glacier.geo.raster import Grid
 
 SCHEMA = pa.schema(
     [
@@ -47,12 +47,122 @@ the bands that only baselines read, NaN where unseen or not in the archive. ``su
 (H, W), codes of ``labels.Surface``, shaded or not, 0 where no class is known; null where none is
 in the month."""
 
-FORMAT = 5
+FORMAT = 6
 """Counts up when the samples' bytes change for the same configuration."""
 
+MONTH = b"glacier"
+"""Key of the month's own description in the Parquet schema metadata."""
 
-FACTS = b"glacier"
-"""Key of the part's own summary in the Parquet schema metadata."""
+
+class LabelPixels(Model):
+    """Pixels of a month by what its label says."""
+
+    glacier: int
+    ground: int
+    unknown: int
+
+
+class BandSums(Model):
+    """Sums over the seen pixels of a month, which add up to the statistics of a set."""
+
+    pixels: int
+    """Seen in every band."""
+    sums: tuple[float, ...]
+    """(B,) sum of each band."""
+    squares: tuple[float, ...]
+    """(B,) sum of the squares of each band."""
+
+
+class SampleMonth(Model):
+    """What became of one month of one region."""
+
+    region: str
+    month: date
+    """First day."""
+    status: Status
+    reason: str = ""
+    """Why there are no samples."""
+    rows: int = 0
+    """Samples."""
+    sha256: str = ""
+    """Checksum of the file that holds them; empty within that file."""
+    grid: Grid | None = None
+    """Grid of the archive; None without samples."""
+    shape: tuple[int, int] | None = None
+    """Height x width of the month's image, pixels; another than the grid's where resized."""
+    label_pixels: LabelPixels | None = None
+    band_sums: BandSums | None = None
+    snow_outside: float | None = None
+    """Share of the seen ground outside the outlines under snow, 0..1; None where unknown."""
+    clipped: float | None = None
+    """Share of the labelled pixels that are as bright as the range goes, 0..1; None: unknown."""
+
+    @property
+    def key(self) -> str:
+        """``<region>/<YYYY-MM>``."""
+        return f"{self.region}/{self.month:%Y-%m}"
+
+
+class Frame(Model):
+    """Where the images of a region lie."""
+
+    grid: Grid
+    """Grid of the archive."""
+    shape: tuple[int, int]
+    """Height x width of an image, pixels; another than the grid's where resized."""
+
+    @property
+    def pixel_sides_m(self) -> tuple[float, float]:
+        """Height and width of an image's pixel on the ground; resizing makes them differ."""
+        height, width = self.shape
+        side = self.grid.pixel_m
+        return side * self.grid.height / height, side * self.grid.width / width
+
+
+class SampleSet(Model):
+    """Description of a complete set of samples, ``summary.json``."""
+
+    format: int = FORMAT
+    bands: tuple[str, ...]
+    """Bands B of an image, in order."""
+    extra_bands: tuple[str, ...] = ()
+    """Bands E that only baselines read."""
+    size_px: int
+    """Side of a window."""
+    classes: Literal["truth", "polygons"] | None = None
+    """Where classes of the surface are known from."""
+    layout: Literal["resize", "chips"]
+    resize: tuple[int, int] | None = None
+    """Height x width that every image was resized to, pixels; None: native resolution."""
+    blocks: tuple[int, int]
+    """Rows and columns of the grid of ground blocks."""
+    scale: Literal["reflectance", "own_maximum"] = "reflectance"
+    range: tuple[float, float] = (0.0, 1.0)
+    """Reflectance is clipped to this range."""
+    fill: float | Literal["mean"] = "mean"
+    """What an unseen pixel is for a network: the band's mean, or a number."""
+    mean: tuple[float, ...] = ()
+    """(B,) mean of each band over all seen pixels."""
+    std: tuple[float, ...] = ()
+    """(B,) standard deviation, likewise."""
+    label: Label = Label()
+    regions: dict[str, Frame]
+    months: tuple[SampleMonth, ...]
+
+    @property
+    def usable(self) -> tuple[SampleMonth, ...]:
+        """Months that have samples."""
+        return tuple(month for month in self.months if month.status == "ok")
+
+    @property
+    def failed(self) -> tuple[SampleMonth, ...]:
+        """Months that failed, those that the archive lacks among them."""
+        return tuple(month for month in self.months if month.status == "failed")
+
+    @property
+    def shown_range(self) -> tuple[float, float]:
+        """Values of an image that are shown as black and as white."""
+        return (0.0, 1.0) if self.scale == "own_maximum" else self.range
 
 
 @dataclass(frozen=True)
@@ -83,9 +193,7 @@ def samples_folder(config: Config, archives: dict[str, list[MonthRecord]]) -> st
     key = digest(
         {
             "format": FORMAT,
-            "settings": config.prepare.model_dump(
-                mode="json", exclude={"max_failed": True, "label": {"outlines", "debris"}}
-            ),
+            "settings": identity(config.prepare, (RUNTIME_ONLY, ADDRESS)),
             "polygons": [
                 path and store.checksum(store.read_bytes(store.absolute(path)))
                 for path in (label.outlines, label.debris)
@@ -100,85 +208,74 @@ def samples_folder(config: Config, archives: dict[str, list[MonthRecord]]) -> st
     return store.join(store.absolute(config.storage), "samples", f"{config.name}-{key[:8]}")
 
 
-def encode_part(rows: list[dict[str, Any]], facts: dict[str, Any]) -> bytes:
+def encode_rows(rows: list[dict[str, Any]], month: SampleMonth) -> bytes:
     """Parquet bytes of the rows of one region and month.
 
     Args:
         rows: Values by column; a column left out is null.
-        facts: Kept in the file's metadata: what the set's summary needs of this part.
+        month: Kept in the file's metadata: what the set's description needs of this month.
     """
     table = pa.Table.from_pylist(rows, schema=SCHEMA)
-    table = table.replace_schema_metadata({FACTS: json.dumps(facts, sort_keys=True).encode()})
+    table = table.replace_schema_metadata({MONTH: month.model_dump_json().encode()})
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     return buffer.getvalue()
 
 
-def part_address(folder: str, region: str, month: date) -> str:
+def rows_address(folder: str, region: str, month: date) -> str:
     """Where the rows of a region and month lie."""
     return store.join(folder, f"{region}_{month:%Y-%m}.parquet")
 
 
-def read_facts(address: str) -> dict[str, Any]:
-    """What :func:`encode_part` was told about a part."""
-    schema = pq.read_schema(io.BytesIO(store.read_bytes(address)))
-    return dict(json.loads(schema.metadata[FACTS]))
+def read_month(address: str) -> SampleMonth:
+    """What became of a month, from the file of its rows, with the file's checksum."""
+    data = store.read_bytes(address)
+    found = SampleMonth.model_validate_json(pq.read_schema(io.BytesIO(data)).metadata[MONTH])
+    return found.model_copy(update={"sha256": store.checksum(data)})
 
 
-def read_summary(folder: str) -> dict[str, Any]:
+def set_address(folder: str) -> str:
+    """Where the description of a set lies; written last, it says that the set is complete."""
+    return store.join(folder, "summary.json")
+
+
+def read_set(folder: str) -> SampleSet:
     """The description of a complete set of samples.
 
     Raises:
-        StoreError: The set is not complete.
+        StoreError: The set is not complete, or of another version.
     """
-    address = store.join(folder, "summary.json")
-    if not store.exists(address):
+    if not store.exists(set_address(folder)):
         raise StoreError(
             f"there are no complete samples in {folder}; run jobs.prepare with this "
             "configuration first"
         )
-    return dict(store.read_json(address))
+    return store.read_model(set_address(folder), SampleSet)
 
 
-def month_of(part: dict[str, Any]) -> date:
-    """First day of the month that a part of the summary describes."""
-    return date.fromisoformat(part["month"])
-
-
-def read_images(folder: str, summary: dict[str, Any]) -> list[MonthImage]:
-    """All usable month images of a set, in the order of the summary.
+def read_images(folder: str, samples: SampleSet) -> list[MonthImage]:
+    """All usable month images of a set, in its order.
 
     Args:
         folder: Where the samples lie.
-        summary: Their description.
+        samples: Their description.
 
     Raises:
-        StoreError: A part is missing or differs from its checksum.
+        StoreError: A file is missing or differs from its checksum.
     """
-    return [
-        read_image(folder, summary, part) for part in summary["parts"] if part["status"] == "ok"
-    ]
+    return [read_image(folder, samples, month) for month in samples.usable]
 
 
-def read_image(folder: str, summary: dict[str, Any], part: dict[str, Any]) -> MonthImage:
-    """The month image of one part of a set, which must be ok.
+def read_image(folder: str, samples: SampleSet, month: SampleMonth) -> MonthImage:
+    """The month image of one month of a set, which must be ok.
 
     Raises:
-        StoreError: The part is missing or differs from its checksum.
+        StoreError: The file is missing or differs from its checksum.
     """
-    address = part_address(folder, part["region"], month_of(part))
-    rows = pq.read_table(io.BytesIO(store.read_bytes(address, part["sha256"]))).to_pylist()
-    height, width = summary["regions"][part["region"]]["shape"]
-    bands, extras = len(summary["bands"]), len(summary["extra_bands"])
-    return assemble(rows, bands, summary["size_px"], (height, width), extras)
-
-
-def pixel_sides(summary: dict[str, Any], region: str) -> tuple[float, float]:
-    """Height and width of a sample's pixel on the ground, metres; resizing makes them differ."""
-    facts = summary["regions"][region]
-    grid, (height, width) = facts["grid"], facts["shape"]
-    side = grid["pixel_m"]
-    return side * grid["height"] / height, side * grid["width"] / width
+    address = rows_address(folder, month.region, month.month)
+    rows = pq.read_table(io.BytesIO(store.read_bytes(address, month.sha256))).to_pylist()
+    shape = samples.regions[month.region].shape
+    return assemble(rows, len(samples.bands), samples.size_px, shape, len(samples.extra_bands))
 
 
 def assemble(
@@ -191,7 +288,7 @@ def assemble(
     """Put the windows of one month back where they were cut.
 
     Args:
-        rows: Rows of the part, all ok.
+        rows: Rows of the month, all ok.
         bands: Number of bands B.
         size: Side of a window, pixels.
         shape: Height x width of the month image, pixels.

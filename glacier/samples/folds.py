@@ -7,7 +7,7 @@ is its test units; of the rest a share is set aside to choose the checkpoint.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 from typing import Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from glacier.config import FoldKind, Folds
 from glacier.errors import ConfigError
+from glacier.samples.dataset import MonthImage
 
 Rectangle = tuple[int, int, int, int]
 """First row, end row, first column, end column; ends are exclusive; pixels."""
@@ -32,9 +33,32 @@ class Split:
     """Empty where nothing chooses, or the test part itself (protocol notebook)."""
     train: tuple[str, ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """The split as plain values, for JSON."""
-        return asdict(self)
+
+@dataclass(frozen=True)
+class FoldMasks:
+    """Which pixels of an image belong to which units."""
+
+    kind: FoldKind
+    """What the folds keep whole."""
+    blocks: tuple[int, int]
+    """Rows and columns of the grid of ground blocks."""
+    held_out: tuple[str, ...] = ()
+    """Keys of images that are in no fold, and so hold no unit."""
+
+    def rectangles(self, image: MonthImage) -> dict[str, Rectangle]:
+        """Units that an image holds, and the pixels of each."""
+        if image.key in self.held_out:
+            return {}
+        height, width = image.label.shape
+        return unit_rectangles(self.kind, image.region, image.month, (height, width), self.blocks)
+
+    def mask(self, image: MonthImage, units: Collection[str]) -> NDArray[np.bool_]:
+        """Pixels of an image that belong to any of some units: (H, W) bool."""
+        mask = np.zeros(image.label.shape, bool)
+        for name, (top, bottom, left, right) in self.rectangles(image).items():
+            if name in units:
+                mask[top:bottom, left:right] = True
+        return mask
 
 
 def text_order(month: date) -> str:
@@ -84,17 +108,6 @@ def unit_rectangles(
     if kind == "by_year":
         return {str(month.year): whole}
     return {region if kind == "by_region" else f"{region}/{month:%Y-%m}": whole}
-
-
-def mask_of(
-    rectangles: dict[str, Rectangle], units: Collection[str], shape: tuple[int, int]
-) -> NDArray[np.bool_]:
-    """Pixels of an image that belong to any of the given units: (H, W) bool."""
-    mask = np.zeros(shape, bool)
-    for name, (top, bottom, left, right) in rectangles.items():
-        if name in units:
-            mask[top:bottom, left:right] = True
-    return mask
 
 
 def make_splits(

@@ -14,15 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier import labels, store
-from glacier.archive.records import MonthRecord
+from glacier.archive.records import MonthRecord, Status
 from glacier.config import Prepare
 from glacier.errors import GlacierError
 from glacier.geo.raster import Grid, read_named
 from glacier.geo.vectors import rasterise_outlines
 from glacier.indices import colour
 from glacier.landsat import BAND_OF, SR_SCALE
-from glacier.samples import dataset
 from glacier.samples.chips import cut_rows, resize_sample, shrink_classes
+from glacier.samples.dataset import (
+    BandSums,
+    LabelPixels,
+    MonthImage,
+    SampleMonth,
+    encode_rows,
+    rows_address,
+)
 from glacier.samples.quicklooks import write_quick_looks
 
 BASELINE_BANDS = ("green", "red", "nir", "swir1")
@@ -47,56 +54,62 @@ class MonthTask:
     """Address of the samples."""
     settings: Prepare
 
+    @property
+    def month(self) -> date:
+        """First day of the month."""
+        return date.fromisoformat(f"{self.record.month}-01")
 
-def key_of(task: MonthTask) -> tuple[str, str]:
-    """Region and month of a task."""
-    return task.record.region, task.record.month
+    @property
+    def rows_address(self) -> str:
+        """Where the month's samples are written."""
+        return rows_address(self.samples, self.record.region, self.month)
+
+    @property
+    def quick_looks_stem(self) -> str:
+        """Where the month's pictures are written, without their endings."""
+        return store.join(self.samples, "quicklooks", self.record.region, self.record.month)
+
+    def outcome(self, status: Status, reason: str, **facts: Any) -> SampleMonth:
+        """What became of the month."""
+        return SampleMonth(
+            region=self.record.region, month=self.month, status=status, reason=reason, **facts
+        )
 
 
-def part_of(task: MonthTask) -> str:
-    """Address of the part that a task writes."""
-    month = date.fromisoformat(f"{task.record.month}-01")
-    return dataset.part_address(task.samples, task.record.region, month)
+Rows = list[dict[str, Any]]
+"""Samples by column of ``dataset.SCHEMA``."""
 
 
-def prepare_month(task: MonthTask) -> dict[str, Any]:
-    """Write the samples and quick looks of one month.
-
-    Returns:
-        What the summary needs: status, counts, sums over seen pixels, checksum. An expected
-        error becomes one failed row.
-    """
-    record = task.record
-    month = date.fromisoformat(f"{record.month}-01")
-    base: dict[str, Any] = {"region": record.region, "month": month}
-    facts: dict[str, Any] = {"status": record.status, "reason": record.why, "rows": 0}
-    rows: list[dict[str, Any]] = []
-    if record.status == "ok":
+def prepare_month(task: MonthTask) -> SampleMonth:
+    """Write the samples and quick looks of one month; an expected error becomes a failed row."""
+    rows: Rows = []
+    month = task.outcome(task.record.status, task.record.why)
+    if task.record.status == "ok":
         try:
-            rows, facts = make_rows(task, base)
+            rows, month = make_rows(task)
         except GlacierError as error:
-            facts |= {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+            month = task.outcome("failed", f"{type(error).__name__}: {error}")
     if not rows:
-        status = {"status": facts["status"], "reason": facts["reason"]}
-        rows = [base | status | {"sample_id": f"{record.region}_{record.month}"}]
-    facts |= {"region": record.region, "month": month.isoformat()}
-    sha256 = store.write_bytes(part_of(task), dataset.encode_part(rows, facts))
-    return facts | {"sha256": sha256}
+        name = f"{task.record.region}_{task.record.month}"
+        rows = [month.model_dump(include={"region", "month", "status", "reason"})]
+        rows[0] |= {"sample_id": name}
+    sha256 = store.write_bytes(task.rows_address, encode_rows(rows, month))
+    return month.model_copy(update={"sha256": sha256})
 
 
-def make_rows(task: MonthTask, base: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Rows and facts of a month that the archive holds.
+def make_rows(task: MonthTask) -> tuple[Rows, SampleMonth]:
+    """Samples of a month that the archive holds, and what became of it.
 
     Raises:
         GlacierError: The image cannot be read or does not fit the settings.
     """
     bands, grid = read_archived(task)
     if task.settings.quick_looks:
-        write_quick_looks(bands, store.join(task.samples, "quicklooks", *key_of(task)))
+        write_quick_looks(bands, task.quick_looks_stem)
     snow = measure_snow(task, bands, grid)
     if snow is not None and snow > (most := task.settings.label.max_snow_outside):
         reason = f"seasonal_snow: on {snow:.0%} of the ground outside the outlines, over {most:.0%}"
-        return [], {"status": "empty", "reason": reason, "rows": 0, "snow_outside": snow}
+        return [], task.outcome("empty", reason, snow_outside=snow)
     image = make_image(bands, task.settings)
     label = make_label(task, bands, image, grid)
     extra = make_extra(bands, extra_bands(task.settings))
@@ -109,9 +122,20 @@ def make_rows(task: MonthTask, base: dict[str, Any]) -> tuple[list[dict[str, Any
         surface = None if surface is None else shrink_classes(surface, size)
     if task.settings.label.unseen == "background":
         image, label = np.nan_to_num(image), np.where(label == labels.IGNORE, 0, label)
-    rows = cut_rows((image, extra, label, surface), task.settings, base)
-    facts = describe_month(image, label, grid) | {"rows": len(rows), "snow_outside": snow}
-    return rows, facts | {"clipped": measure_clipped(image, label, task.settings)}
+    rows = cut_rows(
+        MonthImage(task.record.region, task.month, image, label, extra, surface), task.settings
+    )
+    return rows, task.outcome(
+        "ok",
+        "",
+        rows=len(rows),
+        grid=grid,
+        shape=label.shape,
+        label_pixels=count_labels(label),
+        band_sums=sum_bands(image),
+        snow_outside=snow,
+        clipped=measure_clipped(image, label, task.settings),
+    )
 
 
 def measure_clipped(
@@ -131,22 +155,20 @@ def measure_clipped(
     return round(float((image[bands][:, known] >= top).any(axis=0).mean()), 4)
 
 
-def describe_month(
-    image: NDArray[np.float32], label: NDArray[np.uint8], grid: Grid
-) -> dict[str, Any]:
-    """What the summary needs of a good month: sums per band over seen pixels, label counts."""
+def count_labels(label: NDArray[np.uint8]) -> LabelPixels:
+    """Pixels of a label (H, W) uint8 by what they are."""
+    glacier, ground, unknown = (int((label == code).sum()) for code in (1, 0, labels.IGNORE))
+    return LabelPixels(glacier=glacier, ground=ground, unknown=unknown)
+
+
+def sum_bands(image: NDArray[np.float32]) -> BandSums:
+    """Sums per band over the seen pixels of (B, H, W) float32, NaN where unseen."""
     values = image[:, np.isfinite(image).all(axis=0)].astype(np.float64)
-    codes = {"glacier": 1, "ground": 0, "unknown": labels.IGNORE}
-    return {
-        "status": "ok",
-        "reason": "",
-        "grid": grid.as_dict(),
-        "shape": list(label.shape),
-        "pixels": values.shape[1],
-        "sum": values.sum(axis=1).tolist(),
-        "sum_squares": (values**2).sum(axis=1).tolist(),
-        "label_pixels": {name: int((label == code).sum()) for name, code in codes.items()},
-    }
+    return BandSums(
+        pixels=values.shape[1],
+        sums=tuple(values.sum(axis=1).tolist()),
+        squares=tuple((values**2).sum(axis=1).tolist()),
+    )
 
 
 def read_archived(task: MonthTask) -> tuple[dict[str, NDArray[Any]], Grid]:
