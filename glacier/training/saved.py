@@ -1,8 +1,8 @@
-"""A finished sweep, read back: its facts, samples and stored predictions."""
+"""A finished sweep, read back: its results, samples and stored predictions. No Ray, no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -11,31 +11,63 @@ from numpy.typing import NDArray
 
 from glacier import store
 from glacier.archive.records import MonthRecord, read_records
-from glacier.config import NOT_IN_THE_ANSWER, Config, digest
+from glacier.config import RUNTIME_ONLY, SELECTION, Config, digest, identity
 from glacier.errors import StoreError
-from glacier.evaluation.metrics import Facts
-from glacier.evaluation.scorecard import Scorecard
-from glacier.samples import dataset
-from glacier.samples.dataset import MonthImage, samples_folder
-from glacier.training.trial import mask_part
+from glacier.evaluation.results import FORMAT, SweepResult, TrialResult
+from glacier.samples.dataset import (
+    MonthImage,
+    SampleSet,
+    read_image,
+    read_set,
+    samples_folder,
+    set_address,
+)
 
-FORMAT = 6
-"""Counts up when a sweep's bytes change for the same configuration."""
+
+@dataclass(frozen=True)
+class SweepPlaces:
+    """Addresses of a sweep; each changes with all that changes the bytes below it."""
+
+    samples: str
+    sweep: str
+    """Folder of what all trials together say."""
+    trials: str
+    """Folder of the trials; another list of encoders shares it."""
+    models: str
+
+    @property
+    def result(self) -> str:
+        """Where the results lie; written last, they say that the sweep is complete."""
+        return store.join(self.sweep, "sweep.json")
+
+    def trial(self, encoder: str, fold: int) -> str:
+        """Folder of one trial."""
+        return store.join(self.trials, encoder, f"fold-{fold}")
+
+    def model(self, encoder: str, fold: int) -> str:
+        """Folder of the model of one trial."""
+        return store.join(self.models, encoder, f"fold-{fold}")
 
 
-def sweep_folders(config: Config, samples_at: str) -> tuple[str, str]:
-    """Addresses of a sweep and of its models; they change with all that changes their bytes."""
-    key = digest(
-        {
-            "format": FORMAT,
-            "samples": store.checksum(store.read_bytes(store.join(samples_at, "summary.json"))),
-            "settings": config.sweep.model_dump(mode="json", exclude=NOT_IN_THE_ANSWER),
-            "seed": config.seed,
-            **name_device_and_weights(config),
-        }
-    )
-    name, storage = f"{config.name}-{key[:8]}", store.absolute(config.storage)
-    return store.join(storage, "sweeps", name), store.join(storage, "models", name)
+def place_sweep(config: Config, samples_at: str) -> SweepPlaces:
+    """Addresses of a configuration's sweep over some samples."""
+    storage = store.absolute(config.storage)
+    inputs = {
+        "format": FORMAT,
+        "samples": store.checksum(store.read_bytes(set_address(samples_at))),
+        "seed": config.seed,
+        **name_device_and_weights(config),
+    }
+    keys = {
+        kind: digest({**inputs, "settings": identity(config.sweep, without)})[:8]
+        for kind, without in (
+            ("sweeps", (RUNTIME_ONLY,)),
+            ("trials", (RUNTIME_ONLY, SELECTION)),
+            ("models", (RUNTIME_ONLY, SELECTION)),
+        )
+    }
+    places = [store.join(storage, kind, f"{config.name}-{key}") for kind, key in keys.items()]
+    return SweepPlaces(samples_at, *places)
 
 
 def name_device_and_weights(config: Config) -> dict[str, str]:
@@ -50,47 +82,26 @@ def name_device_and_weights(config: Config) -> dict[str, str]:
 class SavedSweep:
     """A finished sweep and its samples."""
 
-    facts: Facts
-    """Content of sweep.json."""
+    result: SweepResult
     sha256: str
-    """Checksum of sweep.json."""
-    samples_at: str
-    summary: Facts
-    """Description of the samples."""
+    """Checksum of the file that holds the results."""
+    samples: SampleSet
     records: tuple[MonthRecord, ...] = ()
     """What became of the archive's months."""
 
-    @property
-    def settings(self) -> Facts:
-        """The configuration's part on the sweep."""
-        return dict(self.facts["config"]["sweep"])
-
-    @property
-    def chooser(self) -> str | None:
-        """What the part that chose the checkpoints is called; None where nothing chose."""
-        if self.settings["protocol"] == "notebook":
-            return "test fold"
-        return "validation" if self.settings["folds"]["validation_share"] else None
-
-    @property
-    def losses(self) -> tuple[str, str | None]:
-        """What the training loss, and the Dice loss of the part that chose, are called."""
-        mixed = self.settings["loss"] != "dice"
-        training = "training, Dice + cross-entropy" if mixed else "training"
-        return training, f"{self.chooser}, Dice" if mixed and self.chooser else self.chooser
-
-    def part(self, image: MonthImage, fold: int) -> NDArray[np.bool_]:
+    def test_mask(self, image: MonthImage, fold: int) -> NDArray[np.bool_]:
         """Test pixels of an image in a fold: (H, W) bool; none of a held-out image."""
-        kind, held_out = self.settings["folds"]["kind"], self.facts["held_out"]
-        return mask_part(self.summary, kind, image, self.test_units(fold), held_out)
+        return self.result.masks.mask(image, self.result.split(fold).test)
 
-    def test_units(self, fold: int) -> set[str]:
-        """Names of the units that a fold tests on."""
-        return set(next(s["test"] for s in self.facts["splits"] if s["fold"] == fold))
+    def read_images(self, keys: Collection[str]) -> Iterator[MonthImage]:
+        """The wanted month images one after the other, so that one at a time is in memory.
 
-    def card(self, fold: int) -> Scorecard:
-        """An empty scorecard for the test part of a fold."""
-        return Scorecard(self.summary, self.settings["folds"]["kind"], self.test_units(fold))
+        Raises:
+            StoreError: A file is missing or differs from its checksum.
+        """
+        for month in self.samples.usable:
+            if month.key in keys:
+                yield read_image(self.result.samples, self.samples, month)
 
 
 def find_sweep(config: Config) -> SavedSweep:
@@ -101,62 +112,45 @@ def find_sweep(config: Config) -> SavedSweep:
     """
     archives = read_records(config)
     samples_at = samples_folder(config, archives)
-    summary = dataset.read_summary(samples_at)
-    folder, _ = sweep_folders(config, samples_at)
-    address = store.join(folder, "sweep.json")
-    if not store.exists(address):
+    samples = read_set(samples_at)
+    places = place_sweep(config, samples_at)
+    if not store.exists(places.result):
         raise StoreError(
-            f"there is no finished sweep in {folder}; run jobs.sweep with this configuration first"
+            f"there is no finished sweep in {places.sweep}; run jobs.sweep with this "
+            "configuration first"
         )
-    sha256 = store.checksum(store.read_bytes(address))
+    sha256 = store.checksum(store.read_bytes(places.result))
+    result = store.read_model(places.result, SweepResult, sha256)
     records = tuple(record for found in archives.values() for record in found)
-    return SavedSweep(store.read_json(address, sha256), sha256, samples_at, summary, records)
+    return SavedSweep(result, sha256, samples, records)
 
 
-def read_months(sweep: SavedSweep, keys: Iterable[str]) -> Iterator[MonthImage]:
-    """The wanted month images one after the other, so that one at a time is in memory.
-
-    Raises:
-        StoreError: A part is missing or differs from its checksum.
-    """
-    wanted = set(keys)
-    for part in sweep.summary["parts"]:
-        key = f"{part['region']}/{dataset.month_of(part):%Y-%m}"
-        if part["status"] == "ok" and key in wanted:
-            yield dataset.read_image(sweep.samples_at, sweep.summary, part)
-
-
-Model = tuple[str, int]
+TrialKey = tuple[str, int]
 """Encoder and fold."""
 
 
 class Predictions:
-    """Stored probabilities of all finished trials, read image by image."""
+    """Stored probabilities of finished trials, read image by image."""
 
-    def __init__(self, stack: ExitStack, trials: Sequence[Facts]) -> None:
+    def __init__(self, stack: ExitStack, trials: Sequence[TrialResult]) -> None:
         """Open the files of the trials for as long as the stack lasts.
 
         Raises:
             StoreError: A file is missing or differs from its checksum.
         """
         self.files = {}
-        self.thresholds: dict[Model, float] = {}
-        """Probability from which each model calls a pixel glacier."""
+        self.thresholds: dict[TrialKey, float] = {}
+        """Probability from which each model predicts glacier."""
         for trial in trials:
-            place = trial["predictions"]
-            path = stack.enter_context(store.local_copy(place["address"], place["sha256"]))
-            self.files[trial["encoder"], trial["fold"]] = stack.enter_context(np.load(path))
-            self.thresholds[trial["encoder"], trial["fold"]] = trial["threshold"]
+            key, place = (trial.encoder, trial.fold), trial.predictions
+            path = stack.enter_context(store.local_copy(place.address, place.sha256))
+            self.files[key] = stack.enter_context(np.load(path))
+            self.thresholds[key] = trial.calibration.threshold
 
-    def of(self, models: Iterable[Model], key: str) -> dict[Model, NDArray[np.uint8]]:
+    def of(self, models: Iterable[TrialKey], key: str) -> dict[TrialKey, NDArray[np.uint8]]:
         """Probability x 255 of an image, (H, W) uint8, of those models that have one."""
         return {m: self.files[m][key] for m in models if m in self.files and key in self.files[m]}
 
-    def call(self, model: Model, probability: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """Where a model says glacier: its probability x 255 from its threshold on."""
+    def classify(self, model: TrialKey, probability: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Where a model predicts glacier: its probability x 255 from its threshold on."""
         return np.asarray(probability >= 255 * self.thresholds[model])
-
-
-def row_key(row: Facts) -> str:
-    """``<region>/<YYYY-MM>`` of a row of test counts."""
-    return f"{row['region']}/{row['month'][:7]}"
