@@ -24,6 +24,7 @@ from pydantic import (
     Field,
     JsonValue,
     PositiveInt,
+    ValidationInfo,
     model_validator,
 )
 
@@ -52,12 +53,18 @@ def expand_path(value: str) -> str:
     return expanded
 
 
-def check_path(value: str) -> str:
+STORED = {"stored": True}
+"""Context in which a stored value is read back, on whatever machine."""
+
+
+def check_path(value: str, info: ValidationInfo) -> str:
     """Refuse a path that names a variable that is not set; the path itself stays as written.
 
-    So outputs that carry the configuration name no folder of the machine that made them.
+    So outputs that carry the configuration name no folder of the machine that made them, and are
+    read where its variables are unknown.
     """
-    expand_path(value)
+    if info.context != STORED:
+        expand_path(value)
     return value
 
 

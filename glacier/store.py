@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import fsspec
 from pydantic import BaseModel, ValidationError
 
-from glacier.config import expand_path
+from glacier.config import STORED, expand_path
 from glacier.errors import StoreError
 
 M = TypeVar("M", bound=BaseModel)
@@ -176,7 +176,7 @@ def read_model(address: str, kind: type[M], sha256: str | None = None) -> M:
         StoreError: The file is not there, damaged, or of another version.
     """
     try:
-        return kind.model_validate_json(read_bytes(address, sha256))
+        return kind.model_validate_json(read_bytes(address, sha256), context=STORED)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

@@ -105,7 +105,7 @@ def turn_back(array: NDArray[T], way: int) -> NDArray[T]:
     return np.rot90(turned, -(way % 4), axes=(-2, -1))
 
 
-def test_time_augmentation(predict: Predictor) -> Predictor:
+def average_orientations(predict: Predictor) -> Predictor:
     """The mean answer over the eight flips and quarter turns of every window."""
 
     def predict_turned(windows: NDArray[np.float32]) -> NDArray[np.float32]:

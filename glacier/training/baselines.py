@@ -18,12 +18,13 @@ from sklearn.ensemble import RandomForestClassifier
 from glacier.config import Config
 from glacier.errors import SampleError
 from glacier.evaluation.metrics import count_pixels
-from glacier.evaluation.scorecard import Scorecard
+from glacier.evaluation.results import BaselineFold, BaselineResult
+from glacier.evaluation.scorecard import ScorecardBuilder
 from glacier.indices import normalised_difference
 from glacier.labels import IGNORE, NDSI_ABOVE, NIR_ABOVE, grey_level
-from glacier.samples.dataset import MonthImage
-from glacier.samples.folds import Split
-from glacier.training.trial import Trial
+from glacier.samples.dataset import MonthImage, SampleSet
+from glacier.samples.folds import FoldMasks, Split
+from glacier.training.trial import derive_seed
 
 DARKEST_SWIR = 0.001
 """Reflectance below which corrected short-wave infrared is noise; it divides the band ratio."""
@@ -37,8 +38,8 @@ FOREST_TREES = 100
 NEIGHBOURHOODS_PX = (3, 7, 15)
 """Sides of the square neighbourhoods whose mean and deviation the forest sees, pixels."""
 
-Part = NDArray[np.bool_]
-"""(H, W) bool, pixels of an image that a method learns from or answers for."""
+Mask = NDArray[np.bool_]
+"""(H, W) bool, pixels of an image that a method learns from or predicts."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class Lesson:
     """What a method may learn from in one fold."""
 
     config: Config
-    summary: dict[str, Any]
+    samples: SampleSet
     """Description of the samples."""
-    train: list[tuple[MonthImage, Part]]
+    train: list[tuple[MonthImage, Mask]]
     """Images with labelled training pixels, one at least."""
     seed: int
 
@@ -58,8 +59,8 @@ class Lesson:
         Raises:
             SampleError: The samples do not hold the band, or the archive lacked it.
         """
-        shown, extra = list(self.summary["bands"]), list(self.summary["extra_bands"])
-        if self.summary["scale"] == "reflectance" and name in shown:
+        shown, extra = self.samples.bands, self.samples.extra_bands
+        if self.samples.scale == "reflectance" and name in shown:
             return np.asarray(image.image[shown.index(name)])
         if image.extra is None or name not in extra:
             raise SampleError(f"the samples do not hold {name}")
@@ -71,16 +72,41 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A method that is ready to answer."""
+    """A method that is ready to predict."""
 
-    answer: Callable[[MonthImage, Part], NDArray[Any]]
+    predict: Callable[[MonthImage, Mask], NDArray[Any]]
     """Image and wanted pixels -> (H, W) bool, or probability of glacier."""
-    facts: dict[str, float] = field(default_factory=dict)
+    parameters: dict[str, float] = field(default_factory=dict)
     """What was fitted, by name."""
 
 
+@dataclass(frozen=True)
+class Baseline:
+    """A simple method that a network has to beat."""
+
+    name: str
+    title: str
+    """As tables name it."""
+    phrase: str
+    """As a sentence names it."""
+    fit: Callable[[Lesson], Fitted]
+    is_rule: bool = True
+    """It is a threshold on bands or indices."""
+    makes: str | None = None
+    """Kind of label that this very rule makes, so that it is no rival there."""
+
+    def describe(self, label_kind: str) -> BaselineResult:
+        """How the method is named, and what it is beside labels of a kind; no scores yet."""
+        return BaselineResult(
+            title=self.title,
+            phrase=self.phrase,
+            is_rule=self.is_rule,
+            is_rival=self.makes != label_kind,
+        )
+
+
 def all_glacier(image: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Call every pixel glacier: what a method without eyes scores. (B, H, W) -> (H, W)."""
+    """Predict glacier everywhere: what a method without eyes scores. (B, H, W) -> (H, W)."""
     return np.ones(image.shape[1:], bool)
 
 
@@ -91,10 +117,11 @@ def fit_all_glacier(lesson: Lesson) -> Fitted:
 
 def fit_threshold(lesson: Lesson) -> Fitted:
     """The published label rule, with its published threshold."""
-    summary, level = lesson.summary, lesson.config.prepare.label.threshold
-    low, high = (0.0, 1.0) if summary["scale"] == "own_maximum" else summary["range"]
+    samples, level = lesson.samples, lesson.config.prepare.label.threshold
     return Fitted(
-        lambda image, _: threshold_prediction(image.image, summary["bands"], (low, high), level)
+        lambda image, _: threshold_prediction(
+            image.image, samples.bands, samples.shown_range, level
+        )
     )
 
 
@@ -106,11 +133,11 @@ def fit_ndsi(lesson: Lesson) -> Fitted:
 def fit_ndsi_nir(lesson: Lesson) -> Fitted:
     """The same, and brighter than water in the near infrared."""
 
-    def answer(image: MonthImage, _: Part) -> Part:
+    def predict(image: MonthImage, _: Mask) -> Mask:
         bright = lesson.band(image, "nir") > NIR_ABOVE
         return np.asarray(bright & (find_ndsi(lesson, image) > NDSI_ABOVE))
 
-    return Fitted(answer)
+    return Fitted(predict)
 
 
 def find_ndsi(lesson: Lesson, image: MonthImage) -> NDArray[np.float32]:
@@ -128,9 +155,9 @@ def fit_band_ratio(lesson: Lesson) -> Fitted:
     draws = np.random.default_rng(lesson.seed)
     share = max(1, RATIO_PIXELS // len(lesson.train))
     ratios, labels = [], []
-    for image, part in lesson.train:
+    for image, mask in lesson.train:
         ratio = find_ratio(lesson, image)
-        usable = np.flatnonzero(part & (image.label != IGNORE) & np.isfinite(ratio))
+        usable = np.flatnonzero(mask & (image.label != IGNORE) & np.isfinite(ratio))
         chosen = draws.choice(usable, min(share, len(usable)), replace=False)
         ratios.append(ratio.ravel()[chosen])
         labels.append(image.label.ravel()[chosen])
@@ -161,10 +188,10 @@ def fit_random_forest(lesson: Lesson) -> Fitted:
     """A random forest on pixel neighbourhoods of the image's own bands."""
     draws = np.random.default_rng(lesson.seed)
     share = max(1, FOREST_PIXELS // len(lesson.train))
-    drawn = [draw_pixels(i.image, i.label, part, share, draws) for i, part in lesson.train]
+    drawn = [draw_pixels(i.image, i.label, mask, share, draws) for i, mask in lesson.train]
     features, label = (np.concatenate(column) for column in zip(*drawn, strict=True))
     forest = fit_forest(features, label, lesson.seed)
-    return Fitted(lambda image, part: predict_forest(forest, image.image, part))
+    return Fitted(lambda image, mask: predict_forest(forest, image.image, mask))
 
 
 def threshold_prediction(
@@ -219,11 +246,11 @@ def pixel_features(image: NDArray[np.float32]) -> NDArray[np.float32]:
 def draw_pixels(
     image: NDArray[np.float32],
     label: NDArray[np.uint8],
-    part: NDArray[np.bool_],
+    mask: NDArray[np.bool_],
     count: int,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Features and labels of labelled pixels of a part, drawn without repeats.
+    """Features and labels of labelled pixels of a mask, drawn without repeats.
 
     The neighbourhood of a training pixel near a fold's border reaches over it by at most half
     the largest side, as a network's context does at prediction; labels never do.
@@ -231,7 +258,7 @@ def draw_pixels(
     Returns:
         (n, F) float32 and (n,) uint8 with n at most ``count``.
     """
-    usable = np.flatnonzero(part & (label != IGNORE))
+    usable = np.flatnonzero(mask & (label != IGNORE))
     chosen = rng.choice(usable, min(count, len(usable)), replace=False)
     features = pixel_features(image)
     return features.reshape(-1, features.shape[-1])[chosen], label.ravel()[chosen]
@@ -254,47 +281,61 @@ def fit_forest(
 
 
 def predict_forest(
-    forest: RandomForestClassifier, image: NDArray[np.float32], wanted: Part
+    forest: RandomForestClassifier, image: NDArray[np.float32], wanted: Mask
 ) -> NDArray[np.float64]:
-    """The forest's answer: (H, W) probability of glacier, 0 where not wanted."""
-    answer = np.zeros(wanted.shape)
+    """The forest's prediction: (H, W) probability of glacier, 0 where not wanted."""
+    probability = np.zeros(wanted.shape)
     if 1 in forest.classes_:
         place = list(forest.classes_).index(1)
-        answer[wanted] = forest.predict_proba(pixel_features(image)[wanted])[:, place]
-    return answer
+        probability[wanted] = forest.predict_proba(pixel_features(image)[wanted])[:, place]
+    return probability
 
 
-METHODS: dict[str, Callable[[Lesson], Fitted]] = {
-    "all_glacier": fit_all_glacier,
-    "threshold": fit_threshold,
-    "ndsi": fit_ndsi,
-    "ndsi_nir": fit_ndsi_nir,
-    "band_ratio": fit_band_ratio,
-    "random_forest": fit_random_forest,
-}
-"""Every simple method by name."""
+BASELINES = (
+    Baseline(
+        "all_glacier", "all glacier", "calling everything glacier", fit_all_glacier, is_rule=False
+    ),
+    Baseline("threshold", "threshold", "the threshold", fit_threshold, makes="threshold"),
+    Baseline("ndsi", f"NDSI > {NDSI_ABOVE:g}", "NDSI", fit_ndsi, makes="ndsi"),
+    Baseline(
+        "ndsi_nir", f"NDSI > {NDSI_ABOVE:g}, NIR > {NIR_ABOVE:g}", "NDSI with near infrared",
+        fit_ndsi_nir, makes="ndsi",
+    ),
+    Baseline("band_ratio", "red/SWIR ratio", "the red/SWIR ratio", fit_band_ratio),
+    Baseline(
+        "random_forest", "random forest", "the random forest", fit_random_forest, is_rule=False
+    ),
+)  # fmt: skip
+"""Every simple method."""
+
+
+def list_baselines(config: Config) -> tuple[Baseline, ...]:
+    """The simple methods of a run."""
+    left_out = () if config.sweep.random_forest else ("random_forest",)
+    return tuple(method for method in BASELINES if method.name not in left_out)
 
 
 def score_baseline(
-    name: str, config: Config, images: list[MonthImage], split: Split, summary: dict[str, Any]
-) -> dict[str, Any]:
-    """Scores of one simple method on the test part of one fold, or why there are none.
-
-    Returns:
-        ``fold``, ``fitted`` and the content of :meth:`Scorecard.as_dict`; or ``reason``.
-    """
-    trial = Trial(name, split, config.sweep, config.seed, summary)
-    train = [(image, trial.part(image, split.train)) for image in images]
-    train = [(image, part) for image, part in train if (part & (image.label != IGNORE)).any()]
+    method: Baseline,
+    config: Config,
+    images: list[MonthImage],
+    samples: SampleSet,
+    masks: FoldMasks,
+    split: Split,
+) -> BaselineFold | str:
+    """Scores of one simple method on the test split of one fold, or why there are none."""
+    train = [(image, masks.mask(image, split.train)) for image in images]
+    train = [(image, mask) for image, mask in train if (mask & (image.label != IGNORE)).any()]
     if not train:
-        return {"reason": f"fold {split.fold} has no labelled training pixel"}
-    card = Scorecard(summary, config.sweep.folds.kind, split.test)
+        return f"fold {split.fold} has no labelled training pixel"
+    builder = ScorecardBuilder(samples, masks, split.test)
+    seed = derive_seed(config.seed, method.name, split.fold)
     try:
-        fitted = METHODS[name](Lesson(config, summary, train, trial.trial_seed))
+        fitted = method.fit(Lesson(config, samples, train, seed))
         for image in images:
-            part = trial.part(image, split.test)
-            if part.any():
-                card.add(image, part, fitted.answer(image, part))
+            mask = masks.mask(image, split.test)
+            if mask.any():
+                builder.add(image, mask, fitted.predict(image, mask))
     except SampleError as error:
-        return {"reason": str(error)}
-    return {"fold": split.fold, "fitted": fitted.facts, **card.as_dict()}
+        return str(error)
+    return BaselineFold(fold=split.fold, fitted=fitted.parameters, scorecard=builder.build())

@@ -1,4 +1,4 @@
-"""The network of one trial, how it learns, and the checkpoints from which it goes on.
+"""The network of one trial and how it learns.
 
 It ends in the same bytes wherever it was stopped, since the random state of an epoch follows from
 the trial's seed and the epoch alone.
@@ -9,13 +9,11 @@ from __future__ import annotations
 import copy
 import ctypes
 import gc
-import io
 import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
 
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # large pages; torch reads it once
 
@@ -25,13 +23,15 @@ from numpy.typing import NDArray
 from torch import nn
 
 from glacier import store
-from glacier.errors import StoreError, TrainingError
+from glacier.errors import TrainingError
 from glacier.evaluation.calibration import Calibration, fit_calibration
 from glacier.evaluation.metrics import Counts, count_pixels
+from glacier.evaluation.results import Epoch
 from glacier.labels import IGNORE
 from glacier.samples.dataset import MonthImage
+from glacier.training.checkpoint import Checkpoint, restore_checkpoint, save_checkpoint
 from glacier.training.losses import choose_loss
-from glacier.training.sampler import Crops
+from glacier.training.sampler import WindowSampler
 from glacier.training.trial import Trial
 from glacier.training.unet import (
     IMAGENET_MEAN,
@@ -41,28 +41,22 @@ from glacier.training.unet import (
     make_predictor,
     normalise,
 )
-from glacier.windows import Predictor, predict_blended, test_time_augmentation
+from glacier.windows import Predictor, average_orientations, predict_blended
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Parameters of ``mallopt``. Source: malloc.h of the GNU C library."""
 
-State = dict[str, Any]
-OnEpoch = Callable[[dict[str, Any]], None]
+OnEpoch = Callable[[Epoch], None]
+"""Told of each epoch as it ends."""
 
 
-@dataclass
-class Checkpoint:
-    """All that a trial needs to go on: written whole, read back without unpickling."""
+class Selection(NamedTuple):
+    """Scores on the split that chooses the checkpoint; None where nothing chooses."""
 
-    epoch: int = -1
-    """Last finished epoch; -1: none."""
-    model: State = field(default_factory=dict)
-    optimizer: State = field(default_factory=dict)
-    best: State = field(default_factory=dict)
-    """Weights of the epoch with the lowest loss on the choosing part, else of the last one."""
-    best_epoch: int = -1
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    """One row of metrics per finished epoch."""
+    val_dice_loss: float | None = None
+    """Pooled soft Dice loss."""
+    val_dice: float | None = None
+    val_iou: float | None = None
 
 
 def configure_process(threads: int) -> None:
@@ -90,8 +84,8 @@ def band_statistics(
         return np.array(IMAGENET_MEAN, np.float32), np.array(IMAGENET_STD, np.float32)
     pixels, total, squares = 0, 0.0, 0.0
     for image in images:
-        part = trial.part(image, trial.split.train) & np.isfinite(image.image).all(axis=0)
-        values = image.image[:, part].astype(np.float64)
+        mask = trial.mask(image, trial.split.train) & np.isfinite(image.image).all(axis=0)
+        values = image.image[:, mask].astype(np.float64)
         pixels += values.shape[1]
         total, squares = total + values.sum(axis=1), squares + (values**2).sum(axis=1)
     if not pixels:
@@ -105,13 +99,17 @@ class Learner:
     """The network of one trial and how it learns."""
 
     def __init__(
-        self, trial: Trial, crops: Crops, mean: NDArray[np.float32], std: NDArray[np.float32]
+        self,
+        trial: Trial,
+        sampler: WindowSampler,
+        mean: NDArray[np.float32],
+        std: NDArray[np.float32],
     ) -> None:
         """Build the network from the trial's seed, on the trial's device."""
         settings = trial.settings
-        self.trial, self.settings, self.crops = trial, settings, crops
+        self.trial, self.settings, self.sampler = trial, settings, sampler
         self.mean, self.std = mean, std
-        self.size: int = trial.samples["size_px"]
+        self.size = trial.samples.size_px
         on_gpu = settings.gpus_per_trial > 0 and torch.cuda.is_available()
         self.device = torch.device("cuda" if on_gpu else "cpu")
         torch.manual_seed(trial.trial_seed)
@@ -133,15 +131,12 @@ class Learner:
         """Run all epochs that are missing.
 
         Raises:
-            TrainingError: The loss is not a number, or the part that chooses shows no glacier;
+            TrainingError: The loss is not a number, or the selection split shows no glacier;
                 the last sealed checkpoint stays.
         """
         checkpoint = self.restore()
-        for row in checkpoint.rows:
+        for row in checkpoint.epochs:
             on_epoch(row)
-        chooser = self.trial.split.validation
-        if self.settings.protocol == "notebook":
-            chooser = self.trial.split.test
         saved = time.monotonic()
         for epoch in range(checkpoint.epoch + 1, self.settings.epochs):
             if self.is_stale(checkpoint):
@@ -149,15 +144,15 @@ class Learner:
             began = time.monotonic()
             train_loss, seen = self.run_epoch(images, epoch)
             trained_s = time.monotonic() - began
-            scores = self.score(images, chooser)
-            row = {
-                "epoch": epoch,
-                "train_loss": train_loss,
-                **scores,
-                "images_per_s": seen / trained_s,
-                "seconds": time.monotonic() - began,
-            }
-            self.keep(checkpoint, row)
+            selection = self.validate(images, self.trial.selection_units)
+            row = Epoch(
+                epoch=epoch,
+                train_loss=train_loss,
+                **selection._asdict(),
+                images_per_s=seen / trained_s,
+                seconds=time.monotonic() - began,
+            )
+            self.record_epoch(checkpoint, row)
             on_epoch(row)
             if time.monotonic() - saved >= self.settings.checkpoint_s:
                 self.save(checkpoint)
@@ -165,7 +160,7 @@ class Learner:
         return checkpoint
 
     def is_stale(self, checkpoint: Checkpoint) -> bool:
-        """Whether the loss on the choosing part has not fallen for the patience of epochs."""
+        """Whether the loss on the selection split has not fallen for the patience of epochs."""
         patience = self.settings.patience_epochs
         return patience is not None and checkpoint.epoch - checkpoint.best_epoch >= patience
 
@@ -179,8 +174,8 @@ class Learner:
         rng = np.random.default_rng(self.trial.seed_at(epoch))
         self.model.train()
         losses, seen = [], 0
-        steps = self.crops.count_steps(self.settings)
-        for step, (image, label) in enumerate(self.crops.draw_epoch(images, rng, self.settings)):
+        steps = self.sampler.count_steps(self.settings)
+        for step, (image, label) in enumerate(self.sampler.draw_epoch(images, rng, self.settings)):
             self.set_step_size(epoch + step / steps)
             batch = torch.from_numpy(normalise(image, self.mean, self.std))
             batch = batch.to(self.device, memory_format=self.layout)
@@ -191,8 +186,8 @@ class Learner:
             value = float(loss.detach())
             if not np.isfinite(value):
                 raise TrainingError(
-                    f"{self.trial.encoder}, fold {self.trial.split.fold}: the loss is {value} in "
-                    f"epoch {epoch}; lower sweep.learning_rate ({self.settings.learning_rate})"
+                    f"{self.trial.name}: the loss is {value} in epoch {epoch}; lower "
+                    f"sweep.learning_rate ({self.settings.learning_rate})"
                 )
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -212,35 +207,33 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
-    def score(self, images: list[MonthImage], units: tuple[str, ...]) -> dict[str, float | None]:
-        """Pooled soft Dice loss, Dice and IoU on the part that chooses the checkpoint.
+    def validate(self, images: list[MonthImage], units: tuple[str, ...]) -> Selection:
+        """Scores on the split that chooses the checkpoint.
 
-        None where nothing chooses.
+        Args:
+            images: All month images.
+            units: Units of the split; none: nothing chooses.
 
         Raises:
-            TrainingError: The part shows no glacier, so that its loss is the same in every epoch.
+            TrainingError: It shows no glacier, so that its loss is the same in every epoch.
         """
         if not units:
-            return {"val_dice_loss": None, "val_dice": None, "val_iou": None}
+            return Selection()
         sums, counts, plain = np.zeros(3), Counts(), Calibration()
         for image in images:
-            part = self.trial.part(image, units) & (image.label != IGNORE)
-            if part.any():
-                probability = plain.probability(self.logits(image, part, self.size)[part])
-                truth = image.label[part] == 1
+            mask = self.trial.mask(image, units) & (image.label != IGNORE)
+            if mask.any():
+                probability = plain.probability(self.logits(image, mask, self.size)[mask])
+                truth = image.label[mask] == 1
                 sums += [probability[truth].sum(), probability.sum(), truth.sum()]
-                counts += count_pixels(probability >= plain.threshold, image.label[part])
+                counts += count_pixels(probability >= plain.threshold, image.label[mask])
         if not sums[2]:
             raise TrainingError(
                 f"fold {self.trial.split.fold}: the part that chooses its epoch shows no glacier "
                 f"({', '.join(units)}); raise sweep.folds.validation_share, or set it to 0 and "
                 "keep the last epoch"
             )
-        return {
-            "val_dice_loss": soft_dice_loss(sums),
-            "val_dice": counts.dice,
-            "val_iou": counts.iou,
-        }
+        return Selection(soft_dice_loss(sums), counts.dice, counts.iou)
 
     def logits(
         self, image: MonthImage, wanted: NDArray[np.bool_], stride: int
@@ -252,62 +245,44 @@ class Learner:
         """
         predict = self.predict
         if self.settings.test_time_augmentation and stride < self.size:
-            predict = test_time_augmentation(predict)
+            predict = average_orientations(predict)
         batch = self.settings.batch_size
         return predict_blended(predict, image.image, wanted, self.size, stride, batch)
 
     def calibrate(self, images: list[MonthImage]) -> Calibration:
-        """Temperature and threshold from the validation part, looked at as the test part is."""
+        """Temperature and threshold from the validation split, predicted as the test split is."""
         logits, label = [], []
         for image in images:
-            part = self.trial.part(image, self.trial.split.validation)
-            part &= image.label != IGNORE
-            if part.any():
-                logits.append(self.logits(image, part, self.size // 2)[part])
-                label.append(image.label[part])
+            mask = self.trial.mask(image, self.trial.split.validation)
+            mask &= image.label != IGNORE
+            if mask.any():
+                logits.append(self.logits(image, mask, self.size // 2)[mask])
+                label.append(image.label[mask])
         return fit_calibration(np.concatenate(logits), np.concatenate(label))
 
-    def keep(self, checkpoint: Checkpoint, row: dict[str, Any]) -> None:
+    def record_epoch(self, checkpoint: Checkpoint, row: Epoch) -> None:
         """Note a finished epoch, and its weights if its loss is the lowest so far.
 
         Where nothing chooses, the last epoch is kept.
         """
-        loss, before = row["val_dice_loss"], [r["val_dice_loss"] for r in checkpoint.rows]
-        checkpoint.rows.append(row)
-        checkpoint.epoch = row["epoch"]
-        if loss is None or loss < min(before, default=np.inf):
-            checkpoint.best_epoch = row["epoch"]
+        losses = [e.val_dice_loss for e in checkpoint.epochs if e.val_dice_loss is not None]
+        checkpoint.epochs.append(row)
+        checkpoint.epoch = row.epoch
+        if row.val_dice_loss is None or row.val_dice_loss < min(losses, default=np.inf):
+            checkpoint.best_epoch = row.epoch
             checkpoint.best = copy.deepcopy(self.model.state_dict())
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint, and its seal last; the one before stays until then."""
+        """Write a checkpoint with the state of the network and of the optimizer."""
         checkpoint.model = self.model.state_dict()
         checkpoint.optimizer = self.optimizer.state_dict()
-        buffer = io.BytesIO()
-        torch.save(
-            {name: getattr(checkpoint, name) for name in checkpoint.__dataclass_fields__}, buffer
-        )
-        name = f"epoch-{checkpoint.epoch}.pt"
-        sha256 = store.write_bytes(store.join(self.trial.folder, name), buffer.getvalue())
-        seal_address = store.join(self.trial.folder, "checkpoint.json")
-        before = store.read_json(seal_address) if store.exists(seal_address) else {}
-        store.write_json(seal_address, {"file": name, "sha256": sha256})
-        if before and before["file"] != name:
-            store.remove(store.join(self.trial.folder, before["file"]))
+        save_checkpoint(self.trial, checkpoint)
 
     def restore(self) -> Checkpoint:
-        """The last sealed checkpoint, or a fresh start where there is none that can be trusted."""
-        seal_address = store.join(self.trial.folder, "checkpoint.json")
-        if not store.exists(seal_address):
+        """Go on from the last sealed checkpoint, or start afresh where there is none."""
+        checkpoint = restore_checkpoint(self.trial, self.device)
+        if checkpoint is None:
             return Checkpoint()
-        try:
-            seal = store.read_json(seal_address)
-            data = store.read_bytes(store.join(self.trial.folder, seal["file"]), seal["sha256"])
-            state = torch.load(io.BytesIO(data), weights_only=True, map_location=self.device)
-        except StoreError as error:
-            print(f"{self.trial.encoder}, fold {self.trial.split.fold}: starts afresh; {error}")
-            return Checkpoint()
-        checkpoint = Checkpoint(**state)
         self.model.load_state_dict(checkpoint.model)
         self.optimizer.load_state_dict(checkpoint.optimizer)
         return checkpoint

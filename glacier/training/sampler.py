@@ -23,7 +23,7 @@ TRIES = 20
 
 
 @dataclass(frozen=True)
-class Crops:
+class WindowSampler:
     """Where the windows of a trial may lie."""
 
     size: int
@@ -38,13 +38,13 @@ class Crops:
 
     @classmethod
     def plan(
-        cls, images: list[MonthImage], parts: list[NDArray[np.bool_]], size: int, whole: bool
-    ) -> Crops:
+        cls, images: list[MonthImage], masks: list[NDArray[np.bool_]], size: int, whole: bool
+    ) -> WindowSampler:
         """Find the windows that lie wholly in training pixels.
 
         Args:
             images: All month images.
-            parts: (H, W) bool per image, its training pixels.
+            masks: (H, W) bool per image, its training pixels.
             size: Side of a window, pixels.
             whole: Each image is one window.
 
@@ -53,15 +53,15 @@ class Crops:
         """
         known: dict[bytes, NDArray[np.int32]] = {}
         starts, pixels = [], 0
-        for image, part in zip(images, parts, strict=True):
-            if not part.any() or (image.label[part] == IGNORE).all():
+        for image, mask in zip(images, masks, strict=True):
+            if not mask.any() or (image.label[mask] == IGNORE).all():
                 starts.append(np.zeros((0, 2), np.int32))
                 continue
-            key = np.packbits(part).tobytes() + bytes(str(part.shape), "ascii")
+            key = np.packbits(mask).tobytes() + bytes(str(mask.shape), "ascii")
             if key not in known:
-                known[key] = centred_starts(part, size)[: 1 if whole else None]
+                known[key] = centred_starts(mask, size)[: 1 if whole else None]
             starts.append(known[key])
-            pixels += int(part.sum()) if len(known[key]) else 0
+            pixels += int(mask.sum()) if len(known[key]) else 0
         if not any(len(found) for found in starts):
             raise TrainingError(
                 f"no window of {size} px lies wholly in training ground; lower prepare.size_px, "

@@ -1,6 +1,6 @@
 """Samples -> one trained model per (encoder, fold), side by side under Ray Tune.
 
-The sweep's folder is its state: a trial with a ``done.json`` is never run again, any other goes
+The trials' folders are the state: a trial with a ``done.json`` is never run again, any other goes
 on from its own sealed checkpoint. So the same command creates the sweep, and resumes it.
 """
 
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -20,20 +21,63 @@ from glacier.archive.records import read_records
 from glacier.cluster import connect
 from glacier.config import Config, config_digest
 from glacier.errors import SweepError
-from glacier.evaluation.results import kept_loss
-from glacier.evaluation.scores import score_part
+from glacier.evaluation.results import (
+    BaselineFold,
+    BaselineResult,
+    EnsembleResult,
+    FailedTrial,
+    SweepResult,
+    TrialResult,
+    explain_no_ensemble,
+)
+from glacier.evaluation.scores import score_trial
 from glacier.geo.frames import find_overlaps
-from glacier.geo.raster import Grid
 from glacier.progress import Progress, say
-from glacier.samples import dataset
-from glacier.samples.dataset import samples_folder
-from glacier.samples.folds import Split, make_splits
-from glacier.training.saved import sweep_folders
+from glacier.samples.dataset import SampleSet, read_images, read_set, samples_folder
+from glacier.samples.folds import FoldMasks, Split, make_splits
+from glacier.training.saved import SweepPlaces, place_sweep
 from glacier.training.trial import Trial
-from glacier.training.tuning import ask_weights, await_weights, tune_trials
+from glacier.training.tuning import await_weights, tune_trials
 
-TRIAL_FACTS = ("best_epoch", "parameters", "images_per_s", "epoch_s", "train_s", "model")
-"""What the table of trials takes from a trial as it is."""
+SCORES = {
+    "dice", "iou", "precision", "recall", "tp", "fp", "fn", "tn", "boundary_f1",
+    "boundary_mean_m", "boundary_p95_m", "area_error_km2", "area_error_abs_km2",
+    "area_error_percent", "ece",
+}  # fmt: skip
+"""Test scores in the table of trials."""
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """What a sweep works on."""
+
+    config: Config
+    places: SweepPlaces
+    samples: SampleSet
+    splits: list[Split]
+    masks: FoldMasks
+
+    def list_trials(self, weights: dict[str, str | None]) -> list[Trial]:
+        """Every (encoder, fold), encoder by encoder.
+
+        Args:
+            weights: Encoder to the address of its initial weights, None for random ones.
+        """
+        return [
+            Trial(
+                encoder=encoder,
+                split=split,
+                settings=self.config.sweep,
+                seed=self.config.seed,
+                samples=self.samples,
+                masks=self.masks,
+                folder=self.places.trial(encoder, split.fold),
+                model_folder=self.places.model(encoder, split.fold),
+                weights=weights[encoder],
+            )
+            for encoder in self.config.sweep.encoders
+            for split in self.splits
+        ]
 
 
 def run_sweep(config: Config) -> int:
@@ -44,185 +88,191 @@ def run_sweep(config: Config) -> int:
         WeightsError: The encoder weights cannot be had.
         SweepError: Every trial failed, or some ended without an outcome.
     """
-    samples_at = samples_folder(config, read_records(config))
-    summary = dataset.read_summary(samples_at)
-    folder, models = sweep_folders(config, samples_at)
-    if store.exists(store.join(folder, "sweep.json")):
-        found = store.read_json(store.join(folder, "sweep.json"))
-        if not found["failed"]:
-            say(f"sweep: complete in {folder}")
-            return 0
-    began = time.monotonic()
-    splits, held_out = plan_splits(config, summary)
+    places = place_sweep(config, samples_folder(config, read_records(config)))
+    if store.exists(places.result) and not store.read_model(places.result, SweepResult).failed:
+        say(f"sweep: complete in {places.sweep}")
+        return 0
+    plan = plan_sweep(config, places)
+    result = train_and_score(plan)
+    table = encode_trials(result)
+    store.write_bytes(store.join(places.sweep, "trials.parquet"), table)
+    store.write_model(places.result, result)
+    name_best(result)
+    done, failed = len(result.trials), len(result.failed)
+    say(f"sweep: {done} trials done, {failed} failed; models in {places.models}")
+    return max(0, failed - config.sweep.max_failed)
+
+
+def plan_sweep(config: Config, places: SweepPlaces) -> SweepPlan:
+    """Part the samples of a run into folds.
+
+    Raises:
+        ConfigError: The samples hold too few units for the folds.
+    """
+    samples = read_set(places.samples)
+    usable = [(month.region, month.month) for month in samples.usable]
+    overlaps = find_overlaps({name: frame.grid for name, frame in samples.regions.items()})
+    splits, held = make_splits(usable, config.sweep.folds, samples.blocks, config.seed, overlaps)
+    if config.sweep.protocol == "notebook":  # the test split chooses, so validation trains
+        splits = [Split(s.fold, s.test, (), tuple(sorted(s.train + s.validation))) for s in splits]
+    held_out = tuple(f"{region}/{month:%Y-%m}" for region, month in held)
+    masks = FoldMasks(config.sweep.folds.kind, samples.blocks, held_out)
+    return SweepPlan(config, places, samples, splits, masks)
+
+
+def train_and_score(plan: SweepPlan) -> SweepResult:
+    """Run what is missing of a sweep, and put its results together.
+
+    Raises:
+        WeightsError: The encoder weights cannot be had.
+        SweepError: Every trial failed, or some ended without an outcome.
+    """
+    config, places, began = plan.config, plan.places, time.monotonic()
     with connect(config.cluster):
-        images = ray.remote(dataset.read_images).options(num_cpus=1).remote(samples_at, summary)
-        asked = ask_weights(config)  # first in line, so that a wrong name is answered soon
-        baselines = start_baselines(config, images, splits, summary)
-        random = config.sweep.encoder_weights == "none"
-        weights = dict.fromkeys(config.sweep.encoders) if random else await_weights(config, asked)
-        trials = plan_trials(config, summary, splits, weights, held_out, (folder, models))
-        pending = [t for t in trials if not store.exists(store.join(t.folder, "done.json"))]
-        say(f"sweep: {len(trials)} trials, {len(trials) - len(pending)} done before, in {folder}")
-        failed = tune_trials(config, pending, images, folder, asked) if pending else []
-        baseline_rows = gather_baselines(baselines)
-    done = read_done(trials, failed)
-    facts = {
-        "schema": 1,
-        "config": config.model_dump(mode="json"),
-        "config_sha256": config_digest(config),
-        "samples": samples_at,
-        "models": models,
-        "splits": [split.as_dict() for split in splits],
-        "held_out": held_out,
-        "trials": done,
-        "failed": failed,
-        "baselines": baseline_rows,
-        "sweep_s": time.monotonic() - began if len(pending) == len(trials) else None,
-    }
-    store.write_bytes(store.join(folder, "trials.parquet"), encode_trials(trials, done, failed))
-    store.write_json(store.join(folder, "sweep.json"), facts)
-    name_best(done)
-    say(f"sweep: {len(done)} trials done, {len(failed)} failed; models in {models}")
-    return max(0, len(failed) - config.sweep.max_failed)
+        images = ray.remote(num_cpus=1)(read_images).remote(places.samples, plan.samples)
+        baselines = start_baselines(plan, images)
+        trials = plan.list_trials(await_weights(config))
+        pending = [trial for trial in trials if not store.exists(trial.result_address)]
+        done_before = len(trials) - len(pending)
+        say(f"sweep: {len(trials)} trials, {done_before} done before, in {places.sweep}")
+        failed = tune_trials(config, pending, images, places.sweep) if pending else []
+        done = read_done(trials, failed)
+        ensemble = start_ensemble(plan, images, done)
+        return SweepResult(
+            config=config,
+            config_sha256=config_digest(config),
+            samples=places.samples,
+            models=places.models,
+            splits=tuple(plan.splits),
+            held_out=plan.masks.held_out,
+            trials=tuple(done),
+            failed=tuple(failed),
+            baselines=gather_baselines(config, baselines),
+            ensemble=gather_ensemble(config, plan.splits, done, ensemble),
+            sweep_s=None if done_before else time.monotonic() - began,
+        )
 
 
-def read_done(trials: list[Trial], failed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def read_done(trials: Sequence[Trial], failed: Sequence[FailedTrial]) -> list[TrialResult]:
     """What the finished trials say.
 
     Raises:
         SweepError: Every trial failed, or some ended without an outcome.
     """
-    places = [store.join(trial.folder, "done.json") for trial in trials]
-    done = [store.read_json(place) for place in places if store.exists(place)]
+    places = [trial.result_address for trial in trials]
+    done = [store.read_model(place, TrialResult) for place in places if store.exists(place)]
     if len(done) + len(failed) < len(trials):
         raise SweepError(
             f"{len(trials) - len(done) - len(failed)} of {len(trials)} trials ended without an "
             "outcome; run the same command again, which goes on with them"
         )
     if not done:
-        raise SweepError(f"every trial failed; the first said: {failed[0]['reason']}")
+        raise SweepError(f"every trial failed; the first said: {failed[0].reason}")
     return done
 
 
-def plan_splits(config: Config, summary: dict[str, Any]) -> tuple[list[Split], list[str]]:
-    """Folds of a set of samples, and the keys of the held-out images.
+Refs = list["ray.ObjectRef[Any]"]
+"""What tasks that have begun will say, fold by fold."""
 
-    Raises:
-        ConfigError: The samples hold too few units for the folds.
+
+def start_baselines(plan: SweepPlan, images: ray.ObjectRef[Any]) -> dict[str, Refs]:
+    """Begin to score the simple methods in every fold, on cores that no trial uses yet.
+
+    Returns:
+        Name of each method to what it will say of each fold.
     """
-    usable = [
-        (part["region"], dataset.month_of(part))
-        for part in summary["parts"]
-        if part["status"] == "ok"
-    ]
-    rows, cols = summary["blocks"]
-    grids = {name: Grid(**facts["grid"]) for name, facts in summary["regions"].items()}
-    overlaps = find_overlaps(grids)
-    splits, held = make_splits(usable, config.sweep.folds, (rows, cols), config.seed, overlaps)
-    if config.sweep.protocol == "notebook":  # the test part chooses, so validation trains
-        splits = [Split(s.fold, s.test, (), tuple(sorted(s.train + s.validation))) for s in splits]
-    return splits, [f"{region}/{month:%Y-%m}" for region, month in held]
-
-
-def plan_trials(
-    config: Config,
-    summary: dict[str, Any],
-    splits: list[Split],
-    weights: Mapping[str, str | None],
-    held_out: list[str],
-    folders: tuple[str, str],
-) -> list[Trial]:
-    """Every (encoder, fold) of a sweep, encoder by encoder.
-
-    Args:
-        config: The run.
-        summary: Description of the samples.
-        splits: The folds.
-        weights: Encoder to the address of its initial weights, None for random ones.
-        held_out: Keys of the images that are in no fold.
-        folders: Addresses of the sweep and of its models.
-    """
-    folder, models = folders
-    return [
-        Trial(
-            encoder=encoder,
-            split=split,
-            settings=config.sweep,
-            seed=config.seed,
-            samples=summary,
-            folder=store.join(folder, "trials", encoder, f"fold-{split.fold}"),
-            model_folder=store.join(models, encoder, f"fold-{split.fold}"),
-            weights=weights[encoder],
-            held_out=tuple(held_out),
-        )
-        for encoder in config.sweep.encoders
-        for split in splits
-    ]
-
-
-Answers = dict[str, list[ray.ObjectRef[Any]]]
-"""Baseline to what it will say of each fold."""
-
-
-def start_baselines(
-    config: Config, images: ray.ObjectRef[Any], splits: list[Split], summary: dict[str, Any]
-) -> Answers:
-    """Begin to score the simple methods in every fold, on cores that no trial uses yet."""
     from glacier.training import baselines  # scikit-learn takes a second, which no trial needs
 
     task = ray.remote(num_cpus=1, max_retries=3)(baselines.score_baseline)
     return {
-        name: [task.remote(name, config, images, split, summary) for split in splits]
-        for name in baselines.METHODS
-        if name != "random_forest" or config.sweep.random_forest
+        method.name: [
+            task.remote(method, plan.config, images, plan.samples, plan.masks, split)
+            for split in plan.splits
+        ]
+        for method in baselines.list_baselines(plan.config)
     }
 
 
-def gather_baselines(begun: Answers) -> dict[str, Any]:
-    """Wait for the simple methods.
+def gather_baselines(config: Config, begun: dict[str, Refs]) -> dict[str, BaselineResult]:
+    """Wait for the simple methods; one that a fold lacks has the reason instead of scores."""
+    from glacier.training.baselines import list_baselines
 
-    Returns:
-        Name to ``{"folds": [...]}``, a row of :func:`baselines.score_baseline` each, or to
-        ``{"reason"}`` where a method cannot be used on these samples.
-    """
-    rows: dict[str, Any] = {}
+    found = {}
     with Progress("baselines", sum(map(len, begun.values()))) as progress:
-        for name, refs in begun.items():
-            answers = []
-            for ref in refs:
-                answers.append(ray.get(ref))
-                progress.advance(name)
-            reasons = [a["reason"] for a in answers if "reason" in a]
-            rows[name] = {"reason": reasons[0]} if reasons else {"folds": answers}
-    return rows
+        for method in list_baselines(config):
+            said: list[BaselineFold | str] = []
+            for ref in begun[method.name]:
+                said.append(ray.get(ref))
+                progress.advance(method.title)
+            reasons = [answer for answer in said if isinstance(answer, str)]
+            folds = [answer for answer in said if isinstance(answer, BaselineFold)]
+            outcome = {"reason": reasons[0]} if reasons else {"folds": tuple(folds)}
+            described = method.describe(config.prepare.label.kind)
+            found[method.name] = described.model_copy(update=outcome)
+    return found
 
 
-def encode_trials(
-    trials: list[Trial], done: list[dict[str, Any]], failed: list[dict[str, Any]]
-) -> bytes:
+def start_ensemble(
+    plan: SweepPlan, images: ray.ObjectRef[Any], done: Sequence[TrialResult]
+) -> Refs:
+    """Begin to score the mean of the encoders in every fold; nothing where there is none."""
+    from glacier.training.ensemble import score_ensemble_fold
+
+    if explain_no_ensemble(plan.config.sweep.encoders, done, plan.splits):
+        return []
+    task = ray.remote(num_cpus=1, max_retries=3)(score_ensemble_fold)
+    return [
+        task.remote(
+            [trial for trial in done if trial.fold == split.fold],
+            images, plan.samples, plan.masks, split,
+        )
+        for split in plan.splits
+    ]  # fmt: skip
+
+
+def gather_ensemble(
+    config: Config, splits: Sequence[Split], done: Sequence[TrialResult], begun: Refs
+) -> EnsembleResult:
+    """Wait for the mean of the encoders, or say why there is none."""
+    reason = explain_no_ensemble(config.sweep.encoders, done, splits)
+    return EnsembleResult(reason=reason, folds=tuple(ray.get(begun)))
+
+
+def encode_trials(result: SweepResult) -> bytes:
     """``trials.parquet``: a row a trial."""
-    by_key: Mapping[tuple[str, int], dict[str, Any]] = {(d["encoder"], d["fold"]): d for d in done}
-    reasons = {(f["encoder"], f["fold"]): f["reason"] for f in failed}
+    done = {(trial.encoder, trial.fold): trial for trial in result.trials}
+    reasons = {(trial.encoder, trial.fold): trial.reason for trial in result.failed}
     rows = []
-    for trial in trials:
-        key = (trial.encoder, trial.split.fold)
-        row: dict[str, Any] = {"encoder": key[0], "fold": key[1]}
-        row |= {"status": "done" if key in by_key else "failed", "reason": reasons.get(key, "")}
-        if key in by_key:
-            outcome = by_key[key]
-            best = outcome["rows"][outcome["best_epoch"]]
-            row |= {name: outcome[name] for name in TRIAL_FACTS}
-            row |= {name: best[name] for name in ("val_dice_loss", "val_dice", "val_iou")}
-            row |= score_part(outcome)
-        rows.append(row)
+    for encoder in result.config.sweep.encoders:
+        for split in result.splits:
+            key = (encoder, split.fold)
+            row: dict[str, Any] = {"encoder": encoder, "fold": split.fold}
+            row |= {"status": "done" if key in done else "failed", "reason": reasons.get(key, "")}
+            rows.append(row | describe_trial(done[key]) if key in done else row)
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows), buffer)
     return buffer.getvalue()
 
 
-def name_best(done: list[dict[str, Any]]) -> None:
+def describe_trial(trial: TrialResult) -> dict[str, Any]:
+    """Columns of a finished trial."""
+    kept = trial.kept
+    return {
+        "best_epoch": trial.best_epoch,
+        "parameters": trial.parameters,
+        "images_per_s": trial.images_per_s,
+        "epoch_s": trial.epoch_s,
+        "train_s": trial.train_s,
+        "model": trial.model,
+        "val_dice_loss": kept.val_dice_loss,
+        "val_dice": kept.val_dice,
+        "val_iou": kept.val_iou,
+        **score_trial(trial).model_dump(include=SCORES),
+    }
+
+
+def name_best(result: SweepResult) -> None:
     """Say which fold's model of each encoder has the lowest loss of its kept epoch."""
-    for encoder in dict.fromkeys(d["encoder"] for d in done):
-        best = min((d for d in done if d["encoder"] == encoder), key=kept_loss)
-        loss = kept_loss(best)
-        say(f"sweep: best of {encoder}: fold {best['fold']}, loss {loss:.3f}, {best['model']}")
+    for encoder, trials in result.by_encoder.items():
+        best = min(trials, key=lambda trial: trial.kept_loss)
+        say(f"sweep: best of {encoder}: fold {best.fold}, loss {best.kept_loss:.3f}, {best.model}")

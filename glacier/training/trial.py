@@ -4,72 +4,66 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glacier.config import FoldKind, Sweep, digest
-from glacier.samples.dataset import MonthImage
-from glacier.samples.folds import Split, mask_of, unit_rectangles
+from glacier import store
+from glacier.config import Sweep, digest
+from glacier.samples.dataset import MonthImage, SampleSet
+from glacier.samples.folds import FoldMasks, Split
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What to train and on which parts."""
+    """What to train and on which splits."""
 
     encoder: str
     split: Split
     settings: Sweep
     seed: int
     """Seed of the run."""
-    samples: dict[str, Any]
-    """Summary of the samples."""
+    samples: SampleSet
+    """Description of the samples."""
+    masks: FoldMasks
+    """Which pixels belong to which units."""
     folder: str = ""
     """Address of the trial's files."""
     model_folder: str = ""
     """Address that the best model is exported to."""
     weights: str | None = None
     """Address of the encoder's initial weights; None: random."""
-    held_out: tuple[str, ...] = ()
-    """Keys of month images that are in no fold and only looked at."""
+
+    @property
+    def name(self) -> str:
+        """As messages name it."""
+        return f"{self.encoder}, fold {self.split.fold}"
+
+    @property
+    def result_address(self) -> str:
+        """Where its result lies; written last, it says that the trial has ended."""
+        return store.join(self.folder, "done.json")
 
     @property
     def trial_seed(self) -> int:
         """Seed of the trial, from the run's seed, encoder and fold alone."""
-        return int(digest([self.seed, self.encoder, self.split.fold])[:8], 16)
+        return derive_seed(self.seed, self.encoder, self.split.fold)
+
+    @property
+    def selection_units(self) -> tuple[str, ...]:
+        """Units of the split that chooses the checkpoint; none where nothing chooses."""
+        is_published = self.settings.protocol == "notebook"
+        return self.split.test if is_published else self.split.validation
 
     def seed_at(self, epoch: int) -> int:
         """Seed of all that is drawn in an epoch."""
-        return int(digest([self.trial_seed, epoch])[:8], 16)
+        return derive_seed(self.trial_seed, epoch)
 
-    def part(self, image: MonthImage, units: Collection[str]) -> NDArray[np.bool_]:
+    def mask(self, image: MonthImage, units: Collection[str]) -> NDArray[np.bool_]:
         """Pixels of an image that belong to some units; a held-out image has none."""
-        return mask_part(self.samples, self.settings.folds.kind, image, units, self.held_out)
+        return self.masks.mask(image, units)
 
 
-def mask_part(
-    summary: dict[str, Any],
-    kind: FoldKind,
-    image: MonthImage,
-    units: Collection[str],
-    held_out: Collection[str],
-) -> NDArray[np.bool_]:
-    """Pixels of an image that belong to some units.
-
-    Args:
-        summary: Description of the samples.
-        kind: What the folds keep whole.
-        image: The image.
-        units: Names of the units.
-        held_out: Keys of images that are in no fold, and so have no such pixels.
-
-    Returns:
-        (H, W) bool.
-    """
-    shape = (image.label.shape[0], image.label.shape[1])
-    if image.key in held_out:
-        return np.zeros(shape, bool)
-    rows, cols = summary["blocks"]
-    boxes = unit_rectangles(kind, image.region, image.month, shape, (rows, cols))
-    return mask_of(boxes, units, shape)
+def derive_seed(*source: str | int) -> int:
+    """A seed of 32 bits that follows from its sources alone."""
+    return int(digest(list(source))[:8], 16)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ray
@@ -14,7 +14,9 @@ from rich.table import Table as RichTable
 from glacier import store
 from glacier.config import Config, Sweep
 from glacier.errors import GlacierError, SweepError, WeightsError
+from glacier.evaluation.results import Epoch, FailedTrial
 from glacier.progress import Progress, duration, say
+from glacier.training.saved import TrialKey
 from glacier.training.trial import Trial
 
 CREDENTIALS = (
@@ -23,45 +25,51 @@ CREDENTIALS = (
 """Environment variables that must stand in no log."""
 
 
-def ask_weights(config: Config) -> list[ray.ObjectRef[Any]]:
-    """Have every encoder's initial weights fetched once, into the storage that all workers read.
+def fetch_weights(encoders: Sequence[str], source: str, place: str) -> dict[str, str | None]:
+    """Store the initial weights of some encoders where all workers read them.
 
-    Workers do it, so that the driver needs no torch.
+    A worker does it, so that the driver needs no torch.
+
+    Args:
+        encoders: Names in segmentation-models-pytorch.
+        source: As in :func:`unet.fetch_encoder`.
+        place: Folder that the weights are stored in.
+
+    Returns:
+        Encoder to the address of its weights, None for random ones.
+
+    Raises:
+        WeightsError: An encoder is unknown, or its weights cannot be had.
     """
-    task = ray.remote(num_cpus=1, max_retries=3)(keep_encoder)
-    place = store.join(store.absolute(config.storage), "weights")
-    source = config.sweep.encoder_weights
-    named = source in ("none", "imagenet")
-    source = source if named else store.absolute(source)
-    return [task.remote(name, source, place) for name in config.sweep.encoders]
+    from glacier.training.unet import fetch_encoder  # torch is needed in workers only
+
+    found: dict[str, str | None] = {}
+    for encoder in encoders:
+        data = fetch_encoder(encoder, source)
+        found[encoder] = None
+        if data is not None:
+            name = f"{encoder}-{store.checksum(data)[:8]}.safetensors"
+            found[encoder] = store.join(place, name)
+            store.write_bytes(store.join(place, name), data)
+    return found
 
 
-def await_weights(config: Config, asked: list[ray.ObjectRef[Any]]) -> dict[str, str | None]:
+def await_weights(config: Config) -> dict[str, str | None]:
     """Encoder to the address of its initial weights, None for random ones.
 
     Raises:
         WeightsError: An encoder is unknown, or its weights cannot be had.
     """
-    answers = ray.get(asked)
-    for _, fault in answers:
-        if fault:
-            raise WeightsError(fault)
-    return {name: at for name, (at, _) in zip(config.sweep.encoders, answers, strict=True)}
-
-
-def keep_encoder(encoder: str, source: str, place: str) -> tuple[str | None, str]:
-    """Store one encoder's weights; returns their address, or what is wrong."""
-    from glacier.training.unet import fetch_encoder  # torch is needed in workers only
-
+    source = config.sweep.encoder_weights
+    if source not in ("none", "imagenet"):
+        source = store.absolute(source)
+    place = store.join(store.absolute(config.storage), "weights")
+    task = ray.remote(num_cpus=1, max_retries=3)(fetch_weights)
     try:
-        data = fetch_encoder(encoder, source)
-    except GlacierError as error:
-        return None, str(error)
-    if data is None:
-        return None, ""
-    address = store.join(place, f"{encoder}-{store.checksum(data)[:8]}.safetensors")
-    store.write_bytes(address, data)
-    return address, ""
+        found: dict[str, str | None] = ray.get(task.remote(config.sweep.encoders, source, place))
+    except WeightsError as error:
+        raise getattr(error, "cause", error) from None
+    return found
 
 
 def tune_trials(
@@ -69,9 +77,8 @@ def tune_trials(
     pending: list[Trial],
     images: ray.ObjectRef[Any],
     folder: str,
-    asked: list[ray.ObjectRef[Any]],
     work: Callable[..., None] | None = None,
-) -> list[dict[str, Any]]:
+) -> list[FailedTrial]:
     """Run trials under Ray Tune, as many at once as the cluster has room for.
 
     Args:
@@ -79,26 +86,24 @@ def tune_trials(
         pending: Trials without a ``done.json``.
         images: The month images, read once and shared by all trials of a node.
         folder: Address of the sweep.
-        asked: What :func:`ask_weights` began; trials with random weights start before it ends.
         work: What a worker does with a trial; None: :func:`train_trial`.
 
     Returns:
-        A row of encoder, fold and reason for every trial that failed after its retries.
+        The trials that failed after their retries.
 
     Raises:
-        WeightsError: An encoder is unknown; the trials that have begun are stopped.
         SweepError: Nodes ran low on memory more often than trials are tried again.
     """
     hide_credentials()
     trainable = tune.with_parameters(work or train_trial, images=[images])
     for _ in range(config.sweep.max_retries + 1):
         try:
-            return list_failures(run_tuner(config, trainable, pending, folder, asked))
+            return list_failures(run_tuner(config.sweep, trainable, pending, folder))
         except RuntimeError as error:  # Tune gives up where Ray ends a trial for its memory
             if not isinstance(error.__cause__, ray.exceptions.OutOfMemoryError):
                 raise
         gc.collect()  # ends the trials of the run that was given up
-        pending = [t for t in pending if not store.exists(store.join(t.folder, "done.json"))]
+        pending = [t for t in pending if not store.exists(t.result_address)]
         say(
             "sweep: a node ran low on memory, and Ray ended trials there; "
             f"{len(pending)} go on from their checkpoints"
@@ -112,14 +117,9 @@ def tune_trials(
 
 
 def run_tuner(
-    config: Config,
-    trainable: Any,
-    pending: list[Trial],
-    folder: str,
-    asked: list[ray.ObjectRef[Any]],
+    settings: Sweep, trainable: Any, pending: list[Trial], folder: str
 ) -> tune.ResultGrid:
     """One run of Tune over some trials."""
-    settings = config.sweep
     room = {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial}
     with Progress("sweep", len(pending)) as progress:
         tuner = tune.Tuner(
@@ -134,14 +134,14 @@ def run_tuner(
                 storage_path=folder,
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=settings.max_retries),
-                callbacks=[LiveTable(progress, settings), NameCheck(config, asked)],
+                callbacks=[LiveTable(progress, settings)],
             ),
         )
         return tuner.fit()
 
 
-def list_failures(results: tune.ResultGrid) -> list[dict[str, Any]]:
-    """Encoder, fold and reason of every trial that failed, which is also said."""
+def list_failures(results: tune.ResultGrid) -> list[FailedTrial]:
+    """The trials that failed, each of which is also said."""
     failed = []
     for at in range(len(results)):  # Tune's order changes when a trial is tried again
         result = results[at]
@@ -149,10 +149,10 @@ def list_failures(results: tune.ResultGrid) -> list[dict[str, Any]]:
         reason = (result.metrics or {}).get("failed") or (result.error and last_line(result.error))
         if reason:
             failed.append(
-                {"encoder": trial.encoder, "fold": trial.split.fold, "reason": str(reason)}
+                FailedTrial(encoder=trial.encoder, fold=trial.split.fold, reason=str(reason))
             )
-            say(f"sweep: {trial.encoder}, fold {trial.split.fold} failed: {reason}")
-    return sorted(failed, key=lambda row: (row["encoder"], row["fold"]))
+            say(f"sweep: {trial.name} failed: {reason}")
+    return sorted(failed, key=lambda trial: (trial.encoder, trial.fold))
 
 
 def hide_credentials() -> None:
@@ -178,30 +178,13 @@ def train_trial(space: dict[str, Any], images: list[ray.ObjectRef[Any]]) -> None
 
     trial: Trial = space["trial"]
 
-    def on_epoch(row: dict[str, Any]) -> None:
-        tune.report({**row, "encoder": trial.encoder, "fold": trial.split.fold})
+    def on_epoch(row: Epoch) -> None:
+        tune.report({"epoch": row.model_dump()})
 
     try:
         run_trial(trial, ray.get(images[0]), on_epoch)
     except GlacierError as error:
         tune.report({"failed": f"{type(error).__name__}: {error}"})
-
-
-class NameCheck(tune.Callback):
-    """Ends the sweep as soon as a worker has found that an encoder is unknown.
-
-    To know an encoder takes seconds of imports; trials do the same meanwhile and need not wait.
-    """
-
-    def __init__(self, config: Config, asked: list[ray.ObjectRef[Any]]) -> None:
-        """Watch what :func:`ask_weights` began."""
-        self.config, self.asked = config, asked
-
-    def on_step_begin(self, iteration: int, trials: list[Any], **_: Any) -> None:
-        """Raise what a finished answer says is wrong."""
-        if self.asked and not ray.wait(self.asked, num_returns=len(self.asked), timeout=0)[1]:
-            await_weights(self.config, self.asked)
-            self.asked = []
 
 
 class LiveTable(tune.Callback):
@@ -210,8 +193,8 @@ class LiveTable(tune.Callback):
     def __init__(self, progress: Progress, settings: Sweep) -> None:
         """Count finished epochs as parts of a trial."""
         self.progress, self.epochs = progress, settings.epochs
-        self.chooser = "test" if settings.protocol == "notebook" else "validation"
-        self.rows: dict[tuple[str, int], dict[str, Any]] = {}
+        self.selection = "test" if settings.protocol == "notebook" else "validation"
+        self.rows: dict[TrialKey, Epoch] = {}
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any
@@ -219,10 +202,11 @@ class LiveTable(tune.Callback):
         """Show an epoch."""
         if "epoch" not in result:
             return
-        self.rows[result["encoder"], result["fold"]] = result
+        row, shown = Epoch(**result["epoch"]), trial.config["trial"]
+        self.rows[shown.encoder, shown.split.fold] = row
         text = (
-            f"{result['encoder']} fold {result['fold']} epoch {result['epoch'] + 1}/{self.epochs}: "
-            f"{self.describe(result)}, {duration(result['seconds'])} an epoch"
+            f"{shown.encoder} fold {shown.split.fold} epoch {row.epoch + 1}/{self.epochs}: "
+            f"{self.describe(row)}, {duration(row.seconds)} an epoch"
         )
         self.progress.advance(text, 1 / self.epochs, self.render())
 
@@ -230,12 +214,12 @@ class LiveTable(tune.Callback):
         """A row for every trial that has begun, with its last epoch."""
         table = RichTable("encoder", "fold", "epoch", "score", "seconds an epoch")
         for (encoder, fold), row in sorted(self.rows.items()):
-            epoch = f"{row['epoch'] + 1}/{self.epochs}"
-            table.add_row(encoder, str(fold), epoch, self.describe(row), f"{row['seconds']:.1f}")
+            epoch = f"{row.epoch + 1}/{self.epochs}"
+            table.add_row(encoder, str(fold), epoch, self.describe(row), f"{row.seconds:.1f}")
         return table
 
-    def describe(self, row: Mapping[str, Any]) -> str:
-        """How far an epoch has come: Dice of what chooses, or the training loss without."""
-        if row["val_dice"] is None:
-            return f"training loss {row['train_loss']:.3f}"
-        return f"{self.chooser} Dice {row['val_dice']:.3f}"
+    def describe(self, row: Epoch) -> str:
+        """How far an epoch has come: Dice of the selection split, or the training loss without."""
+        if row.val_dice is None:
+            return f"training loss {row.train_loss:.3f}"
+        return f"{self.selection} Dice {row.val_dice:.3f}"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import io
-from typing import Any
 
 import numpy as np
 import segmentation_models_pytorch as smp
@@ -21,7 +20,8 @@ from torch import nn
 from glacier import store
 from glacier.errors import ConfigError, WeightsError
 from glacier.evaluation.calibration import Calibration
-from glacier.windows import Predictor, predict_blended, test_time_augmentation
+from glacier.training.model_card import ModelCard, describe_model
+from glacier.windows import Predictor, average_orientations, predict_blended
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -225,8 +225,8 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
-def save_model(folder: str, state: dict[str, torch.Tensor], card: dict[str, Any]) -> None:
-    """Write a model: the weights first, then ``model.json`` with their checksum.
+def save_model(folder: str, state: dict[str, torch.Tensor], card: ModelCard) -> None:
+    """Write a model: the weights, its card for people, then ``model.json`` with their checksum.
 
     Args:
         folder: Address of the model.
@@ -235,25 +235,29 @@ def save_model(folder: str, state: dict[str, torch.Tensor], card: dict[str, Any]
     """
     data = save_tensors({k: v.detach().cpu().contiguous() for k, v in state.items()})
     sha256 = store.write_bytes(store.join(folder, "model.safetensors"), data)
-    store.write_json(store.join(folder, "model.json"), card | {"sha256": sha256})
+    store.write_bytes(store.join(folder, "model.md"), describe_model(card).encode())
+    store.write_model(card_address(folder), card.model_copy(update={"sha256": sha256}))
 
 
-def load_model(folder: str) -> tuple[nn.Module, dict[str, Any]]:
+def card_address(folder: str) -> str:
+    """Where the card of a model lies; written last, it says that the model is whole."""
+    return store.join(folder, "model.json")
+
+
+def load_model(folder: str) -> tuple[nn.Module, ModelCard]:
     """A model in evaluation mode, and its card.
 
     Raises:
         StoreError: A file is missing or differs from its checksum.
         WeightsError: The weights do not fit the network that the card describes.
     """
-    card = store.read_json(store.join(folder, "model.json"))
-    data = store.read_bytes(store.join(folder, "model.safetensors"), card["sha256"])
-    model = build_unet(card["encoder"], len(card["bands"]))
+    card = store.read_model(card_address(folder), ModelCard)
+    data = store.read_bytes(store.join(folder, "model.safetensors"), card.sha256)
+    model = build_unet(card.encoder, len(card.bands))
     try:
         model.load_state_dict(load_tensors(data))
     except (SafetensorError, RuntimeError) as error:
-        raise WeightsError(
-            f"the weights in {folder} do not fit {card['encoder']}: {error}"
-        ) from error
+        raise WeightsError(f"the weights in {folder} do not fit {card.encoder}: {error}") from error
     return model.eval(), card
 
 
@@ -272,10 +276,10 @@ def map_probability(folder: str, image: NDArray[np.float32]) -> NDArray[np.float
         StoreError, WeightsError: As :func:`load_model`.
     """
     model, card = load_model(folder)
-    mean, std = (np.array(card[name], np.float32) for name in ("mean", "std"))
-    predict = make_predictor(model, mean, std, card["training"]["precision"])
-    if card["training"]["test_time_augmentation"]:
-        predict = test_time_augmentation(predict)
-    seen, size = np.asarray(np.isfinite(image).all(axis=0)), card["size_px"]
-    logits = predict_blended(predict, image, seen, size, size // 2, card["training"]["batch_size"])
-    return Calibration(card["temperature"]).probability(logits)
+    mean, std = np.array(card.mean, np.float32), np.array(card.std, np.float32)
+    predict = make_predictor(model, mean, std, card.training.precision)
+    if card.training.test_time_augmentation:
+        predict = average_orientations(predict)
+    seen, size = np.asarray(np.isfinite(image).all(axis=0)), card.size_px
+    logits = predict_blended(predict, image, seen, size, size // 2, card.training.batch_size)
+    return Calibration(card.temperature).probability(logits)
