@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # else `uv run` packs the folder
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -17,6 +18,7 @@ os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the trial ke
 import ray
 
 from glacier.config import Cluster
+from glacier.errors import GlacierError
 
 
 @contextmanager
@@ -59,3 +61,15 @@ def count_cpus() -> int:
     """Cores that the connected Ray has to give."""
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     return max(1, int(resources.get("CPU", 1)))
+
+
+def get_result(reference: ray.ObjectRef[Any]) -> Any:
+    """What a task returned.
+
+    Raises:
+        GlacierError: The worker's own, without Ray's account of where it was raised.
+    """
+    try:
+        return ray.get(reference)
+    except GlacierError as error:
+        raise getattr(error, "cause", error) from None

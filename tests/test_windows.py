@@ -4,11 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glacier.windows import (
+    average_orientations,
     blend_weights,
     centred_starts,
     free_starts,
     predict_blended,
-    test_time_augmentation,
     turn,
     turn_back,
     window_starts,
@@ -180,12 +180,12 @@ def test_the_eight_turns_are_distinct_and_undone() -> None:
 def test_the_mean_over_turns_leaves_no_preferred_direction() -> None:
     rng = np.random.default_rng(0)
     windows = rng.normal(0, 1, (3, 1, 8, 8)).astype(np.float32)
-    np.testing.assert_allclose(test_time_augmentation(identity)(windows), windows[:, 0], rtol=1e-6)
+    np.testing.assert_allclose(average_orientations(identity)(windows), windows[:, 0], rtol=1e-6)
 
     def slanted(batch: np.ndarray) -> np.ndarray:
         return batch[:, 0] * np.arange(8, dtype=np.float32)
 
-    averaged = test_time_augmentation(slanted)
+    averaged = average_orientations(slanted)
     for way in range(8):
         np.testing.assert_allclose(
             averaged(turn(windows, way)), turn(averaged(windows), way), rtol=1e-5, atol=1e-6

@@ -84,7 +84,7 @@ def run_sweep(config: Config) -> int:
     """Train, test and export every trial; returns how many failed past the allowed number.
 
     Raises:
-        ConfigError: The folds cannot be made of the samples.
+        ConfigError: The folds cannot be made of the samples, or an encoder is unknown.
         WeightsError: The encoder weights cannot be had.
         SweepError: Every trial failed, or some ended without an outcome.
     """

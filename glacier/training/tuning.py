@@ -12,8 +12,9 @@ from ray.tune.execution import class_cache
 from rich.table import Table as RichTable
 
 from glacier import store
+from glacier.cluster import get_result
 from glacier.config import Config, Sweep
-from glacier.errors import GlacierError, SweepError, WeightsError
+from glacier.errors import GlacierError, SweepError
 from glacier.evaluation.results import Epoch, FailedTrial
 from glacier.progress import Progress, duration, say
 from glacier.training.saved import TrialKey
@@ -39,7 +40,8 @@ def fetch_weights(encoders: Sequence[str], source: str, place: str) -> dict[str,
         Encoder to the address of its weights, None for random ones.
 
     Raises:
-        WeightsError: An encoder is unknown, or its weights cannot be had.
+        ConfigError: An encoder is unknown.
+        WeightsError: Its weights cannot be had.
     """
     from glacier.training.unet import fetch_encoder  # torch is needed in workers only
 
@@ -58,18 +60,15 @@ def await_weights(config: Config) -> dict[str, str | None]:
     """Encoder to the address of its initial weights, None for random ones.
 
     Raises:
-        WeightsError: An encoder is unknown, or its weights cannot be had.
+        ConfigError: An encoder is unknown.
+        WeightsError: Its weights cannot be had.
     """
     source = config.sweep.encoder_weights
     if source not in ("none", "imagenet"):
         source = store.absolute(source)
     place = store.join(store.absolute(config.storage), "weights")
     task = ray.remote(num_cpus=1, max_retries=3)(fetch_weights)
-    try:
-        found: dict[str, str | None] = ray.get(task.remote(config.sweep.encoders, source, place))
-    except WeightsError as error:
-        raise getattr(error, "cause", error) from None
-    return found
+    return dict(get_result(task.remote(config.sweep.encoders, source, place)))
 
 
 def tune_trials(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 import tempfile
 from typing import Any
@@ -45,17 +46,20 @@ def make_config(folder: str) -> Any:
 def plan_trial(config: Any, seed: int) -> tuple[Any, list[Any]]:
     """The first fold, to be trained from a seed, and the month images."""
     from glacier.archive.records import read_records
-    from glacier.samples import dataset
-    from glacier.samples.dataset import samples_folder
-    from glacier.training.sweep import plan_splits
-    from glacier.training.trial import Trial
+    from glacier.samples.dataset import read_images, samples_folder
+    from glacier.training.saved import place_sweep
+    from glacier.training.sweep import plan_sweep
 
     at = samples_folder(config, read_records(config))
-    summary = dataset.read_summary(at)
-    split = plan_splits(config, summary)[0][0]
+    plan = plan_sweep(config, place_sweep(config, at))
     place = f"{config.storage}/{seed}"
-    trial = Trial(ENCODER, split, config.sweep, seed, summary, f"{place}/trial", f"{place}/model")
-    return trial, dataset.read_images(at, summary)
+    trial = dataclasses.replace(
+        plan.list_trials({ENCODER: None})[0],
+        seed=seed,
+        folder=f"{place}/trial",
+        model_folder=f"{place}/model",
+    )
+    return trial, read_images(at, plan.samples)
 
 
 def dice_of(counts: list[tuple[int, int, int]]) -> float:
@@ -68,8 +72,7 @@ def learn_fast(trial: Any, images: list[Any]) -> float:
     """Test Dice of the product's trial."""
     from glacier.training.fit import run_trial
 
-    done = run_trial(trial, images, lambda row: None)
-    return dice_of([(row["tp"], row["fp"], row["fn"]) for row in done["tested"]])
+    return run_trial(trial, images, lambda row: None).scorecard.counts.dice
 
 
 def learn_plainly(trial: Any, images: list[Any]) -> float:
@@ -84,7 +87,7 @@ def learn_plainly(trial: Any, images: list[Any]) -> float:
     mean, std = band_statistics(trial, images)
     parts = {}
     for name in ("train", "test"):
-        chosen = [i for i in images if trial.part(i, getattr(trial.split, name)).any()]
+        chosen = [i for i in images if trial.mask(i, getattr(trial.split, name)).any()]
         pixels = normalise(np.stack([i.image for i in chosen]), mean, std)
         labels = np.stack([i.label for i in chosen])[:, None].astype(np.int64)
         parts[name] = TensorDataset(torch.from_numpy(pixels), torch.from_numpy(labels))
@@ -101,9 +104,9 @@ def learn_plainly(trial: Any, images: list[Any]) -> float:
     model.eval()
     with torch.no_grad():
         pixels, labels = parts["test"].tensors
-        called, known = model(pixels) >= 0, labels != 255
-    hit, false = (int((called & known & (labels == code)).sum()) for code in (1, 0))
-    return dice_of([(hit, false, int((~called & (labels == 1)).sum()))])
+        predicted, known = model(pixels) >= 0, labels != 255
+    hit, false = (int((predicted & known & (labels == code)).sum()) for code in (1, 0))
+    return dice_of([(hit, false, int((~predicted & (labels == 1)).sum()))])
 
 
 def bench_dice_parity() -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -61,22 +62,21 @@ def end_bare(process: subprocess.Popen[str]) -> float:
 def run_bare(folder: str, epochs: int, fold: int) -> float:
     """Train one fold in this process; seconds from samples in memory to ``done.json``."""
     from glacier.archive.records import read_records
-    from glacier.samples import dataset
-    from glacier.samples.dataset import samples_folder
+    from glacier.samples.dataset import read_images, samples_folder
     from glacier.training.fit import run_trial
-    from glacier.training.sweep import plan_splits
-    from glacier.training.trial import Trial
+    from glacier.training.saved import place_sweep
+    from glacier.training.sweep import plan_sweep
 
     config = make_config(folder, epochs)
     at = samples_folder(config, read_records(config))
-    summary = dataset.read_summary(at)
-    splits, _ = plan_splits(config, summary)
-    images = dataset.read_images(at, summary)
+    plan = plan_sweep(config, place_sweep(config, at))
+    images = read_images(at, plan.samples)
     with tempfile.TemporaryDirectory() as place:
-        trial = Trial(
-            ENCODER, splits[fold], config.sweep, config.seed, summary,
-            f"{place}/trial", f"{place}/model",
-        )  # fmt: skip
+        trial = dataclasses.replace(
+            plan.list_trials({ENCODER: None})[fold],
+            folder=f"{place}/trial",
+            model_folder=f"{place}/model",
+        )
         began = time.perf_counter()
         run_trial(trial, images, lambda row: None)
         return time.perf_counter() - began

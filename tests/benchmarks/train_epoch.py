@@ -53,10 +53,10 @@ def prepare_ours(encoder: str, folder: Path) -> Callable[[], object]:
     """The product's epoch: train on month images in memory, score the part that chooses."""
     from glacier.config import Folds, Sweep
     from glacier.landsat import months_between
-    from glacier.samples.dataset import MonthImage
-    from glacier.samples.folds import Split
+    from glacier.samples.dataset import MonthImage, SampleSet
+    from glacier.samples.folds import FoldMasks, Split
     from glacier.training.learner import Learner, configure_process
-    from glacier.training.sampler import Crops
+    from glacier.training.sampler import WindowSampler
     from glacier.training.trial import Trial
 
     configure_process(THREADS)
@@ -74,15 +74,19 @@ def prepare_ours(encoder: str, folder: Path) -> Callable[[], object]:
         cpus_per_trial=THREADS,
         **best_settings(),
     )
-    samples = {"size_px": SIZE, "layout": "resize", "blocks": [5, 5], "fill": "mean"}
-    trial = Trial(encoder, split, settings, 0, samples, str(folder))
-    parts = [trial.part(image, split.train) for image in images]
-    crops = Crops.plan(images, parts, SIZE, whole=True)
-    learner = Learner(trial, crops, np.full(3, 0.3, np.float32), np.full(3, 0.2, np.float32))
+    samples = SampleSet(
+        bands=("nir", "red", "green"), size_px=SIZE, layout="resize", blocks=(5, 5), regions={},
+        months=(),
+    )  # fmt: skip
+    masks = FoldMasks("shuffled", samples.blocks)
+    trial = Trial(encoder, split, settings, 0, samples, masks, str(folder))
+    train = [masks.mask(image, split.train) for image in images]
+    sampler = WindowSampler.plan(images, train, SIZE, whole=True)
+    learner = Learner(trial, sampler, np.full(3, 0.3, np.float32), np.full(3, 0.2, np.float32))
 
     def run() -> None:
         learner.run_epoch(images, 0)
-        learner.score(images, split.validation)
+        learner.validate(images, split.validation)
 
     return run
 
@@ -219,7 +223,7 @@ def bench_train_epoch(encoder: str) -> Row:
     share = operations / fast / rate
     return Row(
         what=f"Learner.run_epoch on {TRAIN} samples in memory with random flips, and "
-        f"Learner.score on {TEST}; {SIZE} px, batch {BATCH}, {THREADS} threads, {precision}",
+        f"Learner.validate on {TEST}; {SIZE} px, batch {BATCH}, {THREADS} threads, {precision}",
         against="the published loop on the same pictures: PNG read and resized by PIL for every "
         f"item, DataLoader, float32, Adam, {THREADS} threads; then the loss on the {TEST}",
         ours=fast,

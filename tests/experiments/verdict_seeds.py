@@ -25,9 +25,9 @@ from scipy import ndimage
 from torch import nn
 
 from glacier.config import Folds, Sweep
-from glacier.evaluation.scores import score_fold
-from glacier.samples.dataset import MonthImage
-from glacier.samples.folds import make_splits
+from glacier.geo.raster import Grid
+from glacier.samples.dataset import Frame, MonthImage, SampleMonth, SampleSet
+from glacier.samples.folds import FoldMasks, make_splits
 from glacier.training import fit, learner
 from glacier.training.trial import Trial
 
@@ -45,14 +45,12 @@ SETTINGS = Sweep(
     learning_rate=1e-2,
     checkpoint_s=3600,
 )
-SAMPLES = {
-    "bands": ["nir", "red"], "blocks": [1, 1], "size_px": SIDE, "layout": "resize",
-    "resize": [SIDE, SIDE], "scale": "reflectance", "range": [0, 1], "fill": "mean",
-    "label": {"kind": "truth", "provenance": None},
-    "parts": [{"region": "a", "month": "2020-01-01", "status": "ok"}],
-    "regions": {"a": {"grid": {"pixel_m": 30, "height": SIDE, "width": SIDE},
-                      "shape": [SIDE, SIDE]}},
-}  # fmt: skip
+SAMPLES = SampleSet(
+    bands=("nir", "red"), blocks=(1, 1), size_px=SIDE, layout="resize", resize=(SIDE, SIDE),
+    months=(SampleMonth(region="a", month=date(2020, 1, 1), status="ok"),),
+    regions={"a": Frame(grid=Grid("EPSG:32608", 0, 0, 30, SIDE, SIDE), shape=(SIDE, SIDE))},
+)  # fmt: skip
+MASKS = FoldMasks("shuffled", SAMPLES.blocks)
 
 
 def make_pictures(seed: int) -> list[MonthImage]:
@@ -90,10 +88,17 @@ def score_seed(seed: int) -> dict[str, list[float]]:
         for split in splits:
             with tempfile.TemporaryDirectory() as folder:
                 trial = Trial(
-                    name, split, SETTINGS, seed, SAMPLES, f"{folder}/trial", f"{folder}/model"
+                    name,
+                    split,
+                    SETTINGS,
+                    seed,
+                    SAMPLES,
+                    MASKS,
+                    f"{folder}/trial",
+                    f"{folder}/model",
                 )
                 done = fit.run_trial(trial, images, lambda row: None)
-            dice[name].append(score_fold(split.fold, done["tested"])["dice"])
+            dice[name].append(done.scorecard.counts.dice)
     return dice
 
 

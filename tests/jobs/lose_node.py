@@ -16,6 +16,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from glacier.cluster import quieten
+from glacier.evaluation.results import Epoch
 from glacier.flags import load_config
 from glacier.pipeline import run_pipeline
 from glacier.training import tuning
@@ -35,8 +36,12 @@ def watch(events: Path, lose_node: Callable[[], None]) -> None:
         result: dict[str, Any], **_: Any,
     ) -> None:  # fmt: skip
         report(self, iteration, trials, trial, result)
-        lines = [{name: result[name] for name in ("fold", "epoch", "seconds", "pid")}]
-        under_way = [row for row in self.rows.values() if row["epoch"] + 1 >= EPOCHS_BEFORE]
+        row = Epoch(**result["epoch"])
+        fold = trial.config["trial"].split.fold
+        lines: list[dict[str, Any]] = [
+            {"fold": fold, "epoch": row.epoch, "seconds": row.seconds, "pid": result["pid"]}
+        ]
+        under_way = [row for row in self.rows.values() if row.epoch + 1 >= EPOCHS_BEFORE]
         if len(under_way) == TRIALS and not lost:
             lost.append(True)
             lose_node()

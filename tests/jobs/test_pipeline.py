@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from glacier.training.baselines import METHODS
+from glacier.training.baselines import BASELINES
 from tests.support.tiny import ENCODER, write_tiny
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
@@ -49,7 +49,7 @@ def config_at(folder: Path) -> Path:
 
 def done_files(folder: Path) -> dict[str, int]:
     """Finished trials and when they were written."""
-    found = (folder / "data/sweeps").glob("*/trials/*/*/done.json")
+    found = (folder / "data/trials").glob("*/*/*/done.json")
     return {"/".join(p.parts[-3:-1]): p.stat().st_mtime_ns for p in found}
 
 
@@ -79,7 +79,7 @@ def test_one_command_leads_from_nothing_to_a_report(unbroken: tuple[Path, str]) 
     assert set(summary["encoders"]) == {ENCODER, "mobilenet_v2"}
     assert summary["months"] == {"ok": 6, "empty": {"solar_zenith": 2}, "failed": 0}
     assert summary["failed_trials"] == [] and summary["wall_s"] > 0
-    assert set(summary["baselines"]) == set(METHODS)
+    assert set(summary["baselines"]) == {method.name for method in BASELINES}
     for scores in (*summary["baselines"].values(), *summary["encoders"].values()):
         assert 0 <= scores["iou_mean"] <= 1 and scores["boundary_p95_m_mean"] >= 0
         assert scores["units"] == 6  # months

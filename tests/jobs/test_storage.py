@@ -111,7 +111,7 @@ def test_every_stage_worked_in_the_object_store(outcome: Outcome) -> None:
     assert b"<html" in outcome.results["tiny/report.html"]
     assert outcome.results["tiny/calendar.png"].startswith(b"\x89PNG")
     rooms = {name.partition("/")[0] for name in outcome.shared}
-    assert {"archive", "samples", "sweeps", "models"} <= rooms
+    assert {"archive", "samples", "sweeps", "trials", "models"} <= rooms
 
 
 def test_no_credential_is_in_a_log_an_output_or_a_configuration(outcome: Outcome) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -9,11 +10,12 @@ from sklearn.model_selection import KFold
 from glacier.config import Folds
 from glacier.errors import ConfigError
 from glacier.landsat import months_between
+from glacier.samples.dataset import MonthImage
 from glacier.samples.folds import (
+    FoldMasks,
     Split,
     block_rectangles,
     make_splits,
-    mask_of,
     pick_evenly,
     text_order,
     unit_rectangles,
@@ -22,6 +24,11 @@ from glacier.windows import free_starts
 
 DECADE = [("mendenhall", month) for month in months_between(date(2014, 1, 1), date(2023, 12, 1))]
 KINDS = ("shuffled", "by_year", "by_region", "by_block")
+
+
+def blank(shape: tuple[int, int]) -> MonthImage:
+    """An image of the first month that shows nothing."""
+    return MonthImage(*DECADE[0], np.zeros((1, *shape), np.float32), np.zeros(shape, np.uint8))
 
 
 def check_parts(splits: list[Split], units: set[str]) -> None:
@@ -198,8 +205,12 @@ def test_rectangles_part_the_image(shape: tuple[int, int], blocks: tuple[int, in
     heights = {bottom - top for top, bottom, _, _ in rectangles.values()}
     assert max(heights) - min(heights) <= 1
     units = dict(sorted(rectangles.items()))
-    assert mask_of(units, set(units), shape).all()
-    assert not mask_of(units, set(), shape).any()
+    image = blank(shape)
+    masks = FoldMasks("by_block", blocks)
+    assert masks.mask(image, {f"mendenhall/{name}" for name in units}).all()
+    assert not masks.mask(image, set()).any()
+    held_out = replace(masks, held_out=(image.key,))
+    assert not held_out.mask(image, {f"mendenhall/{name}" for name in units}).any()
 
 
 def test_a_fold_is_a_column_of_blocks_in_every_region_and_month() -> None:
@@ -223,10 +234,10 @@ def test_validation_blocks_are_spread_over_the_columns() -> None:
 def test_training_windows_never_touch_test_or_validation_ground(seed: int, size: int) -> None:
     shape, blocks = (200, 180), (5, 5)
     splits, _ = make_splits(DECADE[:1], Folds(kind="by_block"), blocks, seed)
-    rectangles = unit_rectangles("by_block", *DECADE[0], shape, blocks)
+    image, masks = blank(shape), FoldMasks("by_block", blocks)
     for split in splits:
-        train = mask_of(rectangles, split.train, shape)
-        kept = mask_of(rectangles, {*split.test, *split.validation}, shape)
+        train = masks.mask(image, split.train)
+        kept = masks.mask(image, {*split.test, *split.validation})
         assert (train ^ kept).all()  # every pixel in one of them
         starts = np.argwhere(free_starts(train, size))
         assert len(starts) > 0

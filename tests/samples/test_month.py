@@ -25,16 +25,15 @@ from glacier.samples.month import (
     make_extra,
     make_image,
     measure_clipped,
-    part_of,
     prepare_month,
 )
 from glacier.training.baselines import threshold_prediction
 from tests.support.tiny import make_task, tiny_config
 
 
-def read_part(task: MonthTask) -> list[dict]:
+def read_rows(task: MonthTask) -> list[dict]:
     """The rows, by plain pyarrow."""
-    return pq.read_table(io.BytesIO(Path(part_of(task)).read_bytes())).to_pylist()
+    return pq.read_table(io.BytesIO(Path(task.rows_address).read_bytes())).to_pylist()
 
 
 CHIPS = {"layout": "chips", "size_px": 32, "stride_px": 32, "blocks": [2, 2]}
@@ -42,12 +41,12 @@ CHIPS = {"layout": "chips", "size_px": 32, "stride_px": 32, "blocks": [2, 2]}
 
 def test_windows_hold_every_pixel_of_image_and_label(tmp_path: Path) -> None:
     task = make_task(tiny_config(tmp_path, prepare=CHIPS))
-    facts = prepare_month(task)
-    rows = read_part(task)
-    assert facts["rows"] == len(rows) == 4 * 3
+    made = prepare_month(task)
+    rows = read_rows(task)
+    assert made.rows == len(rows) == 4 * 3
     bands, _ = read_named(f"{task.archive}/2014-07.tif")
     truth, _ = read_named(f"{task.archive}/2014-07.truth.tif")
-    month = dataset.assemble(rows, 3, 32, tuple(facts["shape"]))
+    month = dataset.assemble(rows, 3, 32, made.shape)
     for layer, band in zip(month.image, ("SR_B5", "SR_B4", "SR_B3"), strict=True):
         np.testing.assert_array_equal(layer, np.clip(reflectance(bands[band]), 0, 1))
     seen = bands["n_obs"] > 0
@@ -61,7 +60,7 @@ def test_windows_hold_every_pixel_of_image_and_label(tmp_path: Path) -> None:
 def test_a_window_names_the_blocks_that_it_touches(tmp_path: Path) -> None:
     task = make_task(tiny_config(tmp_path, prepare=CHIPS))
     prepare_month(task)
-    blocks = {(row["row_px"], row["col_px"]): row["block"] for row in read_part(task)}
+    blocks = {(row["row_px"], row["col_px"]): row["block"] for row in read_rows(task)}
     assert blocks[0, 0] == "r0c0"
     assert blocks[0, 32] == "r0c0+r0c1"  # over the middle of 127 x 80 pixels
     assert blocks[95, 48] == "r1c1"
@@ -106,10 +105,10 @@ def test_a_missing_band_is_named() -> None:
 
 def test_bands_that_only_baselines_read_are_kept_as_reflectance(tmp_path: Path) -> None:
     task = make_task(tiny_config(tmp_path, prepare=CHIPS))
-    facts = prepare_month(task)
+    made = prepare_month(task)
     bands, _ = read_named(f"{task.archive}/2014-07.tif")
     assert extra_bands(task.settings) == ("swir1",)
-    month = dataset.assemble(read_part(task), 3, 32, tuple(facts["shape"]), 1)
+    month = dataset.assemble(read_rows(task), 3, 32, made.shape, 1)
     np.testing.assert_array_equal(month.extra, reflectance(bands["SR_B6"])[None])
     published = Prepare(scale="own_maximum")
     assert extra_bands(published) == ("green", "red", "nir", "swir1")
@@ -128,7 +127,7 @@ def test_such_bands_are_resized_with_the_image(tmp_path: Path, bands: list[str])
     task = make_task(tiny_config(tmp_path, prepare={"image": bands}))
     prepare_month(task)
     extras = 4 - len(bands)
-    month = dataset.assemble(read_part(task), len(bands), 32, (32, 32), extras)
+    month = dataset.assemble(read_rows(task), len(bands), 32, (32, 32), extras)
     assert month.extra is not None and month.extra.shape == (extras, 32, 32)
     for band in month.extra:
         np.testing.assert_array_equal(np.isfinite(band), np.isfinite(month.image[0]))
@@ -137,10 +136,10 @@ def test_such_bands_are_resized_with_the_image(tmp_path: Path, bands: list[str])
 @pytest.mark.parametrize("kind", ["truth", "ndsi", "threshold"])
 def test_every_label_kind_knows_what_it_has_not_seen(tmp_path: Path, kind: str) -> None:
     task = make_task(tiny_config(tmp_path, prepare={"label": {"kind": kind}} | CHIPS))
-    facts = prepare_month(task)
+    made = prepare_month(task)
     bands, _ = read_named(f"{task.archive}/2014-07.tif")
-    assert facts["label_pixels"]["unknown"] == int((bands["n_obs"] == 0).sum())
-    assert facts["label_pixels"]["glacier"] > 0
+    assert made.label_pixels.unknown == int((bands["n_obs"] == 0).sum())
+    assert made.label_pixels.glacier > 0
 
 
 @pytest.mark.parametrize(
@@ -152,8 +151,8 @@ def test_the_threshold_baseline_answers_threshold_labels_exactly(
     """Rule and label are one, however bands are scaled; a window at native resolution."""
     prepare = {"label": {"kind": "threshold"}} | CHIPS | changes
     task = make_task(tiny_config(tmp_path, prepare=prepare))
-    facts = prepare_month(task)
-    month = dataset.assemble(read_part(task), 3, 32, tuple(facts["shape"]))
+    made = prepare_month(task)
+    month = dataset.assemble(read_rows(task), 3, 32, made.shape)
     low, high = (0, 1) if "scale" in changes else task.settings.reflectance_range
     found = threshold_prediction(month.image, ["nir", "red", "green"], (low, high), 128)
     known = month.label != 255
@@ -167,7 +166,7 @@ def test_outlines_are_labels_wherever_the_ground_was_seen(tmp_path: Path) -> Non
     parts = []
     for settings in (label, {"kind": "truth"}):
         other = make_task(tiny_config(tmp_path / "first", prepare={"label": settings} | CHIPS))
-        parts.append(prepare_month(other)["label_pixels"])
+        parts.append(prepare_month(other).label_pixels)
     assert parts[0] == parts[1]
 
 
@@ -193,10 +192,10 @@ def test_a_month_of_seasonal_snow_is_left_out_with_its_reason(
         label = {"kind": "ndsi", "outlines": f"{tmp_path}/ice.gpkg", "max_snow_outside": most}
         config = tiny_config(tmp_path, prepare={"label": label, "size_px": 64})
         record = MonthRecord("mendenhall", "2014-07", "ok", sha256=sha256)
-        facts = prepare_month(MonthTask(record, str(tmp_path), str(tmp_path), config.prepare))
-        assert facts["snow_outside"] == snowy
-        assert facts["status"] == ("ok" if kept or most == 1 else "empty")
-        assert facts["reason"].startswith("seasonal_snow: on 50%") is (facts["status"] == "empty")
+        made = prepare_month(MonthTask(record, str(tmp_path), str(tmp_path), config.prepare))
+        assert made.snow_outside == snowy
+        assert made.status == ("ok" if kept or most == 1 else "empty")
+        assert made.reason.startswith("seasonal_snow: on 50%") is (made.status == "empty")
 
 
 def test_the_notebooks_way_counts_clouds_as_ground(tmp_path: Path) -> None:
@@ -206,9 +205,9 @@ def test_the_notebooks_way_counts_clouds_as_ground(tmp_path: Path) -> None:
         prepare={"label": {"kind": "threshold", "unseen": "background"}, "scale": "own_maximum"},
     )
     task = make_task(config)
-    facts = prepare_month(task)
-    (row,) = read_part(task)
-    assert facts["label_pixels"]["unknown"] == 0
+    made = prepare_month(task)
+    (row,) = read_rows(task)
+    assert made.label_pixels.unknown == 0
     assert np.isfinite(np.frombuffer(row["image"], "<f4")).all()
 
 
@@ -216,28 +215,28 @@ def test_a_damaged_raster_is_one_failed_row(tmp_path: Path) -> None:
     task = make_task(tiny_config(tmp_path))
     path = Path(task.archive, "2014-07.tif")
     path.write_bytes(path.read_bytes()[:1000])
-    facts = prepare_month(task)
-    (row,) = read_part(task)
-    assert facts["status"] == row["status"] == "failed"
+    made = prepare_month(task)
+    (row,) = read_rows(task)
+    assert made.status == row["status"] == "failed"
     assert "2014-07.tif is damaged" in row["reason"]
     assert row["image"] is None and row["label"] is None
 
 
 def test_an_empty_month_is_an_empty_row(tmp_path: Path) -> None:
     task = make_task(tiny_config(tmp_path), "2014-12")
-    facts = prepare_month(task)
-    (row,) = read_part(task)
-    assert facts["status"] == row["status"] == "empty" and row["reason"].startswith("solar_zenith")
+    made = prepare_month(task)
+    (row,) = read_rows(task)
+    assert made.status == row["status"] == "empty" and row["reason"].startswith("solar_zenith")
 
 
 def test_a_region_smaller_than_a_window_is_said(tmp_path: Path) -> None:
     task = make_task(tiny_config(tmp_path, prepare={"layout": "chips", "size_px": 96}))
-    assert "127 x 80 px, smaller than prepare.size_px = 96" in prepare_month(task)["reason"]
+    assert "127 x 80 px, smaller than prepare.size_px = 96" in prepare_month(task).reason
 
 
-def test_a_part_is_the_same_bytes_every_time(tmp_path: Path) -> None:
+def test_a_month_is_the_same_bytes_every_time(tmp_path: Path) -> None:
     task = make_task(tiny_config(tmp_path))
-    assert prepare_month(task)["sha256"] == prepare_month(task)["sha256"]
+    assert prepare_month(task).sha256 == prepare_month(task).sha256
 
 
 def test_quick_looks_show_the_month_and_clear_where_unseen(tmp_path: Path) -> None:
@@ -268,7 +267,7 @@ def test_reading_only_the_bands_that_are_needed_changes_no_sample(
     for pictures in (True, False):
         settings = Prepare(**{**CHIPS, "image": image, "label": label, "quick_looks": pictures})
         prepare_month(replace(task, settings=settings))
-        rows.append(read_part(task))
+        rows.append(read_rows(task))
         assert rows[-1][0]["status"] == "ok"
     assert rows[0] == rows[1]
 
@@ -276,9 +275,9 @@ def test_reading_only_the_bands_that_are_needed_changes_no_sample(
 def test_classes_come_with_the_samples_whatever_the_label(tmp_path: Path) -> None:
     for layout in (CHIPS, {"layout": "resize", "size_px": 32}):
         task = make_task(tiny_config(tmp_path, prepare={**layout, "label": {"kind": "ndsi"}}))
-        facts = prepare_month(task)
-        shape = tuple(facts["shape"])
-        month = dataset.assemble(read_part(task), 3, 32, shape, 1)
+        made = prepare_month(task)
+        shape = made.shape
+        month = dataset.assemble(read_rows(task), 3, 32, shape, 1)
         truth = read_named(f"{task.archive}/2014-07.truth.tif")[0]["surface"]
         if shape != truth.shape:
             truth = cv2.resize(truth, shape, interpolation=cv2.INTER_NEAREST_EXACT)
@@ -295,8 +294,8 @@ def test_polygons_of_debris_part_the_labels_glacier(tmp_path: Path) -> None:
     store.write_bytes(f"{tmp_path}/debris.gpkg", encode_outlines(debris, grid, {}))
     label = {"kind": "outlines", "outlines": outlines, "debris": f"{tmp_path}/debris.gpkg"}
     task = replace(task, settings=Prepare(**CHIPS, label=label))
-    facts = prepare_month(task)
-    month = dataset.assemble(read_part(task), 3, 32, tuple(facts["shape"]), 1)
+    made = prepare_month(task)
+    month = dataset.assemble(read_rows(task), 3, 32, made.shape, 1)
     ice = month.label == 1
     expected = np.where(ice, np.where(debris == 1, Surface.DEBRIS_ICE, Surface.CLEAN_ICE), 0)
     np.testing.assert_array_equal(month.surface, expected)

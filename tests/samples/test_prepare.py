@@ -11,6 +11,7 @@ from glacier.archive import ingest
 from glacier.archive.records import read_records
 from glacier.errors import StoreError
 from glacier.samples import dataset, prepare
+from glacier.samples.dataset import SampleMonth
 from tests.support.tiny import make_task, tiny_config
 
 
@@ -25,14 +26,15 @@ def test_what_comes_back_to_the_driver_does_not_grow_with_pixels(tmp_path: Path)
         task = make_task(config)
         row = {"record": json.dumps(asdict(task.record)), "archive": task.archive}
         back = prepare.prepare_row(row, task.samples, config.prepare)
-        assert list(back) == ["facts"] and json.loads(back["facts"])["status"] == "ok"
-        sizes.append(len(back["facts"]) + len(row["record"]))
+        assert list(back) == ["address", "month"]
+        assert SampleMonth.model_validate_json(back["month"]).status == "ok"
+        sizes.append(len(back["month"]) + len(row["record"]))
     assert abs(sizes[0] - sizes[1]) < 50 and max(sizes) < 2000  # bytes, at 9 times the pixels
 
 
 def test_samples_that_are_not_there_say_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"run jobs\.prepare"):
-        dataset.read_summary(str(tmp_path))
+        dataset.read_set(str(tmp_path))
 
 
 @pytest.mark.ray
@@ -50,20 +52,20 @@ def test_one_bad_raster_costs_one_row_and_is_mended_by_a_rerun(
         update={"prepare": config.prepare.model_copy(update={"max_failed": 1})}
     )
     assert prepare.run_prepare(allowing) == 0
-    folder = prepare.samples_folder(config, read_records(config))
-    summary = dataset.read_summary(folder)
-    statuses = [part["status"] for part in summary["parts"]]
+    folder = dataset.samples_folder(config, read_records(config))
+    samples = dataset.read_set(folder)
+    statuses = [month.status for month in samples.months]
     assert statuses == ["ok", "failed", "ok", "ok", "ok", "ok", "empty", "empty"]
     assert "1 failed: StoreError" in capsys.readouterr().out
     assert ingest.run_ingest(config) == 0 and path.read_bytes() == whole
     assert prepare.run_prepare(config) == 0
-    summary = dataset.read_summary(folder)
-    assert [part["status"] for part in summary["parts"]].count("ok") == 6
+    samples = dataset.read_set(folder)
+    assert len(samples.usable) == 6 and not samples.failed
 
-    images = dataset.read_images(folder, summary)
+    images = dataset.read_images(folder, samples)
     stack = np.stack([image.image for image in images])
-    np.testing.assert_allclose(summary["mean"], np.nanmean(stack, axis=(0, 2, 3)), rtol=1e-5)
-    np.testing.assert_allclose(summary["std"], np.nanstd(stack, axis=(0, 2, 3)), rtol=1e-5)
+    np.testing.assert_allclose(samples.mean, np.nanmean(stack, axis=(0, 2, 3)), rtol=1e-5)
+    np.testing.assert_allclose(samples.std, np.nanstd(stack, axis=(0, 2, 3)), rtol=1e-5)
     before = {p: p.stat().st_mtime_ns for p in Path(folder).iterdir()}
     assert prepare.run_prepare(config) == 0
     assert before == {p: p.stat().st_mtime_ns for p in Path(folder).iterdir()}

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from glacier.config import Folds, Sweep
-from glacier.samples.dataset import MonthImage
-from glacier.samples.folds import Split
+from glacier.geo.raster import Grid
+from glacier.samples.dataset import Frame, MonthImage, SampleMonth, SampleSet
+from glacier.samples.folds import FoldMasks, Split
 from glacier.training.trial import Trial
 
 TINY = "tu-test_efficientnet"
@@ -30,15 +31,25 @@ def make_images(seed: int = 0) -> list[MonthImage]:
     return images
 
 
-SAMPLES = {
-    "bands": ["nir", "red", "green"], "blocks": [2, 2], "size_px": SIZE, "layout": "resize",
-    "resize": [SIZE, SIZE], "scale": "reflectance", "range": [0, 1], "fill": "mean",
-    "label": {"kind": "truth", "provenance": None},
-    "parts": [{"region": "a", "month": f"2020-{month:02d}-01", "status": "ok"}
-              for month in range(1, 13)],
-    "regions": {"a": {"grid": {"pixel_m": 30, "height": SIZE, "width": SIZE},
-                      "shape": [SIZE, SIZE]}},
-}  # fmt: skip
+def make_samples(size_px: int = SIZE, **changes: object) -> SampleSet:
+    """The description of twelve months of one region, each resized to a square."""
+    grid = Grid("EPSG:32608", 0.0, 0.0, 30.0, size_px, size_px)
+    values = {
+        "bands": ("nir", "red", "green"),
+        "blocks": (2, 2),
+        "size_px": size_px,
+        "layout": "resize",
+        "resize": (size_px, size_px),
+        "months": [
+            SampleMonth(region="a", month=date(2020, month, 1), status="ok")
+            for month in range(1, 13)
+        ],
+        "regions": {"a": Frame(grid=grid, shape=(size_px, size_px))},
+    }
+    return SampleSet(**(values | changes))
+
+
+SAMPLES = make_samples()
 KEYS = [f"a/2020-{month:02d}" for month in range(1, 13)]
 SPLIT = Split(0, tuple(KEYS[:3]), tuple(KEYS[3:5]), tuple(KEYS[5:]))
 
@@ -55,4 +66,5 @@ def make_trial(folder: Path, **settings: object) -> Trial:
     }
     config = Sweep(**(plain | settings))
     model = str(folder / "model")
-    return Trial(TINY, SPLIT, config, 7, SAMPLES, str(folder / "trial"), model)
+    masks = FoldMasks(config.folds.kind, SAMPLES.blocks)
+    return Trial(TINY, SPLIT, config, 7, SAMPLES, masks, str(folder / "trial"), model)

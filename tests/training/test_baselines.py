@@ -8,9 +8,12 @@ import pytest
 
 from glacier.config import Config
 from glacier.errors import SampleError
-from glacier.samples.dataset import MonthImage
-from glacier.samples.folds import Split
+from glacier.evaluation.metrics import Counts
+from glacier.evaluation.results import BaselineFold
+from glacier.samples.dataset import MonthImage, SampleSet
+from glacier.samples.folds import FoldMasks, Split
 from glacier.training import baselines
+from tests.support.discs import make_samples
 
 BANDS = ("nir", "red", "green")
 
@@ -31,16 +34,9 @@ def make_images() -> list[MonthImage]:
     return images
 
 
-SUMMARY = {
-    "bands": list(BANDS),
-    "extra_bands": ["swir1"],
-    "regions": {"a": {"grid": {"pixel_m": 30, "height": 64, "width": 64}, "shape": [64, 64]}},
-    "blocks": [2, 2],
-    "size_px": 64,
-    "range": [0, 1],
-    "scale": "reflectance",
-    "label": {"kind": "truth"},
-}
+SAMPLES = make_samples(64, extra_bands=("swir1",))
+MASKS = FoldMasks("shuffled", SAMPLES.blocks)
+METHODS = {method.name: method for method in baselines.BASELINES}
 SPLIT = Split(0, ("a/2020-01",), ("a/2020-02",), tuple(f"a/2020-0{m}" for m in (3, 4, 5, 6)))
 POLYGON = ((0, 0), (1, 0), (1, 1))
 CONFIG = Config(
@@ -50,23 +46,32 @@ CONFIG = Config(
 )
 
 
-def score(name: str, summary: dict = SUMMARY) -> dict:
-    return baselines.score_baseline(name, CONFIG, make_images(), SPLIT, summary)
+def score(
+    name: str, images: list | None = None, samples: SampleSet = SAMPLES, split: Split = SPLIT
+) -> BaselineFold | str:
+    images = make_images() if images is None else images
+    return baselines.score_baseline(METHODS[name], CONFIG, images, samples, MASKS, split)
+
+
+def counts_of(found: BaselineFold | str) -> Counts:
+    """Counts of the one test image."""
+    assert isinstance(found, BaselineFold)
+    (image,) = found.scorecard.images
+    return image.counts
 
 
 def test_the_forest_learns_texture_that_a_threshold_cannot_see() -> None:
     iou = {}
     for name in ("random_forest", "threshold", "all_glacier"):
-        (row,) = score(name)["tested"]
-        iou[name] = row["tp"] / (row["tp"] + row["fp"] + row["fn"])
+        iou[name] = counts_of(score(name)).iou
     assert iou["random_forest"] > 0.85 > iou["all_glacier"] > iou["threshold"]
 
 
-@pytest.mark.parametrize("name", baselines.METHODS)
+@pytest.mark.parametrize("name", METHODS)
 def test_every_method_is_scored_on_the_labelled_test_pixels(name: str) -> None:
-    (row,) = score(name)["tested"]
-    assert row["month"] == "2020-01-01"
-    assert row["tp"] + row["fp"] + row["fn"] + row["tn"] == 60 * 64
+    found = score(name)
+    assert counts_of(found).pixels == 60 * 64
+    assert found.scorecard.images[0].month == date(2020, 1, 1)
 
 
 def test_the_forest_is_the_same_every_time() -> None:
@@ -74,9 +79,8 @@ def test_the_forest_is_the_same_every_time() -> None:
 
 
 def test_a_method_whose_bands_are_missing_says_so() -> None:
-    assert score("threshold", SUMMARY | {"bands": ["ndsi", "red", "green"]})["reason"] == (
-        "the samples hold ndsi, red, green, not nir"
-    )
+    samples = SAMPLES.model_copy(update={"bands": ("ndsi", "red", "green")})
+    assert score("threshold", samples=samples) == "the samples hold ndsi, red, green, not nir"
     with pytest.raises(SampleError):
         baselines.threshold_prediction(np.zeros((1, 2, 2), np.float32), ["ndsi"], (0, 1), 128)
 
@@ -129,26 +133,24 @@ def test_ndsi_is_over_its_threshold_and_near_infrared_tells_water() -> None:
     )
     image = MonthImage("a", date(2020, 1, 1), np.stack([nir, red, green]), label, swir[None])
     part = np.ones((1, 5), bool)
-    lesson = baselines.Lesson(CONFIG, SUMMARY, [(image, part)], 0)
-    answers = {
-        name: baselines.METHODS[name](lesson).answer(image, part)[0].tolist()
+    lesson = baselines.Lesson(CONFIG, SAMPLES, [(image, part)], 0)
+    predicted = {
+        name: METHODS[name].fit(lesson).predict(image, part)[0].tolist()
         for name in ("ndsi", "ndsi_nir")
     }
-    assert answers["ndsi"] == [True, True, True, False, False]
-    assert answers["ndsi_nir"] == [True, True, False, False, False]
+    assert predicted["ndsi"] == [True, True, True, False, False]
+    assert predicted["ndsi_nir"] == [True, True, False, False, False]
 
 
 def test_the_ratio_learns_its_threshold_from_the_training_part_alone() -> None:
-    row = score("band_ratio")
-    above = row["fitted"]["ratio_above"]
-    (test,) = row["tested"]
-    assert 0.4 / 0.3 < above < 0.4 / 0.1  # rock and ice of make_images
-    assert test["tp"] / (test["tp"] + test["fp"] + test["fn"]) > 0.95
+    found = score("band_ratio")
+    assert 0.4 / 0.3 < found.fitted["ratio_above"] < 0.4 / 0.1  # rock and ice of make_images
+    assert counts_of(found).iou > 0.95
     images = make_images()
     upside_down = np.where(images[0].label == 255, 255, 1 - images[0].label).astype(np.uint8)
     images[0] = dataclasses.replace(images[0], label=upside_down)
-    again = baselines.score_baseline("band_ratio", CONFIG, images, SPLIT, SUMMARY)
-    assert again["fitted"] == row["fitted"] and again["tested"] != row["tested"]
+    again = score("band_ratio", images)
+    assert again.fitted == found.fitted and again.scorecard != found.scorecard
 
 
 def test_the_best_threshold_of_separable_values_parts_them() -> None:
@@ -160,9 +162,8 @@ def test_the_best_threshold_of_separable_values_parts_them() -> None:
 @pytest.mark.parametrize("name", ["ndsi", "ndsi_nir", "band_ratio"])
 def test_an_archive_without_short_wave_infrared_is_a_reason(name: str) -> None:
     images = [dataclasses.replace(i, extra=np.full_like(i.extra, np.nan)) for i in make_images()]
-    found = baselines.score_baseline(name, CONFIG, images, SPLIT, SUMMARY)
-    assert "has no swir1: the archive does not hold the band" in found["reason"]
-    assert list(found) == ["reason"]
+    found = score(name, images)
+    assert isinstance(found, str) and "has no swir1: the archive does not hold the band" in found
 
 
 @pytest.mark.parametrize("name", ["ndsi", "ndsi_nir", "band_ratio"])
@@ -172,15 +173,14 @@ def test_a_month_that_shows_nothing_is_no_lack_of_a_band(name: str) -> None:
         images[0], image=images[0].image * np.nan, extra=images[0].extra * np.nan,
         label=np.full_like(images[0].label, 255),
     )  # fmt: skip
-    found = baselines.score_baseline(name, CONFIG, [empty, *images[1:]], SPLIT, SUMMARY)
-    (row,) = found["tested"]
-    assert row["tp"] + row["fp"] + row["fn"] + row["tn"] == 0
+    assert counts_of(score(name, [empty, *images[1:]])).pixels == 0
 
 
 def test_bands_over_their_own_maximum_are_not_taken_for_reflectance() -> None:
-    summary = SUMMARY | {"scale": "own_maximum", "extra_bands": ["green", "red", "nir", "swir1"]}
+    extra = {"scale": "own_maximum", "extra_bands": ("green", "red", "nir", "swir1")}
+    samples = SAMPLES.model_copy(update=extra)
     plain = np.stack([np.full((64, 64), v, np.float32) for v in (0.6, 0.5, 0.4, 0.3)])
-    lesson = baselines.Lesson(CONFIG, summary, [], 0)
+    lesson = baselines.Lesson(CONFIG, samples, [], 0)
     stored = dataclasses.replace(make_images()[0], extra=plain)
     assert np.unique(lesson.band(stored, "green")).tolist() == [np.float32(0.6)]
     with pytest.raises(SampleError, match="do not hold blue"):
@@ -189,19 +189,39 @@ def test_bands_over_their_own_maximum_are_not_taken_for_reflectance() -> None:
 
 def test_a_fold_without_labelled_training_pixels_is_a_reason() -> None:
     split = dataclasses.replace(SPLIT, train=())
-    for name in baselines.METHODS:
-        found = baselines.score_baseline(name, CONFIG, make_images(), split, SUMMARY)
-        assert found == {"reason": "fold 0 has no labelled training pixel"}
+    for name in METHODS:
+        assert score(name, split=split) == "fold 0 has no labelled training pixel"
 
 
 def test_a_fold_whose_training_part_nobody_saw_in_infrared_is_a_reason() -> None:
     images = make_images()
     for image in images[2:]:
         image.image[:, :4], image.extra[:, :4], image.extra[:, 4:] = 0.4, 0.3, np.nan
-    found = baselines.score_baseline("band_ratio", CONFIG, images, SPLIT, SUMMARY)
-    assert "no labelled training pixel" in found["reason"]
+    found = score("band_ratio", images)
+    assert isinstance(found, str) and "no labelled training pixel" in found
 
 
 def test_only_a_method_with_probabilities_is_calibrated() -> None:
-    assert score("threshold")["calibration"] is None
-    assert 0 <= score("random_forest")["calibration"]["ece"] < 0.2
+    assert score("threshold").scorecard.reliability is None
+    assert 0 <= score("random_forest").scorecard.reliability.ece < 0.2
+
+
+def test_held_out_images_teach_and_test_no_method() -> None:
+    """A year is in the test split; the month of it that is held out is not."""
+    images, split = make_images(), Split(0, ("2020",), (), ("2021",))
+    images += [dataclasses.replace(i, month=i.month.replace(year=2021)) for i in images]
+    found = baselines.score_baseline(
+        METHODS["all_glacier"], CONFIG, images, SAMPLES,
+        FoldMasks("by_year", (2, 2), ("a/2020-06", "a/2021-01")), split,
+    )  # fmt: skip
+    assert [image.month.month for image in found.scorecard.images] == [1, 2, 3, 4, 5]
+
+
+def test_a_label_made_by_a_rule_has_no_rival_in_that_rule() -> None:
+    rivals = {
+        kind: {m.name for m in baselines.BASELINES if m.describe(kind).is_rival}
+        for kind in ("truth", "ndsi", "threshold")
+    }
+    assert rivals["truth"] == set(METHODS)
+    assert rivals["truth"] - rivals["ndsi"] == {"ndsi", "ndsi_nir"}
+    assert rivals["truth"] - rivals["threshold"] == {"threshold"}

@@ -1,7 +1,6 @@
 """One trial without Ray: learning, choosing, testing, resuming, failing."""
 
 import dataclasses
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -13,16 +12,22 @@ import torch
 
 from glacier.config import Folds, Sweep
 from glacier.errors import TrainingError
-from glacier.evaluation.metrics import Counts
+from glacier.evaluation.calibration import Calibration
+from glacier.evaluation.results import Epoch, TrialResult
 from glacier.samples.dataset import MonthImage
-from glacier.samples.folds import Split
+from glacier.samples.folds import FoldMasks, Split
 from glacier.training import learner
 from glacier.training.fit import run_trial
 from glacier.training.learner import Learner
 from glacier.training.losses import dice_loss
 from glacier.training.model_card import describe_model
 from glacier.training.unet import load_model, map_probability
-from tests.support.discs import SAMPLES, SIZE, SPLIT, make_images, make_trial
+from tests.support.discs import SIZE, SPLIT, make_images, make_samples, make_trial
+
+
+def strip_times(done: TrialResult) -> list[Epoch]:
+    """The epochs of a trial without what differs from run to run."""
+    return [epoch.model_copy(update={"images_per_s": 0.0, "seconds": 0.0}) for epoch in done.epochs]
 
 
 @contextmanager
@@ -43,13 +48,11 @@ def count_epochs() -> Iterator[list[int]]:
 def test_a_trial_learns_and_is_tested_on_its_test_part_alone(tmp_path: Path) -> None:
     images = make_images()
     done = run_trial(make_trial(tmp_path, epochs=12), images, lambda row: None)
-    counts = [Counts(r["tp"], r["fp"], r["fn"], r["tn"]) for r in done["tested"]]
-    assert [r["month"] for r in done["tested"]] == ["2020-01-01", "2020-02-01", "2020-03-01"]
-    valid = SIZE * (SIZE - 2)
-    assert all(c.tp + c.fp + c.fn + c.tn == valid for c in counts)  # 255 counts nowhere
-    assert sum(counts, Counts()).iou > 0.7
-    losses = [row["val_dice_loss"] for row in done["rows"]]
-    assert done["best_epoch"] == int(np.argmin(losses))
+    images = done.scorecard.images
+    assert [image.month for image in images] == [date(2020, month, 1) for month in (1, 2, 3)]
+    assert {image.counts.pixels for image in images} == {SIZE * (SIZE - 2)}  # 255 counts nowhere
+    assert done.scorecard.counts.iou > 0.7
+    assert done.best_epoch == int(np.argmin([epoch.val_dice_loss for epoch in done.epochs]))
 
 
 def test_test_pixels_change_nothing_but_the_test(tmp_path: Path) -> None:
@@ -62,13 +65,10 @@ def test_test_pixels_change_nothing_but_the_test(tmp_path: Path) -> None:
     ]
     first = run_trial(make_trial(tmp_path / "a"), images, lambda row: None)
     second = run_trial(make_trial(tmp_path / "b"), spoiled, lambda row: None)
-    same = ("epoch", "train_loss", "val_dice_loss", "val_iou")
-    assert [[r[k] for k in same] for r in first["rows"]] == [
-        [r[k] for k in same] for r in second["rows"]
-    ]
+    assert strip_times(first) == strip_times(second)
     weights = [(tmp_path / n / "model/model.safetensors").read_bytes() for n in "ab"]
     assert weights[0] == weights[1]
-    assert first["tested"] != second["tested"]
+    assert first.scorecard != second.scorecard
 
 
 @pytest.mark.parametrize("stop_after", [0, 1, 2])
@@ -79,8 +79,8 @@ def test_a_stopped_trial_ends_in_the_same_bytes(tmp_path: Path, stop_after: int)
     class Stopped(Exception):
         pass
 
-    def stop(row: dict) -> None:
-        if row["epoch"] > stop_after:
+    def stop(row: Epoch) -> None:
+        if row.epoch > stop_after:
             raise Stopped
 
     with pytest.raises(Stopped):
@@ -88,30 +88,25 @@ def test_a_stopped_trial_ends_in_the_same_bytes(tmp_path: Path, stop_after: int)
     with count_epochs() as trained:
         resumed = run_trial(make_trial(tmp_path / "cut"), images, lambda row: None)
     assert trained == list(range(stop_after + 1, 4))  # it goes on, and does not begin again
-    times = {"images_per_s", "seconds"}
-    strip = [
-        [{k: v for k, v in r.items() if k not in times} for r in d["rows"]]
-        for d in (whole, resumed)
-    ]
-    assert strip[0] == strip[1]
+    assert strip_times(whole) == strip_times(resumed)
     files = [tmp_path / name / "model/model.safetensors" for name in ("whole", "cut")]
     assert files[0].read_bytes() == files[1].read_bytes()
-    assert whole["tested"] == resumed["tested"]
+    assert whole.scorecard == resumed.scorecard
 
 
 def test_a_finished_trial_returns_at_once(tmp_path: Path) -> None:
     images = make_images()
     done = run_trial(make_trial(tmp_path), images, lambda row: None)
     again = run_trial(make_trial(tmp_path), [], lambda row: pytest.fail("trained again"))
-    assert again == json.loads(json.dumps(done))
+    assert again == done
 
 
 def test_a_damaged_checkpoint_is_refused_and_the_result_is_the_same(tmp_path: Path) -> None:
     images = make_images()
     whole = run_trial(make_trial(tmp_path / "whole"), images, lambda row: None)
 
-    def stop(row: dict) -> None:
-        if row["epoch"] == 2:
+    def stop(row: Epoch) -> None:
+        if row.epoch == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -123,7 +118,7 @@ def test_a_damaged_checkpoint_is_refused_and_the_result_is_the_same(tmp_path: Pa
     with count_epochs() as trained:
         resumed = run_trial(make_trial(tmp_path / "cut"), images, lambda row: None)
     assert trained == [0, 1, 2, 3]
-    assert resumed["tested"] == whole["tested"]
+    assert resumed.scorecard == whole.scorecard
 
 
 def test_a_loss_that_is_no_number_fails_the_trial_and_spoils_no_checkpoint(tmp_path: Path) -> None:
@@ -150,7 +145,7 @@ def test_a_loss_that_is_no_number_fails_the_trial_and_spoils_no_checkpoint(tmp_p
     with count_epochs() as trained:
         resumed = run_trial(make_trial(tmp_path / "cut"), images, lambda row: None)
     assert trained == [2, 3]
-    assert resumed["tested"] == whole["tested"]
+    assert resumed.scorecard == whole.scorecard
 
 
 def test_a_validation_part_without_glacier_cannot_choose(tmp_path: Path) -> None:
@@ -165,18 +160,18 @@ def test_a_validation_part_without_glacier_cannot_choose(tmp_path: Path) -> None
 def test_the_exported_model_gives_the_tested_answer(tmp_path: Path) -> None:
     images = make_images()
     done = run_trial(make_trial(tmp_path), images, lambda row: None)
-    model, card = load_model(done["model"])
-    assert Path(done["model"], "model.md").read_text() == describe_model(card)
-    mean, std = (np.array(card[k], np.float32)[:, None, None] for k in ("mean", "std"))
-    predictions = np.load(done["predictions"]["address"])
+    model, card = load_model(done.model)
+    assert Path(done.model, "model.md").read_text() == describe_model(card)
+    mean, std = (np.array(v, np.float32)[:, None, None] for v in (card.mean, card.std))
+    predictions = np.load(done.predictions.address)
     for image in images[:3]:
-        filled = np.where(np.isnan(image.image), np.array(card["fill"])[:, None, None], image.image)
+        filled = np.where(np.isnan(image.image), np.array(card.fill)[:, None, None], image.image)
         with torch.inference_mode():
             logits = model(torch.from_numpy(((filled - mean) / std).astype(np.float32))[None])
         expected = torch.sigmoid(logits)[0, 0].numpy()
         assert np.abs(expected - predictions[image.key] / 255).max() < 0.51 / 255 + 1e-4
         seen = np.isfinite(image.image).all(axis=0)
-        mapped = map_probability(done["model"], image.image)
+        mapped = map_probability(done.model, image.image)
         np.testing.assert_allclose(mapped[seen], expected[seen], atol=1e-4)
         assert np.isnan(mapped[~seen]).all()
 
@@ -188,9 +183,8 @@ def test_the_notebook_protocol_chooses_on_the_test_part(tmp_path: Path) -> None:
         trial, split=Split(0, SPLIT.test, (), SPLIT.validation + SPLIT.train)
     )
     done = run_trial(trial, images, lambda row: None)
-    best = done["rows"][done["best_epoch"]]
-    total = sum((Counts(r["tp"], r["fp"], r["fn"], r["tn"]) for r in done["tested"]), Counts())
-    assert best["val_iou"] == pytest.approx(total.iou, abs=0.01)
+    best = done.kept
+    assert best.val_iou == pytest.approx(done.scorecard.counts.iou, abs=0.01)
 
 
 def test_where_nothing_chooses_the_last_weights_are_kept(tmp_path: Path) -> None:
@@ -199,8 +193,8 @@ def test_where_nothing_chooses_the_last_weights_are_kept(tmp_path: Path) -> None
     split = Split(0, SPLIT.test, (), SPLIT.validation + SPLIT.train)
     trial = dataclasses.replace(make_trial(tmp_path / "a", folds=folds), split=split)
     done = run_trial(trial, images, seen.append)
-    assert done["best_epoch"] == len(done["rows"]) - 1
-    assert {row["val_dice_loss"] for row in seen} == {None}
+    assert done.best_epoch == len(done.epochs) - 1
+    assert {row.val_dice_loss for row in seen} == {None}
     spoiled = [
         dataclasses.replace(i, label=1 - np.minimum(i.label, 1)) if i.key in SPLIT.test else i
         for i in images
@@ -233,12 +227,12 @@ def test_chips_score_every_test_pixel_once(tmp_path: Path) -> None:
     columns = [[f"a/r{r}c{c}" for r in range(4)] for c in range(4)]
     split = Split(0, tuple(columns[0]), tuple(columns[3]), tuple(columns[1] + columns[2]))
     trial = make_trial(tmp_path, epochs=1, steps_per_epoch=2, folds=Folds(kind="by_block"))
-    samples = SAMPLES | {"blocks": [4, 4], "layout": "chips", "resize": None}
-    trial = dataclasses.replace(trial, split=split, samples=samples)
-    done = run_trial(trial, [image], lambda row: None)
-    (row,) = done["tested"]
-    assert row["tp"] + row["fn"] == int((label[:, :32] == 1).sum())
-    assert row["fp"] + row["tn"] == int((label[:, :32] == 0).sum())
+    samples = make_samples(blocks=(4, 4), layout="chips", resize=None)
+    masks = FoldMasks("by_block", (4, 4))
+    trial = dataclasses.replace(trial, split=split, samples=samples, masks=masks)
+    counts = run_trial(trial, [image], lambda row: None).scorecard.counts
+    assert counts.glacier_pixels == int((label[:, :32] == 1).sum())
+    assert counts.fp + counts.tn == int((label[:, :32] == 0).sum())
 
 
 def test_seeds_come_from_seed_encoder_and_fold_alone(tmp_path: Path) -> None:
@@ -258,15 +252,14 @@ def test_seeds_come_from_seed_encoder_and_fold_alone(tmp_path: Path) -> None:
 def test_precision_and_layout_are_settings(tmp_path: Path, precision: str) -> None:
     trial = make_trial(tmp_path, epochs=1, precision=precision, channels_last=True)
     done = run_trial(trial, make_images(), lambda row: None)
-    assert np.isfinite(done["rows"][0]["train_loss"])
+    assert np.isfinite(done.epochs[0].train_loss)
 
 
 def test_patience_ends_a_trial_that_has_stopped_improving(tmp_path: Path) -> None:
     """With steps of size zero nothing improves after the first epoch but batch statistics."""
     settings = {"learning_rate": 1e-12, "epochs": 30, "patience_epochs": 2}
     done = run_trial(make_trial(tmp_path, **settings), make_images(), lambda row: None)
-    last = done["rows"][-1]["epoch"]
-    assert last == done["best_epoch"] + 2 < 29
+    assert done.epochs[-1].epoch == done.best_epoch + 2 < 29
 
 
 def test_weight_decay_shrinks_the_weights(tmp_path: Path) -> None:
@@ -296,6 +289,6 @@ def test_calibration_looks_at_the_validation_part_alone(tmp_path: Path) -> None:
     for name, some in (("a", images), ("b", turned)):
         done = run_trial(make_trial(tmp_path / name, calibrate=True), some, lambda row: None)
         _, card = load_model(str(tmp_path / name / "model"))
-        cards.append((card["temperature"], card["threshold"]))
-        assert cards[-1] == (done["temperature"], done["threshold"])
-    assert cards[0] == cards[1] != (1.0, 0.5)
+        cards.append(Calibration(card.temperature, card.threshold))
+        assert cards[-1] == done.calibration
+    assert cards[0] == cards[1] != Calibration()

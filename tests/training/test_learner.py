@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from glacier.training.learner import Learner, band_statistics, soft_dice_loss
-from glacier.training.sampler import Crops
+from glacier.training.sampler import WindowSampler
 from tests.support.discs import SIZE, SPLIT, make_images, make_trial
 
 
@@ -21,8 +21,8 @@ def test_band_statistics_are_those_of_training_pixels(tmp_path: Path) -> None:
 def test_the_cosine_schedule_falls_to_zero(tmp_path: Path) -> None:
     trial = make_trial(tmp_path, schedule="cosine", learning_rate=0.1, epochs=10)
     images = make_images()
-    crops = Crops.plan(images, [np.ones((SIZE, SIZE), bool)] * 12, SIZE, whole=True)
-    learner = Learner(trial, crops, np.zeros(3, np.float32), np.ones(3, np.float32))
+    sampler = WindowSampler.plan(images, [np.ones((SIZE, SIZE), bool)] * 12, SIZE, whole=True)
+    learner = Learner(trial, sampler, np.zeros(3, np.float32), np.ones(3, np.float32))
     rates = []
     for epochs in (0, 5, 10):
         learner.set_step_size(epochs)
@@ -39,7 +39,7 @@ def test_soft_dice_loss_in_closed_form() -> None:
 def test_the_step_size_warms_up_from_zero(tmp_path: Path, schedule: str) -> None:
     trial = make_trial(tmp_path, schedule=schedule, learning_rate=0.1, epochs=10, warm_up_epochs=2)
     nothing = np.zeros(3, np.float32)
-    learner = Learner(trial, Crops(SIZE, True, [], 0), nothing, nothing + 1)
+    learner = Learner(trial, WindowSampler(SIZE, True, [], 0), nothing, nothing + 1)
     found = []
     for epochs in (0, 1, 2, 6):
         learner.set_step_size(epochs)

@@ -1,20 +1,17 @@
 """The card of a model in words: every fact that someone must know before using it."""
 
+from dataclasses import replace
+
 import pytest
 
-from glacier.training.model_card import describe_model
+from glacier.config import Label, Sweep
+from glacier.evaluation.metrics import Counts
+from glacier.training.model_card import CardScores, describe_model
+from tests.support.model_cards import SPLIT, TRAINING, make_card
+from tests.support.sweeps import make_image
 
-CARD = {
-    "encoder": "resnet34", "fold": 2, "bands": ["nir", "red"], "scale": "reflectance",
-    "size_px": 128, "parameters": 24_400_000, "temperature": 1.25, "threshold": 0.43, "seed": 7,
-    "data": {"regions": ["ridge", "col"], "first": "2014-05", "last": "2016-09", "images": 21},
-    "label": {"kind": "truth", "provenance": None},
-    "split": {"fold": 2, "test": ["2016"], "validation": ["2015"], "train": ["2014"]},
-    "training": {"encoder_weights": "none", "loss": "dice", "protocol": "honest",
-                 "folds": {"kind": "by_year"}},
-    "scores": {"tested": [{"tp": 30, "fp": 10, "fn": 10, "tn": 50}]},
-}  # fmt: skip
-PEDIGREE = {
+CARD = make_card()
+PROVENANCE = {
     "source": "RGI 7.0", "years": [2000, 2000], "owner": "RGI Consortium", "licence": "CC BY 4.0",
 }  # fmt: skip
 
@@ -34,19 +31,19 @@ def test_the_card_holds_network_data_and_scores() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"label": {"kind": "outlines", "provenance": PEDIGREE}},
+        ({"label": Label(kind="outlines", provenance=PROVENANCE)},
          "those of RGI 7.0, of 2000, by RGI Consortium, under CC BY 4.0"),
-        ({"label": {"kind": "outlines", "provenance": None}}, "come from the run did not say"),
-        ({"scores": {"tested": [dict.fromkeys(("tp", "fp", "fn", "tn"), 0)]}},
+        ({"label": Label(kind="outlines")}, "come from the run did not say"),
+        ({"scores": CardScores(best_epoch=0, tested=[make_image(Counts())])},
          "It was not tested"),
-        ({"split": CARD["split"] | {"train": [f"u{k}" for k in range(30)]}}, "u23 and 6 more"),
-        ({"training": CARD["training"] | {"protocol": "notebook"}}, "so the score is too high"),
-        ({"split": CARD["split"] | {"validation": []}}, "of its last epoch; nothing was chosen"),
-        ({"training": CARD["training"] | {"encoder_weights": "imagenet"}},
+        ({"split": replace(SPLIT, train=tuple(f"u{k}" for k in range(30)))}, "u23 and 6 more"),
+        ({"training": Sweep(**TRAINING, protocol="notebook")}, "so the score is too high"),
+        ({"split": replace(SPLIT, validation=())}, "of its last epoch; nothing was chosen"),
+        ({"training": Sweep(**TRAINING, encoder_weights="imagenet")},
          "from weights trained on ImageNet"),
-        ({"training": CARD["training"] | {"encoder_weights": "/a/b/w.safetensors"}},
+        ({"training": Sweep(**TRAINING, encoder_weights="/a/b/w.safetensors")},
          "from the weights of w.safetensors"),
     ],
 )  # fmt: skip
 def test_what_weakens_a_model_is_said(changes: dict, words: str) -> None:
-    assert words in describe_model(CARD | changes)
+    assert words in describe_model(CARD.model_copy(update=changes))

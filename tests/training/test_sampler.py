@@ -6,7 +6,7 @@ import pytest
 from glacier.config import Sweep
 from glacier.errors import TrainingError
 from glacier.samples.dataset import MonthImage
-from glacier.training.sampler import Crops, split_batches
+from glacier.training.sampler import WindowSampler, split_batches
 from glacier.windows import turn, turn_back
 
 
@@ -20,7 +20,7 @@ def make_images(count: int = 3, shape: tuple[int, int] = (80, 96)) -> list[Month
     ]
 
 
-def draw(crops: Crops, images: list[MonthImage], seed: int = 0, **settings: object) -> list:
+def draw(crops: WindowSampler, images: list[MonthImage], seed: int = 0, **settings: object) -> list:
     config = Sweep(**({"flips": False, "batch_size": 4} | settings))
     return list(crops.draw_epoch(images, np.random.default_rng(seed), config))
 
@@ -29,7 +29,7 @@ def test_windows_lie_wholly_in_training_ground() -> None:
     images = make_images()
     part = np.zeros((80, 96), bool)
     part[10:60, 20:90] = True
-    crops = Crops.plan(images, [part, ~part & False, part], 32, whole=False)
+    crops = WindowSampler.plan(images, [part, ~part & False, part], 32, whole=False)
     batches = draw(crops, images, steps_per_epoch=20)
     windows = np.concatenate([image for image, _ in batches])
     assert windows[:, 0].min() >= 10 and windows[:, 0].max() < 60
@@ -39,7 +39,7 @@ def test_windows_lie_wholly_in_training_ground() -> None:
 
 def test_an_epoch_covers_the_ground_once_by_default_and_steps_fix_it() -> None:
     images = make_images()
-    crops = Crops.plan(images, [np.ones((80, 96), bool)] * 3, 32, whole=False)
+    crops = WindowSampler.plan(images, [np.ones((80, 96), bool)] * 3, 32, whole=False)
     assert sum(len(label) for _, label in draw(crops, images)) == -(-3 * 80 * 96 // 32**2)
     assert len(draw(crops, images, steps_per_epoch=7)) == 7
     assert crops.count_steps(Sweep(batch_size=4)) == len(draw(crops, images))
@@ -49,14 +49,14 @@ def test_a_batch_of_one_window_is_never_drawn() -> None:
     """Batch normalisation needs two."""
     images = make_images(1, (32, 32))
     for whole in (True, False):
-        crops = Crops.plan(images, [np.ones((32, 32), bool)], 32, whole=whole)
+        crops = WindowSampler.plan(images, [np.ones((32, 32), bool)], 32, whole=whole)
         assert [len(label) for _, label in draw(crops, images)] == [2]
         assert crops.count_steps(Sweep(batch_size=4)) == 1
 
 
 def test_whole_images_come_once_each_in_an_order_that_the_seed_decides() -> None:
     images = make_images(9, (32, 32))
-    crops = Crops.plan(images, [np.ones((32, 32), bool)] * 9, 32, whole=True)
+    crops = WindowSampler.plan(images, [np.ones((32, 32), bool)] * 9, 32, whole=True)
     orders = [np.concatenate([i[:, 2, 0, 0] for i, _ in draw(crops, images, s)]) for s in (0, 0, 1)]
     assert sorted(orders[0]) == list(range(9))
     assert (orders[0] == orders[1]).all()
@@ -67,7 +67,7 @@ def test_flips_move_image_and_label_together() -> None:
     image = make_images(1, (32, 32))[0]
     labels = (image.image[0] > image.image[1]).astype(np.uint8)
     image = MonthImage("a", image.month, image.image, labels)
-    crops = Crops.plan([image], [np.ones((32, 32), bool)], 32, whole=True)
+    crops = WindowSampler.plan([image], [np.ones((32, 32), bool)], 32, whole=True)
     seen = set()
     for pictures, label in draw(crops, [image], flips=True, steps_per_epoch=16):
         assert ((pictures[:, 0] > pictures[:, 1]) == label.astype(bool)).all()
@@ -77,7 +77,7 @@ def test_flips_move_image_and_label_together() -> None:
 
 def test_brightness_keeps_the_ratio_of_bands() -> None:
     image = make_images(1, (32, 32))[0]
-    crops = Crops.plan([image], [np.ones((32, 32), bool)], 32, whole=True)
+    crops = WindowSampler.plan([image], [np.ones((32, 32), bool)], 32, whole=True)
     (pictures, _), *_ = draw(crops, [image], brightness_jitter=0.3, steps_per_epoch=1)
     factors = pictures[:, 1, 0, 31] / 31
     assert 0.7 <= factors.min() < factors.max() <= 1.3
@@ -90,7 +90,7 @@ def test_images_are_not_written_to() -> None:
     images = make_images()
     for image in images:
         image.image.setflags(write=False)
-    crops = Crops.plan(images, [np.ones((80, 96), bool)] * 3, 32, whole=False)
+    crops = WindowSampler.plan(images, [np.ones((80, 96), bool)] * 3, 32, whole=False)
     assert draw(crops, images, flips=True, brightness_jitter=0.5)
 
 
@@ -99,14 +99,14 @@ def test_unlabelled_windows_are_avoided() -> None:
     label = np.full((80, 96), 255, np.uint8)
     label[:40] = 1
     image = MonthImage("a", image.month, image.image, label)
-    crops = Crops.plan([image], [np.ones((80, 96), bool)], 32, whole=False)
+    crops = WindowSampler.plan([image], [np.ones((80, 96), bool)], 32, whole=False)
     for _, labels in draw(crops, [image], steps_per_epoch=30):
         assert (labels != 255).any(axis=(1, 2)).all()
 
 
 def test_no_room_for_a_window_is_said() -> None:
     with pytest.raises(TrainingError, match="no window of 64 px"):
-        Crops.plan(make_images(), [np.eye(80, 96, dtype=bool)] * 3, 64, whole=False)
+        WindowSampler.plan(make_images(), [np.eye(80, 96, dtype=bool)] * 3, 64, whole=False)
 
 
 def test_a_last_batch_of_one_joins_the_one_before() -> None:

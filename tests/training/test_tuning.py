@@ -8,17 +8,19 @@ from typing import Any
 import pytest
 
 from glacier.config import Config
-from glacier.errors import SweepError, WeightsError
-from glacier.samples.folds import Split
+from glacier.errors import ConfigError, SweepError
+from glacier.evaluation.results import FailedTrial
+from glacier.samples.folds import FoldMasks, Split
 from glacier.training import tuning
 from glacier.training.trial import Trial
+from tests.support.discs import SAMPLES
 from tests.support.tiny import ENCODER, tiny_config
 
 
 def make_trials(config: Config, folder: Path, count: int) -> list[Trial]:
-    split = Split(0, ("a",), ("b",), ("c",))
+    split, masks = Split(0, ("a",), ("b",), ("c",)), FoldMasks("shuffled", (1, 1))
     return [
-        Trial(f"e{k}", split, config.sweep, 0, {}, str(folder / f"t{k}"), str(folder / f"m{k}"))
+        Trial(f"e{k}", split, config.sweep, 0, SAMPLES, masks, f"{folder}/t{k}", f"{folder}/m{k}")
         for k in range(count)
     ]
 
@@ -56,9 +58,7 @@ def test_half_a_gpu_a_trial_lets_eight_run_on_four_never_more(
     config = tiny_config(tmp_path, sweep={"gpus_per_trial": 0.5})
     trials = make_trials(config, tmp_path, 12)
     images = ray.put([])
-    assert (
-        tuning.tune_trials(config, trials, images, str(tmp_path / "s"), [], stand_in({}, 8)) == []
-    )
+    assert tuning.tune_trials(config, trials, images, str(tmp_path / "s"), stand_in({}, 8)) == []
     spans = [
         [float(at) for at in (tmp_path / f"t{k}" / "try-0").read_text().split()] for k in range(12)
     ]
@@ -75,9 +75,9 @@ def test_a_lost_worker_is_tried_again_and_then_reported(
     config = tiny_config(tmp_path, sweep={"max_retries": 1})
     trials = make_trials(config, tmp_path, 3)
     work = stand_in({"e0": 1, "e1": 9})
-    failed = tuning.tune_trials(config, trials, ray.put([]), str(tmp_path / "s"), [], work)
+    failed = tuning.tune_trials(config, trials, ray.put([]), str(tmp_path / "s"), work)
     assert [len(list((tmp_path / f"t{k}").glob("try-*"))) for k in range(3)] == [2, 2, 1]
-    assert failed == [{"encoder": "e1", "fold": 0, "reason": "RuntimeError: worker lost"}]
+    assert failed == [FailedTrial(encoder="e1", fold=0, reason="RuntimeError: worker lost")]
     assert "e1, fold 0 failed: RuntimeError: worker lost" in capsys.readouterr().out
 
 
@@ -108,7 +108,7 @@ def test_a_node_low_on_memory_costs_no_trial_that_was_done(
     (tmp_path / "t0").mkdir()
     (tmp_path / "t0" / "done.json").write_text("{}")  # ended while the other was ended
     run_low_on_memory(monkeypatch, 1)
-    found = tuning.tune_trials(config, trials, ray.put([]), str(tmp_path / "s"), [], stand_in({}))
+    found = tuning.tune_trials(config, trials, ray.put([]), str(tmp_path / "s"), stand_in({}))
     assert found == []
     assert [len(list((tmp_path / f"t{k}").glob("try-*"))) for k in range(2)] == [0, 1]
     assert "a node ran low on memory" in capsys.readouterr().out
@@ -124,24 +124,11 @@ def test_memory_that_stays_low_ends_the_sweep_with_what_helps(
     run_low_on_memory(monkeypatch, 3)
     trials, images = make_trials(config, tmp_path, 1), ray.put([])
     with pytest.raises(SweepError, match=r"3 times: raise sweep\.cpus_per_trial \(1\).*is kept"):
-        tuning.tune_trials(config, trials, images, str(tmp_path / "s"), [], stand_in({}))
+        tuning.tune_trials(config, trials, images, str(tmp_path / "s"), stand_in({}))
 
 
 @pytest.mark.ray
 def test_an_unknown_encoder_is_refused_before_any_training(tmp_path: Path, ray_local: None) -> None:
     config = tiny_config(tmp_path, sweep={"encoders": [ENCODER, "resnet43"]})
-    with pytest.raises(WeightsError, match=r"'resnet43'.*did you mean resnet34"):
-        tuning.await_weights(config, tuning.ask_weights(config))
-
-
-@pytest.mark.ray
-def test_an_unknown_encoder_ends_trials_that_did_not_wait_for_the_answer(
-    tmp_path: Path, ray_local: None
-) -> None:
-    import ray
-
-    config = tiny_config(tmp_path)
-    asked = [ray.put((None, "")), ray.put((None, "encoder 'e9' is unknown"))]
-    trials, images = make_trials(config, tmp_path, 3), ray.put([])
-    with pytest.raises(WeightsError, match="'e9' is unknown"):
-        tuning.tune_trials(config, trials, images, str(tmp_path / "s"), asked, stand_in({}, 60))
+    with pytest.raises(ConfigError, match=r"'resnet43'.*did you mean resnet34"):
+        tuning.await_weights(config)
