@@ -15,7 +15,7 @@ import os
 import re
 from collections.abc import Collection
 from datetime import date
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -167,8 +167,33 @@ class Months(Model):
         return date.fromisoformat(f"{self.first}-01"), date.fromisoformat(f"{self.last}-01")
 
 
-class Synthetic(Model):
+class SourceSettings(Model):
+    """What the settings of every source tell of it, so that nobody compares its name."""
+
+    grows: ClassVar[bool] = False
+    """Scenes appear as they are taken and processed, so that a young month is made anew."""
+    knows_truth: ClassVar[bool] = False
+    """The class of the surface is known at every pixel."""
+    brings_grid: ClassVar[bool] = False
+    """Its files say where the pixels lie, so that a region needs no polygon."""
+    predicts_night: ClassVar[bool] = True
+    """A month without sun is known to be empty before the source is asked for it."""
+
+    @property
+    def reader(self) -> str:
+        """What reads by these settings: a key of ``sources.factory.SOURCES``."""
+        raise NotImplementedError
+
+    @property
+    def service(self) -> Service | None:
+        """Settings of the service that the source waits for; None: it computes, or reads files."""
+        return None
+
+
+class Synthetic(SourceSettings):
     """The embedded archive: synthetic scenes whose truth is known at every pixel."""
+
+    knows_truth: ClassVar[bool] = True
 
     scenes_per_month: tuple[int, int] = (2, 4)
     """Fewest and most scenes a month, 1..12 (Landsat 8 alone passes about twice)."""
@@ -182,6 +207,11 @@ class Synthetic(Model):
         if not 1 <= low <= high <= 12:
             raise ValueError(f"scenes_per_month {low}, {high}: wanted 1 <= fewest <= most <= 12")
         return self
+
+    @property
+    def reader(self) -> str:
+        """The synthetic archive."""
+        return "synthetic"
 
 
 class BandFile(Model):
@@ -208,8 +238,11 @@ class Image(Model):
     """Number that means no data in the files; None: every pixel holds data."""
 
 
-class Folder(Model):
+class Folder(SourceSettings):
     """Local files: month-named composites, one image, or scenes as USGS delivers them."""
+
+    brings_grid: ClassVar[bool] = True
+    predicts_night: ClassVar[bool] = False
 
     holds: Literal["months", "scenes"] = "months"
     """months: composites named ``<YYYY-MM>.tif``, or the one image. scenes: Landsat Collection 2
@@ -219,8 +252,15 @@ class Folder(Model):
     image: Image | None = None
     """The one image; None: files named ``<YYYY-MM>.tif`` whose bands carry Landsat names."""
 
+    @property
+    def reader(self) -> str:
+        """What the folder holds."""
+        if self.holds == "scenes":
+            return "scene_files"
+        return "month_files" if self.image is None else "single_image"
 
-class Service(Model):
+
+class Service(SourceSettings):
     """What all sources have in common that wait for a server."""
 
     in_flight: Annotated[int, RUNTIME_ONLY] = Field(16, ge=1, le=40)
@@ -230,9 +270,16 @@ class Service(Model):
     deadline_s: Annotated[float, RUNTIME_ONLY] = Field(330.0, gt=0, le=3600)
     """Longest wait for an answer, seconds; Earth Engine gives up after 300 itself."""
 
+    @property
+    def service(self) -> Service:
+        """These."""
+        return self
+
 
 class Stac(Service):
     """Scenes of a STAC catalogue, read in place."""
+
+    grows: ClassVar[bool] = True
 
     url: str = Field(PLANETARY_COMPUTER, pattern=r"^https?://")
     """Address of the STAC API. Planetary Computer's pixels need no account; the pixels of Earth
@@ -242,9 +289,16 @@ class Stac(Service):
     tiers: tuple[Literal["T1", "T2"], ...] = Field(("T1",), min_length=1)
     """Tier 1 lies on the ground within 12 m; Tier 2 does not, or nobody knows."""
 
+    @property
+    def reader(self) -> str:
+        """The catalogue."""
+        return "stac"
+
 
 class EarthEngine(Service):
     """Google Earth Engine: whose account asks, where, and how hard."""
+
+    grows: ClassVar[bool] = True
 
     project: str | None = None
     """Google Cloud project that is registered for Earth Engine; None: the credentials' own."""
@@ -271,6 +325,11 @@ class EarthEngine(Service):
             )
         return self
 
+    @property
+    def reader(self) -> str:
+        """Earth Engine."""
+        return "earthengine"
+
 
 class Ingest(Model):
     """Scenes -> one composite a month."""
@@ -280,11 +339,11 @@ class Ingest(Model):
     cloud_profile: Literal["strict", "standard", "ice", "notebook"] = "ice"
     """QA_PIXEL bits that hide a pixel; see ``landsat.QA_MASK`` for what each costs over snow."""
     min_valid_share: float = Field(0.0, ge=0, le=1)
-    """Least share of pixels with a clear look; a month below it is EMPTY."""
+    """Least share of pixels with a clear observation; a month below it is EMPTY."""
     platforms: tuple[Literal[8, 9], ...] = Field((8,), min_length=1)
     """Landsat satellites whose scenes are used; 9 flies since late 2021."""
     mask_saturated: bool = False
-    """Leave out looks with a saturated band (QA_RADSAT), which on snow are its brightest."""
+    """Leave out observations with a saturated band (QA_RADSAT); on snow these are the brightest."""
     max_failed: Annotated[int, RUNTIME_ONLY] = Field(0, ge=0)
     """Months that may fail before the job's exit code says so."""
     synthetic: Synthetic = Synthetic()
@@ -295,6 +354,12 @@ class Ingest(Model):
     """Settings of the Earth Engine source."""
     stac: Stac = Stac()
     """Settings of the STAC source."""
+
+    @property
+    def chosen(self) -> SourceSettings:
+        """Settings and traits of the source that is used."""
+        settings: SourceSettings = getattr(self, self.source)
+        return settings
 
 
 class Provenance(Model):
@@ -569,7 +634,7 @@ class Config(Model):
         names = [region.name for region in self.regions]
         if not names or len(set(names)) != len(names):
             raise ValueError(f"regions {names}: wanted one or more, no name twice")
-        if self.ingest.source != "folder":
+        if not self.ingest.chosen.brings_grid:
             for region in self.regions:
                 if region.polygon is None:
                     raise ValueError(
@@ -581,7 +646,7 @@ class Config(Model):
                 "prepare.label.unseen background counts clouds as bare ground: only for "
                 "sweep.protocol notebook; use ignore"
             )
-        if self.prepare.label.kind == "truth" and self.ingest.source != "synthetic":
+        if self.prepare.label.kind == "truth" and not self.ingest.chosen.knows_truth:
             raise ValueError(
                 f"prepare.label.kind truth is known only to the synthetic source, not to "
                 f"{self.ingest.source}; use outlines, ndsi or threshold"

@@ -1,4 +1,4 @@
-"""Landsat Collection 2 Level 2: band names, scale, quality bits, months, and the winter gate.
+"""Landsat Collection 2 Level 2: band names, scale, quality bits, months, and the sun.
 
 Source of scales, bits and valid ranges: USGS Landsat 8-9 Collection 2 Level 2 Science Product
 Guide (LSDS-1619); the bit table also stands in the STAC ``classification:bitfields`` of USGS.
@@ -21,7 +21,9 @@ ST_SCALE = 0.00341802
 ST_OFFSET = 149.0
 NODATA = 0
 
-BANDS = ("SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B6", "SR_B7", "ST_B10")
+OPTICAL = ("SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B6", "SR_B7")
+THERMAL = "ST_B10"
+BANDS = (*OPTICAL, THERMAL)
 """Archive order of the bands that a composite may hold."""
 
 BAND_OF = {
@@ -60,12 +62,10 @@ SATURATED_OPTICAL = sum(1 << band - 1 for band in range(2, 8))
 Source: USGS Landsat 8-9 Collection 2 Level 2 Science Product Guide (LSDS-1619).
 """
 
-
 QA_FLAGS = ("fill", "dilated", "cirrus", "cloud", "shadow", "snow", "clear", "water")
 """Names of QA_PIXEL bits 0 to 7."""
 
-
-COUNTED_PX = 1 << 22
+COUNT_BLOCK_PX = 1 << 22
 """Pixels that are counted at once: OpenCV counts in float32, which is exact up to 2**24."""
 
 
@@ -79,8 +79,8 @@ def count_qa(qa_pixel: NDArray[np.uint16]) -> NDArray[np.int64]:
         (65536,) int64, pixels with the value of the position.
     """
     flat, counts = np.ascontiguousarray(qa_pixel).reshape(1, -1), np.zeros(1 << 16, np.int64)
-    for start in range(0, flat.size, COUNTED_PX):
-        block = flat[:, start : start + COUNTED_PX]
+    for start in range(0, flat.size, COUNT_BLOCK_PX):
+        block = flat[:, start : start + COUNT_BLOCK_PX]
         found = cv2.calcHist([block], [0], None, [1 << 16], [0, 1 << 16])
         counts += found.ravel().astype(np.int64)
     return counts

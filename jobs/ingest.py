@@ -15,12 +15,12 @@ def run(config: Config) -> int:
     return run_ingest(config)
 
 
-def plan(config: Config) -> int:
+def dry_run(config: Config) -> int:
     """Say what would be fetched."""
-    from glacier.archive.dry_run import run_plan
+    from glacier.archive.dry_run import dry_run_ingest
 
-    return run_plan(config)
+    return dry_run_ingest(config)
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_command(__doc__, run, {"--dry-run": plan}))
+    raise SystemExit(run_command(__doc__, run, {"--dry-run": dry_run}))

@@ -40,21 +40,21 @@ def random_scenes(count: int, seed: int) -> list[Scene]:
 def take_median(stack: np.ndarray, usable: np.ndarray) -> np.ndarray:
     """Median over the first axis of the usable values."""
     median = np.empty(stack.shape[1:], np.uint16)
-    MaskedMedian.over(usable).take_median(list(stack), median)
+    MaskedMedian.of(usable).take_median(list(stack), median)
     return median
 
 
 @given(
-    looks=st.integers(1, 12),
+    count=st.integers(1, 12),
     seed=st.integers(0, 2**32 - 1),
     top=st.sampled_from([3, 300, 65535]),
     share=st.sampled_from([0.0, 0.3, 0.7, 1.0]),
 )
 def test_the_median_is_numpys_rounded_half_up(
-    looks: int, seed: int, top: int, share: float
+    count: int, seed: int, top: int, share: float
 ) -> None:
     rng = np.random.default_rng(seed)
-    stack = rng.integers(1, top + 1, (looks, *SHAPE)).astype(np.uint16)
+    stack = rng.integers(1, top + 1, (count, *SHAPE)).astype(np.uint16)
     stack[rng.random(stack.shape) < 0.2] = top  # saturated often
     usable = rng.random(stack.shape) < share
     oracle = np.ma.median(np.ma.array(stack.astype(float), mask=~usable), axis=0)
@@ -106,14 +106,14 @@ def test_the_order_of_the_scenes_changes_nothing(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_count_is_that_of_clear_looks(seed: int) -> None:
+def test_the_count_is_that_of_clear_count(seed: int) -> None:
     scenes = random_scenes(6, seed)
     month = composite_scenes(scenes, "ice")
     assert isinstance(month, Composite)
     clear = sum((s.qa_pixel & (FILL | CLOUD | SHADOW) == 0).astype(int) for s in scenes)
     np.testing.assert_array_equal(month.n_obs, clear)
     assert month.n_obs.dtype == np.uint16
-    for band in month.bands.values():  # a value exactly where there was a look
+    for band in month.bands.values():  # a value exactly where there was an observation
         np.testing.assert_array_equal(band > 0, clear > 0)
 
 
@@ -223,7 +223,7 @@ def with_saturation(scenes: list[Scene], share: float) -> list[Scene]:
     ]
 
 
-def test_saturated_looks_are_recorded_and_masked_only_where_asked() -> None:
+def test_saturated_count_are_recorded_and_masked_only_where_asked() -> None:
     plain = random_scenes(4, 3)
     scenes = with_saturation(plain, 0.4)
     kept, masked = (composite_scenes(scenes, "ice", mask_saturated=m) for m in (False, True))

@@ -270,7 +270,7 @@ def test_flag_shares_are_those_of_masks_bit_by_bit() -> None:
 def test_flags_of_more_pixels_than_are_counted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     qa = np.random.default_rng(1).integers(0, 65536, (40, 50)).astype(np.uint16)
     whole = count_qa(qa)
-    monkeypatch.setattr(landsat, "COUNTED_PX", 7)
+    monkeypatch.setattr(landsat, "COUNT_BLOCK_PX", 7)
     np.testing.assert_array_equal(count_qa(qa), whole)
     every_other = np.bincount(qa[:, ::2].ravel(), minlength=1 << 16)
     np.testing.assert_array_equal(count_qa(qa[:, ::2]), every_other)

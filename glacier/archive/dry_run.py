@@ -2,107 +2,95 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from dataclasses import dataclass
 
-from glacier.archive.records import archive_folder, complete_record, month_names
-from glacier.config import Config
+from glacier.archive.records import ArchiveMonth, complete_record, list_region_months
+from glacier.config import Config, Region
 from glacier.geo.raster import Grid
 from glacier.landsat import BANDS
 from glacier.progress import say
 from glacier.sources.factory import open_source
 from glacier.sources.night import predict_night
+from glacier.sources.source import Source
 
-SHOWN = 10
+MAX_SHOWN = 10
 """Regions that are listed one by one."""
 
 BAND_BYTES = 2 * (len(BANDS) + 1)
 """Of a pixel in the archive, before compression: all bands and ``n_obs``, uint16."""
 
-SCENES_A_MONTH = 4
-"""Scenes of a region in a month, roughly: two passes of a satellite, each seen by two paths."""
-
-FILES_A_SCENE = len(BANDS) + 2
-"""Bands, QA_PIXEL and QA_RADSAT."""
-
 
 @dataclass(frozen=True)
-class RegionPlan:
+class RegionDryRun:
     """What a run would do for one region."""
 
     name: str
     grid: Grid
-    months: Counter[str]
-    """Number of months that are ``complete``, ``dark`` (empty for want of sun) or ``pending``."""
+    complete: int
+    """Months that need no more work."""
+    dark: int
+    """Months that will be empty for want of sun."""
+    pending: int
+    """Months that would be asked for."""
 
+    @property
     def archive_mb(self) -> float:
         """Size of the pending months before compression, megabytes."""
-        pixels = self.grid.height * self.grid.width
-        return self.months["pending"] * pixels * BAND_BYTES / 1e6
+        return self.pending * math.prod(self.grid.shape) * BAND_BYTES / 1e6
 
 
-def run_plan(config: Config) -> int:
+def dry_run_ingest(config: Config) -> int:
     """Say what :func:`ingest.run_ingest` would do with this configuration; returns 0.
 
     Raises:
         ConfigError: The source cannot be used, or a region has no grid.
     """
-    plans = plan_regions(config)
-    for plan in plans[:SHOWN]:
-        say(f"plan: {describe(plan)}")
-    if len(plans) > SHOWN:
-        say(f"plan: and {len(plans) - SHOWN} more regions")
-    total = sum((plan.months for plan in plans), Counter[str]())
-    size = sum(plan.archive_mb() for plan in plans)
+    source = open_source(config)
+    rows = [dry_run_region(config, region, source) for region in config.regions]
+    for row in rows[:MAX_SHOWN]:
+        say(f"dry run: {describe(row)}")
+    if len(rows) > MAX_SHOWN:
+        say(f"dry run: and {len(rows) - MAX_SHOWN} more regions")
+    complete, dark, pending = (
+        sum(row.complete for row in rows), sum(row.dark for row in rows),
+        sum(row.pending for row in rows),
+    )  # fmt: skip
     say(
-        f"plan: {len(plans)} regions, {total.total()} months: {total['complete']} complete, "
-        f"{total['dark']} without sun, {total['pending']} to fetch"
+        f"dry run: {len(rows)} regions, {complete + dark + pending} months: {complete} complete, "
+        f"{dark} without sun, {pending} to fetch"
     )
-    say(f"plan: up to {size:.0f} MB of archive; {count_requests(config, total['pending'])}")
-    say("plan: nothing was fetched; the same command without --dry-run does it")
+    size_mb, requests = (
+        sum(r.archive_mb for r in rows),
+        source.describe_requests(len(rows), pending),
+    )
+    say(f"dry run: up to {size_mb:.0f} MB of archive; {requests}")
+    say("dry run: nothing was fetched; the same command without --dry-run does it")
     return 0
 
 
-def plan_regions(config: Config) -> list[RegionPlan]:
-    """What a run would do, region by region, found out without a network.
+def dry_run_region(config: Config, region: Region, source: Source) -> RegionDryRun:
+    """What a run would do for a region, found out without a network.
 
     Raises:
-        ConfigError: The source cannot be used, or a region has no grid.
+        ConfigError: The region has no grid.
     """
-    source = open_source(config)
-    plans = []
-    for region in config.regions:
-        folder, grid = archive_folder(config, region, source), source.grid(region)
-        known = region.polygon is not None and config.ingest.source != "folder"  # it looks first
-        months: Counter[str] = Counter()
-        for month in month_names(config, region, source):
-            if complete_record(folder, month):
-                months["complete"] += 1
-            else:
-                dark = known and predict_night(grid, month) is not None
-                months["dark" if dark else "pending"] += 1
-        plans.append(RegionPlan(region.name, grid, months))
-    return plans
+    grid, months = source.grid(region), list_region_months(config, region, source)
+    missing = [target for target in months if complete_record(target) is None]
+    dark = sum(is_dark(target, grid, source) for target in missing)
+    return RegionDryRun(region.name, grid, len(months) - len(missing), dark, len(missing) - dark)
 
 
-def describe(plan: RegionPlan) -> str:
-    """A region's plan in a line."""
-    grid, months = plan.grid, plan.months
+def is_dark(target: ArchiveMonth, grid: Grid, source: Source) -> bool:
+    """Whether a month is known to be empty for want of sun."""
+    return source.settings.predicts_night and predict_night(grid, target.month) is not None
+
+
+def describe(row: RegionDryRun) -> str:
+    """A region's dry run in a line."""
+    grid = row.grid
     return (
-        f"{plan.name}: {grid.height} x {grid.width} px of {grid.pixel_m:g} m in {grid.crs}; "
-        f"{months['complete']} complete, {months['dark']} without sun, {months['pending']} to "
-        f"fetch, up to {plan.archive_mb():.0f} MB"
+        f"{row.name}: {grid.height} x {grid.width} px of {grid.pixel_m:g} m in {grid.crs}; "
+        f"{row.complete} complete, {row.dark} without sun, {row.pending} to fetch, up to "
+        f"{row.archive_mb:.0f} MB"
     )
-
-
-def count_requests(config: Config, pending: int) -> str:
-    """Roughly how often the source would be asked for pending months, in words."""
-    if config.ingest.source == "earthengine":
-        return f"up to {2 * pending} requests, a list of scenes and their pixels a month"
-    if config.ingest.source == "stac":
-        files = pending * SCENES_A_MONTH * FILES_A_SCENE
-        return (
-            f"{len(config.regions)} searches and windows of about {files} files "
-            f"({SCENES_A_MONTH} scenes a month, {FILES_A_SCENE} files each)"
-        )
-    return "no request over the network"

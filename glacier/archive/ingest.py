@@ -1,6 +1,6 @@
 """Region and months -> the archive: one composite a month, or the reason why there is none.
 
-A rerun does only what is missing, damaged or failed; ``archive`` says when a month is complete.
+A rerun does only what is missing, damaged or failed; ``records`` says when a month is complete.
 """
 
 from __future__ import annotations
@@ -9,28 +9,26 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
-from datetime import date
+from dataclasses import replace
 from typing import Any
 
 import ray
 
 from glacier import store
 from glacier.archive.records import (
+    ArchiveMonth,
     MonthRecord,
-    archive_folder,
-    archive_key,
     complete_record,
     count_attempts,
     draw_archive,
-    month_names,
+    list_months,
     write_month,
 )
-from glacier.archive.workers import open_crew
+from glacier.archive.workers import open_pool
 from glacier.cluster import connect
 from glacier.composite import Composite, Empty
-from glacier.config import Config, Region
-from glacier.errors import ConfigError, GlacierError
+from glacier.config import Config
+from glacier.errors import ConfigError, GlacierError, SourceError
 from glacier.landsat import is_settled
 from glacier.progress import Progress, say
 from glacier.sources.factory import open_source
@@ -38,9 +36,6 @@ from glacier.sources.limiter import RequestLimit
 
 MAX_REASONS = 8
 """Kinds of reasons that the end of a run names."""
-
-CATALOGUES = ("earthengine", "stac")
-"""Sources that grow as scenes are taken and processed."""
 
 
 def run_ingest(config: Config) -> int:
@@ -50,112 +45,111 @@ def run_ingest(config: Config) -> int:
         ConfigError: The source cannot be used.
     """
     source = open_source(config)
-    units = []
-    for region in config.regions:
-        folder = archive_folder(config, region, source)
-        units += [(region, month, folder) for month in month_names(config, region, source)]
-    records = {(folder, month): complete_record(folder, month) for _, month, folder in units}
-    pending = [unit for unit in units if not records[unit[2], unit[1]]]
+    targets = list_months(config, source)
+    records = {target: complete_record(target) for target in targets}
+    pending = [target for target in targets if not records[target]]
     if pending:
-        for region in {unit[0].name: unit[0] for unit in pending}.values():
+        for region in {target.region.name: target.region for target in pending}.values():
             source.survey(region)
         with connect(config.cluster), Progress("ingest", len(pending)) as progress:
-            for folder, month, record in ingest_months(config, pending):
-                records[folder, month] = record
+            for target, record in ingest_months(config, pending):
+                records[target] = record
                 progress.advance(f"{record.region} {record.month} {record.status} {record.reason}")
-    return conclude(config, units, records)
+    return conclude(config, records)
 
 
 def ingest_months(
-    config: Config, pending: list[tuple[Region, date, str]]
-) -> Iterator[tuple[str, date, MonthRecord]]:
+    config: Config, pending: list[ArchiveMonth]
+) -> Iterator[tuple[ArchiveMonth, MonthRecord]]:
     """Run the months on workers, a bounded number at a time, and yield them as they end.
 
     Raises:
         ConfigError: No month can be had with this configuration.
     """
     waiting = list(reversed(pending))
-    running: dict[Any, tuple[str, date]] = {}
-    with open_crew(config, ingest_month) as crew:
+    running: dict[Any, ArchiveMonth] = {}
+    with open_pool(config, ingest_month) as pool:
         while waiting or running:
-            while waiting and len(running) < crew.room():
-                region, month, folder = waiting.pop()
-                running[crew.start(region, month, folder)] = (folder, month)
+            while waiting and len(running) < pool.capacity():
+                target = waiting.pop()
+                running[pool.submit(target)] = target
             (ready,), _ = ray.wait(list(running), num_returns=1)
-            folder, month = running.pop(ready)
-            yield folder, month, MonthRecord.from_dict(crew.finish(ready))
+            yield running.pop(ready), pool.collect(ready)
 
 
 def ingest_month(
-    config: Config,
-    region: Region,
-    month: date,
-    folder: str,
-    limiter: RequestLimit | None = None,
-) -> dict[str, Any]:
+    config: Config, target: ArchiveMonth, limiter: RequestLimit | None = None
+) -> MonthRecord:
     """Make one month: image first, its record last.
 
     Returns:
-        The record as plain values. An expected error becomes a record with status failed.
+        Its record. An expected error becomes a record with status failed.
 
     Raises:
         ConfigError: The fault is the configuration's, so that every other month has it too.
     """
     began = time.monotonic()
-    name = f"{month:%Y-%m}"
-    facts: dict[str, Any] = {
-        "source": config.ingest.source,
-        "cloud_profile": config.ingest.cloud_profile,
-        "unsettled": config.ingest.source in CATALOGUES and not is_settled(month),
-        "attempts": count_attempts(folder, name),
-    }
+    record = begin_record(config, target)
     try:
-        source = open_source(config, limiter)
-        facts["config_sha256"] = archive_key(config, region, source)
-        result = source.fetch_month(region, month)
-        facts["repeats"] = result.repeats
-        if isinstance(result, Composite) and result.valid_share() < config.ingest.min_valid_share:
-            share, least = result.valid_share(), config.ingest.min_valid_share
-            result = Empty(f"valid_share: {share:.3f} is below {least:.3f}")
-        if isinstance(result, Empty):
-            facts |= {"status": "empty", "reason": result.reason}
-        else:
-            facts |= write_month(result, source.grid(region), store.join(folder, name))
-            facts |= {"status": "ok"}
+        record = fetch_month(config, target, record, limiter)
     except ConfigError:
         raise
     except GlacierError as error:
-        facts["repeats"] = getattr(error, "repeats", 0)
-        facts |= {"status": "failed", "error": type(error).__name__, "reason": str(error)}
-    seconds = round(time.monotonic() - began, 3)
-    record = asdict(MonthRecord(region=region.name, month=name, seconds=seconds, **facts))
-    store.write_json(store.join(folder, f"{name}.json"), record)
+        repeats = error.repeats if isinstance(error, SourceError) else 0
+        record = replace(record, error=type(error).__name__, reason=str(error), repeats=repeats)
+    record = replace(record, seconds=round(time.monotonic() - began, 3))
+    target.write_record(record)
     return record
 
 
-def conclude(
-    config: Config,
-    units: list[tuple[Region, date, str]],
-    records: dict[tuple[str, date], MonthRecord | None],
-) -> int:
+def begin_record(config: Config, target: ArchiveMonth) -> MonthRecord:
+    """What is known of a month before it is asked for: failed, unless it comes to something."""
+    return MonthRecord(
+        region=target.region.name,
+        month=target.name,
+        status="failed",
+        source=config.ingest.source,
+        cloud_profile=config.ingest.cloud_profile,
+        config_sha256=target.key,
+        unsettled=config.ingest.chosen.grows and not is_settled(target.month),
+        attempts=count_attempts(target),
+    )
+
+
+def fetch_month(
+    config: Config, target: ArchiveMonth, record: MonthRecord, limiter: RequestLimit | None
+) -> MonthRecord:
+    """Ask the source for a month and keep what it gives; returns the record with the outcome.
+
+    Raises:
+        GlacierError: The month cannot be had or not be kept.
+    """
+    source = open_source(config, limiter)
+    result = source.fetch_month(target.region, target.month)
+    record = replace(record, repeats=result.repeats)
+    if isinstance(result, Composite) and result.valid_share() < config.ingest.min_valid_share:
+        share, least = result.valid_share(), config.ingest.min_valid_share
+        result = Empty(f"valid_share: {share:.3f} is below {least:.3f}")
+    if isinstance(result, Empty):
+        return replace(record, status="empty", reason=result.reason)
+    return write_month(result, source.grid(target.region), target, record)
+
+
+def conclude(config: Config, records: dict[ArchiveMonth, MonthRecord | None]) -> int:
     """Write manifests and calendar, say what came of the months; returns failures as above."""
-    if not units:
+    by_folder: dict[str, list[MonthRecord]] = {}
+    for target, record in records.items():
+        assert record is not None
+        by_folder.setdefault(target.folder, []).append(record)
+    if not by_folder:
         say("ingest: the source holds none of the months")
         return 0
-    by_folder: dict[str, list[MonthRecord]] = {}
-    for _, month, folder in units:
-        record = records[folder, month]
-        assert record is not None
-        by_folder.setdefault(folder, []).append(record)
     changed = False
     for folder, rows in by_folder.items():
         changed |= write_manifest(folder, rows)
         store.remove_leftovers(folder)
     done = [record for rows in by_folder.values() for record in rows]
-    if len(by_folder) == 1:
-        say(f"ingest: archive in {folder}")
-    else:
-        say(f"ingest: {len(by_folder)} archives in {folder.rpartition('/')[0]}")
+    say_where(list(by_folder))
     calendar = store.join(store.absolute(config.results), config.name, "calendar.png")
     if changed or not store.exists(calendar):
         write_calendar(calendar, done)
@@ -164,10 +158,18 @@ def conclude(
     return max(0, failed - config.ingest.max_failed)
 
 
+def say_where(folders: list[str]) -> None:
+    """Say where the archives of the regions lie."""
+    if len(folders) == 1:
+        say(f"ingest: archive in {folders[0]}")
+    else:
+        say(f"ingest: {len(folders)} archives in {folders[-1].rpartition('/')[0]}")
+
+
 def write_manifest(folder: str, rows: list[MonthRecord]) -> bool:
     """Write the records of an archive's months; returns whether they differ from what was there."""
     address = store.join(folder, "manifest.json")
-    values = [asdict(row) for row in rows]
+    values = [row.as_dict() for row in rows]
     if store.exists(address) and store.read_json(address) == json.loads(json.dumps(values)):
         return False
     store.write_json(address, values)

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glacier import store
 from glacier.composite import Composite
-from glacier.config import Config, Region, digest
+from glacier.config import Config, Region, digest, identity
 from glacier.errors import StoreError
 from glacier.geo.raster import Grid, encode_cog, grid_of_region
 from glacier.labels import label_truth
@@ -59,9 +60,9 @@ class MonthRecord:
     skipped: tuple[str, ...] = ()
     """Scenes that could not be used, each with why."""
     n_obs: tuple[int, float, int] = (0, 0.0, 0)
-    """Fewest, median and most clear looks of a pixel."""
+    """Fewest, median and most clear observations of a pixel."""
     valid_share: float = 0.0
-    """Share of pixels with a clear look, 0..1."""
+    """Share of pixels with a clear observation, 0..1."""
     saturated_share: float | None = None
     """Share of the seen pixels with a saturated band, 0..1; None where unknown."""
     sun_elevation_deg: float | None = None
@@ -79,6 +80,11 @@ class MonthRecord:
     """Time that the month took."""
 
     @property
+    def day(self) -> date:
+        """First day of the month."""
+        return date.fromisoformat(f"{self.month}-01")
+
+    @property
     def why(self) -> str:
         """Why there is no image, the error class in front of a failure's message."""
         return f"{self.error}: {self.reason}" if self.error else self.reason
@@ -90,12 +96,12 @@ class MonthRecord:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> MonthRecord:
-        """The record that :func:`dataclasses.asdict` was made of, back from JSON.
+        """The record that :meth:`as_dict` was made of, back from JSON.
 
-        Facts that it does not hold are left unknown.
+        Fields that it does not hold are left unknown.
 
         Raises:
-            StoreError: It is no record, or one with facts that this version does not know.
+            StoreError: It is no record, or one with fields that this version does not know.
         """
         known = {field.name for field in fields(cls)}
         if (
@@ -108,6 +114,54 @@ class MonthRecord:
         lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
         return cls(**(values | lists))
 
+    def as_dict(self) -> dict[str, Any]:
+        """The record as plain values, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class ArchiveMonth:
+    """One month of one region, and its place in the archive."""
+
+    region: Region
+    month: date
+    """First day."""
+    folder: str
+    """Address of the region's archive."""
+    key: str
+    """What decides the month's bytes, see :func:`archive_key`; the folder carries its start."""
+
+    @property
+    def name(self) -> str:
+        """YYYY-MM."""
+        return f"{self.month:%Y-%m}"
+
+    @property
+    def stem(self) -> str:
+        """Address of the month's files up to their endings."""
+        return store.join(self.folder, self.name)
+
+    @property
+    def record_address(self) -> str:
+        """Where the record lies, which is written last."""
+        return f"{self.stem}.json"
+
+    def is_recorded(self) -> bool:
+        """Whether there is a record, of whatever outcome."""
+        return store.exists(self.record_address)
+
+    def read_record(self) -> MonthRecord:
+        """What became of the month.
+
+        Raises:
+            StoreError: The record is missing, damaged, or of a later version.
+        """
+        return MonthRecord.from_dict(store.read_json(self.record_address))
+
+    def write_record(self, record: MonthRecord) -> None:
+        """Say what became of the month."""
+        store.write_json(self.record_address, record.as_dict())
+
 
 def archive_key(config: Config, region: Region, source: Source) -> str:
     """Hash of all that changes a month's bytes: 64 hexadecimal digits."""
@@ -115,7 +169,7 @@ def archive_key(config: Config, region: Region, source: Source) -> str:
     return digest(
         {
             "format": FORMAT,
-            "region": region.model_dump(mode="json"),
+            "region": identity(region),
             "grid": grid,
             "source": config.ingest.source,
             "identity": source.identity(region),
@@ -125,48 +179,74 @@ def archive_key(config: Config, region: Region, source: Source) -> str:
     )
 
 
-def archive_folder(config: Config, region: Region, source: Source) -> str:
-    """Address of a region's archive; it changes with all that changes a month's bytes."""
-    name = f"{region.name}-{archive_key(config, region, source)[:8]}"
-    return store.join(store.absolute(config.storage), "archive", name)
+def archive_folder(config: Config, region: Region, key: str) -> str:
+    """Address of a region's archive; it changes with the key, all that changes a month's bytes."""
+    return store.join(store.absolute(config.storage), "archive", f"{region.name}-{key[:8]}")
 
 
-def month_names(config: Config, region: Region, source: Source) -> list[date]:
-    """Months that a run works on: the span, or those of it that the source holds."""
-    span = months_between(*config.months.dates())
-    held = source.months(region)
-    return span if held is None else [month for month in span if month in set(held)]
+def list_region_months(config: Config, region: Region, source: Source) -> list[ArchiveMonth]:
+    """Months of a region that a run works on: the span, or those of it that the source holds."""
+    key = archive_key(config, region, source)
+    folder = archive_folder(config, region, key)
+    span, held = months_between(*config.months.dates()), source.months(region)
+    there = set(span if held is None else held)
+    return [ArchiveMonth(region, month, folder, key) for month in span if month in there]
 
 
-def write_month(composite: Composite, grid: Grid, stem: str) -> dict[str, Any]:
-    """Write the image, and class map and outline where the truth is known.
+def list_months(config: Config, source: Source) -> list[ArchiveMonth]:
+    """Months of all regions, in order."""
+    return [
+        target for region in config.regions for target in list_region_months(config, region, source)
+    ]
+
+
+def write_month(
+    composite: Composite, grid: Grid, target: ArchiveMonth, record: MonthRecord
+) -> MonthRecord:
+    """Write the files of a month that has an image.
+
+    Args:
+        composite: The month.
+        grid: Where its pixels lie.
+        target: Where it goes.
+        record: What is known of the month without it.
 
     Returns:
-        Fields of the month's record.
+        The record with the composite's own.
     """
-    facts: dict[str, Any] = {}
     if composite.truth is not None:
-        # Only the synthetic source gets here; workers of the others start a second sooner.
-        from glacier.geo.vectors import encode_outlines
-
-        truth = encode_cog({"surface": composite.truth}, grid, {})
-        facts["truth_sha256"] = store.write_bytes(f"{stem}.truth.tif", truth)
-        glacier = label_truth(composite.truth) == 1
-        outlines = encode_outlines(glacier, grid, {"month": stem.rpartition("/")[2]})
-        facts["outlines_sha256"] = store.write_bytes(f"{stem}.truth.gpkg", outlines)
+        record = write_truth(composite.truth, grid, target, record)
     tags = {"scenes": " ".join(composite.scene_ids)}
-    image = encode_cog({**composite.bands, "n_obs": composite.n_obs}, grid, tags)
-    looks = composite.n_obs
-    return facts | {
-        "sha256": store.write_bytes(f"{stem}.tif", image),
-        "scene_ids": tuple(composite.scene_ids),
-        "platforms": name_platforms(composite.scene_ids),
-        "skipped": composite.skipped,
-        "n_obs": (int(looks.min()), float(np.median(looks)), int(looks.max())),
-        "valid_share": round(composite.valid_share(), 6),
-        "saturated_share": composite.saturated_share,
-        "sun_elevation_deg": composite.sun_elevation_deg,
-    }
+    n_obs = composite.n_obs
+    image = encode_cog({**composite.bands, "n_obs": n_obs}, grid, tags)
+    return replace(
+        record,
+        status="ok",
+        sha256=store.write_bytes(f"{target.stem}.tif", image),
+        scene_ids=tuple(composite.scene_ids),
+        platforms=name_platforms(composite.scene_ids),
+        skipped=composite.skipped,
+        n_obs=(int(n_obs.min()), float(np.median(n_obs)), int(n_obs.max())),
+        valid_share=round(composite.valid_share(), 6),
+        saturated_share=composite.saturated_share,
+        sun_elevation_deg=composite.sun_elevation_deg,
+    )
+
+
+def write_truth(
+    truth: NDArray[np.uint8], grid: Grid, target: ArchiveMonth, record: MonthRecord
+) -> MonthRecord:
+    """Write class map, (H, W) uint8, and outlines; returns the record with their checksums."""
+    # Only where the truth is known; workers of the other sources start a second sooner.
+    from glacier.geo.vectors import encode_outlines
+
+    classes = encode_cog({"surface": truth}, grid, {})
+    outlines = encode_outlines(label_truth(truth) == 1, grid, {"month": target.name})
+    return replace(
+        record,
+        truth_sha256=store.write_bytes(f"{target.stem}.truth.tif", classes),
+        outlines_sha256=store.write_bytes(f"{target.stem}.truth.gpkg", outlines),
+    )
 
 
 def name_platforms(scene_ids: Sequence[str]) -> tuple[str, ...]:
@@ -175,34 +255,27 @@ def name_platforms(scene_ids: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted({f"landsat-{int(match[1])}" for match in found if match}))
 
 
-def count_attempts(folder: str, month: str) -> int:
-    """Times that a month was tried, counting one that begins now.
-
-    Args:
-        folder: Address of the archive.
-        month: YYYY-MM.
-    """
-    address = store.join(folder, f"{month}.json")
-    if not store.exists(address):
+def count_attempts(target: ArchiveMonth) -> int:
+    """Times that a month was tried, counting one that begins now."""
+    if not target.is_recorded():
         return 1
     try:
-        record = MonthRecord.from_dict(store.read_json(address))
+        record = target.read_record()
     except StoreError:
         return 1
     return 1 + (record.attempts if record.status == "failed" else 0)
 
 
-def complete_record(folder: str, month: date) -> MonthRecord | None:
+def complete_record(target: ArchiveMonth) -> MonthRecord | None:
     """The record of a month that needs no more work, or None.
 
     A failed month is tried again; so is one that has a file missing or damaged, or that was made
     before all its scenes can have been in the catalogue.
     """
-    stem = store.join(folder, f"{month:%Y-%m}")
-    if not store.exists(f"{stem}.json"):
+    if not target.is_recorded():
         return None
     try:
-        record = MonthRecord.from_dict(store.read_json(f"{stem}.json"))
+        record = target.read_record()
         if record.status == "failed" or record.unsettled:
             return None
         for end, sha256 in (
@@ -211,7 +284,7 @@ def complete_record(folder: str, month: date) -> MonthRecord | None:
             (".truth.gpkg", record.outlines_sha256),
         ):
             if sha256:
-                store.read_bytes(f"{stem}{end}", sha256)
+                store.read_bytes(f"{target.stem}{end}", sha256)
     except StoreError as error:
         say(f"ingest: {error}; made again")
         return None
@@ -227,16 +300,15 @@ def read_records(config: Config) -> dict[str, list[MonthRecord]]:
     source = open_source(config)
     found: dict[str, list[MonthRecord]] = {}
     for region in config.regions:
-        folder = archive_folder(config, region, source)
+        folder = archive_folder(config, region, archive_key(config, region, source))
         found[folder] = []
-        for month in month_names(config, region, source):
-            address = store.join(folder, f"{month:%Y-%m}.json")
-            if not store.exists(address):
+        for target in list_region_months(config, region, source):
+            if not target.is_recorded():
                 raise StoreError(
-                    f"region {region.name}, month {month:%Y-%m} is not in the archive {folder}; "
+                    f"region {region.name}, month {target.name} is not in the archive {folder}; "
                     "run jobs.ingest with this configuration first"
                 )
-            found[folder].append(MonthRecord.from_dict(store.read_json(address)))
+            found[folder].append(target.read_record())
     return found
 
 
@@ -246,7 +318,6 @@ def draw_archive(records: Iterable[MonthRecord]) -> Picture | None:
 
     regions: dict[str, list[Square]] = {}
     for r in records:
-        month = date.fromisoformat(f"{r.month}-01")
-        regions.setdefault(r.region, []).append(Square(month, r.status, r.kind, r.valid_share))
+        regions.setdefault(r.region, []).append(Square(r.day, r.status, r.kind, r.valid_share))
     months = {square.month for squares in regions.values() for square in squares}
     return draw_calendar(regions) if len(months) > 1 else None

@@ -1,4 +1,4 @@
-"""Who does the months of an archive: a task each, or a few workers that wait for a service."""
+"""What makes the months of an archive: a task each, or a few actors that wait for a service."""
 
 from __future__ import annotations
 
@@ -6,36 +6,35 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date
 from typing import Any, Protocol
 
 import ray
 
-from glacier.cluster import count_cpus
-from glacier.config import Config, Region, Service
-from glacier.errors import ConfigError
+from glacier.archive.records import ArchiveMonth, MonthRecord
+from glacier.cluster import count_cpus, get_result
+from glacier.config import Config, Service
 from glacier.progress import say
-from glacier.sources.limiter import LEASE_MARGIN_S, Limiter, Outcome
+from glacier.sources.limiter import Limiter, LimiterState, Outcome
 
-Work = Callable[..., dict[str, Any]]
-"""Makes one month: (config, region, month, folder, limiter) -> the values of its record."""
+Work = Callable[..., MonthRecord]
+"""Makes one month: (config, target, limiter) -> its record; without a limiter the source's own."""
 
 MAX_RESTARTS = 3
 """Times that a worker is started again, and a month tried, after a process was lost."""
 
 
-class Crew(Protocol):
-    """Those who do the work."""
+class WorkerPool(Protocol):
+    """Workers that make months."""
 
-    def room(self) -> int:
+    def capacity(self) -> int:
         """Months that may be under way at once."""
         ...
 
-    def start(self, region: Region, month: date, folder: str) -> Any:
+    def submit(self, target: ArchiveMonth) -> Any:
         """Begin a month; returns the reference of its record."""
         ...
 
-    def finish(self, ready: Any) -> dict[str, Any]:
+    def collect(self, ready: Any) -> MonthRecord:
         """The record of a month that has ended.
 
         Raises:
@@ -44,23 +43,23 @@ class Crew(Protocol):
         ...
 
     def close(self) -> None:
-        """Send everyone home."""
+        """End the workers."""
         ...
 
 
 @contextmanager
-def open_crew(config: Config, work: Work) -> Iterator[Crew]:
-    """The crew that suits a source, for the length of the block."""
-    waits = {"earthengine": config.ingest.earthengine, "stac": config.ingest.stac}
-    settings = waits.get(config.ingest.source)
-    crew: Crew = Tasks(config, work) if settings is None else Fetchers(config, work, settings)
+def open_pool(config: Config, work: Work) -> Iterator[WorkerPool]:
+    """The pool that suits a source, for the length of the block."""
+    service = config.ingest.chosen.service
+    pool: WorkerPool
+    pool = TaskPool(config, work) if service is None else ActorPool(config, work, service)
     try:
-        yield crew
+        yield pool
     finally:
-        crew.close()
+        pool.close()
 
 
-class Tasks:
+class TaskPool:
     """A task a month, for sources that compute: as many as there are cores, also later ones."""
 
     def __init__(self, config: Config, work: Work) -> None:
@@ -69,41 +68,41 @@ class Tasks:
         task: Any = ray.remote(work)
         self.task = task.options(num_cpus=1, max_retries=MAX_RESTARTS)
 
-    def room(self) -> int:
+    def capacity(self) -> int:
         """One on each core, and one more that waits for it."""
         return 2 * count_cpus()
 
-    def start(self, region: Region, month: date, folder: str) -> Any:
+    def submit(self, target: ArchiveMonth) -> Any:
         """Submit a task."""
-        return self.task.remote(self.config, region, month, folder)
+        return self.task.remote(self.config, target)
 
-    def finish(self, ready: Any) -> dict[str, Any]:
+    def collect(self, ready: Any) -> MonthRecord:
         """The record, or the worker's error."""
-        return get_record(ready)
+        return get_result(ready)
 
     def close(self) -> None:
         """Tasks end by themselves."""
 
 
-class Fetchers:
-    """A few long-lived workers with threads, for sources that wait for a service.
+class ActorPool:
+    """A few long-lived actors with threads, for sources that wait for a service.
 
-    A month waits in a thread, so that a worker carries several; all workers together keep to one
-    limit of requests. A worker that dies is started again and gets the months that it had.
+    A month waits in a thread, so that an actor carries several; all actors together keep to one
+    limit of requests. An actor that dies is started again and gets the months that it had.
     """
 
     def __init__(self, config: Config, work: Work, settings: Service) -> None:
-        """Start the workers; together they take one core, since they mostly wait."""
+        """Start the actors; together they take one core, since they mostly wait."""
         count = min(settings.actors, count_cpus())  # a process takes seconds of a core to start
         threads = math.ceil(settings.in_flight / count)
-        self.most = count * threads
+        self.max_running = count * threads
         limiter: Any = ray.remote(Limiter).options(
             num_cpus=0,
-            max_concurrency=2 * self.most,  # of these, one a month may wait for its turn
+            max_concurrency=2 * self.max_running,  # of these, one a month may wait for its turn
             max_restarts=-1,
             max_task_retries=-1,
         )
-        self.limiter = limiter.remote(settings.in_flight, settings.deadline_s + LEASE_MARGIN_S)
+        self.limiter = limiter.remote(settings.in_flight, settings.deadline_s)
         fetcher: Any = ray.remote(Fetcher).options(
             num_cpus=1 / count,
             max_concurrency=threads,
@@ -115,25 +114,25 @@ class Fetchers:
         self.busy: dict[Any, Any] = {}
         self.restricted = False
 
-    def room(self) -> int:
+    def capacity(self) -> int:
         """One in each thread."""
-        return self.most
+        return self.max_running
 
-    def start(self, region: Region, month: date, folder: str) -> Any:
-        """Give a month to the worker that has the fewest."""
+    def submit(self, target: ArchiveMonth) -> Any:
+        """Give a month to the actor that has the fewest."""
         load = Counter(self.busy.values())
         actor = min(self.actors, key=lambda actor: load[actor])
         # The limiter comes with each month: an actor among the constructor's arguments could be
-        # gone when Ray restarts a worker.
-        record = actor.fetch.remote(region, month, folder, self.limiter)
+        # gone when Ray restarts another.
+        record = actor.fetch.remote(target, self.limiter)
         self.busy[record] = actor
         return record
 
-    def finish(self, ready: Any) -> dict[str, Any]:
+    def collect(self, ready: Any) -> MonthRecord:
         """The record, or the worker's error; says once when the service holds us back."""
         del self.busy[ready]
-        record = get_record(ready)
-        if not self.restricted and self.facts()["restricted"]:
+        record = get_result(ready)
+        if not self.restricted and self.limiter_state().restricted:
             self.restricted = True
             say(
                 "ingest: the project's monthly quota at Earth Engine is used up (restricted "
@@ -141,14 +140,15 @@ class Fetchers:
             )
         return record
 
-    def facts(self) -> dict[str, Any]:
-        """The limiter's state in numbers."""
-        return dict(ray.get(self.limiter.facts.remote()))
+    def limiter_state(self) -> LimiterState:
+        """What the limiter of all actors has come to."""
+        state: LimiterState = ray.get(self.limiter.state.remote())
+        return state
 
     def close(self) -> None:
-        """End the workers, whose share of a core the next stage needs.
+        """End the actors, whose share of a core the next stage needs.
 
-        Where months are under way the run has failed; the workers end with it, and Ray has
+        Where months are under way the run has failed; the actors end with it, and Ray has
         nothing to say about tasks that it lost.
         """
         if not self.busy:
@@ -157,19 +157,19 @@ class Fetchers:
 
 
 class Fetcher:
-    """A worker of :class:`Fetchers`; Ray calls it from several threads."""
+    """An actor of :class:`ActorPool`; Ray calls it from several threads."""
 
     def __init__(self, config: Config, work: Work) -> None:
         """Do this work by this configuration."""
         self.config, self.work = config, work
 
-    def fetch(self, region: Region, month: date, folder: str, limiter: Any) -> dict[str, Any]:
+    def fetch(self, target: ArchiveMonth, limiter: Any) -> MonthRecord:
         """Make one month, asking this actor before each request."""
-        return self.work(self.config, region, month, folder, SharedLimiter(limiter))
+        return self.work(self.config, target, SharedLimiter(limiter))
 
 
 class SharedLimiter:
-    """The limiter of all workers, as a source sees it."""
+    """The limiter of all actors, as a source sees it."""
 
     def __init__(self, actor: Any) -> None:
         """Stand for the limiter in this actor."""
@@ -186,16 +186,3 @@ class SharedLimiter:
     def restrict(self) -> None:
         """One request at a time from now on."""
         ray.get(self.actor.restrict.remote())
-
-
-def get_record(ready: Any) -> dict[str, Any]:
-    """What a worker returned.
-
-    Raises:
-        ConfigError: The worker's own, without Ray's account of where it was raised.
-    """
-    try:
-        record: dict[str, Any] = ray.get(ready)
-    except ConfigError as error:
-        raise getattr(error, "cause", error) from None
-    return record

@@ -10,9 +10,9 @@ import shapely
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from glacier.geo.raster import Grid
+from glacier.geo.raster import WGS84, Grid
 
-LEAST_SHARED_M2 = 1.0
+MIN_SHARED_M2 = 1.0
 """Ground that frames must share to count; those that lie side by side share a rounding error."""
 
 EDGE_POINTS = 16
@@ -36,7 +36,7 @@ def find_overlaps(grids: Mapping[str, Grid]) -> list[set[str]]:
     frames = np.array([outline_frame(grids[name]) for name in names], dtype=object)
     first, second = shapely.STRtree(frames).query(frames, predicate="intersects")
     shared = shapely.area(shapely.intersection(frames[first], frames[second]))
-    linked = shared * M2_PER_DEGREE2 > LEAST_SHARED_M2
+    linked = shared * M2_PER_DEGREE2 > MIN_SHARED_M2
     edges = (np.ones(int(linked.sum())), (first[linked], second[linked]))
     count, labels = connected_components(coo_array(edges, shape=(len(names), len(names))))
     groups: list[set[str]] = [set() for _ in range(count)]
@@ -47,16 +47,13 @@ def find_overlaps(grids: Mapping[str, Grid]) -> list[set[str]]:
 
 def outline_frame(grid: Grid) -> shapely.Geometry:
     """A frame in degrees; one over the date line lies on both ends of the map."""
-    right_m = grid.left_m + grid.width * grid.pixel_m
-    low_m = grid.top_m - grid.height * grid.pixel_m
-    corners = [
-        (grid.left_m, grid.top_m), (right_m, grid.top_m), (right_m, low_m), (grid.left_m, low_m),
-    ]  # fmt: skip
+    left, bottom, right, top = grid.bounds
+    corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
     edge = shapely.segmentize(
-        shapely.Polygon(corners), max(right_m - grid.left_m, grid.top_m - low_m) / EDGE_POINTS
+        shapely.Polygon(corners), max(right - left, top - bottom) / EDGE_POINTS
     )
     x, y = np.asarray(edge.exterior.coords).T
-    lon, lat = pyproj.Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True).transform(x, y)
+    lon, lat = pyproj.Transformer.from_crs(grid.crs, WGS84, always_xy=True).transform(x, y)
     if np.ptp(lon) <= 180:
         return shapely.Polygon(np.stack([lon, lat], axis=1))
     ends = [np.where(lon > 0, lon - 360, lon), np.where(lon < 0, lon + 360, lon)]

@@ -1,6 +1,6 @@
 """Rasters in and out: grids, guarded opening, named bands, cloud-optimised GeoTIFF.
 
-The only module besides the sources that imports rasterio.
+Besides the sources, only this folder imports rasterio.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
+from rasterio.coords import BoundingBox
 from rasterio.enums import Resampling
 from rasterio.features import rasterize, shapes
 from rasterio.io import DatasetReader, MemoryFile
@@ -26,6 +27,9 @@ from rasterio.warp import transform
 from glacier.config import Region
 from glacier.errors import ConfigError, RasterError
 from glacier.landsat import NODATA, band_scale
+
+WGS84 = "EPSG:4326"
+"""Longitude and latitude, degrees."""
 
 MAX_BYTES = 2 * 1024**3
 """Largest raster, decoded, that is opened: bytes of all its bands."""
@@ -36,13 +40,11 @@ LANDSAT_EDGE_M = 15.0
 Source: geotransforms of USGS Collection 2 products, such as 236685, 6789615 for path 68 row 18.
 """
 
-
 MAX_SIDE_PX = 20_000
 """Longest side of a region's grid, pixels: 600 km of 30 m, more than a UTM zone holds."""
 
 EDGE_POINTS = 200
 """Points along an edge of a region's polygon: straight in degrees, it bends in the projection."""
-
 
 COG_TILE_PX = 256
 """Side of a tile of the archive's files, pixels."""
@@ -74,6 +76,18 @@ class Grid:
     """Rows."""
     width: int
     """Columns."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.height, self.width
+
+    @property
+    def bounds(self) -> BoundingBox:
+        """Left, bottom, right and top edge, metres."""
+        right_m = self.left_m + self.pixel_m * self.width
+        bottom_m = self.top_m - self.pixel_m * self.height
+        return BoundingBox(self.left_m, bottom_m, right_m, self.top_m)
 
     @property
     def transform(self) -> rasterio.Affine:
@@ -128,7 +142,7 @@ def grid_of_region(region: Region) -> Grid:
     ring = np.array([*corners, corners[0]])
     along = np.linspace(0, 1, EDGE_POINTS, endpoint=False)[:, None]
     edges = np.concatenate([a + (b - a) * along for a, b in pairwise(ring)])
-    projected = np.array(transform("EPSG:4326", crs, *edges.T)).T
+    projected = np.array(transform(WGS84, crs, *edges.T)).T
     step, edge = region.pixel_m, LANDSAT_EDGE_M
 
     def snap(value: float, rounding: Any) -> float:
@@ -269,10 +283,8 @@ def encode_cog(bands: dict[str, NDArray[Any]], grid: Grid, tags: dict[str, str])
         RasterError: A band's shape differs from the grid's.
     """
     for name, band in bands.items():
-        if band.shape != (grid.height, grid.width):
-            raise RasterError(
-                f"band {name} has shape {band.shape}, its grid {(grid.height, grid.width)}"
-            )
+        if band.shape != grid.shape:
+            raise RasterError(f"band {name} has shape {band.shape}, its grid {grid.shape}")
     data = np.stack(list(bands.values()))
     profile = {
         "driver": "GTiff", "height": grid.height, "width": grid.width, "count": len(bands),
@@ -289,7 +301,7 @@ def encode_cog(bands: dict[str, NDArray[Any]], grid: Grid, tags: dict[str, str])
                 band_scale(n) if m else (1.0, 0.0) for n, m in zip(bands, measured, strict=True)
             ]
             out.scales, out.offsets = [p[0] for p in pairs], [p[1] for p in pairs]
-            out.build_overviews(overview_factors(grid.height, grid.width), Resampling.nearest)
+            out.build_overviews(overview_factors(*grid.shape), Resampling.nearest)
         with plain.open() as source:
             rasterio.shutil.copy(source, cog.name, **COG_LAYOUT)
         return bytes(cog.read())
@@ -313,12 +325,11 @@ def burn(geometries: Iterable[Any], grid: Grid) -> NDArray[np.uint8]:
     Returns:
         (H, W) uint8, 1 inside and 0 outside.
     """
-    parts = [(geometry, 1) for geometry in geometries]
-    shape = (grid.height, grid.width)
-    if not parts:
-        return np.zeros(shape, np.uint8)
+    burnt = [(geometry, 1) for geometry in geometries]
+    if not burnt:
+        return np.zeros(grid.shape, np.uint8)
     return np.asarray(
-        rasterize(parts, out_shape=shape, transform=grid.transform, fill=0, dtype="uint8")
+        rasterize(burnt, out_shape=grid.shape, transform=grid.transform, fill=0, dtype="uint8")
     )
 
 

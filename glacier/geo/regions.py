@@ -19,7 +19,7 @@ import shapely
 from glacier.config import Region, RegionFile, digest
 from glacier.errors import ConfigError, VectorError
 from glacier.flags import nearest
-from glacier.geo.raster import grid_of_region, utm_zone
+from glacier.geo.raster import WGS84, grid_of_region, utm_zone
 from glacier.geo.vectors import read_shapes
 from glacier.store import absolute
 from glacier.wording import shorten_list
@@ -30,11 +30,10 @@ RGI_COLUMNS = ("rgi_id", "rgiid")
 Source: attribute tables of the Randolph Glacier Inventory, versions 7.0 and 6.0.
 """
 
-DEGREES = "EPSG:4326"
 DECIMALS = 6
 """Of corners in degrees: 0.1 m, so that no last digit of a projection decides a hash."""
 
-LONGEST_NAME = 64
+MAX_NAME_LENGTH = 64
 SHOWN = 5
 """Ids that a message names; it counts the others."""
 
@@ -89,7 +88,7 @@ def pick_outlines(table: Any, wanted: RegionFile) -> Any:
         raise ConfigError(
             f"{wanted.file}: no polygon for {shorten_list(bad, SHOWN)}; repair or leave it out"
         )
-    shapes = shapes.to_crs(DEGREES)
+    shapes = shapes.to_crs(WGS84)
     check_places(shapes, wanted.file)
     return shapes
 
@@ -175,7 +174,7 @@ def frame_glaciers(shapes: Any, buffer_m: float) -> Iterator[tuple[str, Any]]:
         west, south = low.to_numpy().T
         east, north = (high + buffer_m).to_numpy().T
         x, y = np.stack([west, east, east, west]).T, np.stack([south, south, north, north]).T
-        corners = geopandas.GeoSeries.from_xy(x.ravel(), y.ravel(), crs=zone).to_crs(DEGREES)
+        corners = geopandas.GeoSeries.from_xy(x.ravel(), y.ravel(), crs=zone).to_crs(WGS84)
         degrees = np.stack([corners.x, corners.y], axis=1).round(DECIMALS).reshape(-1, 4, 2)
         yield from zip(low.index, map(as_corners, degrees), strict=True)
 
@@ -197,8 +196,8 @@ def name_glaciers(ids: Iterable[str]) -> dict[str, str]:
     plain = {key: make_safe(key) for key in ids}
     count = Counter(plain.values())
     return {
-        key: name if name and len(name) <= LONGEST_NAME and count[name] == 1
-        else f"{name[: LONGEST_NAME - 9] or 'glacier'}-{digest(key)[:8]}"
+        key: name if name and len(name) <= MAX_NAME_LENGTH and count[name] == 1
+        else f"{name[: MAX_NAME_LENGTH - 9] or 'glacier'}-{digest(key)[:8]}"
         for key, name in plain.items()
     }  # fmt: skip
 

@@ -61,22 +61,22 @@ def read_shapes(address: str) -> Any:
     return frame
 
 
-def encode_outlines(mask: NDArray[np.bool_], grid: Grid, facts: dict[str, Any]) -> bytes:
+def encode_outlines(mask: NDArray[np.bool_], grid: Grid, columns: dict[str, Any]) -> bytes:
     """A GeoPackage of the outline of a mask, as bytes.
 
     Args:
         mask: (H, W) bool, True on the glacier.
         grid: Where the pixels lie.
-        facts: Columns that every polygon carries, such as its month.
+        columns: What every polygon carries, such as its month.
 
     Returns:
         A GeoPackage in the grid's CRS with ``area_km2`` per polygon; burning it gives the mask.
     """
-    parts = [shape(polygon) for polygon in trace(mask, grid)]
+    polygons = [shape(polygon) for polygon in trace(mask, grid)]
     frame = geopandas.GeoDataFrame(
-        {"area_km2": [part.area / 1e6 for part in parts]}
-        | {k: [v] * len(parts) for k, v in facts.items()},
-        geometry=parts,
+        {"area_km2": [p.area / 1e6 for p in polygons]}
+        | {k: [v] * len(polygons) for k, v in columns.items()},
+        geometry=polygons,
         crs=grid.crs,
     )
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2000-01-01T00:00:00Z"})  # same bytes

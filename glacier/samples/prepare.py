@@ -123,7 +123,7 @@ def name_classes(config: Config) -> Literal["polygons", "truth"] | None:
     """Where classes of the surface are known from."""
     if config.prepare.label.debris:
         return "polygons"
-    return "truth" if config.ingest.source == "synthetic" else None
+    return "truth" if config.ingest.chosen.knows_truth else None
 
 
 def report_outcome(samples: SampleSet, folder: str) -> None:

@@ -12,24 +12,19 @@ import io
 import math
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Self
 
 import ee
 import numpy as np
 from numpy.typing import NDArray
 
 from glacier.composite import Composite, Empty
-from glacier.config import Ingest, Region
+from glacier.config import Config, EarthEngine, Ingest, Region
 from glacier.errors import SourceError
-from glacier.geo.raster import Grid, grid_of_region
-from glacier.landsat import (
-    BANDS,
-    QA_MASK,
-    SATURATED_OPTICAL,
-    month_interval,
-)
+from glacier.geo.raster import Grid
+from glacier.landsat import OPTICAL, QA_MASK, SATURATED_OPTICAL, THERMAL, month_interval
 from glacier.sources.ee_session import ReplyError, Requests, TooLargeError
-from glacier.sources.limiter import LEASE_MARGIN_S, Limiter, RequestLimit
+from glacier.sources.limiter import Limiter, RequestLimit
 from glacier.sources.night import predict_night
 from glacier.sources.source import Source
 
@@ -39,8 +34,6 @@ MAX_REQUEST_BYTES = 48 * 1024**2
 Source: the service's "Total request size (..) must be less than or equal to 50331648 bytes".
 """
 
-OPTICAL = [band for band in BANDS if band.startswith("SR_")]
-THERMAL = "ST_B10"
 COUNTS = ["n_obs", "saturated"]
 
 Pixels = dict[str, NDArray[np.uint16]]
@@ -53,36 +46,39 @@ class SceneRow:
     acquired_ms: int
     scene_id: str
     sun_elevation_deg: float
-    thermal_at: int
-    """Place of the thermal band among its bands; -1 where it has none."""
+    has_thermal: bool
+    """Whether the thermal band is among its bands."""
 
 
 class EarthEngineSource(Source):
     """Composites that Earth Engine makes."""
 
-    def __init__(self, settings: Ingest, limiter: RequestLimit | None = None) -> None:
+    settings: EarthEngine
+
+    def __init__(self, ingest: Ingest, limiter: RequestLimit | None = None) -> None:
         """Make composites by these settings.
 
         Args:
-            settings: Cloud profile, platforms, and the account.
+            ingest: Cloud profile, platforms, and the account.
             limiter: Shared with other workers; None: this source's own.
         """
-        self.settings = settings
-        account = settings.earthengine
-        self.limiter = limiter or Limiter(account.in_flight, account.deadline_s + LEASE_MARGIN_S)
+        super().__init__(ingest.earthengine)
+        self.ingest = ingest
+        self.limiter = limiter or Limiter(self.settings.in_flight, self.settings.deadline_s)
+
+    @classmethod
+    def from_config(cls, config: Config, limiter: RequestLimit | None = None) -> Self:
+        """The source of ``ingest.earthengine``."""
+        return cls(config.ingest, limiter)
 
     def identity(self, region: Region) -> dict[str, Any]:
         """What changes the pixels; not whose account asks, nor how fast."""
-        platforms = sorted(set(self.settings.platforms))
-        return {"platforms": platforms, "mask_saturated": self.settings.mask_saturated, "format": 1}
+        platforms = sorted(set(self.ingest.platforms))
+        return {"platforms": platforms, "mask_saturated": self.ingest.mask_saturated, "format": 1}
 
-    def grid(self, region: Region) -> Grid:
-        """The region's UTM grid."""
-        return grid_of_region(region)
-
-    def months(self, region: Region) -> list[date] | None:
-        """None: any month may be asked for."""
-        return None
+    def describe_requests(self, regions: int, months: int) -> str:
+        """Two for each month with sun and a scene."""
+        return f"up to {2 * months} requests, a list of scenes and their pixels a month"
 
     def fetch_month(self, region: Region, month: date) -> Composite | Empty:
         """The month's composite, or why there is none; without a request where the sun is low.
@@ -94,7 +90,7 @@ class EarthEngineSource(Source):
         grid = self.grid(region)
         if night := predict_night(grid, month):
             return night
-        requests = Requests(self.settings.earthengine, self.limiter)
+        requests = Requests(self.settings, self.limiter)
         try:
             requests.connect()
             result = self.compose(requests, grid, month)
@@ -109,18 +105,17 @@ class EarthEngineSource(Source):
         The list reads properties alone, which costs Earth Engine next to nothing, and spares the
         months without a scene the request that computes.
         """
-        scenes = select_scenes(self.settings.platforms, grid, month)
+        scenes = select_scenes(self.ingest.platforms, grid, month)
         query = list_scenes(scenes)
         rows = requests.send(lambda: read_rows(query))
         if not rows:
             return Empty("no_scene: Earth Engine holds no scene of this month")
-        thermal = [row.thermal_at >= 0 for row in rows]
-        bands = [*OPTICAL, THERMAL] if any(thermal) else OPTICAL
-        looks = add_thermal(scenes) if any(thermal) and not all(thermal) else scenes
-        mask = QA_MASK[self.settings.cloud_profile]
-        image = compose_looks(
-            looks, bands, mask, SATURATED_OPTICAL if self.settings.mask_saturated else 0
-        )
+        thermal = [row.has_thermal for row in rows]
+        bands = [*OPTICAL, THERMAL] if any(thermal) else [*OPTICAL]
+        if any(thermal) and not all(thermal):
+            scenes = add_thermal(scenes)
+        saturated_mask = SATURATED_OPTICAL if self.ingest.mask_saturated else 0
+        image = composite_scenes(scenes, bands, QA_MASK[self.ingest.cloud_profile], saturated_mask)
         pixels = fetch_pixels(requests, image, grid, [*bands, *COUNTS])
         n_obs, saturated = (pixels.pop(name) for name in COUNTS)
         if not n_obs.any():
@@ -136,10 +131,7 @@ class EarthEngineSource(Source):
 
 def select_scenes(platforms: tuple[int, ...], grid: Grid, month: date) -> ee.ImageCollection:
     """Scenes over a grid in a month, of all platforms; the interval is half open, in UTC."""
-    right_m = grid.left_m + grid.pixel_m * grid.width
-    bottom_m = grid.top_m - grid.pixel_m * grid.height
-    edges = [grid.left_m, bottom_m, right_m, grid.top_m]
-    frame = ee.Geometry.Rectangle(edges, proj=grid.crs, geodesic=False)
+    frame = ee.Geometry.Rectangle(list(grid.bounds), proj=grid.crs, geodesic=False)
     start, end = (instant.date().isoformat() for instant in month_interval(month))
     several = []
     for platform in sorted(set(platforms)):
@@ -175,7 +167,7 @@ def read_rows(query: ee.ComputedObject) -> list[SceneRow]:
     except KeyError as error:
         raise ReplyError(f"an answer without {error}") from error
     try:
-        rows = [SceneRow(int(t), str(name), float(sun), int(at)) for t, name, sun, at in reply]
+        rows = [SceneRow(int(t), str(name), float(sun), at >= 0) for t, name, sun, at in reply]
     except (TypeError, ValueError) as error:
         raise ReplyError(f"the list of scenes came as {str(reply)[:200]}") from error
     return sorted(rows, key=lambda row: (row.acquired_ms, row.scene_id))
@@ -190,10 +182,10 @@ def add_thermal(scenes: ee.ImageCollection) -> ee.ImageCollection:
     return scenes.map(lambda image: image.addBands(absent))
 
 
-def compose_looks(
+def composite_scenes(
     scenes: ee.ImageCollection, bands: list[str], qa_mask: int, radsat_mask: int
 ) -> ee.Image:
-    """Median of the clear looks of each pixel and band, and the counts of looks.
+    """Median of the clear observations of each pixel and band, and their counts.
 
     Args:
         scenes: Scenes of one month.
@@ -202,8 +194,8 @@ def compose_looks(
         radsat_mask: QA_RADSAT bits that hide a pixel, 0 for none.
 
     Returns:
-        uint16 bands, ``n_obs`` and ``saturated`` (looks with any band, and those of them that
-        are saturated); 0 is no data.
+        uint16 bands, ``n_obs`` and ``saturated`` (observations with any band, and those of them
+        that are saturated); 0 is no data.
     """
 
     def clear(image: ee.Image) -> ee.Image:
@@ -231,14 +223,14 @@ def fetch_pixels(requests: Requests, image: ee.Image, grid: Grid, names: list[st
     Raises:
         SourceError: The pixels cannot be had, even one row at a time.
     """
-    if grid.height * grid.width * len(names) * 3 <= MAX_REQUEST_BYTES:
+    if math.prod(grid.shape) * len(names) * 3 <= MAX_REQUEST_BYTES:
         try:
             return requests.send(lambda: read_pixels(image, grid, names))
         except TooLargeError as error:
             if grid.height == 1:
                 raise SourceError(str(error)) from error
-    parts = [fetch_pixels(requests, image, half, names) for half in halve(grid)]
-    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+    halves = [fetch_pixels(requests, image, half, names) for half in halve(grid)]
+    return {name: np.concatenate([half[name] for half in halves]) for name in names}
 
 
 def halve(grid: Grid) -> tuple[Grid, Grid]:
@@ -276,7 +268,7 @@ def read_pixels(image: ee.Image, grid: Grid, names: list[str]) -> Pixels:
         array = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ReplyError(f"{len(data)} bytes of pixels that cannot be read: {error}") from error
-    wanted = (grid.height, grid.width), np.dtype([(name, "<u2") for name in names])
+    wanted = grid.shape, np.dtype([(name, "<u2") for name in names])
     if (array.shape, array.dtype) != wanted:
         raise ReplyError(f"pixels came as {array.shape} {array.dtype}, wanted {wanted}")
     return {name: np.ascontiguousarray(array[name]) for name in names}

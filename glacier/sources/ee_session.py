@@ -34,7 +34,7 @@ Verdict = Literal["refused", "failed", "split", "denied", "fatal"]
 
 CONNECT_S = 30.0
 """Longest wait for a connection, seconds."""
-MOST_BACKOFF_S = 60.0
+MAX_BACKOFF_S = 60.0
 """Longest wait between two attempts, seconds."""
 
 RESTRICTED = "parallelism_restricted=true"
@@ -124,7 +124,7 @@ class Requests:
     """The requests of one month: within the limit, repeated where that can help, counted."""
 
     def __init__(self, settings: EarthEngine, limiter: RequestLimit) -> None:
-        """Ask under these settings, sharing a limiter with everyone else."""
+        """Ask under these settings, within the limit that all workers share."""
         self.settings, self.limiter = settings, limiter
         self.repeats = 0
 
@@ -151,10 +151,12 @@ class Requests:
             SourceError: It refused for good, or as often as the settings allow.
         """
         for attempt in range(self.settings.attempts):
-            if attempt:  # exponential with full jitter, so that a crowd does not return as one
+            if (
+                attempt
+            ):  # exponential with full jitter, so that refused workers do not return as one
                 self.repeats += 1
                 longest = self.settings.backoff_s * 2 ** (attempt - 1)
-                time.sleep(random.uniform(0, min(MOST_BACKOFF_S, longest)))
+                time.sleep(random.uniform(0, min(MAX_BACKOFF_S, longest)))
             try:
                 return self.send_once(request)
             except FAULTS as error:

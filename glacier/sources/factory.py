@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from glacier.config import Config
 from glacier.sources.limiter import RequestLimit
 from glacier.sources.source import Source
+
+SOURCES = {
+    "synthetic": ("synthetic.source", "SyntheticSource"),
+    "earthengine": ("earthengine", "EarthEngineSource"),
+    "stac": ("stac", "StacSource"),
+    "month_files": ("month_files", "MonthFilesSource"),
+    "single_image": ("single_image", "SingleImageSource"),
+    "scene_files": ("scene_files", "SceneFilesSource"),
+}
+"""``SourceSettings.reader`` to module and class. Only the chosen one is imported: the libraries of
+each take seconds."""
 
 
 def open_source(config: Config, limiter: RequestLimit | None = None) -> Source:
@@ -14,22 +27,6 @@ def open_source(config: Config, limiter: RequestLimit | None = None) -> Source:
         config: The configuration.
         limiter: Of the requests in flight, shared with other workers; None: the source's own.
     """
-    if config.ingest.source == "synthetic":
-        from glacier.sources.synthetic.source import SyntheticSource
-
-        return SyntheticSource(config.ingest.synthetic, config.ingest.cloud_profile, config.seed)
-    if config.ingest.source == "earthengine":
-        from glacier.sources.earthengine import EarthEngineSource
-
-        return EarthEngineSource(config.ingest, limiter)
-    if config.ingest.source == "stac":
-        from glacier.sources.stac import StacSource
-
-        return StacSource(config, limiter)
-    if config.ingest.folder.holds == "scenes":
-        from glacier.sources.scene_files import SceneFolderSource
-
-        return SceneFolderSource(config.ingest)
-    from glacier.sources.folder import FolderSource
-
-    return FolderSource(config.ingest.folder)
+    module, name = SOURCES[config.ingest.chosen.reader]
+    source: type[Source] = getattr(import_module(f"glacier.sources.{module}"), name)
+    return source.from_config(config, limiter)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 Outcome = Literal["ok", "failed", "refused"]
@@ -15,9 +16,22 @@ Outcome = Literal["ok", "failed", "refused"]
 REGROW_AFTER = 10
 """Successes in a row that raise the limit by one."""
 
-
 LEASE_MARGIN_S = 60.0
 """Time over a request's deadline after which its place is taken for lost."""
+
+
+@dataclass(frozen=True)
+class LimiterState:
+    """What a limiter has come to."""
+
+    limit: int
+    """Requests that may be in flight now."""
+    peak_in_flight: int
+    """The most that ever were."""
+    refusals: int
+    """Times that the server asked for fewer."""
+    restricted: bool
+    """One request at a time until the end of the run."""
 
 
 class RequestLimit(Protocol):
@@ -43,12 +57,18 @@ class Limiter:
     until then the server may still be at work on that request.
     """
 
-    def __init__(self, most: int, lease_s: float = 600.0) -> None:
-        """Allow at most so many requests at once, each for at most ``lease_s`` seconds."""
-        self.most = self.limit = most
-        self.lease_s = lease_s
+    def __init__(self, max_limit: int, deadline_s: float = 540.0) -> None:
+        """Allow at most so many requests at once.
+
+        Args:
+            max_limit: Highest limit, and the first.
+            deadline_s: Time after which a request's process gives it up itself; its lease is
+                longer by a margin.
+        """
+        self.max_limit = self.limit = max_limit
+        self.lease_s = deadline_s + LEASE_MARGIN_S
         self.restricted = False
-        self.most_in_flight = self.refusals = 0
+        self.peak_in_flight = self.refusals = 0
         self._changed = threading.Condition()
         self._leases: dict[int, float] = {}
         self._issued = self._last_cut = self._successes = 0
@@ -60,11 +80,11 @@ class Limiter:
                 self._changed.wait(max(0.0, min(self._leases.values()) - time.monotonic()))
             self._issued += 1
             self._leases[self._issued] = time.monotonic() + self.lease_s
-            self.most_in_flight = max(self.most_in_flight, len(self._leases))
+            self.peak_in_flight = max(self.peak_in_flight, len(self._leases))
             return self._issued
 
     def release(self, ticket: int, outcome: Outcome) -> None:
-        """Give a place back; a ticket whose lease is over is nobody's any more."""
+        """Give a place back; a ticket whose lease is over frees none."""
         with self._changed:
             self._leases.pop(ticket, None)
             if outcome == "refused":
@@ -72,7 +92,7 @@ class Limiter:
             elif outcome == "ok":
                 self._successes += 1
                 if self._successes >= REGROW_AFTER and not self.restricted:
-                    self.limit, self._successes = min(self.most, self.limit + 1), 0
+                    self.limit, self._successes = min(self.max_limit, self.limit + 1), 0
             self._changed.notify_all()
 
     def slow_down(self, ticket: int) -> None:
@@ -92,15 +112,10 @@ class Limiter:
         with self._changed:
             self.restricted, self.limit = True, 1
 
-    def facts(self) -> dict[str, int | bool]:
-        """The state in numbers."""
+    def state(self) -> LimiterState:
+        """What it has come to, from any thread."""
         with self._changed:
-            return {
-                "limit": self.limit,
-                "most_in_flight": self.most_in_flight,
-                "refusals": self.refusals,
-                "restricted": self.restricted,
-            }
+            return LimiterState(self.limit, self.peak_in_flight, self.refusals, self.restricted)
 
     def _count(self) -> int:
         """Requests in flight, without those whose lease is over."""

@@ -1,4 +1,4 @@
-"""The winter gate: months in which no scene can be, known before anyone is asked."""
+"""Months in which no scene can be, since the sun stays too low: known without a request."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date
 from rasterio.warp import transform
 
 from glacier.composite import Empty
-from glacier.geo.raster import Grid
+from glacier.geo.raster import WGS84, Grid
 from glacier.landsat import MAX_SOLAR_ZENITH_DEG, highest_sun
 
 
@@ -26,7 +26,7 @@ def predict_night(grid: Grid, month: date) -> Empty | None:
 
 def find_centre(grid: Grid) -> tuple[float, float]:
     """Latitude and longitude of the middle of a grid, degrees."""
-    x = grid.left_m + grid.pixel_m * grid.width / 2
-    y = grid.top_m - grid.pixel_m * grid.height / 2
-    (longitude,), (latitude,) = transform(grid.crs, "EPSG:4326", [x], [y])
+    left, bottom, right, top = grid.bounds
+    x, y = (left + right) / 2, (bottom + top) / 2
+    (longitude,), (latitude,) = transform(grid.crs, WGS84, [x], [y])
     return latitude, longitude

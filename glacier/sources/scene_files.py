@@ -7,18 +7,19 @@ from collections import defaultdict
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pystac
 from rasterio.coords import BoundingBox
 from rasterio.warp import transform_bounds
 
 from glacier.composite import Composite, Empty, Scene
-from glacier.config import Ingest, Region
+from glacier.config import Config, Folder, Ingest, Region
 from glacier.errors import SourceError
-from glacier.geo.raster import Grid, grid_of, grid_of_region, safe_open
+from glacier.geo.raster import WGS84, Grid, grid_of, safe_open
 from glacier.landsat import overpass_time, sun_position
-from glacier.sources.folder import find_folder
+from glacier.sources.folders import find_folder, identify_files
+from glacier.sources.limiter import RequestLimit
 from glacier.sources.night import predict_night
 from glacier.sources.scenes import (
     BAND_OF_ASSET,
@@ -40,6 +41,9 @@ SCENE_FILE = re.compile(
 Source: Landsat Collection 2 Level 2 Science Product Guide (LSDS-1619), naming convention.
 """
 
+GROUPS = ("scene", "platform", "made", "tier", "band")
+"""Groups of ``SCENE_FILE`` that a scene's files are sorted by."""
+
 ASSET_OF_BAND = {band: asset for asset, band in BAND_OF_ASSET.items()} | {
     "QA_PIXEL": QA_PIXEL,
     "QA_RADSAT": QA_RADSAT,
@@ -49,12 +53,20 @@ Files = dict[str, Path]
 """Asset name to file."""
 
 
-class SceneFolderSource(Source):
+class SceneFilesSource(Source):
     """Composites of scenes that a user already has."""
 
-    def __init__(self, settings: Ingest) -> None:
+    settings: Folder
+
+    def __init__(self, ingest: Ingest) -> None:
         """Read from the folder that the settings name."""
-        self.settings = settings
+        super().__init__(ingest.folder)
+        self.ingest = ingest
+
+    @classmethod
+    def from_config(cls, config: Config, limiter: RequestLimit | None = None) -> Self:
+        """The source of ``ingest.folder`` and the satellites that are wanted."""
+        return cls(config.ingest)
 
     def scenes(self, region: Region) -> dict[str, Files]:
         """Files of each scene of the wanted satellites, by its name without processing date.
@@ -64,16 +76,17 @@ class SceneFolderSource(Source):
         Raises:
             SourceError: The folder is not there, or holds no scene.
         """
-        folder = find_folder(self.settings.folder.path, region)
+        folder = find_folder(self.settings, region)
         versions: dict[str, dict[str, Files]] = defaultdict(lambda: defaultdict(dict))
         for path in sorted([*folder.iterdir(), *folder.glob("*/*")]):
-            match = SCENE_FILE.match(path.name)
-            if match and int(match["platform"]) in self.settings.platforms:
-                name = f"{match['scene']}_{match['tier']}".upper()
-                versions[name][match["made"]][ASSET_OF_BAND[match["band"].upper()]] = path
+            if match := SCENE_FILE.match(path.name):
+                scene, platform, made, tier, band = match.group(*GROUPS)
+                if int(platform) in self.ingest.platforms:
+                    name = f"{scene}_{tier}".upper()
+                    versions[name][made][ASSET_OF_BAND[band.upper()]] = path
         if not versions:
             raise SourceError(
-                f"{folder} holds no scene of Landsat {self.settings.platforms}: wanted files such "
+                f"{folder} holds no scene of Landsat {self.ingest.platforms}: wanted files such "
                 "as LC08_L2SP_057019_20200705_20200912_02_T1_SR_B4.TIF, also in a folder a scene"
             )
         return {name: found[max(found)] for name, found in sorted(versions.items())}
@@ -81,12 +94,8 @@ class SceneFolderSource(Source):
     def identity(self, region: Region) -> Any:
         """Name, size and time of every file that is read, and what is done with them."""
         paths = [path for files in self.scenes(region).values() for path in files.values()]
-        stats = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(paths)]
-        return {"scenes": stats, "mask_saturated": self.settings.mask_saturated}
-
-    def months(self, region: Region) -> list[date] | None:
-        """None: a month without a scene is EMPTY."""
-        return None
+        scenes = identify_files(sorted(paths))
+        return {"scenes": scenes, "mask_saturated": self.ingest.mask_saturated}
 
     def grid(self, region: Region) -> Grid:
         """The region's UTM grid, or without a polygon that of the first scene.
@@ -96,7 +105,7 @@ class SceneFolderSource(Source):
             RasterError: The region has no polygon, and the scene no square pixels.
         """
         if region.polygon is not None:
-            return grid_of_region(region)
+            return super().grid(region)
         first = next(iter(self.scenes(region).values()))
         with safe_open(next(iter(first.values()))) as source:
             return grid_of(source)
@@ -114,7 +123,7 @@ class SceneFolderSource(Source):
             nothing = Empty("no_scene: the folder holds no scene of this month")
             return predict_night(grid, month) or nothing
         loads = [(name, partial(read_scene, name, files, grid)) for name, files in found.items()]
-        return compose_scenes(loads, self.settings)
+        return compose_scenes(loads, self.ingest)
 
 
 def read_scene(name: str, files: Files, grid: Grid) -> Scene:
@@ -139,13 +148,13 @@ def describe_scene(name: str, files: Files) -> pystac.Item:
         with safe_open(path) as source:
             crs, bounds, place = source.crs, source.bounds, source.transform
             shape = [source.height, source.width]
-        facts = {"proj:transform": list(place[:6]), "proj:shape": shape}
-        assets[asset] = pystac.Asset(str(path.absolute()), extra_fields=facts)
-    box = transform_bounds(crs, "EPSG:4326", *bounds)
-    when, sun_deg = read_metadata(name, files, BoundingBox(*box))
+        layout = {"proj:transform": list(place[:6]), "proj:shape": shape}
+        assets[asset] = pystac.Asset(str(path.absolute()), extra_fields=layout)
+    box = BoundingBox(*transform_bounds(crs, WGS84, *bounds))
+    when, sun_deg = read_metadata(name, files, box)
     item = pystac.Item(
         id=name,
-        geometry={"type": "Polygon", "coordinates": [ring(BoundingBox(*box))]},
+        geometry={"type": "Polygon", "coordinates": [ring(box)]},
         bbox=list(box),
         datetime=when,
         properties={"proj:code": f"EPSG:{crs.to_epsg()}", "view:sun_elevation": sun_deg},

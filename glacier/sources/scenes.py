@@ -1,7 +1,7 @@
 """Scenes -> composite: the one path that local scene files and STAC items share.
 
 Every scene is read onto the region's grid by itself, masked by its own quality bits, and only then
-do scenes meet in the median; a clear look is never hidden by a cloudy one of the same day.
+do scenes meet in the median; a clear observation is never hidden by a cloudy one of the same day.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ FAULTS = (GlacierError, RasterioError, OSError, ValueError)
 def compose_scenes(loads: Sequence[tuple[str, Load]], settings: Ingest) -> Composite | Empty:
     """Composite of the scenes that can be read.
 
-    A scene that cannot be read leaves fewer looks, not no month: its name and the reason are
-    kept. A scene whose frame ends before the region takes no part.
+    A scene that cannot be read leaves fewer observations, not no month: its name and the reason
+    are kept. A scene whose frame ends before the region takes no part.
 
     Args:
         loads: Name and reader of each scene of a month.
-        settings: Cloud profile, and whether saturated looks count.
+        settings: Cloud profile, and whether saturated observations count.
 
     Raises:
         SourceError: None of the scenes can be read.
@@ -114,7 +114,7 @@ def load_scene(item: pystac.Item, grid: Grid) -> Scene:
     loaded = odc.stac.load(
         [item],
         bands=[*bands, *quality],
-        geobox=GeoBox((grid.height, grid.width), Affine(*grid.transform[:6]), grid.crs),
+        geobox=GeoBox(grid.shape, Affine(*grid.transform[:6]), grid.crs),
         groupby="id",
         resampling={"*": choose_resampling(item, grid), QA_PIXEL: "nearest", QA_RADSAT: "nearest"},
         stac_cfg={item.collection_id or "*": {"assets": ASSETS}},

@@ -2,46 +2,65 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from datetime import date
-from typing import Any, Protocol
+from typing import Any, Self
 
 from glacier.composite import Composite, Empty
-from glacier.config import Region
-from glacier.geo.raster import Grid
+from glacier.config import Config, Region, SourceSettings
+from glacier.geo.raster import Grid, grid_of_region
+from glacier.sources.limiter import RequestLimit
 
 
-class Source(Protocol):
+class Source(ABC):
     """Where monthly composites come from.
 
-    Only ``fetch_month`` may ask the network: a plan is made with the rest, on any machine.
+    Only ``survey`` and ``fetch_month`` may ask the network: a dry run is made with the rest, on
+    any machine. What holds for most sources stands here; a source says what differs.
     """
 
-    def grid(self, region: Region) -> Grid:
-        """The one grid of all months of a region."""
-        ...
+    def __init__(self, settings: SourceSettings) -> None:
+        """Read by these settings, which also tell what the source is like."""
+        self.settings = settings
 
+    @classmethod
+    @abstractmethod
+    def from_config(cls, config: Config, limiter: RequestLimit | None = None) -> Self:
+        """The source by a configuration.
+
+        Args:
+            config: The configuration.
+            limiter: Of the requests in flight, shared with other workers; None: its own, if any.
+        """
+
+    @abstractmethod
     def identity(self, region: Region) -> Any:
         """All that decides the source's bytes for a region, as JSON values."""
-        ...
+
+    def grid(self, region: Region) -> Grid:
+        """The one grid of all months of a region: its UTM grid."""
+        return grid_of_region(region)
 
     def months(self, region: Region) -> list[date] | None:
         """Months that the source holds; None: any month may be asked for."""
-        ...
+        return None
+
+    def describe_requests(self, regions: int, months: int) -> str:
+        """Roughly what is asked over the network for so many regions and months, in words."""
+        return "no request over the network"
 
     def survey(self, region: Region) -> None:
         """Ask once for what all months of a region need; called before the first of them.
-
-        Most sources need nothing.
 
         Raises:
             GlacierError: It cannot be had.
         """
         return None
 
+    @abstractmethod
     def fetch_month(self, region: Region, month: date) -> Composite | Empty:
         """The composite of a month on the region's grid, or why there is none.
 
         Raises:
             GlacierError: The month should have been there and could not be had.
         """
-        ...

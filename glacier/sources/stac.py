@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import odc.stac
@@ -20,11 +20,11 @@ from urllib3.util import Retry
 
 from glacier import store
 from glacier.composite import Composite, Empty, Scene
-from glacier.config import PLANETARY_COMPUTER, Config, Region, digest
+from glacier.config import PLANETARY_COMPUTER, Config, Region, Stac, digest, identity
 from glacier.errors import ConfigError, SourceError, StoreError
-from glacier.geo.raster import Grid, grid_of_region
+from glacier.geo.raster import WGS84, Grid
 from glacier.landsat import is_settled, month_interval
-from glacier.sources.limiter import Limiter, RequestLimit
+from glacier.sources.limiter import Limiter, Outcome, RequestLimit
 from glacier.sources.night import predict_night
 from glacier.sources.scenes import (
     BAND_OF_ASSET,
@@ -37,6 +37,11 @@ from glacier.sources.scenes import (
 from glacier.sources.source import Source
 
 NEEDED = (*BAND_OF_ASSET, QA_PIXEL, QA_RADSAT)
+"""Assets of a scene that are read, a file each."""
+
+SCENES_A_MONTH = 4
+"""Scenes of a region in a month, roughly: two passes of a satellite, each seen by two paths."""
+
 PROPERTIES = ("datetime", "platform", "created", "updated", "view:sun_elevation")
 PREFIXES = ("proj:", "landsat:")
 
@@ -58,6 +63,8 @@ it cannot cure is a signature that has run out (403): for that a scene is opened
 class StacSource(Source):
     """Composites of the scenes that a catalogue lists."""
 
+    settings: Stac
+
     def __init__(self, config: Config, limiter: RequestLimit | None = None) -> None:
         """Read by these settings.
 
@@ -65,28 +72,32 @@ class StacSource(Source):
             config: Catalogue, span of months, and where the search is kept.
             limiter: Of the scenes being read, shared with other workers; None: this source's own.
         """
-        self.settings, self.catalogue = config.ingest, config.ingest.stac
+        super().__init__(config.ingest.stac)
+        self.ingest = config.ingest
         self.span = config.months.dates()
         self.storage = store.absolute(config.storage)
-        self.limiter = limiter or Limiter(self.catalogue.in_flight, self.catalogue.deadline_s)
+        self.limiter = limiter or Limiter(self.settings.in_flight, self.settings.deadline_s)
+
+    @classmethod
+    def from_config(cls, config: Config, limiter: RequestLimit | None = None) -> Self:
+        """The source of ``ingest.stac``."""
+        return cls(config, limiter)
 
     def identity(self, region: Region) -> dict[str, Any]:
         """What changes the pixels."""
         return {
-            "url": self.catalogue.url,
-            "collection": self.catalogue.collection,
-            "tiers": sorted(self.catalogue.tiers),
-            "platforms": sorted(set(self.settings.platforms)),
-            "mask_saturated": self.settings.mask_saturated,
+            "settings": identity(self.settings),
+            "platforms": sorted(set(self.ingest.platforms)),
+            "mask_saturated": self.ingest.mask_saturated,
         }
 
-    def grid(self, region: Region) -> Grid:
-        """The region's UTM grid."""
-        return grid_of_region(region)
-
-    def months(self, region: Region) -> list[date] | None:
-        """None: any month may be asked for."""
-        return None
+    def describe_requests(self, regions: int, months: int) -> str:
+        """Searches, and windows of scenes' files."""
+        files = months * SCENES_A_MONTH * len(NEEDED)
+        return (
+            f"{regions} searches and windows of about {files} files "
+            f"({SCENES_A_MONTH} scenes a month, {len(NEEDED)} files each)"
+        )
 
     def survey(self, region: Region) -> None:
         """Search the catalogue for the whole span, unless an earlier search is kept.
@@ -104,8 +115,8 @@ class StacSource(Source):
         first, last = self.span
         key = digest(
             {
-                "url": self.catalogue.url,
-                "collection": self.catalogue.collection,
+                "url": self.settings.url,
+                "collection": self.settings.collection,
                 "frame": frame_degrees(self.grid(region)),
                 "span": [first.isoformat(), last.isoformat()],
                 "asked": None if is_settled(last) else date.today().isoformat(),
@@ -118,21 +129,21 @@ class StacSource(Source):
         first, last = self.span
         start, end = month_interval(first)[0], month_interval(last)[1]
         try:
-            client = open_catalogue(self.catalogue.url)
+            client = open_catalogue(self.settings.url)
             found = client.search(
-                collections=[self.catalogue.collection],
+                collections=[self.settings.collection],
                 bbox=frame_degrees(self.grid(region)),
                 datetime=[start, end],
                 limit=200,
             ).item_collection()
         except (APIError, RequestException, pystac.STACError) as error:
             raise SourceError(
-                f"the catalogue {self.catalogue.url} cannot be searched: {error}; try again later, "
+                f"the catalogue {self.settings.url} cannot be searched: {error}; try again later, "
                 "or set ingest.stac.url"
             ) from error
-        items = [prune_item(item) for item in found]
-        check_addresses(self.catalogue.url, items)
-        return {"type": "FeatureCollection", "features": items}
+        for item in found:
+            check_addresses(self.settings.url, item)
+        return {"type": "FeatureCollection", "features": [prune_item(item) for item in found]}
 
     def fetch_month(self, region: Region, month: date) -> Composite | Empty:
         """The composite of the month's scenes.
@@ -145,24 +156,24 @@ class StacSource(Source):
             return night
         self.survey(region)
         items = pick_items(
-            read_items(self.address(region)), month, self.settings.platforms, self.catalogue.tiers
+            read_items(self.address(region)), month, self.ingest.platforms, self.settings.tiers
         )
         if not items:
             return Empty("no_scene: the catalogue holds no scene of this month")
         loads = [(name, partial(self.read_scene, item, grid)) for name, item in items.items()]
-        return compose_scenes(loads, self.settings)
+        return compose_scenes(loads, self.ingest)
 
     def read_scene(self, item: pystac.Item, grid: Grid) -> Scene:
         """Read a scene within the limit; a second time, freshly signed, if that fails."""
         ticket = self.limiter.acquire()
-        outcome: Any = "failed"
+        outcome: Outcome = "failed"
         try:
             configure_reading()
             try:
-                scene = load_scene(sign_item(item, self.catalogue.url), grid)
+                scene = load_scene(sign_item(item, self.settings.url), grid)
             except FAULTS:
                 planetary_computer.sas.TOKEN_CACHE.clear()
-                scene = load_scene(sign_item(item, self.catalogue.url), grid)
+                scene = load_scene(sign_item(item, self.settings.url), grid)
             outcome = "ok"
             return scene
         finally:
@@ -192,10 +203,7 @@ def sign_item(item: pystac.Item, url: str) -> pystac.Item:
 
 def frame_degrees(grid: Grid) -> list[float]:
     """West, south, east, north of a grid, degrees."""
-    right_m = grid.left_m + grid.pixel_m * grid.width
-    bottom_m = grid.top_m - grid.pixel_m * grid.height
-    frame = transform_bounds(grid.crs, "EPSG:4326", grid.left_m, bottom_m, right_m, grid.top_m)
-    return [round(side, 6) for side in frame]
+    return [round(side, 6) for side in transform_bounds(grid.crs, WGS84, *grid.bounds)]
 
 
 def prune_item(item: pystac.Item) -> dict[str, Any]:
@@ -204,10 +212,9 @@ def prune_item(item: pystac.Item) -> dict[str, Any]:
     for name in NEEDED:
         if name in item.assets:
             asset = item.assets[name]
-            place = {k: v for k, v in asset.extra_fields.items() if k.startswith("proj:")}
-            href = (asset.get_absolute_href() or asset.href).partition("?")[0]
+            layout = {k: v for k, v in asset.extra_fields.items() if k.startswith("proj:")}
             kind = asset.media_type or pystac.MediaType.GEOTIFF  # a signed name hides its ending
-            assets[name] = {"href": href, "type": kind, **place}
+            assets[name] = {"href": unsigned_address(asset), "type": kind, **layout}
     kept = {
         key: value
         for key, value in item.properties.items()
@@ -224,7 +231,12 @@ def prune_item(item: pystac.Item) -> dict[str, Any]:
     }
 
 
-def check_addresses(url: str, items: list[dict[str, Any]]) -> None:
+def unsigned_address(asset: pystac.Asset) -> str:
+    """Where an asset lies, without the query that signs it."""
+    return (asset.get_absolute_href() or asset.href).partition("?")[0]
+
+
+def check_addresses(url: str, item: pystac.Item) -> None:
     """Refuse a catalogue whose pixels lie elsewhere than on the web.
 
     Only http and https are opened: a catalogue could else name any file of this machine.
@@ -232,14 +244,16 @@ def check_addresses(url: str, items: list[dict[str, Any]]) -> None:
     Raises:
         ConfigError: With the first such address.
     """
-    for item in items:
-        for asset in item["assets"].values():
-            if urlsplit(asset["href"]).scheme not in ("http", "https"):
-                raise ConfigError(
-                    f"ingest.stac.url = {url}: its pixels lie at {asset['href']}, not on the web; "
-                    "s3:// buckets of USGS let their reader pay and need an AWS account, which "
-                    f"this version does not use; take {PLANETARY_COMPUTER}"
-                )
+    for name in NEEDED:
+        if name not in item.assets:
+            continue
+        address = unsigned_address(item.assets[name])
+        if urlsplit(address).scheme not in ("http", "https"):
+            raise ConfigError(
+                f"ingest.stac.url = {url}: its pixels lie at {address}, not on the web; "
+                "s3:// buckets of USGS let their reader pay and need an AWS account, which "
+                f"this version does not use; take {PLANETARY_COMPUTER}"
+            )
 
 
 @lru_cache(maxsize=64)

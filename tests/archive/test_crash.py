@@ -20,7 +20,7 @@ import pytest
 
 from glacier import store
 from glacier.archive.ingest import ingest_month
-from glacier.archive.records import MonthRecord, archive_folder, complete_record, month_names
+from glacier.archive.records import complete_record, list_months
 from glacier.config import Config
 from glacier.errors import StoreError
 from glacier.sources.factory import open_source
@@ -40,14 +40,11 @@ def make_config(folder: Path) -> Config:
     return tiny_config(folder, months=MONTHS, regions=regions)
 
 
-def fill(config: Config) -> str:
-    """Make what is missing, month after month in this process; the archive's folder."""
-    (region,), source = config.regions, open_source(config)
-    folder = archive_folder(config, region, source)
-    for month in month_names(config, region, source):
-        if complete_record(folder, month) is None:
-            ingest_month(config, region, month, folder)
-    return folder
+def fill(config: Config) -> None:
+    """Make what is missing, month after month in this process."""
+    for target in list_months(config, open_source(config)):
+        if complete_record(target) is None:
+            ingest_month(config, target)
 
 
 class Doom:
@@ -158,11 +155,9 @@ def test_killed_at_any_moment_nothing_is_half_there_and_a_rerun_ends_the_same(
 def limit_files(config: Config, size: int, said: Connection) -> None:
     """Make a month where no file may grow beyond a size, as on a full disk."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-    (region,), source = config.regions, open_source(config)
-    (month, *_) = month_names(config, region, source)
-    folder = archive_folder(config, region, source)
+    target, *_ = list_months(config, open_source(config))
     try:
-        said.send(ingest_month(config, region, month, folder))
+        said.send(ingest_month(config, target))
     except StoreError as error:
         said.send(str(error))
 
@@ -182,7 +177,7 @@ def test_no_room_for_an_image_is_a_failed_month_that_says_what_to_do(
     server: ForkServerContext, unbroken: tuple[dict[str, Any], float], tmp_path: Path
 ) -> None:
     config = make_config(tmp_path)
-    record = MonthRecord.from_dict(make_limited(server, config, 20_000))
+    record = make_limited(server, config, 20_000)
     assert (record.status, record.error) == ("failed", "StoreError")
     assert "2014-07" in record.reason and "File too large" in record.reason
     assert "bytes are free there: make room, then run the same command again" in record.reason
@@ -190,8 +185,8 @@ def test_no_room_for_an_image_is_a_failed_month_that_says_what_to_do(
     assert all(content == unbroken[0][name] for name, content in there.items())
     assert not any(name.endswith("07.tif") for name in there)
     assert list(tmp_path.rglob(".*.tmp")) == []
-    folder = fill(config)
-    again = complete_record(folder, month_names(config, config.regions[0], open_source(config))[0])
+    fill(config)
+    again = complete_record(list_months(config, open_source(config))[0])
     assert again is not None and (again.status, again.attempts) == ("ok", 2)
 
 

@@ -3,20 +3,30 @@
 import socket
 import subprocess
 import sys
-from datetime import date
 from pathlib import Path
 
 import pytest
 
-from glacier.archive.dry_run import plan_regions, run_plan
+from glacier.archive.dry_run import RegionDryRun, dry_run_ingest, dry_run_region
 from glacier.archive.ingest import ingest_month
-from glacier.archive.records import archive_folder
+from glacier.archive.records import list_months
 from glacier.config import Config
 from glacier.sources.factory import open_source
 from tests.support.tiny import tiny_config, write_tiny
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 YEAR = {"first": "2014-01", "last": "2014-12"}
+
+
+def dry_run(config: Config) -> RegionDryRun:
+    (region,) = config.regions
+    return dry_run_region(config, region, open_source(config))
+
+
+def counts(config: Config) -> tuple[int, int, int]:
+    """Months that are complete, dark and pending."""
+    row = dry_run(config)
+    return row.complete, row.dark, row.pending
 
 
 @pytest.fixture(autouse=True)
@@ -26,25 +36,22 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_months_are_counted_by_what_is_left_to_do(tmp_path: Path) -> None:
     config = tiny_config(tmp_path, months=YEAR)
-    (plan,) = plan_regions(config)
-    assert plan.months == {"dark": 2, "pending": 10} and plan.grid.crs == "EPSG:32608"
-    (region,), source = config.regions, open_source(config)
-    folder = archive_folder(config, region, source)
-    for month in (date(2014, 7, 1), date(2014, 8, 1), date(2014, 12, 1)):
-        ingest_month(config, region, month, folder)
-    (plan,) = plan_regions(config)
-    assert plan.months == {"complete": 3, "dark": 1, "pending": 8}
-    Path(folder, "2014-07.tif").unlink()
-    assert plan_regions(config)[0].months["pending"] == 9
+    assert counts(config) == (0, 2, 10) and dry_run(config).grid.crs == "EPSG:32608"
+    months = {target.name: target for target in list_months(config, open_source(config))}
+    for name in ("2014-07", "2014-08", "2014-12"):
+        ingest_month(config, months[name])
+    assert counts(config) == (3, 1, 8)
+    Path(months["2014-07"].stem + ".tif").unlink()
+    assert counts(config) == (2, 1, 9)
 
 
 def test_the_size_is_that_of_the_archive_before_compression(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     config = tiny_config(tmp_path, months=YEAR)
-    assert run_plan(config) == 0
+    assert dry_run_ingest(config) == 0
     out = capsys.readouterr().out
-    grid = plan_regions(config)[0].grid
+    grid = dry_run(config).grid
     size = grid.height * grid.width * 8 * 2 * 10 / 1e6
     assert f"up to {size:.0f} MB of archive; no request over the network" in out
     assert "1 regions, 12 months: 0 complete, 2 without sun, 10 to fetch" in out
@@ -55,13 +62,13 @@ def test_many_regions_are_summed_up(tmp_path: Path, capsys: pytest.CaptureFixtur
     values = tiny_config(tmp_path, months=YEAR).model_dump()
     (one,) = values["regions"]
     values["regions"] = [one | {"name": f"r{k}"} for k in range(12)]
-    assert run_plan(Config.model_validate(values)) == 0
+    assert dry_run_ingest(Config.model_validate(values)) == 0
     out = capsys.readouterr().out
     assert "r9: " in out and "r10" not in out and "and 2 more regions" in out
     assert "12 regions, 144 months: 0 complete, 24 without sun, 120 to fetch" in out
 
 
-def test_the_flag_plans_and_neither_starts_ray_nor_writes(tmp_path: Path) -> None:
+def test_the_flag_says_it_and_neither_starts_ray_nor_writes(tmp_path: Path) -> None:
     file = write_tiny(tmp_path)
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "jobs.ingest", "--dry-run", str(file)],

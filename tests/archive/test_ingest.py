@@ -10,9 +10,16 @@ import pytest
 
 from glacier.archive import ingest
 from glacier.archive.ingest import ingest_month
-from glacier.archive.records import MonthRecord, archive_folder, complete_record, read_records
+from glacier.archive.records import (
+    ArchiveMonth,
+    MonthRecord,
+    archive_folder,
+    archive_key,
+    complete_record,
+    read_records,
+)
 from glacier.composite import Composite
-from glacier.config import Config, Region
+from glacier.config import Config, Region, Synthetic
 from glacier.errors import SourceError, StoreError
 from glacier.geo.raster import read_named
 from glacier.geo.vectors import rasterise_outlines
@@ -24,18 +31,24 @@ from tests.support.tiny import tiny_config
 JULY, DECEMBER = date(2014, 7, 1), date(2014, 12, 1)
 
 
-def make(config: Config, month: date = JULY) -> tuple[str, MonthRecord]:
+def locate(config: Config, month: date = JULY) -> ArchiveMonth:
+    """Where a month goes, be it of the run or not."""
     (region,) = config.regions
-    folder = archive_folder(config, region, open_source(config))
-    return folder, MonthRecord.from_dict(ingest_month(config, region, month, folder))
+    key = archive_key(config, region, open_source(config))
+    return ArchiveMonth(region, month, archive_folder(config, region, key), key)
+
+
+def make(config: Config, month: date = JULY) -> tuple[ArchiveMonth, MonthRecord]:
+    target = locate(config, month)
+    return target, ingest_month(config, target)
 
 
 def test_a_month_on_disk_is_the_composite_of_its_scenes(tmp_path: Path) -> None:
     config = tiny_config(tmp_path)
-    folder, record = make(config)
+    target, record = make(config)
     source = open_source(config)
     expected = source.fetch_month(config.regions[0], JULY)
-    bands, grid = read_named(f"{folder}/2014-07.tif")
+    bands, grid = read_named(f"{target.folder}/2014-07.tif")
     assert list(bands) == [*expected.bands, "n_obs"]
     for name, values in expected.bands.items():
         np.testing.assert_array_equal(bands[name], values)
@@ -43,35 +56,39 @@ def test_a_month_on_disk_is_the_composite_of_its_scenes(tmp_path: Path) -> None:
     assert grid == source.grid(config.regions[0])
     assert record.status == "ok" and record.scene_ids == tuple(expected.scene_ids)
     assert record.valid_share == pytest.approx(expected.valid_share(), abs=1e-6)
-    assert record == MonthRecord.from_dict(json.loads(Path(f"{folder}/2014-07.json").read_text()))
+    assert record == MonthRecord.from_dict(
+        json.loads(Path(f"{target.folder}/2014-07.json").read_text())
+    )
 
 
 def test_the_truth_is_written_beside_the_image(tmp_path: Path) -> None:
     config = tiny_config(tmp_path)
-    folder, _ = make(config)
-    truth, grid = read_named(f"{folder}/2014-07.truth.tif")
+    target, _ = make(config)
+    truth, grid = read_named(f"{target.folder}/2014-07.truth.tif")
     glacier = label_truth(truth["surface"])
-    np.testing.assert_array_equal(rasterise_outlines(f"{folder}/2014-07.truth.gpkg", grid), glacier)
+    np.testing.assert_array_equal(
+        rasterise_outlines(f"{target.folder}/2014-07.truth.gpkg", grid), glacier
+    )
 
 
 def test_a_month_too_young_for_its_catalogue_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     this_month, config = date.today().replace(day=1), tiny_config(tmp_path)
-    folder, record = make(config, this_month)
-    assert complete_record(folder, this_month) == record  # synthetic scenes are all there
-    monkeypatch.setattr(ingest, "CATALOGUES", ("synthetic",))
-    folder, record = make(config, this_month)
-    assert record.unsettled and complete_record(folder, this_month) is None
-    folder, record = make(config)
-    assert not record.unsettled and complete_record(folder, JULY) == record
+    target, record = make(config, this_month)
+    assert complete_record(target) == record  # synthetic scenes are all there
+    monkeypatch.setattr(Synthetic, "grows", True)
+    target, record = make(config, this_month)
+    assert record.unsettled and complete_record(target) is None
+    target, record = make(config)
+    assert not record.unsettled and complete_record(target) == record
 
 
 def test_an_empty_month_is_a_result_with_a_reason_and_no_image(tmp_path: Path) -> None:
-    folder, record = make(tiny_config(tmp_path), DECEMBER)
+    target, record = make(tiny_config(tmp_path), DECEMBER)
     assert record.status == "empty" and record.reason.startswith("solar_zenith")
-    assert not Path(f"{folder}/2014-12.tif").exists()
-    assert complete_record(folder, DECEMBER) == record  # and is not tried again
+    assert not Path(f"{target.folder}/2014-12.tif").exists()
+    assert complete_record(target) == record  # and is not tried again
 
 
 def test_a_month_below_the_least_valid_share_is_empty(tmp_path: Path) -> None:
@@ -88,11 +105,11 @@ def test_an_expected_error_is_a_failed_row_that_is_tried_again(
         raise SourceError("scene gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr("glacier.sources.synthetic.SyntheticSource.fetch_month", fail)
-        folder, record = make(config)
+        patch.setattr(SyntheticSource, "fetch_month", fail)
+        target, record = make(config)
     assert (record.status, record.error, record.reason) == ("failed", "SourceError", "scene gone")
     assert record.why == "SourceError: scene gone" and record.attempts == 1
-    assert complete_record(folder, JULY) is None
+    assert complete_record(target) is None
     again = make(config)[1]
     assert (again.status, again.error, again.attempts) == ("ok", "", 2)
     assert make(config)[1].attempts == 1  # it did not fail before this one
@@ -104,7 +121,7 @@ def test_an_unexpected_error_is_not_swallowed(
     def fail(*_: object) -> None:
         raise KeyError("a defect")
 
-    monkeypatch.setattr("glacier.sources.synthetic.SyntheticSource.fetch_month", fail)
+    monkeypatch.setattr(SyntheticSource, "fetch_month", fail)
     with pytest.raises(KeyError):
         make(tiny_config(tmp_path))
 
@@ -112,14 +129,14 @@ def test_an_unexpected_error_is_not_swallowed(
 @pytest.mark.parametrize("name", ["2014-07.tif", "2014-07.truth.tif", "2014-07.truth.gpkg"])
 def test_a_damaged_or_missing_file_makes_the_month_incomplete(tmp_path: Path, name: str) -> None:
     config = tiny_config(tmp_path)
-    folder, record = make(config)
-    assert complete_record(folder, JULY) == record
-    path = Path(folder) / name
+    target, record = make(config)
+    assert complete_record(target) == record
+    path = Path(target.folder) / name
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    assert complete_record(folder, JULY) is None
+    assert complete_record(target) is None
     path.unlink()
-    assert complete_record(folder, JULY) is None
+    assert complete_record(target) is None
     again = make(config)[1]
     assert path.read_bytes() == whole
     assert dataclasses.replace(again, seconds=0) == dataclasses.replace(record, seconds=0)
@@ -127,8 +144,8 @@ def test_a_damaged_or_missing_file_makes_the_month_incomplete(tmp_path: Path, na
 
 def test_the_record_says_how_the_month_was_made(tmp_path: Path) -> None:
     config = tiny_config(tmp_path)
-    folder, july = make(config)
-    assert folder.endswith(july.config_sha256[:8]) and len(july.config_sha256) == 64
+    target, july = make(config)
+    assert target.folder.endswith(july.config_sha256[:8]) and len(july.config_sha256) == 64
     assert (july.source, july.cloud_profile, july.attempts) == ("synthetic", "ice", 1)
     assert july.platforms == ("landsat-8",) and july.skipped == () and july.seconds > 0
     _, december = make(config, DECEMBER)
@@ -140,9 +157,9 @@ def test_what_a_source_knows_of_its_scenes_is_kept(
 ) -> None:
     def fetch(self: SyntheticSource, region: Region, month: date) -> Composite:
         grid = self.grid(region)
-        looks = np.ones((grid.height, grid.width), np.uint16)
+        ones = np.ones((grid.height, grid.width), np.uint16)
         ids = ["LC09_L2SP_057019_20140702_20200911_02_T1", "LC08_L2SP_057019_20140710"]
-        return Composite({"SR_B4": looks}, looks, ids, saturated_share=0.25, skipped=("a: why",))
+        return Composite({"SR_B4": ones}, ones, ids, saturated_share=0.25, skipped=("a: why",))
 
     monkeypatch.setattr(SyntheticSource, "fetch_month", fetch)
     config = tiny_config(tmp_path)
@@ -152,13 +169,13 @@ def test_what_a_source_knows_of_its_scenes_is_kept(
 
 
 def test_a_record_of_an_earlier_version_is_read_with_the_rest_unknown(tmp_path: Path) -> None:
-    folder, record = make(tiny_config(tmp_path))
-    path = Path(folder, "2014-07.json")
+    target, record = make(tiny_config(tmp_path))
+    path = Path(target.record_address)
     new = {"error", "outlines_sha256", "platforms", "skipped", "saturated_share", "attempts"}
     new |= {"config_sha256"}
     old = {k: v for k, v in json.loads(path.read_text()).items() if k not in new}
     path.write_text(json.dumps(old))
-    found = complete_record(folder, JULY)
+    found = complete_record(target)
     assert found is not None and found.sha256 == record.sha256
     assert (found.config_sha256, found.attempts, found.platforms) == ("", 1, ())
 
@@ -166,9 +183,9 @@ def test_a_record_of_an_earlier_version_is_read_with_the_rest_unknown(tmp_path: 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"region": "a"}', '{"later": 1}'])
 def test_a_record_that_cannot_be_read_is_made_again(tmp_path: Path, text: str) -> None:
     config = tiny_config(tmp_path)
-    folder, record = make(config)
-    Path(folder, "2014-07.json").write_text(text)
-    assert complete_record(folder, JULY) is None
+    target, record = make(config)
+    Path(target.record_address).write_text(text)
+    assert complete_record(target) is None
     again = make(config)[1]
     assert dataclasses.replace(again, seconds=0) == dataclasses.replace(record, seconds=0)
 
@@ -189,7 +206,7 @@ def test_the_archive_is_named_by_what_changes_its_bytes(
 ) -> None:
     folders = []
     for config in (tiny_config(tmp_path), tiny_config(tmp_path, **changes)):
-        folders.append(archive_folder(config, config.regions[0], open_source(config)))
+        folders.append(locate(config).folder)
     assert (folders[0] == folders[1]) is same
 
 
@@ -197,10 +214,9 @@ def test_the_grid_is_part_of_the_archives_identity(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tiny_config(tmp_path)
-    (region,), source = config.regions, open_source(config)
-    first = archive_folder(config, region, source)
-    monkeypatch.setattr("glacier.raster.LANDSAT_EDGE_M", 0.0)
-    assert archive_folder(config, region, source) != first
+    first = locate(config).folder
+    monkeypatch.setattr("glacier.geo.raster.LANDSAT_EDGE_M", 0.0)
+    assert locate(config).folder != first
 
 
 def test_reading_an_archive_that_is_not_there_says_what_to_run(tmp_path: Path) -> None:

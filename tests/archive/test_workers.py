@@ -6,7 +6,6 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ import numpy as np
 import pytest
 
 from glacier.archive import ingest, workers
-from glacier.archive.records import MonthRecord, read_records
-from glacier.config import Config, Region
+from glacier.archive.records import ArchiveMonth, MonthRecord, read_records
+from glacier.config import Config
 from glacier.errors import ConfigError
 from glacier.geo.raster import read_named
 from glacier.landsat import months_between
@@ -71,7 +70,7 @@ def test_months_come_once_and_whole_through_faults(
 ) -> None:
     config = service_config(tmp_path, fake, "2016-12")
     fake.latency_s, fake.fault_share = 0.05, 0.05
-    fake.faults.extend([Fault(429, "Too Many Requests")] * 4)  # a crowd that is turned away
+    fake.faults.extend([Fault(429, "Too Many Requests")] * 4)  # several are turned away at once
     assert ingest.run_ingest(config) == 0
 
     folder, records = records_of(config)
@@ -114,13 +113,13 @@ def test_a_worker_that_dies_costs_no_month(
     fake.latency_s = 0.3
     marker, plain = tmp_path / "died", ingest.ingest_month
 
-    def die_once(config: Config, region: Region, month: date, *rest: Any) -> dict[str, Any]:
+    def die_once(config: Config, target: ArchiveMonth, *rest: Any) -> MonthRecord:
         """The first worker that comes to May takes the other months of its threads with it."""
-        if month.month == 5 and not marker.exists():
+        if target.month.month == 5 and not marker.exists():
             marker.touch()
             time.sleep(0.2)  # the others are waiting for their answers
             os.kill(os.getpid(), signal.SIGKILL)
-        return plain(config, region, month, *rest)
+        return plain(config, target, *rest)
 
     monkeypatch.setattr(ingest, "ingest_month", die_once)
     assert ingest.run_ingest(config) == 0
@@ -157,6 +156,6 @@ def test_a_month_waits_in_each_thread(
     tmp_path: Path, ray_local: None, fake: FakeEarthEngine
 ) -> None:
     config = service_config(tmp_path, fake, "2014-06", in_flight=3, actors=2)
-    with workers.open_crew(config, ingest.ingest_month) as crew:
-        assert isinstance(crew, workers.Fetchers)
-        assert crew.room() == 4 and crew.facts()["limit"] == 3
+    with workers.open_pool(config, ingest.ingest_month) as pool:
+        assert isinstance(pool, workers.ActorPool)
+        assert pool.capacity() == 4 and pool.limiter_state().limit == 3

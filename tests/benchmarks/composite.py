@@ -47,14 +47,14 @@ def median_by_pixel(scenes: list[Any]) -> np.ndarray:
     stack = np.stack([[s.bands[band] for band in BANDS] for s in scenes]).astype(float)
     out = np.zeros(stack.shape[1:])
     for row, col in np.ndindex(*SHAPE):
-        looks = stack[clear[:, row, col], :, row, col]
-        if len(looks):
-            out[:, row, col] = np.floor(np.median(looks, axis=0) + 0.5)
+        values = stack[clear[:, row, col], :, row, col]
+        if len(values):
+            out[:, row, col] = np.floor(np.median(values, axis=0) + 0.5)
     return out
 
 
 def bench_composite() -> Row:
-    """Median of the clear looks against xarray."""
+    """Median of the clear observations against xarray."""
     import xarray
 
     from glacier.composite import composite_scenes

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from glacier import store
 from glacier.archive.ingest import run_ingest
-from glacier.archive.records import archive_folder
+from glacier.archive.records import list_months
 from glacier.cluster import connect
 from glacier.config import Config
 from glacier.flags import load_config
@@ -33,7 +33,7 @@ def read_config(flags: list[str]) -> Config:
 
 def keep_outlines(config: Config) -> str:
     """Store the outlines of the first August as a user would have them; returns their address."""
-    archive = archive_folder(config, config.regions[0], open_source(config))
+    archive = list_months(config, open_source(config))[0].folder
     data = store.read_bytes(store.join(archive, f"{FIRST}.truth.gpkg"))
     address = store.join(config.storage, "outlines", f"{FIRST}.gpkg")  # as the page will name it
     store.write_bytes(store.absolute(address), data)

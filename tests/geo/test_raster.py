@@ -64,6 +64,14 @@ def corners_of(region: Region, grid: Grid, points: int = 1) -> np.ndarray:
     return np.stack([(x - grid.left_m) / grid.pixel_m, (grid.top_m - y) / grid.pixel_m])
 
 
+def test_a_grid_knows_its_edges() -> None:
+    assert GRID.shape == (40, 50)
+    assert tuple(GRID.bounds) == (522075.0, 6493365.0, 523575.0, 6494565.0)
+    left, top = GRID.transform @ (0, 0)
+    right, bottom = GRID.transform @ (50, 40)
+    assert GRID.bounds == (left, bottom, right, top)
+
+
 def test_mendenhall_lies_on_landsats_own_pixels() -> None:
     region = Region(name="mendenhall", polygon=MENDENHALL)
     grid = grid_of_region(region)

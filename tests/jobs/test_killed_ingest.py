@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from glacier.archive.ingest import ingest_month
-from glacier.archive.records import archive_folder, month_names
+from glacier.archive.records import list_months
 from glacier.sources.factory import open_source
 from tests.support.tiny import tiny_config, write_tiny
 
@@ -42,10 +42,10 @@ def contents(archive: Path) -> dict[str, Any]:
 
 def test_a_killed_ingest_goes_on_to_the_same_archive(tmp_path: Path) -> None:
     config = tiny_config(tmp_path / "alone", months=MONTHS)
-    (region,), source = config.regions, open_source(config)
-    folder = archive_folder(config, region, source)
-    for month in month_names(config, region, source):  # without Ray, one after the other
-        ingest_month(config, region, month, folder)
+    targets = list_months(config, open_source(config))
+    for target in targets:  # without Ray, one after the other
+        ingest_month(config, target)
+    folder = targets[0].folder
     expected = contents(Path(folder))
 
     file = write_tiny(tmp_path / "killed", months=MONTHS)

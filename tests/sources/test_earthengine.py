@@ -179,7 +179,7 @@ def test_scenes_without_a_thermal_band_leave_it_out(config: Config, fake: FakeEa
         ]
 
     fake.scenes_of = optical
-    assert list(fetch(config).bands) == earthengine.OPTICAL
+    assert list(fetch(config).bands) == list(earthengine.OPTICAL)
 
 
 # What is asked: the graphs.
@@ -200,7 +200,7 @@ def test_every_function_of_the_graphs_exists_with_these_arguments(
     fetch(config)
     grid = open_source(config).grid(config.regions[0])
     scenes = earthengine.select_scenes((8, 9), grid, JULY)
-    partly_thermal = earthengine.compose_looks(
+    partly_thermal = earthengine.composite_scenes(
         earthengine.add_thermal(scenes), ["SR_B4", "ST_B10"], 25, 126
     )
     posted = [asked.body["expression"] for asked in fake.asked]
@@ -250,7 +250,7 @@ def test_the_quality_bits_are_those_of_the_profile(
     posted = fake.asked[1].body["expression"]
     # Bits 1..6 of QA_RADSAT are bands 2..7.
     assert set(constants(posted, "Image.bitwiseAnd")) == {QA_MASK[profile], 0b1111110}
-    # A saturated look is counted; to be left out, it must also be no good one.
+    # A saturated observation is counted; to be left out, it must also be no good one.
     assert len(calls(posted, "Image.and")) == 1 + mask_saturated
 
 
@@ -494,7 +494,7 @@ def test_who_asks_and_how_fast_changes_no_archive(config: Config) -> None:
     other = change(config, project="another", in_flight=2, key_file="/elsewhere")
     region = config.regions[0]
     assert open_source(config).identity(region) == other.identity(region)
-    changed = config.model_copy(update={"ingest": other.settings})
+    changed = config.model_copy(update={"ingest": other.ingest})
     assert config_digest(config) == config_digest(changed)
     nine = config.ingest.model_copy(update={"platforms": (9,)})
     assert EarthEngineSource(nine).identity(region) != other.identity(region)

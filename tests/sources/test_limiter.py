@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from glacier.sources import limiter as limiter_module
 from glacier.sources.limiter import REGROW_AFTER, Limiter, Outcome
 
 
@@ -32,7 +33,7 @@ def test_threads_never_hold_more_places_than_the_limit() -> None:
 
     with ThreadPoolExecutor(12) as pool:
         list(pool.map(request, range(60)))
-    assert most == limiter.most_in_flight == 3
+    assert most == limiter.peak_in_flight == 3
 
 
 def test_a_refusal_halves_the_limit_but_never_below_one() -> None:
@@ -99,16 +100,19 @@ def test_restricted_means_one_at_a_time_whatever_succeeds() -> None:
     limiter = Limiter(8)
     limiter.restrict()
     serve(limiter, 20 * REGROW_AFTER)
-    assert limiter.limit == 1 and limiter.facts()["restricted"]
+    assert limiter.limit == 1 and limiter.state().restricted
 
 
-def test_a_place_that_is_never_given_back_is_free_after_its_lease() -> None:
-    limiter = Limiter(1, lease_s=0.05)
+def test_a_place_that_is_never_given_back_is_free_after_its_lease(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limiter_module, "LEASE_MARGIN_S", 0.01)
+    limiter = Limiter(1, deadline_s=0.04)
     lost = limiter.acquire()
     began = time.monotonic()
     ticket = limiter.acquire()
     assert time.monotonic() - began < 2
     limiter.release(lost, "ok")  # nobody's any more: it frees no place
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(limiter.facts).result()["most_in_flight"] == 1
+        assert pool.submit(limiter.state).result().peak_in_flight == 1
     limiter.release(ticket, "ok")

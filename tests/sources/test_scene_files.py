@@ -14,7 +14,7 @@ from glacier.errors import RasterError, SourceError
 from glacier.geo.raster import Grid, grid_of_region, safe_open
 from glacier.landsat import NODATA, is_clear, reflectance
 from glacier.sources.factory import open_source
-from glacier.sources.scene_files import SceneFolderSource, describe_scene
+from glacier.sources.scene_files import SceneFilesSource, describe_scene
 from glacier.sources.scenes import choose_resampling, load_scene
 from tests.support.landsat_files import product_name, scenes_of, synthetic, write_scene
 from tests.support.tiny import tiny_config
@@ -196,9 +196,9 @@ GREENLAND = Region(
 )
 
 
-def real_source(real_data: Path) -> SceneFolderSource:
+def real_source(real_data: Path) -> SceneFilesSource:
     folder = {"path": str(real_data / "landsat_c2l2"), "holds": "scenes"}
-    return SceneFolderSource(Ingest(source="folder", folder=folder))
+    return SceneFilesSource(Ingest(source="folder", folder=folder))
 
 
 def test_real_scenes_are_found_with_their_frames(real_data: Path) -> None:

@@ -346,7 +346,7 @@ def serve(fake: FakeEarthEngine) -> Iterator[FakeEarthEngine]:
 
 def synthetic_scenes(config: Config) -> ScenesOf:
     """Scenes of a configuration's first region as the synthetic source makes up them."""
-    source = SyntheticSource(config.ingest.synthetic, config.ingest.cloud_profile, config.seed)
+    source = SyntheticSource.from_config(config)
     region = config.regions[0]
 
     @lru_cache(maxsize=4)

@@ -10,11 +10,9 @@ from glacier.config import Config
 from glacier.geo.raster import encode_cog
 from glacier.sources.synthetic.source import SyntheticSource
 
-BANDS = ("SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B6", "SR_B7", "ST_B10")
-
 
 def synthetic(config: Config) -> SyntheticSource:
-    return SyntheticSource(config.ingest.synthetic, config.ingest.cloud_profile, config.seed)
+    return SyntheticSource.from_config(config)
 
 
 def product_name(scene: Scene, platform: int = 8) -> str:

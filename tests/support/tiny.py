@@ -1,12 +1,11 @@
 """The smallest run that goes through every stage: six months of a coarse Mendenhall."""
 
-from datetime import date
 from pathlib import Path
 
 import yaml
 
 from glacier.archive.ingest import ingest_month
-from glacier.archive.records import MonthRecord, archive_folder
+from glacier.archive.records import list_months
 from glacier.config import Config
 from glacier.flags import overlay
 from glacier.samples.month import MonthTask
@@ -58,8 +57,6 @@ def write_tiny(folder: Path, **changes: object) -> Path:
 
 def make_task(config: Config, month: str = "2014-07") -> MonthTask:
     """What a worker is to do with a month, which is put into the archive."""
-    (region,) = config.regions
-    archive = archive_folder(config, region, open_source(config))
-    record = ingest_month(config, region, date.fromisoformat(f"{month}-01"), archive)
+    (target,) = [t for t in list_months(config, open_source(config)) if t.name == month]
     folder = str(Path(config.storage) / "samples" / "x")
-    return MonthTask(MonthRecord.from_dict(record), archive, folder, config.prepare)
+    return MonthTask(ingest_month(config, target), target.folder, folder, config.prepare)

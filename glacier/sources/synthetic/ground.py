@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier.labels import Surface
+from glacier.landsat import OPTICAL
 from glacier.sources.synthetic.land import Land, glacier_at, surface_at
 from glacier.sources.synthetic.sky import Sky
 from glacier.sources.synthetic.terrain import Field, Mask
-
-OPTICAL = ("SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B6", "SR_B7")
 
 SPECTRA: dict[Surface, tuple[float, ...]] = {
     Surface.ROCK: (0.088, 0.134, 0.147, 0.192, 0.236, 0.206),
@@ -91,7 +90,7 @@ TREE_LINE_SHARE = 0.42
 
 @dataclass(frozen=True)
 class Site:
-    """A region ready to be looked at."""
+    """A region ready to be observed."""
 
     land: Land
     latitude_deg: float

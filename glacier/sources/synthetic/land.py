@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
@@ -56,14 +55,10 @@ et al. 2021, Nature 592).
 """
 
 
-@dataclass(frozen=True, eq=False)
-class Land:
-    """What does not change from month to month. Fields are (H, W) float32 unless said."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Glaciers:
+    """Ice, its retreat and its lakes. Fields are (H, W) float32 unless said."""
 
-    pixel_m: float
-    """Side of a pixel, metres."""
-    bed_m: Field
-    """Elevation of the ground, also under ice and water, metres."""
     ice_m: Field
     """Thickness of the ice in the first year, metres; 0 where there was none."""
     thinning_m: Field
@@ -76,16 +71,26 @@ class Land:
     """(H, W) bool, ground that is water once no ice lies on it."""
     lake_level_m: Field
     """Elevation of that water, metres; 0 elsewhere."""
-    debris: Field
-    """Tendency to debris cover: above 0 where the ice carries it."""
     streaks: Field
     """Unit-variance noise drawn out along the flow of the ice."""
+    equilibrium_m: float
+    """Elevation of the equilibrium line in the first year, metres."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Land(Glaciers):
+    """What does not change from month to month."""
+
+    pixel_m: float
+    """Side of a pixel, metres."""
+    bed_m: Field
+    """Elevation of the ground, also under ice and water, metres."""
+    debris: Field
+    """Tendency to debris cover: above 0 where the ice carries it."""
     patches: Field
     """Unit-variance noise of drifts of snow and edges of woods."""
     grain: Field
     """Unit-variance noise near the pixel's size: blocks, crevasses, crowns of trees."""
-    equilibrium_m: float
-    """Elevation of the equilibrium line in the first year, metres."""
     valley_m: float
     """Lowest ground, metres."""
     loss_per_year: float
@@ -209,8 +214,8 @@ def coarse_shape(height: int, width: int, pixel_m: float) -> tuple[int, int, flo
 
 def shape_glaciers(
     relief: Relief, shape: tuple[int, int], pixel_m: float, rng: np.random.Generator
-) -> dict[str, Any]:
-    """Ice, its thinning and its lakes on the fine grid: fields of :class:`Land` by name."""
+) -> Glaciers:
+    """Ice, its thinning and its lakes on the fine grid."""
     valley = main_valley(relief)
     below = valley[: max(int(rng.uniform(*TERMINUS_SHARE) * len(valley)), 1)]
     line = find_equilibrium(relief, below)
@@ -227,12 +232,12 @@ def shape_glaciers(
     share, time = rank_vanishing(masks[0], vanishing_times(masks, times, pixel_m))
     lakes = 1 + round(max(shape) * pixel_m / 12_000)
     depth, level = (enlarge(f, shape) for f in flood_termini(relief, states[1], rng, lakes))
-    return {
-        "ice_m": ice, "thinning_m": np.where(masks[0], np.maximum(fine[0] - fine[-1], 2), 0),
-        "vanish_share": share, "vanish_time": time, "lake": depth - 3 * rough > 0,
-        "lake_level_m": level, "equilibrium_m": line,
-        "streaks": enlarge(draw_streaks(relief.bed_m + states[0], relief.cell_m, rng), shape),
-    }  # fmt: skip
+    return Glaciers(
+        ice_m=ice, thinning_m=np.where(masks[0], np.maximum(fine[0] - fine[-1], 2), 0),
+        vanish_share=share, vanish_time=time, lake=depth - 3 * rough > 0,
+        lake_level_m=level, equilibrium_m=line,
+        streaks=enlarge(draw_streaks(relief.bed_m + states[0], relief.cell_m, rng), shape),
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=3)
@@ -248,23 +253,24 @@ def build_land(height: int, width: int, pixel_m: float, key: int) -> Land:
     rng, shape = np.random.default_rng(key), (height, width)
     rows, columns, cell_m = coarse_shape(height, width, pixel_m)
     relief = build_relief((rows, columns), cell_m, rng)
-    parts = shape_glaciers(relief, shape, pixel_m, rng)
+    glaciers = shape_glaciers(relief, shape, pixel_m, rng)
     bed = enlarge(cv2.GaussianBlur(relief.bed_m, (0, 0), 2.2), shape)
     rough = np.clip(np.hypot(*np.gradient(bed, pixel_m)) / 0.6, 0.02, 1).astype(np.float32)
     bed = bed + 48 * rough * fractal_noise(shape, rng, 900 / pixel_m, 0.55)
-    lake = parts.pop("lake") & (rough < 0.4)
+    lake = glaciers.lake & (rough < 0.4)
     opened = cv2.morphologyEx(lake.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     lake = drop_small(opened > 0, 4)
-    dug = np.where(lake, np.maximum(bed - parts["lake_level_m"] + 20, 0), 0)
+    dug = np.where(lake, np.maximum(bed - glaciers.lake_level_m + 20, 0), 0)
     bed = bed - dug
-    parts["ice_m"] += np.where(parts["ice_m"] > 0, dug, 0)  # the ice keeps its surface
+    ice = glaciers.ice_m
+    ice += np.where(ice > 0, dug, 0)  # the ice keeps its surface
     patches = fractal_noise(shape, rng, 1200 / pixel_m, 0.72)
-    ice = parts["ice_m"]
-    debris = cover_debris(ice, bed + ice, parts["equilibrium_m"], pixel_m, parts["streaks"])
+    debris = cover_debris(ice, bed + ice, glaciers.equilibrium_m, pixel_m, glaciers.streaks)
     grain = fractal_noise(shape, rng, 60 / pixel_m, 0.8)
     land = Land(
-        pixel_m=pixel_m, bed_m=bed, lake=lake, debris=debris, patches=patches, grain=grain,
-        valley_m=float(bed.min()), loss_per_year=float(rng.uniform(*LOSS_PER_YEAR)), **parts,
+        **vars(glaciers) | {"lake": lake}, pixel_m=pixel_m, bed_m=bed, debris=debris,
+        patches=patches, grain=grain, valley_m=float(bed.min()),
+        loss_per_year=float(rng.uniform(*LOSS_PER_YEAR)),
     )  # fmt: skip
     for field in fields(land):  # the cache hands one object to all callers
         if isinstance(value := getattr(land, field.name), np.ndarray):

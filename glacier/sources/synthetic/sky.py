@@ -96,7 +96,7 @@ def draw_sky(
     field = fractal_noise(shape, rng, min(5000 / pixel_m, max(shape)), 0.62)
     edge = float(np.quantile(field[::3, ::3], 1 - share)) if share < 1 else -9.0
     opacity = np.clip((field - edge) / 0.30, 0, 1) ** 0.7 if share > 0 else np.zeros_like(field)
-    veil = fractal_noise(shape, rng, min(9000 / pixel_m, max(shape)), 0.45)
+    thin = fractal_noise(shape, rng, min(9000 / pixel_m, max(shape)), 0.45)
     strength = float(rng.choice([0.0, 0.08, 0.20], p=[0.5, 0.3, 0.2])) * min(mean_share * 3, 1)
     away_px = float(rng.uniform(*CLOUD_TOP_M) * np.tan(sun.zenith_rad)) / pixel_m
     columns, rows = sun.step_towards()
@@ -107,10 +107,10 @@ def draw_sky(
     )
     return Sky(
         opacity.astype(np.float32),
-        (np.float32(strength) * np.clip(veil * 0.6 + 0.4, 0, 1)).astype(np.float32),
+        (np.float32(strength) * np.clip(thin * 0.6 + 0.4, 0, 1)).astype(np.float32),
         np.asarray(np.clip(0.9 * cv2.blur(shade, (3, 3)), 0, 1), np.float32),
         1 + np.float32(TOPS_SPREAD) * np.clip(field, -2, 2),
-        np.clip(np.float32(0.2) * veil + np.float32(rng.uniform(*ICE_SHARE)), 0, 1),
+        np.clip(np.float32(0.2) * thin + np.float32(rng.uniform(*ICE_SHARE)), 0, 1),
     )
 
 
@@ -134,7 +134,7 @@ def choose_worst(score: Field, among: Mask, count: int) -> Mask:
     return chosen
 
 
-def call_cloud(sky: Sky, bright: Field, snowy: Mask, rng: np.random.Generator) -> Mask:
+def flag_cloud(sky: Sky, bright: Field, snowy: Mask, rng: np.random.Generator) -> Mask:
     """The cloud flag, with false alarms on bright snow and lost edges of cloud.
 
     Args:
@@ -174,7 +174,7 @@ def judge_pixels(
         Tests: Zhu & Woodcock 2012, Remote Sensing of Environment 118. Bits: USGS LSDS-1619.
     """
     green, red, nir, swir = (image[f"SR_B{band}"] for band in (3, 4, 5, 6))
-    cloud = call_cloud(sky, nir, snowy, rng)
+    cloud = flag_cloud(sky, nir, snowy, rng)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * DILATION_PX + 1,) * 2)
     near = (cv2.dilate(cloud.astype(np.uint8), kernel) > 0) & ~cloud
     dim = (np.maximum(sky.shade, np.float32(0.5) * shadow) > 0.4) & ~cloud

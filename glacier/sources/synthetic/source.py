@@ -10,28 +10,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glacier.composite import Composite, Empty, Scene, composite_scenes
-from glacier.config import Region, Synthetic, digest
+from glacier.config import Config, Region, Synthetic, digest, identity
 from glacier.errors import ConfigError
-from glacier.geo.raster import Grid, grid_of_region
 from glacier.labels import SHADED, Surface
 from glacier.landsat import (
     MAX_SOLAR_ZENITH_DEG,
+    OPTICAL,
     ST_OFFSET,
     ST_SCALE,
+    THERMAL,
     CloudProfile,
     digital_number,
     month_interval,
     overpass_time,
 )
+from glacier.sources.limiter import RequestLimit
 from glacier.sources.source import Source
 from glacier.sources.synthetic.ground import (
-    OPTICAL,
     SPECTRA,
     Ground,
     Site,
@@ -53,12 +54,12 @@ from glacier.sources.synthetic.sky import (
 from glacier.sources.synthetic.sunlight import cast_shadow, find_shade, light_on_slope, sun_at
 from glacier.sources.synthetic.terrain import Field
 
-__all__ = ["OPTICAL", "SPECTRA", "Look", "SyntheticSource"]
+__all__ = ["OPTICAL", "SPECTRA", "Observation", "SyntheticSource"]
 
 
 @dataclass(frozen=True)
-class Look:
-    """A scene and what no satellite tells."""
+class Observation:
+    """A scene and what no satellite tells of it."""
 
     scene: Scene
     sky: Sky
@@ -70,31 +71,31 @@ class Look:
 class SyntheticSource(Source):
     """Synthetic scenes with clouds, shadows and their quality bits, and the exact class map."""
 
+    settings: Synthetic
+
     def __init__(self, settings: Synthetic, profile: CloudProfile, seed: int) -> None:
         """Make scenes by these settings; composites by this cloud profile."""
-        self.settings, self.profile, self.seed = settings, profile, seed
+        super().__init__(settings)
+        self.profile, self.seed = profile, seed
+
+    @classmethod
+    def from_config(cls, config: Config, limiter: RequestLimit | None = None) -> Self:
+        """The source of ``ingest.synthetic`` and the seed."""
+        return cls(config.ingest.synthetic, config.ingest.cloud_profile, config.seed)
 
     def identity(self, region: Region) -> dict[str, Any]:
         """Settings and seed."""
-        return {"settings": self.settings.model_dump(mode="json"), "seed": self.seed, "format": 4}
-
-    def grid(self, region: Region) -> Grid:
-        """The region's UTM grid."""
-        return grid_of_region(region)
-
-    def months(self, region: Region) -> list[date] | None:
-        """None: any month can be made."""
-        return None
+        return {"settings": identity(self.settings), "seed": self.seed, "format": 4}
 
     def key(self, region: Region, *what: object) -> int:
         """Seed that follows from seed, region and purpose alone."""
-        whole = [self.seed, region.model_dump(mode="json"), [str(part) for part in what]]
+        whole = [self.seed, identity(region), [str(part) for part in what]]
         return int(digest(whole)[:16], 16)
 
     def site(self, region: Region) -> Site:
         """The ground of a region; the last few are kept."""
         grid, (latitude, longitude) = self.grid(region), find_centre(region)
-        land = build_land(grid.height, grid.width, grid.pixel_m, self.key(region, "land"))
+        land = build_land(*grid.shape, grid.pixel_m, self.key(region, "land"))
         return Site(land, latitude, longitude, self.key(region, "years"))
 
     def passes(self, region: Region, month: date) -> list[date]:
@@ -118,18 +119,18 @@ class SyntheticSource(Source):
 
     def fetch_scenes(self, region: Region, month: date) -> list[Scene]:
         """Scenes of the passes at which the sun stands high enough; none in deep winter."""
-        return [look.scene for look in self.look(region, month)]
+        return [observation.scene for observation in self.observe(region, month)]
 
-    def look(self, region: Region, month: date) -> list[Look]:
+    def observe(self, region: Region, month: date) -> list[Observation]:
         """The month's scenes with the clouds and the ground behind them."""
-        looks = []
+        observations = []
         for day in self.passes(region, month):
             if sun_at(*find_centre(region), day).elevation_deg() >= 90 - MAX_SOLAR_ZENITH_DEG:
                 rng = np.random.default_rng(self.key(region, "scene", day))
                 name = f"LC08_SYNTHETIC_{region.name}_{day:%Y%m%d}"
                 share = self.settings.cloud_share
-                looks.append(observe(self.site(region), day, name, share, rng))
-        return looks
+                observations.append(observe_site(self.site(region), day, name, share, rng))
+        return observations
 
     def truth(self, region: Region, month: date) -> NDArray[np.uint8]:
         """Class map at mid-month: (H, W) uint8 codes of :class:`Surface`, shaded or not."""
@@ -152,7 +153,9 @@ def find_centre(region: Region) -> tuple[float, float]:
     return (min(lats) + max(lats)) / 2, (min(lons) + max(lons)) / 2
 
 
-def observe(site: Site, day: date, name: str, cloud_share: float, rng: np.random.Generator) -> Look:
+def observe_site(
+    site: Site, day: date, name: str, cloud_share: float, rng: np.random.Generator
+) -> Observation:
     """One pass of the satellite.
 
     Args:
@@ -175,9 +178,10 @@ def observe(site: Site, day: date, name: str, cloud_share: float, rng: np.random
     hidden = np.maximum(sky.opacity, sky.haze)
     kelvin = kelvin * (1 - hidden) + np.float32(258) * hidden
     bands = {band: digital_number(values) for band, values in image.items()}
-    bands["ST_B10"] = np.clip((kelvin - ST_OFFSET) / ST_SCALE, 1, 65535).astype(np.uint16)
+    bands[THERMAL] = np.clip((kelvin - ST_OFFSET) / ST_SCALE, 1, 65535).astype(np.uint16)
     snowy = np.isin(ground.classes, (Surface.SNOW, Surface.SNOW_ON_ICE, Surface.CLEAN_ICE))
     qa = judge_pixels(image, sky, shadow, snowy, rng)
     apply_fill(bands, qa, radsat, swath_edge(qa.shape, rng))
     when = overpass_time(site.longitude_deg, day)
-    return Look(Scene(name, when, bands, qa, sun.elevation_deg(), radsat), sky, ground, direct)
+    scene = Scene(name, when, bands, qa, sun.elevation_deg(), radsat)
+    return Observation(scene, sky, ground, direct)

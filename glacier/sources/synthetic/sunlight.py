@@ -56,7 +56,7 @@ def cast_shadow(surface_m: Field, pixel_m: float, sun: Sun) -> Field:
     """Where mountains hide the sun.
 
     The highest ray through ground further towards the sun is found by doubling the distance:
-    ten steps look over a thousand pixels.
+    ten steps reach over a thousand pixels.
 
     Args:
         surface_m: (H, W) float32 elevation, metres.

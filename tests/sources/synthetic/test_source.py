@@ -39,7 +39,13 @@ from glacier.landsat import (
 )
 from glacier.sources.synthetic.land import FIRST_YEAR, glacier_at, surface_at
 from glacier.sources.synthetic.sky import CEILING, saturate
-from glacier.sources.synthetic.source import OPTICAL, Look, SyntheticSource, find_centre, sun_at
+from glacier.sources.synthetic.source import (
+    OPTICAL,
+    Observation,
+    SyntheticSource,
+    find_centre,
+    sun_at,
+)
 from glacier.sources.synthetic.sunlight import Sun, cast_shadow, find_shade, light_on_slope
 from glacier.sources.synthetic.terrain import build_relief, fractal_noise, sum_downstream
 
@@ -64,13 +70,13 @@ def glacier_of(year: int, seed: int = 42) -> np.ndarray:
 
 
 @lru_cache
-def looks() -> tuple[Look, ...]:
+def observations() -> tuple[Observation, ...]:
     """Three seasons of three glaciers, looked at once for all tests."""
     return tuple(
-        look
+        o
         for seed in SEEDS
         for month in (3, 5, 7, 8)
-        for look in source(seed).look(MENDENHALL, date(2018, month, 1))
+        for o in source(seed).observe(MENDENHALL, date(2018, month, 1))
     )
 
 
@@ -186,7 +192,7 @@ def test_truth_does_not_know_the_clouds() -> None:
 
 def test_scenes_speak_landsat() -> None:
     fill_seen = False
-    for scene in (look.scene for look in looks()):
+    for scene in (o.scene for o in observations()):
         fill = scene.qa_pixel == FILL
         fill_seen |= bool(fill.any())
         for band in scene.bands.values():
@@ -212,13 +218,13 @@ def test_a_saturated_band_stays_at_the_sensor_s_ceiling_and_sets_its_bit() -> No
 def test_green_exceeds_one_over_spring_snow_and_hardly_saturates() -> None:
     """As in real scenes of this sensor, whose range goes beyond what snow sends back."""
     bright, snow, saturated, seen = 0, 0, 0, 0
-    for look in looks():
-        if look.scene.acquired.month <= 5:
-            clear = np.isin(look.ground.classes, SNOWY) & (look.sky.opacity == 0)
-            clear &= look.scene.qa_pixel != FILL
-            bright += int((reflectance(look.scene.bands["SR_B3"])[clear] > 1).sum())
+    for o in observations():
+        if o.scene.acquired.month <= 5:
+            clear = np.isin(o.ground.classes, SNOWY) & (o.sky.opacity == 0)
+            clear &= o.scene.qa_pixel != FILL
+            bright += int((reflectance(o.scene.bands["SR_B3"])[clear] > 1).sum())
             snow += int(clear.sum())
-            saturated += int((look.scene.qa_radsat > 0).sum())
+            saturated += int((o.scene.qa_radsat > 0).sum())
             seen += clear.size
     assert 0.05 < bright / snow < 0.3
     assert saturated / seen < 1e-4
@@ -226,7 +232,7 @@ def test_green_exceeds_one_over_spring_snow_and_hardly_saturates() -> None:
 
 def test_quality_bits_agree_with_each_other() -> None:
     """As in real scenes: one main class, clear only without cloud, confidences that fit."""
-    for scene in (look.scene for look in looks()):
+    for scene in (o.scene for o in observations()):
         qa = scene.qa_pixel[scene.qa_pixel != FILL]
         assert not (qa & FILL).any()
         exclusive = sum((qa & bit > 0).astype(int) for bit in (CLOUD, SNOW, WATER))
@@ -241,7 +247,7 @@ def test_quality_bits_agree_with_each_other() -> None:
 
 def test_the_snow_bit_lies_over_snow() -> None:
     flagged = np.concatenate([
-        look.ground.classes[look.scene.qa_pixel & SNOW > 0] for look in looks()
+        o.ground.classes[o.scene.qa_pixel & SNOW > 0] for o in observations()
     ])  # fmt: skip
     assert np.isin(flagged, SNOWY).mean() > 0.9
 
@@ -251,10 +257,10 @@ def test_the_cloud_flag_errs_over_snow_as_often_as_cfmask() -> None:
     hits = alarms = missed = 0
     for seed in range(6):
         for month in (3, 4, 5, 6):
-            for look in source(seed).look(MENDENHALL, date(2020, month, 1)):
-                qa = look.scene.qa_pixel
-                snowy = np.isin(look.ground.classes, SNOWY) & (qa != FILL)
-                flag, cloud = (qa & CLOUD > 0) & snowy, look.sky.cloudy() & snowy
+            for o in source(seed).observe(MENDENHALL, date(2020, month, 1)):
+                qa = o.scene.qa_pixel
+                snowy = np.isin(o.ground.classes, SNOWY) & (qa != FILL)
+                flag, cloud = (qa & CLOUD > 0) & snowy, o.sky.cloudy() & snowy
                 hits += int((flag & cloud).sum())
                 alarms += int((flag & ~cloud).sum())
                 missed += int((~flag & cloud).sum())
@@ -275,8 +281,8 @@ def test_the_number_of_scenes_and_the_clouds_are_settings() -> None:
     assert len(source(scenes_per_month=(1, 1)).fetch_scenes(MENDENHALL, july)) == 1
     shares = {}
     for share in (0.0, 0.35, 1.0):
-        made = source(scenes_per_month=(12, 12), cloud_share=share).look(MENDENHALL, july)
-        shares[share] = np.mean([look.sky.cloudy().mean() for look in made])
+        made = source(scenes_per_month=(12, 12), cloud_share=share).observe(MENDENHALL, july)
+        shares[share] = np.mean([o.sky.cloudy().mean() for o in made])
     assert shares[0.0] == 0 and 0.15 < shares[0.35] < 0.55 and shares[1.0] > 0.95
 
 
@@ -299,18 +305,18 @@ def test_the_class_map_flags_what_lies_in_shade_in_mid_month() -> None:
     june, october = (source().truth(MENDENHALL, date(2018, month, 1)) for month in (6, 10))
     shaded = [(classes & SHADED > 0) for classes in (june, october)]
     assert 0 < shaded[0].mean() < 0.02 < 0.08 < shaded[1].mean() < 0.3
-    looks_in_october = source(cloud_share=0.0).look(MENDENHALL, date(2018, 10, 1))
-    nearest = min(looks_in_october, key=lambda look: abs(look.scene.acquired.day - 15))
+    seen = source(cloud_share=0.0).observe(MENDENHALL, date(2018, 10, 1))
+    nearest = min(seen, key=lambda o: abs(o.scene.acquired.day - 15))
     nir = reflectance(nearest.scene.bands["SR_B5"])
     snow = np.isin(surface_of(october), SNOWY)
     assert np.nanmedian(nir[snow & shaded[1]]) < 0.6 * np.nanmedian(nir[snow & ~shaded[1]])
 
 
 def test_shadows_are_dark_but_not_black_and_bright_snow_exceeds_one() -> None:
-    looks_in_march = source(cloud_share=0.0).look(MENDENHALL, date(2018, 3, 1))
-    red = np.concatenate([reflectance(k.scene.bands["SR_B4"]).ravel() for k in looks_in_march])
-    lit = np.concatenate([k.lit.ravel() for k in looks_in_march])
-    snow = np.concatenate([np.isin(k.ground.classes, SNOWY).ravel() for k in looks_in_march])
+    march = source(cloud_share=0.0).observe(MENDENHALL, date(2018, 3, 1))
+    red = np.concatenate([reflectance(k.scene.bands["SR_B4"]).ravel() for k in march])
+    lit = np.concatenate([k.lit.ravel() for k in march])
+    snow = np.concatenate([np.isin(k.ground.classes, SNOWY).ravel() for k in march])
     assert 0.1 < np.nanmedian(red[snow & (lit < 0.02)]) < 0.6
     assert np.nanmax(red[snow]) > 1
 
@@ -322,12 +328,12 @@ def overlap(label: np.ndarray, truth: np.ndarray, where: np.ndarray) -> float:
 def test_no_threshold_maps_a_glacier_in_spring() -> None:
     """Seasonal snow is as bright as the glacier's: the task is honest."""
     scores = {"grey": [], "ndsi": []}
-    for look in looks():
-        clear = (look.sky.opacity < 0.01) & (look.scene.qa_pixel != FILL)
-        if look.scene.acquired.month > 5 or clear.mean() < 0.3:
+    for o in observations():
+        clear = (o.sky.opacity < 0.01) & (o.scene.qa_pixel != FILL)
+        if o.scene.acquired.month > 5 or clear.mean() < 0.3:
             continue
-        bands = {b: reflectance(look.scene.bands[b]) for b in OPTICAL}
-        truth = label_truth(look.ground.classes) == 1
+        bands = {b: reflectance(o.scene.bands[b]) for b in OPTICAL}
+        truth = label_truth(o.ground.classes) == 1
         picture = np.stack([bands[b] for b in ("SR_B5", "SR_B4", "SR_B3")])
         scores["grey"].append(overlap(label_threshold(picture, 128) == 1, truth, clear))
         ndsi = label_ndsi(bands["SR_B3"], bands["SR_B5"], bands["SR_B6"], 0.4, 0.11)
@@ -393,23 +399,23 @@ REAL_CLASSES = {
 
 
 @lru_cache
-def summer() -> tuple[Look, ...]:
+def summer() -> tuple[Observation, ...]:
     return tuple(
-        look
+        o
         for seed in SEEDS
         for month in (6, 7, 8)
-        for look in source(seed, cloud_share=0.2).look(MENDENHALL, date(2021, month, 1))
+        for o in source(seed, cloud_share=0.2).observe(MENDENHALL, date(2021, month, 1))
     )
 
 
 def median_of(surfaces: tuple[Surface, ...], band: str, low: float, high: float) -> float:
     """Median of clear pixels in June to August whose light lies in a range."""
     values = []
-    for look in summer():
-        seen = (look.sky.opacity + look.sky.haze < 0.02) & (look.scene.qa_pixel != FILL)
-        seen &= np.isin(look.ground.classes, surfaces) & ~look.ground.wooded
-        seen &= (look.lit > low) & (look.lit <= high)
-        dn = look.scene.bands[band]
+    for o in summer():
+        seen = (o.sky.opacity + o.sky.haze < 0.02) & (o.scene.qa_pixel != FILL)
+        seen &= np.isin(o.ground.classes, surfaces) & ~o.ground.wooded
+        seen &= (o.lit > low) & (o.lit <= high)
+        dn = o.scene.bands[band]
         values.append((dn * ST_SCALE + ST_OFFSET if band == "ST_B10" else reflectance(dn))[seen])
     return float(np.median(np.concatenate(values)))
 
@@ -473,12 +479,12 @@ def test_ndsi_of_snow_and_cloud_is_spread_as_over_greenland(real_data: Path) -> 
     snow = ndsi_of(real)[seen & (qa & SNOW > 0) & (qa & (CLOUD | SHADOW) == 0)]
     cloud = ndsi_of(real)[seen & (qa & CLOUD > 0)]
     made_snow, made_cloud = [], []
-    for look in looks():
-        if look.scene.acquired.month <= 5:
-            filled, ndsi = look.scene.qa_pixel == FILL, ndsi_of(look.scene.bands)
-            classes, cloudy = look.ground.classes, look.sky.cloudy()
-            snowy = np.isin(classes, (Surface.SNOW, Surface.SNOW_ON_ICE)) & ~look.ground.wooded
-            made_snow.append(ndsi[snowy & (look.lit > 0.5) & ~cloudy & ~filled])
+    for o in observations():
+        if o.scene.acquired.month <= 5:
+            filled, ndsi = o.scene.qa_pixel == FILL, ndsi_of(o.scene.bands)
+            classes, cloudy = o.ground.classes, o.sky.cloudy()
+            snowy = np.isin(classes, (Surface.SNOW, Surface.SNOW_ON_ICE)) & ~o.ground.wooded
+            made_snow.append(ndsi[snowy & (o.lit > 0.5) & ~cloudy & ~filled])
             made_cloud.append(ndsi[cloudy & ~filled])
     for ours, theirs in ((made_snow, snow), (made_cloud, cloud)):
         low, high = np.quantile(theirs, [0.1, 0.9])

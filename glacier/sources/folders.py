@@ -1,0 +1,29 @@
+"""Files that a user already has: where those of a region lie, and what tells that they changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from glacier import store
+from glacier.config import Folder, Region
+from glacier.errors import SourceError
+
+
+def find_folder(settings: Folder, region: Region) -> Path:
+    """The region's own folder below the settings' path where there is one, else the path itself.
+
+    Raises:
+        SourceError: The folder is not there.
+    """
+    base = Path(store.absolute(settings.path))
+    folder = base / region.name if (base / region.name).is_dir() else base
+    if not folder.is_dir():
+        raise SourceError(f"ingest.folder.path = {folder}: no such folder")
+    return folder
+
+
+def identify_files(paths: Iterable[Path]) -> list[tuple[str, int, int]]:
+    """Name, size in bytes and time in nanoseconds of each file; those that are gone left out."""
+    stats = [(path.name, path.stat()) for path in paths if path.is_file()]
+    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]

@@ -1,0 +1,98 @@
+"""Month-named composites that a user already has: ``<YYYY-MM>.tif``, bands with Landsat names."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from glacier.composite import Composite, Empty
+from glacier.config import Config, Folder, Region
+from glacier.errors import RasterError, SourceError
+from glacier.geo.raster import Grid, grid_of, read_named, safe_open
+from glacier.landsat import BANDS, NODATA
+from glacier.sources.folders import find_folder, identify_files
+from glacier.sources.limiter import RequestLimit
+from glacier.sources.source import Source
+
+MONTH_FILE = re.compile(r"^([12]\d{3})-(0[1-9]|1[0-2])\.tiff?$", re.IGNORECASE)
+
+
+class MonthFilesSource(Source):
+    """Composites as they are in the files."""
+
+    settings: Folder
+
+    @classmethod
+    def from_config(cls, config: Config, limiter: RequestLimit | None = None) -> Self:
+        """The source of ``ingest.folder``."""
+        return cls(config.ingest.folder)
+
+    def files(self, region: Region) -> dict[date, Path]:
+        """Month files of a region by month.
+
+        Raises:
+            SourceError: The folder is not there.
+        """
+        found = {}
+        for path in sorted(find_folder(self.settings, region).iterdir()):
+            if match := MONTH_FILE.match(path.name):
+                found[date(int(match[1]), int(match[2]), 1)] = path
+        return found
+
+    def identity(self, region: Region) -> Any:
+        """Name, size and time of every file that is read."""
+        return {"files": identify_files(self.files(region).values()), "image": None}
+
+    def months(self, region: Region) -> list[date]:
+        """Months for which there is a file."""
+        return list(self.files(region))
+
+    def grid(self, region: Region) -> Grid:
+        """Grid of the region's first file that can be read.
+
+        Raises:
+            SourceError: The folder holds no file of the wanted names.
+            RasterError: None of the files can be used.
+        """
+        files = self.files(region)
+        if not files:
+            raise SourceError(
+                f"{find_folder(self.settings, region)} holds no file named <YYYY-MM>.tif; for "
+                "Landsat scenes by their USGS names set ingest.folder.holds: scenes"
+            )
+        for path in files.values():
+            try:
+                with safe_open(path) as source:
+                    return grid_of(source)
+            except RasterError as error:  # that month fails, not those of the other files
+                damaged = error
+        raise damaged
+
+    def fetch_month(self, region: Region, month: date) -> Composite | Empty:
+        """The composite that a month's file holds.
+
+        Raises:
+            SourceError: The file lies on another grid than the first, or lacks Landsat bands.
+            RasterError: The file cannot be read.
+        """
+        path = self.files(region).get(month)
+        if path is None:
+            return Empty("no_scene: the folder holds no file of this month")
+        bands, grid = read_named(path)
+        if grid != self.grid(region):
+            raise SourceError(f"{path} lies on {grid}, the region's first file on another grid")
+        measured = {name: band for name, band in bands.items() if name in BANDS}
+        if wrong := {name: str(b.dtype) for name, b in measured.items() if b.dtype != np.uint16}:
+            raise SourceError(
+                f"{path} holds {wrong}; wanted Landsat digital numbers in uint16: "
+                "(reflectance + 0.2) / 2.75e-5, 0 for no data"
+            )
+        if not measured:
+            raise SourceError(f"{path} holds bands {list(bands)}; wanted some of {BANDS}")
+        seen = np.any([band != NODATA for band in measured.values()], axis=0)
+        n_obs = np.asarray(bands.get("n_obs", seen), np.uint16)
+        return Composite(measured, n_obs, [path.name]) if seen.any() else Empty("all_masked")

@@ -1,0 +1,96 @@
+"""One image that stands for a month, such as an old scene with outlines, its bands by a map."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glacier.composite import Composite, Empty
+from glacier.config import BandFile, Config, Folder, Image, Region, identity
+from glacier.errors import SourceError
+from glacier.geo.raster import Grid, grid_of, safe_open
+from glacier.landsat import BANDS, NODATA, digital_number
+from glacier.sources.folders import find_folder, identify_files
+from glacier.sources.limiter import RequestLimit
+from glacier.sources.source import Source
+
+
+class SingleImageSource(Source):
+    """The image as the composite of its month."""
+
+    settings: Folder
+
+    def __init__(self, settings: Folder, image: Image) -> None:
+        """Read an image from the folder that the settings name."""
+        super().__init__(settings)
+        self.image = image
+
+    @classmethod
+    def from_config(cls, config: Config, limiter: RequestLimit | None = None) -> Self:
+        """The source of ``ingest.folder.image``."""
+        folder = config.ingest.folder
+        assert folder.image is not None  # else its reader is another
+        return cls(folder, folder.image)
+
+    def identity(self, region: Region) -> Any:
+        """The band map, and name, size and time of every file that is read."""
+        folder = find_folder(self.settings, region)
+        paths = sorted({folder / band.file for band in self.image.bands.values()})
+        return {"files": identify_files(paths), "image": identity(self.image)}
+
+    def months(self, region: Region) -> list[date]:
+        """The month that the image stands for."""
+        return [date.fromisoformat(f"{self.image.month}-01")]
+
+    def grid(self, region: Region) -> Grid:
+        """Grid of the first band's file.
+
+        Raises:
+            SourceError: The folder is not there.
+            RasterError: The file cannot be used.
+        """
+        first = next(iter(self.image.bands.values()))
+        with safe_open(find_folder(self.settings, region) / first.file) as source:
+            return grid_of(source)
+
+    def fetch_month(self, region: Region, month: date) -> Composite | Empty:
+        """The image as a composite in Landsat's encoding.
+
+        Raises:
+            SourceError: A file lacks its band, or the files lie on different grids.
+            RasterError: A file cannot be read.
+        """
+        folder, grid = find_folder(self.settings, region), self.grid(region)
+        files = self.image.bands
+        bands: dict[str, NDArray[np.uint16]] = {
+            name: read_band(folder, files[name], self.image, grid)
+            for name in BANDS
+            if name in files
+        }
+        seen = np.all([band != NODATA for band in bands.values()], axis=0)
+        if not seen.any():
+            return Empty("all_masked")
+        return Composite(bands, seen.astype(np.uint16), sorted({b.file for b in files.values()}))
+
+
+def read_band(folder: Path, band: BandFile, image: Image, grid: Grid) -> NDArray[np.uint16]:
+    """One band of an image: (H, W) uint16 Landsat digital numbers.
+
+    Raises:
+        SourceError: The file has no such band, or lies on another grid.
+        RasterError: The file cannot be read.
+    """
+    with safe_open(folder / band.file) as source:
+        if band.band > source.count:
+            raise SourceError(f"{source.name} has {source.count} band(s), asked for {band.band}")
+        if grid_of(source) != grid:
+            raise SourceError(f"{source.name} lies on {grid_of(source)}, another band on {grid}")
+        raw = source.read(band.band)
+    values = raw.astype(np.float64) * image.scale + image.offset
+    if image.nodata is not None:
+        values[raw == image.nodata] = np.nan
+    return digital_number(values)

@@ -1,0 +1,141 @@
+"""One image with a band map: its numbers in Landsat's encoding, its holes kept."""
+
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from glacier.composite import Composite, Empty
+from glacier.config import Folder, Image
+from glacier.errors import RasterError, SourceError
+from glacier.flags import load_config
+from glacier.geo.raster import Grid, encode_cog, read_named
+from glacier.landsat import reflectance
+from glacier.sources.factory import open_source
+from glacier.sources.single_image import SingleImageSource
+from tests.support.user_files import GRID, REGION, coordinates, write_image
+
+ROOT = Path(__file__).parents[2]
+
+
+def image_source(folder: Path, bands: dict, **settings: object) -> SingleImageSource:
+    values = {"month": "2000-10", "bands": bands, "scale": 1 / 255, "offset": 0.0, **settings}
+    image = Image.model_validate(values)
+    return SingleImageSource(Folder(path=str(folder), image=image), image)
+
+
+OCTOBER = date(2000, 10, 1)
+TWO_FILES = {
+    "SR_B5": {"file": "nir.tif"},
+    "SR_B4": {"file": "rgb.tif", "band": 1},
+    "SR_B2": {"file": "rgb.tif", "band": 3},
+}
+
+
+def write_two_files(folder: Path) -> dict[str, np.ndarray]:
+    """An 8-bit image in two files, and what each named band holds."""
+    rng = np.random.default_rng(0)
+    rgb, nir = (rng.integers(0, 256, (k, 12, 10)).astype(np.uint8) for k in (3, 1))
+    write_image(folder / "rgb.tif", rgb)
+    write_image(folder / "nir.tif", nir)
+    return {"SR_B2": rgb[2], "SR_B4": rgb[0], "SR_B5": nir[0]}
+
+
+def test_an_image_is_encoded_to_half_a_digital_number(tmp_path: Path) -> None:
+    raw = write_two_files(tmp_path)
+    source = image_source(tmp_path, TWO_FILES)
+    assert source.months(REGION) == [OCTOBER] and source.grid(REGION) == GRID
+    month = source.fetch_month(REGION, OCTOBER)
+    assert isinstance(month, Composite)
+    assert list(month.bands) == ["SR_B2", "SR_B4", "SR_B5"]
+    for name, band in raw.items():
+        exact = (band / 255 + 0.2) / 2.75e-5
+        assert np.abs(month.bands[name] - exact).max() <= 0.5 + 1e-9
+        np.testing.assert_array_equal(np.rint(reflectance(month.bands[name]) * 255), band)
+    assert (month.n_obs == 1).all()
+    assert month.scene_ids == ["nir.tif", "rgb.tif"]
+
+
+def test_scale_and_offset_are_applied(tmp_path: Path) -> None:
+    dn = coordinates()["SR_B3"]
+    write_image(tmp_path / "a.tif", dn[None])
+    bands = {"SR_B3": {"file": "a.tif"}}
+    month = image_source(tmp_path, bands, scale=2.75e-5, offset=-0.2).fetch_month(REGION, OCTOBER)
+    assert isinstance(month, Composite)
+    np.testing.assert_array_equal(month.bands["SR_B3"], dn)  # Landsat's own encoding: unchanged
+
+
+def test_no_data_in_one_band_hides_the_pixel(tmp_path: Path) -> None:
+    raw = write_two_files(tmp_path)
+    for nodata in (255, None):
+        month = image_source(tmp_path, TWO_FILES, nodata=nodata).fetch_month(REGION, OCTOBER)
+        assert isinstance(month, Composite)
+        missing = {name: band == 255 for name, band in raw.items()}
+        wanted = ~np.any(list(missing.values()), axis=0) if nodata else np.ones((12, 10), bool)
+        np.testing.assert_array_equal(month.n_obs, wanted)
+        for name, holes in missing.items():
+            np.testing.assert_array_equal(month.bands[name] == 0, holes & bool(nodata))
+    write_image(tmp_path / "a.tif", np.full((1, 12, 10), 9, np.uint8))
+    empty = image_source(tmp_path, {"SR_B3": {"file": "a.tif"}}, nodata=9)
+    assert empty.fetch_month(REGION, OCTOBER) == Empty("all_masked")
+
+
+def test_images_that_do_not_fit_their_map(tmp_path: Path) -> None:
+    write_two_files(tmp_path)
+    missing = image_source(tmp_path, {"SR_B3": {"file": "not.tif"}})
+    with pytest.raises(RasterError, match=r"not\.tif is missing"):
+        missing.fetch_month(REGION, OCTOBER)
+    beyond = image_source(tmp_path, {"SR_B3": {"file": "rgb.tif", "band": 4}})
+    with pytest.raises(SourceError, match=r"rgb\.tif has 3 band\(s\), asked for 4"):
+        beyond.fetch_month(REGION, OCTOBER)
+    shifted = Grid("EPSG:32608", 522105.0, 6494565.0, 30.0, 12, 10)
+    write_image(tmp_path / "shifted.tif", np.ones((1, 12, 10), np.uint8), shifted)
+    apart = image_source(tmp_path, TWO_FILES | {"SR_B6": {"file": "shifted.tif"}})
+    with pytest.raises(SourceError, match=r"shifted\.tif lies on .* another band on"):
+        apart.fetch_month(REGION, OCTOBER)
+
+
+def test_the_identity_follows_the_image(tmp_path: Path) -> None:
+    write_two_files(tmp_path)
+    source = image_source(tmp_path, TWO_FILES)
+    first = source.identity(REGION)
+    assert image_source(tmp_path, TWO_FILES, scale=1 / 256).identity(REGION) != first
+    assert image_source(tmp_path, TWO_FILES, nodata=0).identity(REGION) != first
+    write_image(tmp_path / "other.tif", np.ones((1, 12, 10), np.uint8))
+    assert source.identity(REGION) == first
+
+
+def test_the_real_image_of_everest(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLACIER_REAL_DATA", str(real_data))
+    config = load_config([str(ROOT / "jobs" / "everest.yaml")], about="Test.")
+    source, (region,) = open_source(config), config.regions
+    grid = source.grid(region)
+    assert (grid.height, grid.width, grid.crs, grid.pixel_m) == (655, 800, "EPSG:32645", 30)
+    assert source.months(region) == [OCTOBER]
+    month = source.fetch_month(region, OCTOBER)
+    assert isinstance(month, Composite)
+    assert (month.n_obs == 1).all()
+    folder = real_data / "everest_l7_rgi"
+    files = {name: rasterio.open(folder / f"LE71400412000304SGS00_{name}.tif") for name in
+             ("RGB", "B4")}  # fmt: skip
+    with files["RGB"] as rgb, files["B4"] as nir:
+        raw = {"SR_B4": rgb.read(1), "SR_B3": rgb.read(2), "SR_B2": rgb.read(3),
+               "SR_B5": nir.read(1)}  # fmt: skip
+    assert set(month.bands) == set(raw)
+    for name, band in raw.items():
+        np.testing.assert_array_equal(np.rint(reflectance(month.bands[name]) * 255), band)
+    assert 0.34 < (raw["SR_B3"] == 255).mean() < 0.40  # the snow is saturated there
+
+
+def test_the_archive_keeps_the_image(tmp_path: Path) -> None:
+    write_two_files(tmp_path)
+    month = image_source(tmp_path, TWO_FILES).fetch_month(REGION, OCTOBER)
+    assert isinstance(month, Composite)
+    path = tmp_path / "archive.tif"
+    path.write_bytes(encode_cog({**month.bands, "n_obs": month.n_obs}, GRID, {}))
+    found, grid = read_named(path)
+    assert grid == GRID
+    for name, band in month.bands.items():
+        np.testing.assert_array_equal(found[name], band)
