@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 DISTRIBUTION = "glacier-maps"
 """Name on the package index."""
 
+OVERWRITTEN = (
+    f"glacier/__init__.py is not that of {DISTRIBUTION}: the package `glacier`, a library for "
+    "command lines,\nwas installed over it or removed from it. Run `pip uninstall glacier "
+    f"{DISTRIBUTION}`, then `pip install {DISTRIBUTION}`."
+)
+"""Said where two distributions share the folder and the last one has left nothing of ours."""
+
 
 @dataclass(frozen=True)
 class Verb:
@@ -77,9 +84,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments after the program's name; None: those of the process.
 
     Returns:
-        As :func:`glacier.command.run_command`; 2 where no verb was named.
+        As :func:`glacier.command.run_command`; 2 where no verb was named, 1 where another package
+        has written over this one.
     """
     name, *rest = (sys.argv[1:] if argv is None else argv) or [""]
+    if not hasattr(glacier, "__version__"):
+        print(OVERWRITTEN, file=sys.stderr)
+        return 1
     try:
         return dispatch(name, rest)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough

@@ -54,6 +54,14 @@ def test_the_version_is_that_of_the_code(capsys: Said) -> None:
     assert capsys.readouterr().out == f"{DISTRIBUTION} {glacier.__version__}\n"
 
 
+def test_another_package_of_that_name_is_told_apart(
+    monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    monkeypatch.delattr(glacier, "__version__")
+    assert main(["--help"]) == 1
+    assert f"pip uninstall glacier {DISTRIBUTION}" in capsys.readouterr().err
+
+
 def test_the_project_is_called_so() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["name"] == DISTRIBUTION
