@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python
 
-.PHONY: demo test lint bench realism stale clean
+.PHONY: demo test lint bench realism stale lock clean
 
 demo: .venv/ready
 	$(RUN) -m jobs.pipeline jobs/demo.yaml
@@ -25,6 +25,14 @@ realism: .venv/ready
 
 stale: .venv/ready
 	$(RUN) tests/experiments/stale_outlines.py $(FLAGS)
+
+# Hashes of the public index, whatever indexes and wheels pip has been told of here.
+lock: .venv/ready
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --no-config --default-index https://pypi.org/simple \
+	    --python-version 3.11 --python-platform linux --generate-hashes --no-annotate \
+	    --custom-compile-command 'make lock' --constraints constraints.txt \
+	    --output-file requirements-locked.txt pyproject.toml
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -1,1 +1,98 @@
-"""Glacier mapping from satellite images: monthly composites and model comparison."""
+"""Glacier mapping from satellite images: monthly composites and model comparison.
+
+What is named here is the public interface. Nothing is imported before it is asked for, so that
+``import glacier`` is instant:
+
+    import glacier
+
+    config = glacier.load_config(["demo.yaml", "--sweep.epochs", "3"])
+    failed = glacier.run_pipeline(config)
+    probability = glacier.map_probability("data/models/demo-.../resnet18/fold-0", image)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from glacier.archive.dry_run import dry_run_ingest as dry_run_ingest
+    from glacier.archive.ingest import run_ingest as run_ingest
+    from glacier.config import Config as Config
+    from glacier.errors import GlacierError as GlacierError
+    from glacier.flags import load_config as load_config
+    from glacier.geo.regions import read_regions as read_regions
+    from glacier.pipeline import run_pipeline as run_pipeline
+    from glacier.reports.report import run_report as run_report
+    from glacier.samples.dataset import MonthImage as MonthImage
+    from glacier.samples.dataset import SampleSet as SampleSet
+    from glacier.samples.dataset import read_images as read_images
+    from glacier.samples.dataset import read_set as read_set
+    from glacier.samples.prepare import run_prepare as run_prepare
+    from glacier.studies.claims import run_claims as run_claims
+    from glacier.studies.study import run_study as run_study
+    from glacier.training.saved import SavedSweep as SavedSweep
+    from glacier.training.saved import find_sweep as find_sweep
+    from glacier.training.sweep import run_sweep as run_sweep
+    from glacier.training.unet import load_model as load_model
+    from glacier.training.unet import map_probability as map_probability
+
+__version__ = "0.1.0"
+"""Of the code itself, whatever is installed; the build reads it here."""
+
+__all__ = [
+    "Config",
+    "GlacierError",
+    "MonthImage",
+    "SampleSet",
+    "SavedSweep",
+    "dry_run_ingest",
+    "find_sweep",
+    "load_config",
+    "load_model",
+    "map_probability",
+    "read_images",
+    "read_regions",
+    "read_set",
+    "run_claims",
+    "run_ingest",
+    "run_pipeline",
+    "run_prepare",
+    "run_report",
+    "run_study",
+    "run_sweep",
+]
+
+_HOMES = {
+    "archive.dry_run": ("dry_run_ingest",),
+    "archive.ingest": ("run_ingest",),
+    "config": ("Config",),
+    "errors": ("GlacierError",),
+    "flags": ("load_config",),
+    "geo.regions": ("read_regions",),
+    "pipeline": ("run_pipeline",),
+    "reports.report": ("run_report",),
+    "samples.dataset": ("MonthImage", "SampleSet", "read_images", "read_set"),
+    "samples.prepare": ("run_prepare",),
+    "studies.claims": ("run_claims",),
+    "studies.study": ("run_study",),
+    "training.saved": ("SavedSweep", "find_sweep"),
+    "training.sweep": ("run_sweep",),
+    "training.unet": ("load_model", "map_probability"),
+}
+"""Modules and the public names in them. A test holds this against the imports above."""
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for."""
+    for module, names in _HOMES.items():
+        if name in names:
+            found: object = getattr(import_module(f"glacier.{module}"), name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f"module 'glacier' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Public names beside what has been imported."""
+    return sorted({*globals(), *__all__})

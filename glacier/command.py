@@ -18,11 +18,14 @@ Stage = Callable[[Config], int]
 """Takes the configuration, returns how many units failed past the allowed number."""
 
 
-def run_command(about: str | None, stage: Stage, modes: Mapping[str, Stage] | None = None) -> int:
+def run_command(
+    argv: Sequence[str], about: str, stage: Stage, modes: Mapping[str, Stage] | None = None
+) -> int:
     """Run one stage as a command.
 
     Args:
-        about: The job's docstring, printed by ``--help``.
+        argv: The configuration file and the flags.
+        about: What the command does, printed by ``--help``.
         stage: Does the work. It imports what it needs itself, so that help and faults are
             answered at once.
         modes: Flags without a value, such as ``--dry-run``, and what each runs in place of the
@@ -33,11 +36,10 @@ def run_command(about: str | None, stage: Stage, modes: Mapping[str, Stage] | No
         configuration is wrong, 130 when interrupted.
     """
     try:
-        argv = sys.argv[1:]
-        for flag in [flag for flag in modes or {} if flag in argv]:
-            argv.remove(flag)
-            stage = (modes or {})[flag]
-        config = load_config(argv, about or "", read_file)
+        modes = modes or {}
+        for flag in [flag for flag in argv if flag in modes]:
+            stage = modes[flag]
+        config = load_config([word for word in argv if word not in modes], about, read_file)
         check_folders(config)
         return 1 if stage(config) else 0
     except ConfigError as error:

@@ -25,6 +25,7 @@ from pydantic_settings import (
 
 from glacier.config import Config, Region, RegionFile
 from glacier.errors import ConfigError
+from glacier.shipped import find_configuration, list_shipped
 
 
 class Settings(Config, BaseSettings):
@@ -52,11 +53,12 @@ ReadFile = Callable[[RegionFile], Sequence[Region]]
 """What makes regions of an entry that names a vector file."""
 
 
-def load_config(argv: Sequence[str], about: str, read_file: ReadFile | None = None) -> Config:
+def load_config(argv: Sequence[str], about: str = "", read_file: ReadFile | None = None) -> Config:
     """Read the file that the first argument names and apply the flags after it.
 
     Args:
-        argv: ``[file, "--field", "value", ...]``; ``--help`` prints every field and exits 0.
+        argv: ``[file, "--field", "value", ...]``; ``--help`` prints every field and exits 0. The
+            bare name of a configuration that ships, such as ``demo.yaml``, is found from anywhere.
         about: What the command does, for its help.
         read_file: Called for regions that name a vector file; None: they are refused.
 
@@ -65,12 +67,14 @@ def load_config(argv: Sequence[str], about: str, read_file: ReadFile | None = No
         SystemExit: Help was asked for.
     """
     if not argv or "--help" in argv or "-h" in argv:
-        print(f"{about.strip()}\n\nThe first argument is the configuration file; any field in it "
-              "can be set by a flag.\n")  # fmt: skip
+        print(
+            f"{about.strip()}\n\nThe first argument is the configuration file, or the name of one "
+            "that ships (glacier\nconfigs). Any field in it can be set by a flag.\n"
+        )
         read_flags({}, ["--help"])
-    path, flags = argv[0], list(argv[1:])
-    if path.startswith("-"):
-        raise ConfigError(f"the first argument is {path!r}: it must be the configuration file")
+    if argv[0].startswith("-"):
+        raise ConfigError(f"the first argument is {argv[0]!r}: it must be the configuration file")
+    path, flags = str(find_configuration(argv[0])), list(argv[1:])
     values = read_yaml(path)
     check_flags(flags)
     values = read_flags(values, flags)
@@ -132,6 +136,10 @@ def read_yaml(path: str) -> dict[str, Any]:
     """
     if not Path(path).is_file():
         known = sorted(str(p) for p in Path(path).parent.glob("*.yaml"))
+        if Path(path).name in list_shipped():
+            known.append(f"{Path(path).name}, which ships")
+        elif Path(path).name == path:
+            known += list_shipped()
         hint = f"; there are {', '.join(known)}" if known else ""
         raise ConfigError(f"no configuration file {path}{hint}")
     try:
@@ -149,7 +157,7 @@ def read_flags(values: dict[str, Any], flags: list[str]) -> dict[str, Any]:
     Raises:
         ConfigError: A flag has no value or cannot be parsed.
     """
-    prog = "python -m jobs.<verb> <config.yaml>"
+    prog = "glacier <verb> <config.yaml>"
     try:
         source = CliSettingsSource[Any](Settings, cli_parse_args=flags, cli_prog_name=prog)
         return dict(overlay(values, source()))

@@ -1,1 +1,1 @@
-"""One verb a file: ``python -m jobs.<verb> <config.yaml> [--field value]``."""
+"""One verb a file, ``python -m jobs.<verb> <config.yaml>``, and the configurations they take."""

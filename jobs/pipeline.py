@@ -1,18 +1,6 @@
-"""Ingest, prepare, sweep and report in one driver; what is complete is not done again.
+"""``glacier pipeline``, from a checkout: ``python -m jobs.pipeline <config.yaml>``."""
 
-python -m jobs.pipeline jobs/demo.yaml
-"""
-
-from glacier.command import run_command
-from glacier.config import Config
-
-
-def run(config: Config) -> int:
-    """Run the stage; imports are late so that flags are answered at once."""
-    from glacier.pipeline import run_pipeline
-
-    return run_pipeline(config)
-
+from glacier.verbs import run_verb
 
 if __name__ == "__main__":
-    raise SystemExit(run_command(__doc__, run))
+    raise SystemExit(run_verb("pipeline"))

@@ -1,18 +1,6 @@
-"""Archive -> labelled samples in Parquet, with quick looks of every month.
+"""``glacier prepare``, from a checkout: ``python -m jobs.prepare <config.yaml>``."""
 
-python -m jobs.prepare jobs/demo.yaml
-"""
-
-from glacier.command import run_command
-from glacier.config import Config
-
-
-def run(config: Config) -> int:
-    """Run the stage; imports are late so that flags are answered at once."""
-    from glacier.samples.prepare import run_prepare
-
-    return run_prepare(config)
-
+from glacier.verbs import run_verb
 
 if __name__ == "__main__":
-    raise SystemExit(run_command(__doc__, run))
+    raise SystemExit(run_verb("prepare"))

@@ -1,18 +1,6 @@
-"""Run the variants of one configuration and compare them; what is complete is not done again.
+"""``glacier study``, from a checkout: ``python -m jobs.study <config.yaml>``."""
 
-python -m jobs.study jobs/leakage.yaml
-"""
-
-from glacier.command import run_command
-from glacier.config import Config
-
-
-def run(config: Config) -> int:
-    """Run the stage; imports are late so that flags are answered at once."""
-    from glacier.studies.study import run_study
-
-    return run_study(config)
-
+from glacier.verbs import run_verb
 
 if __name__ == "__main__":
-    raise SystemExit(run_command(__doc__, run))
+    raise SystemExit(run_verb("study"))

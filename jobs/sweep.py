@@ -1,18 +1,6 @@
-"""Samples -> one trained model per encoder and fold, side by side on Ray.
+"""``glacier sweep``, from a checkout: ``python -m jobs.sweep <config.yaml>``."""
 
-python -m jobs.sweep jobs/demo.yaml
-"""
-
-from glacier.command import run_command
-from glacier.config import Config
-
-
-def run(config: Config) -> int:
-    """Run the stage; imports are late so that flags are answered at once."""
-    from glacier.training.sweep import run_sweep
-
-    return run_sweep(config)
-
+from glacier.verbs import run_verb
 
 if __name__ == "__main__":
-    raise SystemExit(run_command(__doc__, run))
+    raise SystemExit(run_verb("sweep"))

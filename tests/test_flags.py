@@ -468,7 +468,6 @@ def test_the_digest_follows_what_is_computed_and_not_where() -> None:
 )
 def test_exit_codes(
     place: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     outcome: int | BaseException,
     code: int,
@@ -480,16 +479,14 @@ def test_exit_codes(
         return outcome
 
     place.write_text(yaml.safe_dump(BASE))
-    monkeypatch.setattr(sys, "argv", ["job", str(place)])
-    assert run_command("Test.", stage) == code
+    assert run_command([str(place)], "Test.", stage) == code
     assert said in capsys.readouterr().err
 
 
-def test_a_defect_is_not_swallowed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_is_not_swallowed(place: Path) -> None:
     def stage(config: Config) -> int:
         raise KeyError("a defect")
 
     place.write_text(yaml.safe_dump(BASE))
-    monkeypatch.setattr(sys, "argv", ["job", str(place)])
     with pytest.raises(KeyError, match="a defect"):
-        run_command("Test.", stage)
+        run_command([str(place)], "Test.", stage)

@@ -19,11 +19,11 @@ ORDER = (
 
 TOP = {
     "config", "flags", "errors", "wording", "progress", "store", "cluster", "landsat", "indices",
-    "composite", "labels", "windows", "published",
+    "composite", "labels", "windows", "published", "shipped",
 }  # fmt: skip
 """Modules that stand in no folder, and below all of them."""
 
-ENTRANCE = {"command", "pipeline"}
+ENTRANCE = {"command", "pipeline", "verbs", "completion", "__main__"}
 """Modules that stand in no folder, and above all of them."""
 
 HOMES = {
@@ -38,6 +38,7 @@ HOMES = {
     "geopandas": {"geo"},
     "matplotlib": {"plots"},
     "pydantic_settings": {"flags"},
+    "shtab": {"completion"},
     "ee": {"sources"},
     "odc": {"sources"},
     "requests": {"sources"},
@@ -131,11 +132,25 @@ def test_heavy_libraries_have_a_home(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", JOBS, ids=lambda p: p.stem)
-def test_a_job_imports_little_before_the_configuration_is_good(path: Path) -> None:
+def test_a_job_is_an_entry_of_the_table_of_verbs(path: Path) -> None:
+    assert imports_at_once(path) == {"glacier.verbs"}
+    assert f'run_verb("{path.stem}")' in path.read_text()
+
+
+def test_little_is_imported_before_the_configuration_is_good() -> None:
+    found = imports_at_once(ROOT / "glacier/verbs.py") | imports_at_once(
+        ROOT / "glacier/command.py"
+    )
     light = {f"glacier.{name}" for name in ("command", "config", "errors", "flags")}
-    assert light >= {name for name in imports_at_once(path) if name != "__future__"}
-    found = {name for name in imports_at_once(ROOT / "glacier/command.py") if "glacier" in name}
-    assert light >= found
+    assert {name for name in found if name.startswith("glacier.")} <= light
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_public_names_are_for_users(path: Path) -> None:
+    """Within the package a name is imported from where it lives, so that the order can be seen."""
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.ImportFrom) and node.module == "glacier":
+            assert {name.name for name in node.names} <= NAMES | {"__version__"}
 
 
 def test_every_function_lives_with_its_idea() -> None:

@@ -78,7 +78,8 @@ class TaskPool:
 
     def collect(self, ready: Any) -> MonthRecord:
         """The record, or the worker's error."""
-        return get_result(ready)
+        record: MonthRecord = get_result(ready)
+        return record
 
     def close(self) -> None:
         """Tasks end by themselves."""
@@ -131,7 +132,7 @@ class ActorPool:
     def collect(self, ready: Any) -> MonthRecord:
         """The record, or the worker's error; says once when the service holds us back."""
         del self.busy[ready]
-        record = get_result(ready)
+        record: MonthRecord = get_result(ready)
         if not self.restricted and self.limiter_state().restricted:
             self.restricted = True
             say(

@@ -1,0 +1,219 @@
+"""The door: every verb of ``glacier <verb> [config.yaml] [--field value]`` in one table.
+
+``python -m glacier <verb>`` is the same, and so is ``python -m jobs.<verb>`` in a checkout.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import glacier
+
+if TYPE_CHECKING:
+    from glacier.command import Stage
+
+DISTRIBUTION = "glacier-maps"
+"""Name on the package index."""
+
+OVERWRITTEN = (
+    f"glacier/__init__.py is not that of {DISTRIBUTION}: the package `glacier`, a library for "
+    "command lines,\nwas installed over it or removed from it. Run `pip uninstall glacier "
+    f"{DISTRIBUTION}`, then `pip install {DISTRIBUTION}`."
+)
+"""Said where two distributions share the folder and the last one has left nothing of ours."""
+
+
+@dataclass(frozen=True)
+class Verb:
+    """What is done with a configuration."""
+
+    summary: str
+    """One line."""
+    runs: str
+    """Name in the public interface of what takes the configuration and counts failures."""
+    example: str = "demo.yaml"
+    """A configuration that ships and that shows the verb."""
+    modes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Flags without a value, and the summary and name of what runs in place of the above."""
+
+
+VERBS = {
+    "pipeline": Verb(
+        "Ingest, prepare, sweep and report in one driver; what is complete is not done again.",
+        "run_pipeline",
+    ),
+    "ingest": Verb(
+        "Region and months -> one cloud-masked composite a month, in the archive.",
+        "run_ingest",
+        modes={"--dry-run": ("says what would be fetched, and fetches nothing", "dry_run_ingest")},
+    ),
+    "prepare": Verb(
+        "Archive -> labelled samples in Parquet, with quick looks of every month.",
+        "run_prepare",
+    ),
+    "sweep": Verb(
+        "Samples -> one trained model per encoder and fold, side by side on Ray.",
+        "run_sweep",
+    ),
+    "report": Verb(
+        "A finished sweep -> the comparison, as one HTML page and its tables.",
+        "run_report",
+    ),
+    "study": Verb(
+        "Run the variants of one configuration and compare them.",
+        "run_study",
+        "leakage.yaml",
+    ),
+    "claims": Verb(
+        "Test what the published experiment claims.",
+        "run_claims",
+        "claims.yaml",
+    ),
+}
+"""All that takes a configuration. A new one is an entry here and a file in ``jobs/``."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the verb that the first argument names.
+
+    Args:
+        argv: Arguments after the program's name; None: those of the process.
+
+    Returns:
+        As :func:`glacier.command.run_command`; 2 where no verb was named, 1 where another package
+        has written over this one.
+    """
+    name, *rest = (sys.argv[1:] if argv is None else argv) or [""]
+    if not hasattr(glacier, "__version__"):
+        print(OVERWRITTEN, file=sys.stderr)
+        return 1
+    try:
+        return dispatch(name, rest)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def dispatch(name: str, rest: Sequence[str]) -> int:
+    """Answer the first argument; the rest are those of the verb that it names."""
+    if name in ("--help", "-h"):
+        print(describe_verbs())
+    elif name == "--version":
+        print(f"{DISTRIBUTION} {glacier.__version__}")
+    elif name in VERBS:
+        return run_verb(name, rest)
+    elif name in ASIDES:
+        return ASIDES[name][1](rest)
+    else:
+        print(correct_verb(name) if name else describe_verbs(), file=sys.stderr)
+        return 2
+    return 0
+
+
+def run_verb(name: str, argv: Sequence[str] | None = None) -> int:
+    """Run a verb of the table as a command.
+
+    Args:
+        name: The verb.
+        argv: Arguments after the verb; None: those of the process, whose program is the verb.
+
+    Returns:
+        As :func:`glacier.command.run_command`.
+    """
+    from glacier.command import run_command  # late: it takes half a second
+
+    verb = VERBS[name]
+    modes = {flag: late(runs) for flag, (_, runs) in verb.modes.items()}
+    argv = sys.argv[1:] if argv is None else argv
+    return run_command(argv, describe_verb(name), late(verb.runs), modes)
+
+
+def late(runs: str) -> Stage:
+    """A stage that is imported once it is run, when the configuration is known to be good."""
+
+    def stage(config: glacier.Config) -> int:
+        run: Stage = getattr(glacier, runs)
+        return run(config)
+
+    return stage
+
+
+def describe_verb(name: str) -> str:
+    """What a verb does, and how it is typed."""
+    verb = VERBS[name]
+    typed = f"    glacier {name} {verb.example}"
+    modes = [f"{typed} {flag}   {summary}" for flag, (summary, _) in verb.modes.items()]
+    return "\n".join([verb.summary, "", typed, *modes])
+
+
+def summaries() -> dict[str, str]:
+    """Every verb and its line, in the order in which they are shown."""
+    lines = {name: verb.summary for name, verb in VERBS.items()}
+    return lines | {name: summary for name, (summary, _) in ASIDES.items()}
+
+
+def describe_verbs() -> str:
+    """Every verb with its line."""
+    rows = "\n".join(f"    {name:<12}{summary}" for name, summary in summaries().items())
+    return (
+        "Where the ice is, and which model to trust.\n\n"
+        "usage: glacier <verb> [config.yaml] [--field value]\n"
+        "       glacier --help | --version\n\n"
+        f"{rows}\n\n"
+        "`glacier <verb> --help` lists every field. Exit codes: 0 all is well, 1 units failed, 2 "
+        "the\nconfiguration or the verb is wrong, 130 interrupted."
+    )
+
+
+def correct_verb(name: str) -> str:
+    """What to say to a verb that there is not."""
+    from glacier.flags import nearest
+
+    return f"no verb {name!r}{nearest(name, [*VERBS, *ASIDES])} `glacier --help` lists all"
+
+
+def show_configs(argv: Sequence[str]) -> int:
+    """Print the configurations that ship, each with what it runs and where it lies."""
+    from glacier.shipped import describe_configuration, list_shipped
+
+    if argv:
+        return explain_aside(argv, f"usage: glacier configs\n\n{ASIDES['configs'][0]}")
+    for name, path in list_shipped().items():
+        print(f"{name:<24}{describe_configuration(path)}\n{'':<24}{path}")
+    print("\nGiven by its bare name (`glacier pipeline demo.yaml`), such a file is found; copy one "
+          "to change it.")  # fmt: skip
+    return 0
+
+
+def show_completion(argv: Sequence[str]) -> int:
+    """Print a script by which a shell completes verbs, fields and file names."""
+    from glacier.completion import SHELLS, write_completion
+
+    if len(argv) != 1 or argv[0] not in SHELLS:
+        how = [
+            f"usage: glacier completion {'|'.join(SHELLS)}", "", ASIDES["completion"][0], "",
+            '    bash   eval "$(glacier completion bash)" in ~/.bashrc',
+            "    zsh    glacier completion zsh > _glacier, in a folder of $fpath",
+        ]  # fmt: skip
+        return explain_aside(argv, "\n".join(how))
+    flags = {name: verb.modes for name, verb in VERBS.items()}
+    print(write_completion(argv[0], summaries(), flags))
+    return 0
+
+
+def explain_aside(argv: Sequence[str], usage: str) -> int:
+    """Print how a verb without a configuration is typed: asked for, or by mistake."""
+    asked = argv[:1] in (["--help"], ["-h"])
+    print(usage, file=sys.stdout if asked else sys.stderr)
+    return 0 if asked else 2
+
+
+ASIDES: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
+    "configs": ("List the run configurations that ship, and where they lie.", show_configs),
+    "completion": ("Print what makes bash or zsh complete verbs and fields.", show_completion),
+}
+"""Verbs that take no configuration: summary, and what they run."""
