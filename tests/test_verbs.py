@@ -81,14 +81,14 @@ def test_a_verb_runs_what_the_table_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
 ) -> None:
     path = str(write_tiny(tmp_path))
-    for name in ("run_ingest", "run_plan"):
+    for name in ("run_ingest", "dry_run_ingest"):
         monkeypatch.setattr(glacier, name, lambda _, name=name: print(name), raising=False)
     assert main(["ingest", path]) == run_verb("ingest", ["--dry-run", path]) == 0
     monkeypatch.setattr(sys, "argv", ["glacier", "ingest", path])
     assert main() == 0
     monkeypatch.setattr(sys, "argv", ["jobs/ingest.py", path])
     assert run_verb("ingest") == 0
-    assert capsys.readouterr().out.split() == ["run_ingest", "run_plan", "run_ingest", "run_ingest"]
+    assert capsys.readouterr().out.split() == ["run_ingest", "dry_run_ingest", "run_ingest", "run_ingest"]
 
 
 def test_a_stage_is_looked_up_once_it_is_run(tmp_path: Path, capsys: Said) -> None:
