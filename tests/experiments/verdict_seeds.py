@@ -2,12 +2,12 @@
 
     python tests/experiments/verdict_seeds.py        # writes results/verdict/fold_scores.json
 
-For each of the seeds 0 to 19 a new data set of 40 noisy pictures is synthetic and three networks
-go through ``glacier.fit`` on the same five folds: two twins, which differ by their name alone
-(and so by their trial seeds, as any two encoders do), and a crippled one, whose kernels are
-1 x 1, so that it sees each pixel without its neighbours. ``tests/test_verdict.py`` judges the
-kept scores. Task, networks, steps and seeds were fixed before the seeds 0 to 19 were run; that
-the networks learn at all was tried on seed 100.
+For each of the seeds 0 to 19 a new data set of 40 noisy pictures is made and three networks go
+through ``glacier.training.fit`` on the same five folds: two twins, which differ by their name
+alone (and so by their trial seeds, as any two encoders do), and a crippled one, whose kernels are
+1 x 1, so that it sees each pixel without its neighbours. ``tests/evaluation/test_verdict.py``
+judges the kept scores. Task, networks, steps and seeds were fixed before the seeds 0 to 19 were
+run; that the networks learn at all was tried on seed 100.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from scipy import ndimage
 from torch import nn
 
 from glacier.config import Folds, Sweep
-from glacier.evaluation.scores import score_fold
-from glacier.samples.dataset import MonthImage
+from glacier.geo.raster import Grid
+from glacier.samples.dataset import Frame, MonthImage, SampleMonth, SampleSet
 from glacier.samples.folds import make_splits
 from glacier.training import fit, learner
 from glacier.training.trial import Trial
@@ -45,14 +45,15 @@ SETTINGS = Sweep(
     learning_rate=1e-2,
     checkpoint_s=3600,
 )
-SAMPLES = {
-    "bands": ["nir", "red"], "blocks": [1, 1], "size_px": SIDE, "layout": "resize",
-    "resize": [SIDE, SIDE], "scale": "reflectance", "range": [0, 1], "fill": "mean",
-    "label": {"kind": "truth", "provenance": None},
-    "parts": [{"region": "a", "month": "2020-01-01", "status": "ok"}],
-    "regions": {"a": {"grid": {"pixel_m": 30, "height": SIDE, "width": SIDE},
-                      "shape": [SIDE, SIDE]}},
-}  # fmt: skip
+SAMPLES = SampleSet(
+    bands=("nir", "red"),
+    size_px=SIDE,
+    layout="resize",
+    resize=(SIDE, SIDE),
+    blocks=(1, 1),
+    regions={"a": Frame(grid=Grid("EPSG:32608", 0, 0, 30, SIDE, SIDE), shape=(SIDE, SIDE))},
+    months=(SampleMonth(region="a", month=date(2020, 1, 1), status="ok"),),
+)
 
 
 def make_pictures(seed: int) -> list[MonthImage]:
@@ -93,7 +94,7 @@ def score_seed(seed: int) -> dict[str, list[float]]:
                     name, split, SETTINGS, seed, SAMPLES, f"{folder}/trial", f"{folder}/model"
                 )
                 done = fit.run_trial(trial, images, lambda row: None)
-            dice[name].append(score_fold(split.fold, done["tested"])["dice"])
+            dice[name].append(done.scorecard.counts.dice)
     return dice
 
 
