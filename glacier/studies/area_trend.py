@@ -14,49 +14,47 @@ import numpy as np
 from scipy import stats
 
 from glacier.evaluation.breakdown import late_summer_months
-from glacier.evaluation.metrics import Counts, Facts, pool_counts
+from glacier.evaluation.metrics import Counts, pool_counts
+from glacier.evaluation.results import TrialResult
+from glacier.evaluation.scorecard import ImageScore
 from glacier.evaluation.verdict import CONFIDENCE
+from glacier.studies.differences import Difference
 from glacier.studies.judgements import Finding, Variants, Verdict, untestable
-from glacier.studies.variants import Difference
 
 WELL_SEEN = 0.8
 """Least share of the ground seen best that an image must show for its area to count."""
 
 
-def judge_shrinkage(variants: Variants) -> Finding:
+def judge_area_trend(variants: Variants) -> Finding:
     """Slope of the mapped area over late summers, beside that of the true area."""
     variant = variants["encoders"]
     encoder = next(iter(variant.trials), "")
-    months = late_summer_months(variant.sweep["config"]["regions"])
+    months = late_summer_months(variant.config.regions)
     if months is None:
         return untestable("the regions do not say which months are late summer there.")
-    rows = (
-        row | {"fold": trial["fold"]}
-        for trial in variant.trials.get(encoder, [])
-        for row in trial["tested"]
-    )
-    summers, images = average_summers(well_seen(rows, months))
+    images = find_well_seen(variant.trials.get(encoder, ()), months)
+    summers = average_summers(images)
     if len({summer.year for summer in summers}) < 3:
         return untestable(
-            f"the late-summer images that are well seen are of fewer than 3 years ({images})."
+            f"the late-summer images that are well seen are of fewer than 3 years ({len(images)})."
         )
-    mapped = fit_slope(summers, "mapped")
-    true = fit_slope(summers, "true")
+    mapped, true = fit_slope(summers, "mapped"), fit_slope(summers, "true")
     if mapped is None or true is None:
         return untestable("no network mapped two years, so that none can show a change.")
     held: Verdict = "held" if mapped.high is not None and mapped.high < 0 else "not held"
-    years = [summer.year for summer in summers]
-    spans = ["" if found.low is None else f" ({found.low:+.2f} to {found.high:+.2f})"
-             for found in (mapped, true)]  # fmt: skip
-    summer = " and ".join(calendar.month_name[month] for month in months)
     opposite = mapped.low is not None and mapped.low > 0
     why = (
-        f"Mapped by {encoder} in {images} images of {summer} "
-        f"{min(years)} to {max(years)}: {mapped.difference:+.2f} % a year{spans[0]}; by the "
-        f"labels {true.difference:+.2f} % a year{spans[1]}. One value a year, and a year is only "
-        "compared with others that the same networks mapped."
+        f"Mapped by {encoder} in {name_images(images, months)}: {describe_slope(mapped)}; by the "
+        f"labels {describe_slope(true)}. One value a year, and a year is only compared with "
+        "others that the same networks mapped."
     )
     return Finding(held, why, mapped.difference, "% a year", mapped.low, mapped.high, opposite)
+
+
+def describe_slope(found: Difference) -> str:
+    """``-1.20 % a year (-2.00 to -0.40)``."""
+    span = "" if found.low is None else f" ({found.low:+.2f} to {found.high:+.2f})"
+    return f"{found.difference:+.2f} % a year{span}"
 
 
 @dataclass(frozen=True)
@@ -69,31 +67,38 @@ class SeenImage:
     """Folds whose networks mapped it."""
 
 
-def well_seen(rows: Iterable[Facts], months: tuple[int, ...]) -> list[SeenImage]:
+def name_images(images: Sequence[SeenImage], months: tuple[int, ...]) -> str:
+    """``12 images of August and September 2014 to 2023``."""
+    years = [image.month.year for image in images]
+    summer = " and ".join(calendar.month_name[month] for month in months)
+    return f"{len(images)} images of {summer} {min(years)} to {max(years)}"
+
+
+def find_well_seen(trials: Iterable[TrialResult], months: tuple[int, ...]) -> list[SeenImage]:
     """The late-summer months that show most of the ground.
 
     Args:
-        rows: Test counts by region and month, and their ``fold``.
+        trials: Those that mapped it.
         months: Calendar months, 1..12, of late summer.
     """
-    dates: dict[date, list[Facts]] = defaultdict(list)
-    for row in rows:
-        dates[date.fromisoformat(row["month"])].append(row)
+    dates: dict[date, list[tuple[int, ImageScore]]] = defaultdict(list)
+    for trial in trials:
+        for image in trial.scorecard.images:
+            dates[image.month].append((trial.fold, image))
     images = [
-        SeenImage(month, pool_counts(found), frozenset(row["fold"] for row in found))
+        SeenImage(
+            month,
+            pool_counts(image.counts for _, image in found),
+            frozenset(fold for fold, _ in found),
+        )
         for month, found in sorted(dates.items())
     ]
-    most = max((known_px(image.counts) for image in images), default=0)
+    most = max((image.counts.pixels for image in images), default=0)
     return [
         image
         for image in images
-        if image.month.month in months and known_px(image.counts) >= WELL_SEEN * most
+        if image.month.month in months and image.counts.pixels >= WELL_SEEN * most
     ]
-
-
-def known_px(counts: Counts) -> int:
-    """Pixels that were seen and labelled."""
-    return counts.tp + counts.fp + counts.fn + counts.tn
 
 
 @dataclass(frozen=True)
@@ -107,21 +112,20 @@ class Summer:
     true: float
 
 
-def average_summers(images: Sequence[SeenImage]) -> tuple[list[Summer], int]:
-    """One value a year, since images of one summer are alike; and the number of images."""
+def average_summers(images: Sequence[SeenImage]) -> list[Summer]:
+    """One value a year, since images of one summer are alike."""
     groups: dict[tuple[int, frozenset[int]], list[Counts]] = defaultdict(list)
     for image in images:
         groups[image.month.year, image.folds].append(image.counts)
-    summers = [
+    return [
         Summer(
             year,
             folds,
-            float(np.mean([(c.tp + c.fp) / known_px(c) for c in found])),
-            float(np.mean([(c.tp + c.fn) / known_px(c) for c in found])),
+            float(np.mean([(counts.tp + counts.fp) / counts.pixels for counts in found])),
+            float(np.mean([counts.glacier_pixels / counts.pixels for counts in found])),
         )
         for (year, folds), found in groups.items()
     ]
-    return summers, len(images)
 
 
 def fit_slope(summers: Sequence[Summer], area: Literal["mapped", "true"]) -> Difference | None:

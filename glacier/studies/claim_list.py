@@ -10,13 +10,16 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
-from glacier.evaluation.metrics import Facts
+from pydantic import JsonValue
+
+from glacier.config import Config, Model
 from glacier.published import PUBLISHED_RUN, PUBLISHED_TOTAL, PUBLISHED_USABLE
-from glacier.studies.area_trend import judge_shrinkage
+from glacier.studies.area_trend import judge_area_trend
 from glacier.studies.judgements import (
     MARGIN,
     Finding,
     Variants,
+    Verdict,
     judge_colour,
     judge_months,
     judge_no_gain,
@@ -27,7 +30,7 @@ from glacier.studies.judgements import (
     small_iou,
     untestable,
 )
-from glacier.studies.variants import Variant, find_setting
+from glacier.studies.variants import Variant, find_setting, is_synthetic
 
 
 @dataclass(frozen=True)
@@ -44,44 +47,68 @@ class Claim:
     judge: Callable[[Variants], Finding]
 
 
+class JudgedClaim(Model):
+    """A claim, and what the variants say of it."""
+
+    id: str
+    claim: str
+    """In plain words."""
+    test: str
+    """How it was tested."""
+    variants: tuple[str, ...]
+    """Variants that were read."""
+    verdict: Verdict
+    why: str
+    effect: float | None
+    unit: str
+    low: float | None
+    """Lower end of the effect's interval, 95 %."""
+    high: float | None
+    opposite: bool
+    """Not held, and every interval lies wholly on the other side."""
+
+
+class Departure(Model):
+    """A setting in which a run departs from the published one."""
+
+    field: str
+    here: JsonValue
+    published: JsonValue
+
+
 def judge_claim(claim: Claim, variants: Variants) -> Finding:
     """What the variants say of a claim; a synthetic archive is named as one."""
     if missing := [name for name in claim.variants if name not in variants]:
         return untestable(f"the run has no variant {', '.join(missing)}.")
     found = claim.judge(variants)
-    synthetic = any(
-        variants[name].sweep["config"]["ingest"]["source"] == "synthetic" for name in claim.variants
-    )
+    synthetic = any(is_synthetic(variants[name].config) for name in claim.variants)
     if found.verdict == "not testable here" or not synthetic:
         return found
     return replace(found, why=f"{found.why} This is of the synthetic archive alone.")
 
 
-def list_findings(variants: Variants) -> list[Facts]:
-    """A row per claim, in the order of ``CLAIMS``."""
-    return [
-        {
-            "id": claim.id,
-            "claim": claim.sentence,
-            "test": claim.test,
-            "variants": list(claim.variants),
+def judge_claims(variants: Variants) -> tuple[JudgedClaim, ...]:
+    """What the variants say of every claim, in the order of ``CLAIMS``."""
+    return tuple(
+        JudgedClaim(
+            id=claim.id,
+            claim=claim.sentence,
+            test=claim.test,
+            variants=claim.variants,
             **asdict(judge_claim(claim, variants)),
-        }
+        )
         for claim in CLAIMS
-    ]
+    )
 
 
-def list_departures(config: Facts) -> list[Facts]:
-    """Settings in which a run departs from the published one: ``field``, ``here``, ``published``.
-
-    Args:
-        config: The resolved configuration, as plain values.
-    """
-    return [
-        {"field": name, "here": find_setting(config, name), "published": value}
+def list_departures(config: Config) -> tuple[Departure, ...]:
+    """Settings in which a run departs from the published one."""
+    here = {name: find_setting(config, name) for name in PUBLISHED_RUN}
+    return tuple(
+        Departure.model_validate({"field": name, "here": here[name], "published": value})
         for name, value in PUBLISHED_RUN.items()
-        if find_setting(config, name) != value
-    ]
+        if here[name] != value
+    )
 
 
 BEST, RIVAL, DEEP = "resnet34", "efficientnet-b4", "resnet50"
@@ -143,7 +170,7 @@ CLAIMS = (
     Claim(
         "shrinkage", "The glacier shrank through the decade.",
         "slope of the mapped area over well-seen late-summer images below zero",
-        ("encoders",), judge_shrinkage,
+        ("encoders",), judge_area_trend,
     ),
 )  # fmt: skip
 """Every testable sentence of the published experiment and of the page beside it."""

@@ -1,4 +1,4 @@
-"""The ledger: every testable claim of the published experiment, with what came of it.
+"""The list of claims: every testable one of the published experiment, with what came of it.
 
 The variants are run as a study's are. ``claims.json`` is written last and carries the checksums of
 their sweeps.
@@ -8,25 +8,61 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from pydantic import ConfigDict, JsonValue
 
 from glacier import store
-from glacier.config import Config, variants_digest
+from glacier.config import Config, Model, variants_digest
 from glacier.errors import ConfigError
 from glacier.evaluation.caveats import explain_folds, explain_labels, explain_protocol
-from glacier.evaluation.metrics import Facts
 from glacier.progress import duration, say
-from glacier.studies.claim_list import CLAIMS, list_departures, list_findings
+from glacier.studies.claim_list import (
+    CLAIMS,
+    Departure,
+    JudgedClaim,
+    judge_claims,
+    list_departures,
+)
 from glacier.studies.page import describe_changes
-from glacier.studies.study import is_current, list_sweeps, make_variants
-from glacier.studies.variants import Variant
+from glacier.studies.study import make_variants
+from glacier.studies.summary import Stamp, is_current, list_sweeps
+from glacier.studies.variants import Variant, is_synthetic
 
-SCHEMA = 3
-"""Counts up when the ledger's content changes for the same sweeps."""
+SCHEMA = 4
+"""Counts up when the content of the list changes for the same sweeps."""
+
+
+class VariantChanges(Model):
+    """A variant that was read."""
+
+    name: str
+    changes: dict[str, JsonValue]
+
+
+class ClaimsSummary(Stamp):
+    """Every claim with its verdict: ``claims.json``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    source: str
+    """Where the scenes come from."""
+    is_synthetic: bool
+    """The archive says nothing of the world."""
+    caveats: tuple[str, ...]
+    claims: tuple[JudgedClaim, ...]
+    variants: tuple[VariantChanges, ...]
+    failed_variants: dict[str, str]
+    """Name to reason."""
+    departures: tuple[Departure, ...]
+    config_sha256: str
+    wall_s: float
+    """Seconds that the command took."""
 
 
 def run_claims(config: Config) -> int:
-    """Run the variants and write the ledger; returns how many units failed, variants included.
+    """Run the variants and judge the claims; returns how many units failed, variants included.
 
     Raises:
         ConfigError: There is no variant.
@@ -41,77 +77,82 @@ def run_claims(config: Config) -> int:
     if is_current(store.join(folder, "claims.json"), variants, SCHEMA):
         say(f"claims: complete in {folder}")
         return failed
-    facts = summarise(config, variants, lost) | {"wall_s": time.monotonic() - began}
-    store.write_bytes(store.join(folder, "README.md"), write_page(facts).encode())
-    store.write_json(store.join(folder, "claims.json"), facts)
-    for row in facts["claims"]:
-        say(f"claims: {row['verdict']}: {row['claim']}")
+    summary = summarise(config, variants, lost, time.monotonic() - began)
+    store.write_bytes(store.join(folder, "README.md"), write_page(summary).encode())
+    store.write_model(store.join(folder, "claims.json"), summary)
+    for row in summary.claims:
+        say(f"claims: {row.verdict}: {row.claim}")
     say(f"claims: {store.join(folder, 'README.md')}")
     return failed
 
 
-def summarise(config: Config, variants: Sequence[Variant], lost: dict[str, str]) -> Facts:
-    """Everything that the page says, as plain values."""
-    first = variants[0].sweep["config"]
-    return {
-        "schema": SCHEMA,
-        "name": config.name,
-        "source": config.ingest.source,
-        "caveats": [
-            explain_labels(first["prepare"]["label"]),
-            explain_protocol(first["sweep"]),
+def summarise(
+    config: Config, variants: Sequence[Variant], lost: Mapping[str, str], wall_s: float
+) -> ClaimsSummary:
+    """Everything that the page says.
+
+    Args:
+        config: The run.
+        variants: Those that have a sweep.
+        lost: Name to reason of the others.
+        wall_s: Seconds that it all took.
+    """
+    first = variants[0].config
+    return ClaimsSummary(
+        schema_count=SCHEMA,
+        name=config.name,
+        source=config.ingest.source,
+        is_synthetic=is_synthetic(config),
+        caveats=(
+            explain_labels(first.prepare.label),
+            explain_protocol(first.sweep),
             explain_folds(first),
-        ],
-        "claims": list_findings({variant.name: variant for variant in variants}),
-        "variants": [{"name": variant.name, "changes": variant.changes} for variant in variants],
-        "failed_variants": lost,
-        "departures": list_departures(config.model_dump(mode="json")),
-        "sweeps": list_sweeps(variants),
-        "config_sha256": variants_digest(config),
-    }
+        ),
+        claims=judge_claims({variant.name: variant for variant in variants}),
+        variants=tuple(VariantChanges(name=v.name, changes=dict(v.changes)) for v in variants),
+        failed_variants=dict(lost),
+        departures=list_departures(config),
+        sweeps=list_sweeps(variants),
+        config_sha256=variants_digest(config),
+        wall_s=wall_s,
+    )
 
 
-def write_page(facts: Facts) -> str:
+def write_page(summary: ClaimsSummary) -> str:
     """The page in Markdown."""
-    counts = Counter(row["verdict"] for row in facts["claims"])
-    opposite = sum(row["opposite"] for row in facts["claims"])
-    against = f" Of {opposite} the opposite is shown." if opposite else ""
     lines = [
-        f"# What the published experiment claims ({facts['name']})",
+        f"# What the published experiment claims ({summary.name})",
         "",
-        ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())) + f".{against}",
-        *explain_source(facts["source"]),
+        count_verdicts(summary.claims),
+        *explain_source(summary),
         "",
         "| claim | verdict | effect (95 %) | how tested | why |",
         "|---|---|---|---|---|",
-        *map(format_row, facts["claims"]),
+        *map(format_row, summary.claims),
         "",
         "A claim is held only where the interval of its effect lies wholly on the claimed side. "
         "Not held says that it was not shown, and that the opposite is true only where that is "
         "said.",
-        " ".join(facts["caveats"]),
+        " ".join(summary.caveats),
         "",
-        "## Departures from the published run",
+        *write_departures(summary),
         "",
-        "| setting | here | published |",
-        "|---|---|---|",
-        *(f"| {row['field']} | {show(row['here'])} | {show(row['published'])} |"
-          for row in facts["departures"]),
-        "",
-        "The variants change, on top of that:",
-        "",
-        *(f"- {variant['name']}: {describe_changes(variant['changes'])}" for variant in facts["variants"]),
-        *(f"- {name}: failed, {reason}" for name, reason in facts["failed_variants"].items()),
-        "",
-        f"Configuration {facts['config_sha256'][:12]}; the command took "
-        f"{duration(facts['wall_s'])}.",
-    ]  # fmt: skip
+        f"Configuration {summary.config_sha256[:12]}; the command took {duration(summary.wall_s)}.",
+    ]
     return "\n".join(lines) + "\n"
 
 
-def explain_source(source: str) -> list[str]:
+def count_verdicts(claims: Sequence[JudgedClaim]) -> str:
+    """How many claims held, in a sentence or two."""
+    counts = Counter(row.verdict for row in claims)
+    opposite = sum(row.opposite for row in claims)
+    against = f" Of {opposite} the opposite is shown." if opposite else ""
+    return ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())) + f".{against}"
+
+
+def explain_source(summary: ClaimsSummary) -> list[str]:
     """What a synthetic archive says of the world."""
-    if source != "synthetic":
+    if not summary.is_synthetic:
         return []
     return [
         "The archive is synthetic: held is said of the synthetic glacier and the small run below, "
@@ -119,17 +160,33 @@ def explain_source(source: str) -> list[str]:
     ]
 
 
-def format_row(row: Facts) -> str:
+def write_departures(summary: ClaimsSummary) -> list[str]:
+    """What the run and its variants do otherwise than the published experiment."""
+    return [
+        "## Departures from the published run",
+        "",
+        "| setting | here | published |",
+        "|---|---|---|",
+        *(f"| {d.field} | {show(d.here)} | {show(d.published)} |" for d in summary.departures),
+        "",
+        "The variants change, on top of that:",
+        "",
+        *(f"- {variant.name}: {describe_changes(variant.changes)}" for variant in summary.variants),
+        *(f"- {name}: failed, {reason}" for name, reason in summary.failed_variants.items()),
+    ]
+
+
+def format_row(row: JudgedClaim) -> str:
     """A claim as a row of the table."""
-    effect = "" if row["effect"] is None else f"{row['effect']:+.3g} {row['unit']}"
-    if row["low"] is not None and row["low"] < row["high"]:
-        effect += f" ({row['low']:+.3g} to {row['high']:+.3g})"
-    verdict = row["verdict"] + (", the opposite is shown" if row["opposite"] else "")
-    cells = (row["claim"], verdict, effect, row["test"], row["why"])
+    effect = "" if row.effect is None else f"{row.effect:+.3g} {row.unit}"
+    if row.low is not None and row.high is not None and row.low < row.high:
+        effect += f" ({row.low:+.3g} to {row.high:+.3g})"
+    verdict = row.verdict + (", the opposite is shown" if row.opposite else "")
+    cells = (row.claim, verdict, effect, row.test, row.why)
     return "| " + " | ".join(cells) + " |"
 
 
-def show(value: object) -> str:
+def show(value: JsonValue) -> str:
     """A setting's value in a table."""
     if isinstance(value, list):
         return ", ".join(map(str, value))

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal
 
 import numpy as np
 
+from glacier.config import Config
 from glacier.evaluation.calibration import Reliability
-from glacier.evaluation.comparison import LABEL_RULES, count_months
-from glacier.evaluation.metrics import Counts
 from glacier.evaluation.verdict import SIGNIFICANCE_LEVEL, correct_holm
 from glacier.published import PUBLISHED_TOTAL, PUBLISHED_USABLE, USABLE_RULE
-from glacier.studies.variants import Difference, Variant, find_setting, pair_scores
+from glacier.studies.differences import Difference, pair_scores
+from glacier.studies.variants import Score, Variant, find_setting, is_synthetic
 
 MARGIN = 0.01
 """Test Dice that is not worth twice the epochs or another setting."""
 
-RULES = ("threshold", "ndsi", "ndsi_nir", "band_ratio")
-"""Baselines that are a threshold on bands or indices."""
-
 Verdict = Literal["held", "not held", "not testable here"]
 Variants = Mapping[str, Variant]
-Score = Callable[[Variant, str], dict[int, float]]
-"""Score of a method of a variant by fold; empty where it has none."""
+"""The variants of a run by name."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,7 @@ class Contest:
     second: str
     scores: tuple[dict[int, float], dict[int, float]]
     ratio: float | None = None
-    """Size of a test part over that of its training part."""
+    """Size of a test split over that of its training split."""
 
     @property
     def is_fair(self) -> bool:
@@ -88,15 +84,15 @@ def judge_contests(contests: Sequence[Contest], unit: str, note: str = "") -> Fi
     lows = [-math.inf if found.low is None else found.low for found in outcomes]
     at = int(np.argmin(lows))
     closest, found = contests[at], outcomes[at]
-    held = lows[at] > 0 and p < SIGNIFICANCE_LEVEL
-    lead = "Of all pairs the closest is " if len(contests) > 1 else ""
-    opposite = all(found.high is not None and found.high < 0 for found in outcomes)
-    chance = "largest p by Holm" if len(contests) > 1 else "p"
+    several = len(contests) > 1
+    lead = "Of all pairs the closest is " if several else ""
     why = (
         f"{lead}{closest.first} against {closest.second}: {found.difference:+.3f} {unit} over "
-        f"{len(closest.scores[0])} folds, {chance} = {p:.2g}.{note}"
+        f"{len(closest.scores[0])} folds, {'largest p by Holm' if several else 'p'} = {p:.2g}."
+        f"{note}"
     )
-    verdict: Verdict = "held" if held else "not held"
+    verdict: Verdict = "held" if lows[at] > 0 and p < SIGNIFICANCE_LEVEL else "not held"
+    opposite = all(found.high is not None and found.high < 0 for found in outcomes)
     return Finding(verdict, why, found.difference, unit, found.low, found.high, opposite)
 
 
@@ -124,29 +120,29 @@ def loss_gap(variant: Variant, encoder: str) -> dict[int, float]:
 
     Empty without validation, and where training has another loss, which cannot be compared.
     """
-    if variant.settings["loss"] != "dice":
+    if variant.settings.loss != "dice":
         return {}
-    last = {t["fold"]: t["rows"][-1] for t in variant.trials.get(encoder, [])}
+    last = {trial.fold: trial.epochs[-1] for trial in variant.trials.get(encoder, ())}
     return {
-        fold: float(row["val_dice_loss"] - row["train_loss"])
-        for fold, row in last.items()
-        if row["val_dice_loss"] is not None
+        fold: epoch.val_dice_loss - epoch.train_loss
+        for fold, epoch in last.items()
+        if epoch.val_dice_loss is not None
     }
 
 
 def small_iou(variant: Variant, encoder: str) -> dict[int, float]:
     """Fold to IoU of the pixels in small glaciers; empty where a fold has none."""
     found = {}
-    for trial in variant.trials.get(encoder, []):
-        counts = (trial.get("sizes") or {}).get("small")
-        if not counts or not counts["tp"] + counts["fp"] + counts["fn"]:
+    for trial in variant.trials.get(encoder, ()):
+        counts = trial.scorecard.sizes.get("small")
+        if not counts or not counts.tp + counts.fp + counts.fn:
             return {}
-        found[trial["fold"]] = Counts(counts["tp"], counts["fp"], counts["fn"]).iou
+        found[trial.fold] = counts.iou
     return found
 
 
 def judge_variants(first: str, second: str, variants: Variants) -> Finding:
-    """Whether a variant's first encoder scores above the same in another variant, on the same folds."""
+    """Whether an encoder scores higher in one variant than in another, on the same folds."""
     return judge_contests([contest_variants(first, second, variants)], "test Dice")
 
 
@@ -167,16 +163,26 @@ def judge_no_gain(more: str, less: str, variants: Variants) -> Finding:
         return untestable(f"{more} and {less} have no scores on the same folds.")
     gain = contest.outcome()
     held = gain.high is not None and gain.high < MARGIN
-    words = f"{contest.first} gains {gain.difference:+.3f} test Dice over {contest.second}"
-    if held:
-        why = f"{words}, and a gain of {MARGIN:g} or more is ruled out."
-    elif gain.low is not None and gain.low > 0:
-        why = f"{words}: more is better."
-    else:
-        why = f"{words}; a gain of {MARGIN:g} or more is not ruled out."
-    verdict: Verdict = "held" if held else "not held"
     opposite = gain.low is not None and gain.low >= MARGIN
-    return Finding(verdict, why, gain.difference, "test Dice", gain.low, gain.high, opposite)
+    words = f"{contest.first} gains {gain.difference:+.3f} test Dice over {contest.second}"
+    return Finding(
+        "held" if held else "not held",
+        f"{words}{weigh_gain(gain)}.",
+        gain.difference,
+        "test Dice",
+        gain.low,
+        gain.high,
+        opposite,
+    )
+
+
+def weigh_gain(gain: Difference) -> str:
+    """What the interval of a gain rules out, as the end of a sentence."""
+    if gain.high is not None and gain.high < MARGIN:
+        return f", and a gain of {MARGIN:g} or more is ruled out"
+    if gain.low is not None and gain.low > 0:
+        return ": more is better"
+    return f"; a gain of {MARGIN:g} or more is not ruled out"
 
 
 def separation(variant: Variant, encoder: str) -> float | None:
@@ -185,9 +191,10 @@ def separation(variant: Variant, encoder: str) -> float | None:
     This is the area under the ROC curve, from the bins of the reliability curve (ties count
     half); None without probabilities or without both kinds of pixels.
     """
-    cards = [t["calibration"] for t in variant.trials.get(encoder, []) if t.get("calibration")]
-    pooled = sum(map(Reliability.from_dict, cards), Reliability())
-    ice, ground = pooled.glacier, pooled.pixels - pooled.glacier
+    found = [trial.scorecard.reliability for trial in variant.trials.get(encoder, ())]
+    pooled = sum((card for card in found if card), Reliability())
+    ice = np.array(pooled.glacier)
+    ground = np.array(pooled.pixels) - ice
     if not ice.sum() or not ground.sum():
         return None
     above = ice.sum() - np.cumsum(ice)
@@ -212,17 +219,9 @@ def judge_colour(variants: Variants) -> Finding:
 def judge_months(variants: Variants) -> Finding:
     """Count the months with any usable pixel, which is what the published rule kept."""
     variant = variants["encoders"]
-    months, config = count_months(variant.samples["parts"]), variant.sweep["config"]
-    usable = int(months["ok"])
-    total = usable + sum(months["empty"].values()) + int(months["failed"])
+    usable, total = len(variant.samples.usable), len(variant.samples.months)
     counted = f"{usable} of {total} months have a usable image here"
-    others = [
-        f"{name} is {find_setting(config, name)}, not {value}"
-        for name, value in USABLE_RULE.items()
-        if find_setting(config, name) != value
-    ]
-    if config["ingest"]["source"] == "synthetic":
-        others.insert(0, "the clouds and the sun's height are synthetic")
+    others = list_other_rules(variant.config)
     if others or total != PUBLISHED_TOTAL:
         why = "; ".join(others) or f"{PUBLISHED_TOTAL} months were asked for"
         return replace(untestable(f"{counted}, but {why}."), effect=usable, unit="months")
@@ -230,23 +229,29 @@ def judge_months(variants: Variants) -> Finding:
     return Finding(held, f"{counted}, a plain count.", usable, "months", usable, usable)
 
 
+def list_other_rules(config: Config) -> list[str]:
+    """Why the usable months of a run cannot be compared with the published count."""
+    others = [
+        f"{name} is {find_setting(config, name)}, not {value}"
+        for name, value in USABLE_RULE.items()
+        if find_setting(config, name) != value
+    ]
+    clouds = "the clouds and the sun's height are synthetic"
+    return [clouds, *others] if is_synthetic(config) else others
+
+
 def judge_rules(variants: Variants) -> Finding:
     """Every encoder against every threshold on bands or indices that did not make the labels."""
     variant = variants["encoders"]
-    own = LABEL_RULES.get(variant.sweep["config"]["prepare"]["label"]["kind"], ())
-    rules = [name for name in RULES if variant.scored(name) and name not in own]
+    rules = variant.rival_rules
     if not rules or not variant.trials:
         return untestable("no threshold could be used on these samples.")
+    ratio = variant.ratio("test")
     contests = [
-        Contest(
-            encoder,
-            rule,
-            (variant.test_dice(encoder), variant.test_dice(rule)),
-            variant.ratio("test"),
-        )
+        Contest(encoder, rule, (variant.test_dice(encoder), variant.test_dice(rule)), ratio)
         for encoder, rule in product(variant.trials, rules)
     ]
-    forest, note = variant.scored("random_forest"), ""
+    forest, note = variant.scored.get("random_forest"), ""
     if forest:
-        note = f" A random forest, which learns without a network, has {forest['dice_mean']:.3f}."
+        note = f" A random forest, which learns without a network, has {forest.dice_mean:.3f}."
     return judge_contests(contests, "test Dice", note)

@@ -1,43 +1,44 @@
-"""Rows of a study's variants -> sentences: how each differs from the reference, what folds flatter."""
+"""Rows of a study -> sentences: how variants differ from the reference, and what folds flatter."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from glacier.evaluation.metrics import Facts
-from glacier.studies.variants import Difference, Variant, difference_of
+from glacier.studies.differences import Difference
+from glacier.studies.rows import SPLITS, Column, VariantRow
+from glacier.studies.variants import Variant
 
 FOLD_WORDS = {
     "by_region": "whole glaciers are held out",
     "by_block": "strips of ground are held out",
     "by_year": "whole years are held out",
 }
-"""Kind of folds that are not random to what a test part is, in words."""
+"""Kind of folds that are not random to what a test split is, in words."""
 
 
-def explain_row(row: Facts, reference: str, column: str) -> str:
+def explain_row(row: VariantRow, reference: str, column: Column) -> str:
     """How a method of a variant differs from the reference variant, in a sentence.
 
     Args:
-        row: A row of :func:`variants.list_rows`.
+        row: The method's row.
         reference: Name of the first variant.
-        column: ``test`` or ``val``.
+        column: The score that is compared.
     """
-    who = f"{row['variant']}, {row['method']}"
-    if row["variant"] == reference:
+    who = f"{row.variant}, {row.method}"
+    if row.variant == reference:
         return f"{who}: the reference."
-    found, part = difference_of(row, column), {"test": "test", "val": "validation"}[column]
+    found, split = row.difference(column), SPLITS[column]
     if found is None:
         return (
-            f"{who}: not compared, since {reference} has no such score on the same {part} units "
+            f"{who}: not compared, since {reference} has no such score on the same {split} units "
             "of the same images, or the change acts at test time alone."
         )
     if found.difference == 0 and not found.sure:
-        return f"{who}: the same {part} Dice as {reference}, so the change does nothing there."
+        return f"{who}: the same {split} Dice as {reference}, so the change does nothing there."
     where = "above" if found.difference > 0 else "below"
     doubt = "" if found.sure else "; no difference shown"
     return (
-        f"{who}: {part} Dice {abs(found.difference):.3f} {where} {reference} "
+        f"{who}: {split} Dice {abs(found.difference):.3f} {where} {reference} "
         f"({describe_interval(found)}){doubt}."
     )
 
@@ -51,23 +52,22 @@ def describe_interval(found: Difference) -> str:
     return f"{found.how}, {span}{chance}"
 
 
-def explain_leakage(variants: Sequence[Variant], rows: Sequence[Facts]) -> list[str]:
-    """What folds of random months flatter, against a stricter first variant; a sentence an encoder."""
-    kinds = {variant.name: variant.settings["folds"]["kind"] for variant in variants}
+def explain_leakage(variants: Sequence[Variant], rows: Sequence[VariantRow]) -> list[str]:
+    """What folds of random months flatter against a stricter first variant, by encoder."""
+    kinds = {variant.name: variant.settings.folds.kind for variant in variants}
     reference = variants[0].name
     if kinds[reference] == "shuffled":
         return []
-    base = {row["method"]: row for row in rows if row["variant"] == reference}
-    sentences = []
-    for row in rows:
-        found = difference_of(row, "test")
-        if found and kinds[row["variant"]] == "shuffled" and row["kind"] == "encoder":
-            strict = f"{FOLD_WORDS[kinds[reference]]} ({reference})"
-            sentences.append(explain_flattery(row, base[row["method"]], found, strict))
-    return sentences
+    strict = f"{FOLD_WORDS[kinds[reference]]} ({reference})"
+    base = {row.method: row for row in rows if row.variant == reference}
+    return [
+        explain_flattery(row, base[row.method], row.test, strict)
+        for row in rows
+        if row.test and kinds[row.variant] == "shuffled" and row.kind == "encoder"
+    ]
 
 
-def explain_flattery(row: Facts, base: Facts, found: Difference, strict: str) -> str:
+def explain_flattery(row: VariantRow, base: VariantRow, found: Difference, strict: str) -> str:
     """How far a variant of random folds lies above one of stricter folds, in a sentence.
 
     Args:
@@ -81,7 +81,7 @@ def explain_flattery(row: Facts, base: Facts, found: Difference, strict: str) ->
     else:
         effect = "flatters" if found.difference > 0 else "does not flatter but lowers"
     return (
-        f"The random split ({row['variant']}) {effect} {row['method']}: Dice over all test pixels "
-        f"{row['dice_all_test_pixels']:.3f} where it is {base['dice_all_test_pixels']:.3f} when "
+        f"The random split ({row.variant}) {effect} {row.method}: Dice over all test pixels "
+        f"{row.dice_all_test_pixels:.3f} where it is {base.dice_all_test_pixels:.3f} when "
         f"{strict}, a difference of {found.difference:+.3f} ({describe_interval(found)})."
     )

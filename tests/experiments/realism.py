@@ -22,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier import store
-from glacier.archive.records import read_records
 from glacier.composite import Composite, Scene, composite_scenes
 from glacier.config import Config
 from glacier.evaluation.calibration import Calibration
@@ -33,11 +32,10 @@ from glacier.geo.vectors import rasterise_outlines
 from glacier.indices import colour
 from glacier.plots.figures import INK, MUTED, encode_figure, new_figure
 from glacier.plots.pictures import CLASSES, classify_errors, paint_colour
-from glacier.samples.dataset import read_images, read_summary, samples_folder
 from glacier.samples.month import make_image
 from glacier.sources.factory import open_source
 from glacier.training import baselines
-from glacier.training.saved import sweep_folders
+from glacier.training.saved import SavedSweep, find_sweep
 from glacier.training.unet import map_probability
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +55,7 @@ SUN_DISTANCE_AU, SUN_ELEVATION_DEG = 0.993, 44.0
 
 @dataclass(frozen=True)
 class View:
-    """An image and the networks' answer."""
+    """An image and what the networks predict."""
 
     title: str
     image: NDArray[np.float32]
@@ -67,34 +65,34 @@ class View:
     probability: NDArray[np.float32]
     """(H, W) float32, 0..1, NaN where unseen."""
 
-    def found(self) -> NDArray[np.bool_]:
-        """(H, W) bool, called glacier."""
+    def predicted(self) -> NDArray[np.bool_]:
+        """(H, W) bool, predicted glacier."""
         return np.nan_to_num(self.probability) >= Calibration.threshold
 
 
 def map_ice(image: NDArray[np.float32], folders: list[str]) -> NDArray[np.float32]:
     """Mean probability of glacier by some models: (H, W) float32, NaN where unseen."""
-    answers = [map_probability(folder, image) for folder in folders]
-    return np.asarray(np.mean(answers, axis=0), np.float32)
+    predictions = [map_probability(folder, image) for folder in folders]
+    return np.asarray(np.mean(predictions, axis=0), np.float32)
 
 
-def read_sweep(config: Config) -> tuple[dict[str, Any], str]:
-    """What ``jobs.sweep`` left, and the address of its samples."""
-    samples_at = samples_folder(config, read_records(config))
-    folder, _ = sweep_folders(config, samples_at)
-    return dict(store.read_json(store.join(folder, "sweep.json"))), samples_at
-
-
-def view_unseen(sweep: dict[str, Any], samples_at: str) -> list[View]:
+def view_unseen(saved: SavedSweep) -> list[View]:
     """The first test glacier of each fold, mapped by the network that never saw it."""
-    images = {image.key: image for image in read_images(samples_at, read_summary(samples_at))}
-    views = []
-    for split, trial in zip(sweep["splits"], sweep["trials"], strict=True):
-        for month in MONTHS:
-            image = images[f"{split['test'][0]}/{month:%Y-%m}"]
-            answer = map_ice(image.image, [trial["model"]])
-            views.append(View(f"{image.region}, {month:%B %Y}", image.image, image.label, answer))
-    return views
+    wanted = {
+        f"{saved.result.split(trial.fold).test[0]}/{month:%Y-%m}": trial.model
+        for trial in saved.result.trials
+        for month in MONTHS
+    }
+    images = {image.key: image for image in saved.read_images(wanted)}
+    return [
+        View(
+            f"{images[key].region}, {images[key].month:%B %Y}",
+            images[key].image,
+            images[key].label,
+            map_ice(images[key].image, [model]),
+        )
+        for key, model in wanted.items()
+    ]
 
 
 def top_of_atmosphere(bands: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
@@ -158,13 +156,13 @@ def view_greenland(config: Config, folder: Path, models: list[str]) -> View:
 def score(view: View) -> dict[str, Any]:
     """Overlap with the label, and what methods without a network have; or the share called ice."""
     seen = np.isfinite(view.probability)
-    found = view.found()
+    found = view.predicted()
     if view.label is None:
-        return {"title": view.title, "called_glacier": float(found[seen].mean())}
+        return {"title": view.title, "predicted_glacier": float(found[seen].mean())}
     simple = baselines.threshold_prediction(view.image, ("nir", "red", "green"), (0, 1), 128)
     counts = {
-        name: count_pixels(answer, view.label, seen)
-        for name, answer in (
+        name: count_pixels(predicted, view.label, seen)
+        for name, predicted in (
             ("network", found), ("threshold", simple), ("all_glacier", np.ones_like(found)),
         )
     }  # fmt: skip
@@ -191,7 +189,7 @@ def draw_views(views: list[View], name: str, caption: str) -> None:
         shown = row[1].imshow(view.probability, vmin=0, vmax=1, cmap="cividis")
         figure.colorbar(shown, ax=row[1], fraction=0.04, pad=0.02).ax.tick_params(labelsize=7)
         label = view.label if view.label is not None else np.ones(seen.shape, np.uint8)
-        row[2].imshow(palette[classify_errors(view.found(), label, seen)])
+        row[2].imshow(palette[classify_errors(view.predicted(), label, seen)])
         if view.label is not None:
             edge = np.ma.masked_greater(view.label, 1)
             for axes in row[:2]:
@@ -210,20 +208,21 @@ def draw_views(views: list[View], name: str, caption: str) -> None:
 
 def describe_map(view: View) -> str:
     """Legend of the right panel, with its number."""
-    facts = score(view)
+    seen, predicted = np.isfinite(view.probability), view.predicted()
     if view.label is None:
-        return f"light blue: called glacier, {facts['called_glacier']:.0%}"
-    return f"IoU {facts['iou']['network']:.2f}: right, false (orange), missed (dark)"
+        return f"light blue: predicted glacier, {predicted[seen].mean():.0%}"
+    iou = count_pixels(predicted, view.label, seen).iou
+    return f"IoU {iou:.2f}: right, false (orange), missed (dark)"
 
 
 def main(flags: list[str]) -> int:
     """Draw all pictures and keep the numbers."""
     greenland = find_greenland()
     config = load_config([str(ROOT / "jobs" / "realism.yaml"), *flags], __doc__ or "")
-    sweep, samples_at = read_sweep(config)
-    models = [trial["model"] for trial in sweep["trials"]]
+    saved = find_sweep(config)
+    models = [trial.model for trial in saved.result.trials]
     groups = {
-        "unseen": (view_unseen(sweep, samples_at), "Synthetic glaciers that the network never saw"),
+        "unseen": (view_unseen(saved), "Synthetic glaciers that the network never saw"),
         "everest": (view_everest(config, models), "Everest, 2000-10-30, read in three ways"),
         "greenland": (
             [view_greenland(config, greenland, models)],
@@ -232,9 +231,9 @@ def main(flags: list[str]) -> int:
     }
     for name, (views, caption) in groups.items():
         draw_views(views, name, caption)
-    facts = {name: [score(view) for view in views] for name, (views, _) in groups.items()}
-    store.write_json(str(OUT / "seen.json"), facts)
-    print(facts)
+    scores = {name: [score(view) for view in views] for name, (views, _) in groups.items()}
+    store.write_json(str(OUT / "seen.json"), scores)
+    print(scores)
     return 0
 
 

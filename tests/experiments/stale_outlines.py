@@ -3,8 +3,8 @@
     make stale                                         # FLAGS='--sweep.precision bfloat16'
 
 Learns twice from the same months of ``jobs/stale.yaml``: from the truth of each month, and from
-the outlines of the first August, as an inventory would give them. Both answers are scored
-against the truth. Reports go to ``results/stale-outlines`` and ``results/stale-truth``.
+the outlines of the first August, as an inventory would give them. Both predictions are
+scored against the truth. Reports go to ``results/stale-outlines`` and ``results/stale-truth``.
 """
 
 from __future__ import annotations

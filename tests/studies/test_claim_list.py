@@ -1,15 +1,25 @@
-"""Claims with hand-made facts: each of the three verdicts is reached, on closed-form numbers."""
+"""Each of the three verdicts of the claims is reached, on closed-form numbers."""
+
+from collections.abc import Mapping
 
 import pytest
 
+from glacier.evaluation.calibration import Reliability
+from glacier.evaluation.metrics import Counts
+from glacier.evaluation.results import BaselineResult, TrialResult
+from glacier.published import PUBLISHED_RUN
 from glacier.studies import claim_list, judgements
+from glacier.studies.claim_list import Departure
 from glacier.studies.variants import Variant
+from tests.support.sweeps import make_baseline, make_card, make_config
 from tests.support.variants import (
     CLAIMS,
     SPREAD,
-    TRIO,
-    count_parts,
+    count_months,
     dice_around,
+    edit_cards,
+    edit_config,
+    edit_trials,
     find,
     make_encoders,
     make_single,
@@ -18,12 +28,12 @@ from tests.support.variants import (
 )
 
 
-def set_trials(variant: Variant, **by_encoder) -> Variant:
-    """Give every trial of an encoder a fact, from a function of its fold."""
-    for trial in variant.sweep["trials"]:
-        for key, values in by_encoder.items():
-            trial[key] = values[trial["encoder"]](trial["fold"])
-    return variant
+def make_rules(means: Mapping[str, float], **changes) -> dict[str, BaselineResult]:
+    """Baselines that are thresholds, with these mean Dice."""
+    return {
+        name: make_baseline(dice_around(mean), name, is_rule=True, **changes)
+        for name, mean in means.items()
+    }
 
 
 def test_every_claim_has_a_name_of_its_own_and_says_what_it_reads():
@@ -53,11 +63,13 @@ def test_the_order_of_the_encoders(name, means, verdict, effect):
 
 
 def test_an_interval_that_holds_zero_does_not_hold_the_claim():
-    variant = make_encoders((0.82, 0.7, 0.8))
-    for trial in variant.sweep["trials"]:  # the rival leads in one fold
-        if (trial["encoder"], trial["fold"]) == ("efficientnet-b4", 0):
-            trial["tested"] = [trial["tested"][0] | {"tp": 950, "fp": 50, "fn": 50}]
-    found = find("best-encoder", variant)
+    def lead_once(trial: TrialResult) -> TrialResult:  # the rival leads in one fold
+        if (trial.encoder, trial.fold) != ("efficientnet-b4", 0):
+            return trial
+        card = make_card(Counts(tp=950, fp=50, fn=50, tn=500))
+        return trial.model_copy(update={"scorecard": card})
+
+    found = find("best-encoder", edit_trials(make_encoders((0.82, 0.7, 0.8)), lead_once))
     assert found.verdict == "not held"
     assert found.low is not None and found.low < 0 < (found.high or 0)
     assert not found.opposite
@@ -70,27 +82,25 @@ def test_the_opposite_is_named_where_it_is_shown():
 
 def test_one_lost_contest_of_many_is_no_opposite():
     """Two networks beat the threshold and one does not: the claim fails, but not as a whole."""
-    variant = make_encoders((0.95, 0.70, 0.94), baselines={"threshold": dice_around(0.8)})
+    variant = make_encoders((0.95, 0.70, 0.94), baselines=make_rules({"threshold": 0.8}))
     found = find("beats-thresholds", variant)
     assert found.verdict == "not held" and found.high < 0 and not found.opposite
-    variant = make_encoders((0.75, 0.70, 0.74), baselines={"threshold": dice_around(0.8)})
+    variant = make_encoders((0.75, 0.70, 0.74), baselines=make_rules({"threshold": 0.8}))
     assert find("beats-thresholds", variant).opposite
 
 
 def test_overfitting_cannot_be_told_from_two_kinds_of_loss():
-    variant = make_encoders()
-    variant.sweep["config"]["sweep"]["loss"] = "dice_bce"
+    variant = edit_config(make_encoders(), {"sweep.loss": "dice_bce"})
     assert find("resnet50-overfits", variant).verdict == "not testable here"
 
 
 def test_a_lost_encoder_leaves_its_claims_untestable():
-    variant = make_encoders()
-    variant.sweep["trials"] = [t for t in variant.sweep["trials"] if t["encoder"] != "resnet50"]
+    variant = edit_trials(make_encoders(), lambda t: None if t.encoder == "resnet50" else t)
     found = find("best-encoder", variant)
     assert found.verdict == "not testable here" and "resnet50" in found.why
 
 
-def test_an_invented_archive_is_named_in_every_verdict():
+def test_a_synthetic_archive_is_named_in_every_verdict():
     why = find("best-encoder", make_encoders(source="synthetic")).why
     assert why.endswith("This is of the synthetic archive alone.")
     assert "synthetic" not in find("best-encoder", make_encoders()).why
@@ -98,32 +108,41 @@ def test_an_invented_archive_is_named_in_every_verdict():
 
 @pytest.mark.parametrize(("gap", "verdict"), [(0.3, "held"), (0.0, "not held")])
 def test_overfitting_is_the_gap_of_the_last_epoch_against_the_other_network(gap, verdict):
-    variant = make_encoders()
-    for trial in variant.sweep["trials"]:
-        extra = gap + 0.01 * trial["fold"] if trial["encoder"] == "resnet50" else 0.05
-        last = trial["rows"][-1]
-        last["train_loss"] = last["val_dice_loss"] - extra
-    found = find("resnet50-overfits", variant)
+    def overfit(trial: TrialResult) -> TrialResult:
+        extra = gap + 0.01 * trial.fold if trial.encoder == "resnet50" else 0.05
+        *before, last = trial.epochs
+        last = last.model_copy(update={"train_loss": last.val_dice_loss - extra})
+        return trial.model_copy(update={"epochs": (*before, last)})
+
+    found = find("resnet50-overfits", edit_trials(make_encoders(), overfit))
     assert (found.verdict, found.unit) == (verdict, "Dice loss")
     assert found.effect == pytest.approx(gap + 0.01 - 0.05)
 
 
 def test_overfitting_cannot_be_tested_where_nothing_was_set_aside():
-    variant = make_encoders()
-    for trial in variant.sweep["trials"]:
-        trial["rows"] = [row | {"val_dice_loss": None, "val_dice": None} for row in trial["rows"]]
+    def forget(trial: TrialResult) -> TrialResult:
+        nothing = {"val_dice_loss": None, "val_dice": None}
+        epochs = tuple(epoch.model_copy(update=nothing) for epoch in trial.epochs)
+        return trial.model_copy(update={"epochs": epochs})
+
+    variant = edit_trials(make_encoders(), forget)
     assert find("resnet50-overfits", variant).verdict == "not testable here"
 
 
-def small(tp: int):
-    return lambda fold: {"small": {"tp": tp + fold, "fp": 0, "fn": 100 - tp - fold, "tn": 0}}
+def give_small(variant: Variant, hits: Mapping[str, int]) -> Variant:
+    """The variant with small glaciers of 100 px, of which an encoder finds one more each fold."""
+
+    def count(trial: TrialResult) -> dict:
+        tp = hits[trial.encoder] + trial.fold
+        return {"sizes": {"small": Counts(tp=tp, fn=100 - tp)}}
+
+    return edit_cards(variant, count)
 
 
 @pytest.mark.parametrize(("tp", "verdict", "effect"), [(90, "held", 0.3), (50, "not held", -0.1)])
 def test_small_regions_are_compared_by_their_own_iou(tp, verdict, effect):
-    sizes = {"resnet34": small(tp), "resnet50": small(60), "efficientnet-b4": small(55)}
-    variant = set_trials(make_encoders(), sizes=sizes)
-    found = find("small-regions", variant)
+    hits = {"resnet34": tp, "resnet50": 60, "efficientnet-b4": 55}
+    found = find("small-regions", give_small(make_encoders(), hits))
     assert (found.verdict, found.unit) == (verdict, "IoU of small glaciers")
     assert found.effect == pytest.approx(effect)
 
@@ -131,15 +150,12 @@ def test_small_regions_are_compared_by_their_own_iou(tp, verdict, effect):
 def test_without_small_regions_the_claim_is_not_testable():
     found = find("small-regions", make_encoders())
     assert found.verdict == "not testable here" and "lacks IoU of small glaciers" in found.why
-    nothing = dict.fromkeys(TRIO, lambda _: {"small": {"tp": 0, "fp": 0, "fn": 0, "tn": 0}})
-    variant = set_trials(make_encoders(), sizes=nothing)
-    assert find("small-regions", variant).verdict == "not testable here"
+    nothing = edit_cards(make_encoders(), lambda _: {"sizes": {"small": Counts()}})
+    assert find("small-regions", nothing).verdict == "not testable here"
 
 
 def make_index(mean: float) -> Variant:
-    variant = make_variant("ndsi", {"resnet34": dice_around(mean)})
-    variant.sweep["config"]["ingest"] = {"source": "earthengine"}
-    return variant
+    return make_single("ndsi", mean, encoder="resnet34")
 
 
 @pytest.mark.parametrize(("mean", "verdict"), [(0.7, "held"), (0.95, "not held")])
@@ -153,15 +169,11 @@ def test_other_folds_leave_nothing_to_compare():
     assert found.verdict == "not testable here"
 
 
-def bins(pixels, glacier):
-    """Sums of a reliability curve whose first bins hold the given pixels."""
-    rest = [0.0] * (15 - len(pixels))
-    zeros = [0.0] * 15
-    return lambda _: {
-        "pixels": [*pixels, *rest],
-        "probability": zeros,
-        "glacier": [*glacier, *rest],
-    }
+def give_bins(pixels, glacier) -> Variant:
+    """A variant with a reliability curve whose first bins hold the given pixels."""
+    rest, zeros = (0.0,) * (15 - len(pixels)), (0.0,) * 15
+    found = Reliability((*pixels, *rest), zeros, (*glacier, *rest))
+    return edit_cards(make_variant(), lambda _: {"reliability": found})
 
 
 @pytest.mark.parametrize(
@@ -175,14 +187,13 @@ def bins(pixels, glacier):
     ],
 )
 def test_separation_is_the_chance_that_glacier_outranks_ground(pixels, glacier, area):
-    variant = set_trials(make_variant(), calibration={"net": bins(pixels, glacier)})
+    variant = give_bins(pixels, glacier)
     assert judgements.separation(variant, "net") == pytest.approx(area)
 
 
 def test_without_glacier_or_probabilities_there_is_no_separation():
     assert judgements.separation(make_variant(), "net") is None
-    variant = set_trials(make_variant(), calibration={"net": bins([9], [0])})
-    assert judgements.separation(variant, "net") is None
+    assert judgements.separation(give_bins([9], [0]), "net") is None
 
 
 @pytest.mark.parametrize(("mean", "verdict"), [(0.7, "held"), (0.9, "not held")])
@@ -209,17 +220,19 @@ def test_enough_means_that_a_gain_worth_having_is_ruled_out(mean, noise, verdict
 
 @pytest.mark.parametrize(("usable", "verdict"), [(82, "held"), (81, "not held")])
 def test_usable_months_are_counted(usable, verdict):
-    found = find("usable-months", count_parts(make_encoders(), usable))
+    found = find("usable-months", count_months(make_encoders(), usable))
     assert (found.verdict, found.effect) == (verdict, usable)
     assert f"{usable} of 120 months" in found.why
 
 
-def test_months_of_an_invented_archive_or_another_span_are_counted_and_not_judged():
-    synthetic = find("usable-months", count_parts(make_encoders(source="synthetic"), 82))
+def test_months_of_a_synthetic_archive_or_another_span_are_counted_and_not_judged():
+    synthetic = find("usable-months", count_months(make_encoders(source="synthetic"), 82))
     assert synthetic.verdict == "not testable here" and synthetic.effect == 82
-    short = count_parts(make_encoders(), 20, 24)
-    short.sweep["config"]["months"]["last"] = "2015-12"
-    assert find("usable-months", short).verdict == "not testable here"
+    assert "the clouds and the sun's height are synthetic" in synthetic.why
+    short = edit_config(count_months(make_encoders(), 20, 24), {"months.last": "2015-12"})
+    found = find("usable-months", short)
+    assert found.verdict == "not testable here"
+    assert "months.last is 2015-12, not 2023-12" in found.why
 
 
 @pytest.mark.parametrize(
@@ -230,29 +243,22 @@ def test_months_of_an_invented_archive_or_another_span_are_counted_and_not_judge
     ],
 )
 def test_every_encoder_has_to_beat_every_threshold(rules, verdict, closest):
-    baselines = {name: dice_around(mean) for name, mean in rules.items()}
-    variant = make_encoders(baselines=baselines | {"random_forest": dice_around(0.99)})
-    found = find("beats-thresholds", variant)
+    forest = {"random_forest": make_baseline(dice_around(0.99), "random forest")}
+    found = find("beats-thresholds", make_encoders(baselines=make_rules(rules) | forest))
     assert found.verdict == verdict and closest in found.why
     assert "0.990" in found.why  # the forest is told and is no threshold
 
 
 def test_the_rule_that_made_the_labels_is_no_rival():
-    variant = make_encoders(baselines={"threshold": dice_around(1.0 - 0.02)})
-    variant.sweep["config"]["prepare"]["label"]["kind"] = "threshold"
+    variant = make_encoders(baselines=make_rules({"threshold": 0.98}, is_rival=False))
     assert find("beats-thresholds", variant).verdict == "not testable here"
 
 
 def test_departures_are_the_settings_that_differ_from_the_published_ones():
-    run = {}
-    for name, value in claim_list.PUBLISHED_RUN.items():
-        *above, last = name.split(".")
-        level = run
-        for part in above:
-            level = level.setdefault(part, {})
-        level[last] = value
-    assert claim_list.list_departures(run) == []
-    run["sweep"]["epochs"] = 12
-    assert claim_list.list_departures(run) == [
-        {"field": "sweep.epochs", "here": 12, "published": 30}
-    ]
+    config = make_config(["net"], variants={"published": PUBLISHED_RUN})
+    run = config.variant("published")
+    assert claim_list.list_departures(run) == ()
+    sweep = run.sweep.model_copy(update={"epochs": 12})
+    assert claim_list.list_departures(run.model_copy(update={"sweep": sweep})) == (
+        Departure(field="sweep.epochs", here=12, published=30),
+    )

@@ -1,8 +1,9 @@
 import pytest
 
 from glacier.studies import sentences
-from glacier.studies.variants import Difference, list_rows
-from tests.support.variants import give_units, make_variant, move_units
+from glacier.studies.differences import Difference
+from glacier.studies.rows import list_rows
+from tests.support.variants import find_row, give_units, make_variant, move_units
 
 
 @pytest.mark.parametrize(
@@ -15,8 +16,10 @@ from tests.support.variants import give_units, make_variant, move_units
     ],
 )
 def test_what_a_random_split_flatters_has_sign_and_interval(difference, words):
-    row = {"variant": "random", "method": "net", "dice_all_test_pixels": 0.9}
-    base = {"variant": "strict", "dice_all_test_pixels": 0.8}
+    row, base = (
+        find_row([make_variant(name, {"net": [dice]})], name)
+        for name, dice in (("random", 0.9), ("strict", 0.8))
+    )
     sentence = sentences.explain_flattery(row, base, difference, "strips are held out (strict)")
     assert words in sentence and f"{difference.difference:+.3f}" in sentence
     assert "0.800 when strips are held out (strict)" in sentence
@@ -24,7 +27,8 @@ def test_what_a_random_split_flatters_has_sign_and_interval(difference, words):
 
 def test_leakage_is_told_for_random_folds_under_a_strict_reference_alone():
     strict = give_units(make_variant())
-    random = move_units(give_units(make_variant("random", folds={"kind": "shuffled"})))
+    shuffled = make_variant("random", changes={"sweep.folds.kind": "shuffled"})
+    random = move_units(give_units(shuffled))
     rows = list_rows([strict, random])
     (sentence,) = sentences.explain_leakage([strict, random], rows)
     assert "when whole years are held out (plain)" in sentence

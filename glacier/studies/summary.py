@@ -1,0 +1,194 @@
+"""What a study found: ``study.json``, and all that its page says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from pydantic import ConfigDict, Field, JsonValue
+
+from glacier import store
+from glacier.config import Config, Model, variants_digest
+from glacier.evaluation.caveats import explain_change, explain_labels
+from glacier.evaluation.comparison import MonthCounts, count_months
+from glacier.evaluation.results import FailedTrial
+from glacier.studies.rows import SPLITS, Column, VariantRow, list_rows
+from glacier.studies.sentences import explain_leakage, explain_row
+from glacier.studies.variants import SplitName, Variant, find_setting, is_about_settings
+
+SCHEMA = 6
+"""Counts up when a study's content changes for the same sweeps."""
+
+SweepKey = tuple[str, str]
+"""Name of a variant, and checksum of its sweep."""
+
+
+class Stamp(Model):
+    """What a summary was made from; read alone, it may be of any version."""
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+    schema_count: int = Field(0, alias="schema")
+    """Version of the content."""
+    sweeps: tuple[SweepKey, ...] = ()
+    """In the order of the variants."""
+
+
+class Losses(Model):
+    """The published experiment's three numbers of one encoder.
+
+    Dice losses on the split that chose the checkpoint; None where none did.
+    """
+
+    variant: str
+    encoder: str
+    lowest: float | None
+    """Of all epochs and folds."""
+    last_mean: float | None
+    """Mean of the folds' last epochs."""
+    last: tuple[float | None, ...]
+    """Those, fold by fold."""
+
+
+class VariantSummary(Model):
+    """One variant."""
+
+    name: str
+    changes: dict[str, JsonValue]
+    differences: tuple[str, ...]
+    """What each change means, in a sentence."""
+    protocol: Literal["honest", "notebook"]
+    months: MonthCounts
+    failed_trials: tuple[FailedTrial, ...]
+    verdict: str
+    """Of the variant's own encoders."""
+    rival: str | None
+    """Its best baseline; None without."""
+
+
+class StudySummary(Stamp):
+    """A study: ``study.json``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    reference: str
+    """Name of the first variant."""
+    setup: str
+    compared_on: SplitName
+    labels: dict[str, str]
+    """What each variant is scored against, in a sentence."""
+    variants: tuple[VariantSummary, ...]
+    failed_variants: dict[str, str]
+    """Name to reason."""
+    rows: tuple[VariantRow, ...]
+    losses: tuple[Losses, ...]
+    sentences: tuple[str, ...]
+    """How each encoder of each variant differs from the reference."""
+    leakage: tuple[str, ...]
+    """What folds of random months flatter."""
+    config_sha256: str
+
+    @property
+    def column(self) -> Column:
+        """The score that the variants are compared by."""
+        return "val" if self.compared_on == "validation" else "test"
+
+    @property
+    def variants_by_name(self) -> dict[str, VariantSummary]:
+        """Its variants."""
+        return {variant.name: variant for variant in self.variants}
+
+
+def list_sweeps(variants: Sequence[Variant]) -> tuple[SweepKey, ...]:
+    """Name of each variant and checksum of its sweep."""
+    return tuple((variant.name, variant.sha256) for variant in variants)
+
+
+def is_current(address: str, variants: Sequence[Variant], schema: int) -> bool:
+    """Whether a summary stands for the very sweeps of these variants, in this order."""
+    if not store.exists(address):
+        return False
+    found = store.read_model(address, Stamp)
+    return found.sweeps == list_sweeps(variants) and found.schema_count == schema
+
+
+def summarise(config: Config, variants: Sequence[Variant], lost: Mapping[str, str]) -> StudySummary:
+    """Everything that the page says.
+
+    Args:
+        config: The study.
+        variants: Those that have a sweep, the reference first.
+        lost: Name to reason of the others.
+    """
+    rows, first = list_rows(variants), variants[0]
+    column: Column = "val" if is_about_settings(variants) else "test"
+    encoders = [row for row in rows if row.kind == "encoder"]
+    return StudySummary(
+        schema_count=SCHEMA,
+        name=config.name,
+        reference=first.name,
+        setup=explain_setup(first),
+        compared_on=SPLITS[column],
+        labels={variant.name: explain_labels(variant.config.prepare.label) for variant in variants},
+        variants=tuple(summarise_variant(variant, first) for variant in variants),
+        failed_variants=dict(lost),
+        rows=tuple(rows),
+        losses=tuple(losses for variant in variants for losses in list_losses(variant)),
+        sentences=tuple(explain_row(row, first.name, column) for row in encoders),
+        leakage=tuple(explain_leakage(variants, rows)),
+        sweeps=list_sweeps(variants),
+        config_sha256=variants_digest(config),
+    )
+
+
+def summarise_variant(variant: Variant, reference: Variant) -> VariantSummary:
+    """What is said of a variant as a whole."""
+    return VariantSummary(
+        name=variant.name,
+        changes=dict(variant.changes),
+        differences=tuple(explain_differences(variant, reference)),
+        protocol=variant.settings.protocol,
+        months=count_months(variant.samples.months),
+        failed_trials=variant.sweep.failed,
+        verdict=variant.scores.verdict,
+        rival=variant.rival,
+    )
+
+
+def explain_setup(variant: Variant) -> str:
+    """What a variant was run on and how it trained, in a sentence or two."""
+    samples, settings = variant.samples, variant.settings
+    months = len(samples.usable)
+    size = f"{samples.size_px} x {samples.size_px} px"
+    shape = f"resized to {size}" if samples.layout == "resize" else f"cut into windows of {size}"
+    weights = settings.encoder_weights
+    start = "random weights" if weights == "none" else f"weights from {weights}"
+    return (
+        f"{months} month{'' if months == 1 else 's'} of {', '.join(samples.regions)} (source: "
+        f"{variant.config.ingest.source}), {shape}; bands {', '.join(samples.bands)}."
+        f" At most {settings.epochs} epochs, batches of {settings.batch_size}, encoders from "
+        f"{start}."
+    )
+
+
+def list_losses(variant: Variant) -> list[Losses]:
+    """The published experiment's three numbers of every encoder of a variant."""
+    return [
+        Losses(
+            variant=variant.name,
+            encoder=name,
+            lowest=scores.dice_loss_lowest,
+            last_mean=scores.dice_loss_last_mean,
+            last=tuple(fold.val_dice_loss_last for fold in scores.folds),
+        )
+        for name, scores in variant.scores.encoders.items()
+    ]
+
+
+def explain_differences(variant: Variant, reference: Variant) -> list[str]:
+    """A sentence for every setting that a variant changes."""
+    return [
+        explain_change(setting, value, find_setting(reference.config, setting))
+        for setting, value in variant.changes.items()
+    ]

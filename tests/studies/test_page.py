@@ -1,0 +1,75 @@
+"""The page of a study, from variants with given scores."""
+
+from glacier.studies.page import write_labels, write_losses, write_page
+from tests.support.sweeps import make_epochs
+from tests.support.variants import (
+    edit_trials,
+    give_ensemble,
+    give_units,
+    make_variant,
+    move_units,
+    summarise_study,
+)
+
+TWO = {"resnet34": [0.8, 0.7], "deep": [0.7, 0.6]}
+
+
+def test_the_published_numbers_stand_beside_those_of_every_variant() -> None:
+    dice = {"resnet34": [0.8, 0.7]}
+    published = edit_trials(
+        make_variant("published", dice, changes={"sweep.protocol": "notebook"}),
+        lambda trial: trial.model_copy(
+            update={"epochs": make_epochs([0.4, 0.2, (0.05, 0.1)[trial.fold]])}
+        ),
+    )
+    blind = make_variant("blind", dice, losses=(None,), changes={"sweep.folds.validation_share": 0})
+    page = "\n".join(write_losses(summarise_study(published, blind)))
+    assert "| as published | resnet34 | 0.0810 | 0.1059 | 0.0810, 0.0968, 0.1424" in page
+    assert "| published | resnet34 | 0.0500 | 0.0750 | 0.0500, 0.1000 |" in page
+    assert "| blind | resnet34 |  |  | ,  |" in page
+    assert "resnet50" not in page
+    assert write_losses(summarise_study(blind)) == []
+
+
+def test_what_the_variants_are_scored_against_is_said_once_or_apart() -> None:
+    assert write_labels({"a": "Truth.", "b": "Truth."}) == ["Truth."]
+    apart = write_labels({"a": "Truth.", "b": "A threshold."})
+    assert "different labels" in apart[0] and apart[-2:] == ["- a: Truth.", "- b: A threshold."]
+
+
+def test_the_table_shows_encoders_their_ensemble_and_the_best_rival() -> None:
+    rules = {"ndsi": [0.5, 0.6], "band_ratio": [0.4, 0.4]}
+    plain = give_ensemble(make_variant(dice=TWO, baselines=rules), [0.85, 0.75])
+    other = make_variant("other", TWO, baselines=rules, changes={"sweep.weight_decay": 0.1})
+    page = write_page(summarise_study(plain, give_ensemble(other, [0.9, 0.8])), "picture")
+    assert "| other | sweep.weight_decay = 0.1 | ensemble | 0.850 ± 0.071 | 0.850 |" in page
+    assert "| plain | nothing | ndsi |" in page and "band_ratio" not in page
+    assert "their ensemble, which averages their probabilities, and the best" in page
+    assert "What is not shown to change it: other (+0.000), other (+0.000)." in page
+
+
+def test_a_study_without_an_ensemble_does_not_speak_of_one() -> None:
+    page = write_page(summarise_study(make_variant(), make_variant("other")), "picture")
+    assert "ensemble" not in page and "Beside the encoders stands the best" in page
+
+
+def test_what_changes_and_what_failed_is_said() -> None:
+    changes = {"sweep.weight_decay": 0.1, "prepare.image": ["nir", "swir1"]}
+    summary = summarise_study(
+        give_units(make_variant()),
+        give_units(make_variant("both", changes=changes)),
+        lost={"years": "ConfigError: too few"},
+    )
+    page = write_page(summary, "picture")
+    assert "| both | 2 settings, below |" in page
+    assert "- prepare.image is ['nir', 'swir1'] instead of ['nir', 'red', 'green']." in page
+    assert "- years: failed, ConfigError: too few." in page
+    assert "0 months of a (source: synthetic), resized to 224 x 224 px" in page
+
+
+def test_verdicts_lead_where_variants_have_other_folds() -> None:
+    strict = give_units(make_variant())
+    shuffled = make_variant("random", changes={"sweep.folds.kind": "shuffled"})
+    page = write_page(summarise_study(strict, move_units(give_units(shuffled))), "picture")
+    assert "- The random split (random) is not shown to flatter net" in page
+    assert "- **plain**: net is the only encoder to rank" in page
