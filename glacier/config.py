@@ -382,10 +382,13 @@ class Provenance(Model):
         return self
 
 
+LabelKind = Literal["truth", "outlines", "ndsi", "threshold"]
+
+
 class Label(Model):
     """What counts as glacier when training and scoring."""
 
-    kind: Literal["truth", "outlines", "ndsi", "threshold"] = "truth"
+    kind: LabelKind = "truth"
     """truth: the synthetic class map. outlines: polygons from a file. ndsi: NDSI and near
     infrared over thresholds. threshold: grey level of the false colour, as published."""
     outlines: Annotated[PathText | None, ADDRESS] = None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from glacier.config import Config, Label, Months, Sweep
+from glacier.evaluation.kinds import FOLDS, LABELS
 
 CHANGES: dict[tuple[str, Any], str] = {
     ("sweep.protocol", "honest"): "The checkpoint is chosen on a validation part and the test "
@@ -101,22 +102,10 @@ def explain_change(setting: str, value: Any, before: Any) -> str:
 def explain_labels(label: Label) -> str:
     """What the labels are, and so what agreement with them is worth."""
     name = (label.outlines or "").rpartition("/")[2]
-    words = {
-        "truth": "The scenes are synthetic and the labels are their exact truth: the score says "
-        "that the method works on them, and nothing of a real glacier.",
-        "outlines": f"The labels are the polygons of {name}: the score is agreement with that "
-        "inventory, its date and its mistakes included; ice under debris or snow counts as drawn.",
-        "ndsi": "The labels are a rule on bands of the same image (NDSI above "
-        f"{label.ndsi_above:g}, near infrared above {label.nir_above:g}): the score says "
-        "how well a network copies the rule and nothing of glaciers; seasonal snow counts as "
-        "glacier, ice under debris does not.",
-        "threshold": "The labels are the false colour's grey level above "
-        f"{label.threshold}, a function of the very picture that the network sees: the score "
-        "says how well a network copies a threshold and nothing of glaciers.",
-    }
+    worth = LABELS[label.kind].worth.format(name=name, **dict(label))
     if label.unseen == "background":
-        return f"{words[label.kind]} Pixels hidden by cloud count as bare ground, as published."
-    return f"{words[label.kind]} Pixels that nobody saw count nowhere."
+        return f"{worth} Pixels hidden by cloud count as bare ground, as published."
+    return f"{worth} Pixels that nobody saw count nowhere."
 
 
 def explain_outlines(label: Label, months: Months) -> str:
@@ -168,17 +157,7 @@ def explain_folds(config: Config) -> str:
     """What the folds keep apart."""
     places = len(config.regions)
     within = "one place" if places == 1 else f"each of {places} places"
-    return {
-        "by_block": f"The folds are columns of ground within {within}: no ground is both trained "
-        "on and tested, but they touch, and light, sensor and landscape are the same, so "
-        "another glacier may score lower.",
-        "by_year": "The folds are whole years: they separate dates and not ground. The same "
-        "slopes are trained on and tested, so another glacier may score far lower.",
-        "by_region": "The folds are whole glaciers: the score is for glaciers that the network "
-        "never saw.",
-        "shuffled": "The folds are months drawn at random: training and test show the same "
-        "ground, often in nearly the same state, so the score says little of anything new.",
-    }[config.sweep.folds.kind]
+    return FOLDS[config.sweep.folds.kind].worth.format(within=within)
 
 
 def explain_weights(weights: str) -> str:

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from glacier.evaluation.kinds import FOLDS
 from glacier.studies.differences import Difference
 from glacier.studies.rows import SPLITS, Column, VariantRow
 from glacier.studies.variants import Variant
-
-FOLD_WORDS = {
-    "by_region": "whole glaciers are held out",
-    "by_block": "strips of ground are held out",
-    "by_year": "whole years are held out",
-}
-"""Kind of folds that are not random to what a test split is, in words."""
 
 
 def explain_row(row: VariantRow, reference: str, column: Column) -> str:
@@ -58,7 +52,7 @@ def explain_leakage(variants: Sequence[Variant], rows: Sequence[VariantRow]) -> 
     reference = variants[0].name
     if kinds[reference] == "shuffled":
         return []
-    strict = f"{FOLD_WORDS[kinds[reference]]} ({reference})"
+    strict = f"{FOLDS[kinds[reference]].held_out} ({reference})"
     base = {row.method: row for row in rows if row.variant == reference}
     return [
         explain_flattery(row, base[row.method], row.test, strict)

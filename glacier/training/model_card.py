@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from glacier.config import Label, Model, Sweep
+from glacier.evaluation.kinds import FOLDS, LABELS
 from glacier.evaluation.metrics import pool_counts
 from glacier.evaluation.scorecard import ImageScore
 from glacier.samples.folds import Split
@@ -16,23 +17,6 @@ from glacier.wording import shorten_list
 
 FORMAT = 2
 """Counts up when ``model.json`` changes for the same model."""
-
-LABELS = {
-    "truth": "the exact truth of synthetic scenes, so its scores say nothing of a real glacier",
-    "outlines": "polygons of an inventory, its date and its mistakes included; ice under debris or "
-    "snow counts as drawn",
-    "ndsi": "a rule on the bands of the same image, so it copies a rule and seasonal snow is ice",
-    "threshold": "a grey level of the very picture that it sees, so it copies a threshold",
-}
-"""Label kind to what such labels are."""
-
-KEPT_APART = {
-    "by_block": "blocks of ground of the same images",
-    "by_year": "other years of the same ground, so another glacier may score far lower",
-    "by_region": "glaciers that it never saw",
-    "shuffled": "other months of the same ground, so the score says little of anything new",
-}
-"""Kind of folds to what the test part was."""
 
 MAX_UNITS = 24
 """Units of the training part that a card names; ``model.json`` names all."""
@@ -142,7 +126,7 @@ def describe_data(card: ModelCard) -> str:
         f"The run's images are of {', '.join(data.regions)}, {data.first} to {data.last} "
         f"({data.images} months with an image); of these it learned from "
         f"{shorten_list(train, MAX_UNITS)}. Labels: "
-        f"{LABELS[label.kind]}."
+        f"{LABELS[label.kind].are}."
     ]
     if provenance := label.provenance:
         years = "-".join(str(year) for year in sorted(set(provenance.years)))
@@ -167,7 +151,7 @@ def describe_scores(card: ModelCard) -> str:
     elif not card.split.validation:
         chosen = "those of its last epoch; nothing was chosen"
     return (
-        f"On {len(tested)} image(s) of its test part ({KEPT_APART[folds]}), pixels with a label "
-        f"alone: Dice {counts.dice:.3f}, IoU {counts.iou:.3f}, precision {counts.precision:.3f}, "
+        f"On {len(tested)} image(s) of its test part ({FOLDS[folds].tested_on}), pixels with a "
+        f"label alone: Dice {counts.dice:.3f}, IoU {counts.iou:.3f}, precision {counts.precision:.3f}, "
         f"recall {counts.recall:.3f}. Its weights were {chosen}."
     )
