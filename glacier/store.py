@@ -192,7 +192,7 @@ def write_model(address: str, value: BaseModel) -> str:
     Raises:
         StoreError: The place cannot be written to.
     """
-    return write_json(address, value.model_dump(mode="json"))
+    return write_json(address, value.model_dump(mode="json", by_alias=True))
 
 
 def write_json(address: str, value: Any) -> str:
