@@ -5,19 +5,27 @@ It looked at ten years of the Mendenhall Glacier, month by month, with three enc
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
-PUBLISHED: dict[str, dict[str, Any]] = {
-    "resnet34": {
-        "lowest": 0.0810,
-        "last_mean": 0.1059,
-        "last": [0.0810, 0.0968, 0.1424, 0.1175, 0.0917],
-    },
-    "resnet50": {"lowest": 0.0865, "last_mean": None, "last": []},
-    "efficientnet-b4": {"lowest": 0.0796, "last_mean": None, "last": []},
+
+@dataclass(frozen=True)
+class PublishedLosses:
+    """Dice losses that the published experiment gave for one encoder."""
+
+    lowest: float
+    """Of all epochs and folds."""
+    last_mean: float | None = None
+    """Mean of the folds' last epochs."""
+    last: tuple[float, ...] = ()
+    """Those one by one."""
+
+
+PUBLISHED = {
+    "resnet34": PublishedLosses(0.0810, 0.1059, (0.0810, 0.0968, 0.1424, 0.1175, 0.0917)),
+    "resnet50": PublishedLosses(0.0865),
+    "efficientnet-b4": PublishedLosses(0.0796),
 }
-"""Dice losses of the published experiment: the lowest of all epochs and folds, the mean of the
-folds' last epochs, and those one by one.
+"""Encoder to what was printed of it.
 
 Source: the notebook's own output; resnet34's fifth value follows from the printed mean.
 """

@@ -136,7 +136,7 @@ def style_square(square: Square) -> dict[str, Any]:
 
 def describe_calendar(regions: Mapping[str, Sequence[Square]]) -> str:
     """A calendar in words: counts, shares and reasons of each region that it shows."""
-    parts = []
+    sentences = []
     for name in list(regions)[:MAX_PANELS]:
         shares = [square.share for square in regions[name] if square.status == "ok"]
         words = [f"{len(regions[name])} months, {len(shares)} with an image"]
@@ -145,7 +145,7 @@ def describe_calendar(regions: Mapping[str, Sequence[Square]]) -> str:
             words[0] += f" ({low:.0f} to {high:.0f} % of the pixels seen, median {middle:.0f} %)"
         tally = Counter(mark_of(s)[1] for s in regions[name] if s.status != "ok")
         words += [f"{count} {text}" for text, count in tally.most_common()]
-        parts.append(f"{name}: {', '.join(words)}")
+        sentences.append(f"{name}: {', '.join(words)}")
     rest = len(regions) - MAX_PANELS
     more = f". {rest} more regions are not shown" if rest > 0 else ""
-    return f"Calendar of the archive, years by months. {'; '.join(parts)}{more}."
+    return f"Calendar of the archive, years by months. {'; '.join(sentences)}{more}."

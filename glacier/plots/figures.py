@@ -58,15 +58,15 @@ class Curve:
 
     fold: int
     train: Sequence[float]
-    chooser: Sequence[float] | None
-    """On the part that chose the epoch; None where nothing chose."""
+    selection: Sequence[float] | None
+    """On the selection split; None where nothing chose the epoch."""
     best_epoch: int
     """Index of the epoch whose weights were kept."""
 
     @property
     def kept_loss(self) -> float:
-        """Loss of the epoch that was kept, on the part that chose it, else in training."""
-        return (self.chooser or self.train)[self.best_epoch]
+        """Loss of the epoch that was kept, on the split that chose it, else in training."""
+        return (self.selection or self.train)[self.best_epoch]
 
 
 def new_figure(width_in: float, height_in: float) -> Figure:
@@ -246,7 +246,7 @@ def draw_conditions(title: str, methods: Mapping[str, Mapping[str, float]]) -> P
 
 
 def draw_curves(
-    name: str, curves: Sequence[Curve], top: float, parts: tuple[str, str | None], colour: str
+    name: str, curves: Sequence[Curve], top: float, loss_names: tuple[str, str | None], colour: str
 ) -> Picture:
     """Loss by epoch of all folds of one encoder, with the epochs that were kept.
 
@@ -254,23 +254,23 @@ def draw_curves(
         name: The encoder.
         curves: One per fold.
         top: Upper end of the loss axis, so that encoders can be compared.
-        parts: What the loss of the training part, and of the part that chose the epoch, are
-            called; None where nothing chose.
+        loss_names: What the loss in training, and that on the selection split, are called; None
+            where nothing chose.
         colour: Of its lines.
     """
     figure = new_figure(4.0, 3.1)
     axes = figure.add_subplot()
     style_axes(axes, "epoch", "loss")
-    training, chooser = parts
+    training, selection = loss_names
     axes.set_title(name, color=INK, fontsize=11.5, loc="left", fontweight="bold")
     for k, curve in enumerate(curves):
         epochs = np.arange(1, len(curve.train) + 1)
         dot = "o" if len(epochs) == 1 else None
-        labels = (training, chooser, "kept epoch") if k == 0 else (None, None, None)
+        labels = (training, selection, "kept epoch") if k == 0 else (None, None, None)
         axes.plot(epochs, curve.train, color="#9aa5b1", linewidth=1.1, label=labels[0], marker=dot)
-        if curve.chooser:
+        if curve.selection:
             axes.plot(
-                epochs, curve.chooser, color=colour, linewidth=1.3, label=labels[1], marker=dot
+                epochs, curve.selection, color=colour, linewidth=1.3, label=labels[1], marker=dot
             )
         axes.plot(
             curve.best_epoch + 1, curve.kept_loss, "o", color=colour,
@@ -286,5 +286,5 @@ def draw_curves(
         f"fold {c.fold}: {c.kept_loss:.3f} at epoch {c.best_epoch + 1} of {len(c.train)}"
         for c in curves
     ]
-    alt = f"Learning curves of {name}: loss ({chooser or training}) at the epoch kept. "
+    alt = f"Learning curves of {name}: loss ({selection or training}) at the epoch kept. "
     return encode_figure(figure, alt + "; ".join(words) + ".")

@@ -70,20 +70,20 @@ def classify_label(label: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def classify_errors(
-    predicted: NDArray[np.bool_], label: NDArray[np.uint8], part: NDArray[np.bool_]
+    predicted: NDArray[np.bool_], label: NDArray[np.uint8], mask: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
     """Codes of :data:`CLASSES` of a prediction, so that its errors stand out.
 
     Args:
         predicted: (H, W) bool, True where glacier is predicted.
         label: (H, W) uint8: 1 glacier, 0 not, 255 unknown.
-        part: (H, W) bool, pixels that were predicted; the others are shown as unknown.
+        mask: (H, W) bool, pixels that were predicted; the others are shown as unknown.
 
     Returns:
         (H, W) uint8.
     """
     codes = np.select([predicted & (label == 1), predicted, label == 1], [1, 2, 3], 0)
-    codes[(label > 1) | ~part] = 4
+    codes[(label > 1) | ~mask] = 4
     return codes.astype(np.uint8)
 
 

@@ -73,8 +73,8 @@ def draw_row(
 def describe_panels(panels: Mapping[str, Rows]) -> str:
     """The picture in words."""
     return " ".join(
-        f"{name} of {variant}, {method}: mean {np.mean(values):.3f}, folds from "
-        f"{min(values):.3f} to {max(values):.3f}."
+        f"{name} of {variant}, {method}: mean {np.mean(values):.3f}, folds from {min(values):.3f} "
+        f"to {max(values):.3f}."
         for name, rows in panels.items()
         for variant, row in rows.items()
         for method, values in row.items()

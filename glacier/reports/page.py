@@ -14,14 +14,17 @@ import numpy as np
 import yaml
 
 from glacier.archive.records import draw_archive
+from glacier.config import Config
 from glacier.evaluation.caveats import explain_run
-from glacier.evaluation.comparison import list_methods, rank_encoders
-from glacier.evaluation.metrics import SIZES_KM2, Facts
+from glacier.evaluation.comparison import Comparison
+from glacier.evaluation.metrics import SIZES_KM2
 from glacier.plots import pictures
 from glacier.plots.figures import Picture
 from glacier.progress import duration
 from glacier.published import PUBLISHED, SLIPS
-from glacier.samples import dataset
+from glacier.reports.gallery import Group
+from glacier.reports.summary import Summary
+from glacier.samples.dataset import SampleMonth
 from glacier.training.saved import SavedSweep
 from glacier.wording import shorten_list
 
@@ -30,9 +33,41 @@ MAX_UNITS = 24
 
 
 def render_page(
-    sweep: SavedSweep, summary: Facts, charts: dict[str, Picture], groups: list[Facts]
+    sweep: SavedSweep, summary: Summary, charts: dict[str, Picture], groups: list[Group]
 ) -> str:
     """The HTML page, with every picture inside it."""
+    result, samples = sweep.result, sweep.samples
+    return load_template().render(
+        s=summary,
+        sweep=result,
+        config=result.config,
+        samples=samples,
+        span=name_span(samples.months),
+        about=explain_run(
+            result.config,
+            summary.months.ok,
+            min(len(split.validation) for split in result.splits),
+            mean_clipped(samples.months),
+            list_bare_folds(summary),
+        ),
+        table=summary.methods,
+        ranked=summary.ranked,
+        charts=charts,
+        groups=groups,
+        classes=list_colours(len(summary.encoders) > 1),
+        published=PUBLISHED,
+        slips=SLIPS,
+        calendar=draw_archive(sweep.records),
+        sizes=name_sizes(),
+        month_names=calendar.month_abbr,
+        units={fold: shorten_list(names, MAX_UNITS) for fold, names in summary.test_units.items()},
+        made=list_origin(sweep, summary),
+        config_yaml=encode_config(result.config),
+    )
+
+
+def load_template() -> jinja2.Template:
+    """The page's template, which refuses names that it is not given."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("glacier.reports"),
         autoescape=True,
@@ -45,54 +80,43 @@ def render_page(
         "duration": lambda seconds: keep_together(duration(seconds)),
         "keep_together": keep_together,
     }
-    months = [dataset.month_of(part) for part in sweep.summary["parts"]]
-    config = sweep.facts["config"]
-    return environment.get_template("report.html.j2").render(
-        s=summary,
-        config=config,
-        sweep=sweep,
-        span=f"{min(months):%Y-%m} to {max(months):%Y-%m}" if len(set(months)) > 1
-        else f"{months[0]:%Y-%m}",
-        about=explain_run(
-            config,
-            summary["months"]["ok"],
-            min(len(split["validation"]) for split in sweep.facts["splits"]),
-            mean_clipped(sweep.summary["parts"]),
-            list_bare_folds(summary),
-        ),
-        table=list_methods(summary),
-        ranked=rank_encoders(summary),
-        charts=charts,
-        groups=groups,
-        classes=list_colours(len(summary["encoders"]) > 1),
-        published=PUBLISHED,
-        slips=SLIPS,
-        calendar=draw_archive(sweep.records),
-        sizes=name_sizes(),
-        month_names=calendar.month_abbr,
-        units={k: shorten_list(names, MAX_UNITS) for k, names in summary["test_units"].items()},
-        made=list_origin(sweep, summary),
-        config_yaml=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
-    )  # fmt: skip
+    return environment.get_template("report.html.j2")
 
 
-def mean_clipped(parts: Sequence[Facts]) -> float | None:
+def name_span(months: Sequence[SampleMonth]) -> str:
+    """The first and the last of some months, or the only one."""
+    first, last = min(m.month for m in months), max(m.month for m in months)
+    return f"{first:%Y-%m} to {last:%Y-%m}" if first < last else f"{first:%Y-%m}"
+
+
+def encode_config(config: Config) -> str:
+    """A configuration as YAML, keys sorted."""
+    return str(yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True))
+
+
+def mean_clipped(months: Sequence[SampleMonth]) -> float | None:
     """Share of clipped pixels over all months, each by its labelled pixels; None of none."""
-    known = [part for part in parts if part.get("clipped") is not None]
+    known = [
+        (month.clipped, month.label_pixels.glacier + month.label_pixels.ground)
+        for month in months
+        if month.clipped is not None and month.label_pixels
+    ]
     if not known:
         return None
-    pixels = [part["label_pixels"]["glacier"] + part["label_pixels"]["ground"] for part in known]
-    return float(np.average([part["clipped"] for part in known], weights=pixels))
+    shares, pixels = zip(*known, strict=True)
+    return float(np.average(shares, weights=pixels))
 
 
-def list_bare_folds(summary: Facts) -> list[int]:
+def list_bare_folds(found: Comparison) -> list[int]:
     """Folds whose test part has no known glacier pixel."""
-    folds = {
-        row["fold"]: row["tp"] + row["fn"]
-        for scores in summary["encoders"].values()
-        for row in scores["folds"]
-    }
-    return [fold for fold, pixels in sorted(folds.items()) if not pixels]
+    return sorted(
+        {
+            fold.fold
+            for scores in found.encoders.values()
+            for fold in scores.folds
+            if not fold.counts.glacier_pixels
+        }
+    )
 
 
 def keep_together(text: str) -> str:
@@ -123,29 +147,28 @@ def name_sizes() -> dict[str, str]:
     }
 
 
-def list_origin(sweep: SavedSweep, summary: Facts) -> list[tuple[str, str]]:
+def list_origin(sweep: SavedSweep, summary: Summary) -> list[tuple[str, str]]:
     """Where the numbers come from: names and values."""
-    trials, config = sweep.facts["trials"], sweep.facts["config"]
-    devices = sorted({f"{t['device']}, threads a trial: {t['threads']}" for t in trials})
-    folds = sweep.settings["folds"]
-    rows = [
-        ("configuration", summary["config_sha256"]),
-        ("samples", sweep.samples_at.rpartition("/")[2]),
-        ("models", f"{'/'.join(trials[0]['model'].split('/')[-4:-2])}/<encoder>/fold-<number>"),
-        ("image bands", ", ".join(sweep.summary["bands"])),
-        ("folds", f"{len(summary['test_units'])}, {folds['kind'].replace('_', ' ')}"),
-        ("protocol", summary["protocol"]),
-        ("epochs", f"{sweep.settings['epochs']}, batches of {sweep.settings['batch_size']}"),
-        ("encoder weights", config["sweep"]["encoder_weights"].rpartition("/")[2]),
-        ("seed", str(config["seed"])),
-        ("device", "; ".join(devices)),
-        ("time of all training, added up", duration(summary["train_s"])),
-    ]
-    for name, field in (("sweep", "sweep_s"), ("pipeline", "wall_s")):
-        if summary[field] is not None:
-            rows.append((f"time of the {name}", duration(summary[field])))
+    result, config = sweep.result, sweep.result.config
+    devices = sorted({f"{t.device}, threads a trial: {t.threads}" for t in result.trials})
+    models = "/".join(result.trials[0].model.split("/")[-4:-2])
+    times = {"sweep": summary.sweep_s, "pipeline": summary.wall_s}
     packages = ("glacier", "torch", "segmentation-models-pytorch", "ray", "numpy")
-    return [*rows, ("versions", ", ".join(f"{name} {find_version(name)}" for name in packages))]
+    return [
+        ("configuration", summary.config_sha256),
+        ("samples", result.samples.rpartition("/")[2]),
+        ("models", f"{models}/<encoder>/fold-<number>"),
+        ("image bands", ", ".join(sweep.samples.bands)),
+        ("folds", f"{len(result.splits)}, {summary.fold_kind.replace('_', ' ')}"),
+        ("protocol", summary.protocol),
+        ("epochs", f"{config.sweep.epochs}, batches of {config.sweep.batch_size}"),
+        ("encoder weights", config.sweep.encoder_weights.rpartition("/")[2]),
+        ("seed", str(config.seed)),
+        ("device", "; ".join(devices)),
+        ("time of all training, added up", duration(summary.train_s)),
+        *((f"time of the {name}", duration(s)) for name, s in times.items() if s is not None),
+        ("versions", ", ".join(f"{name} {find_version(name)}" for name in packages)),
+    ]
 
 
 def find_version(package: str) -> str:

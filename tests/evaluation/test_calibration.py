@@ -5,10 +5,12 @@ from glacier.evaluation.calibration import (
     BINS,
     Calibration,
     Reliability,
+    ReliabilityStep,
     choose_threshold,
     fit_calibration,
     measure_reliability,
 )
+from glacier.evaluation.scorecard import Scorecard
 from glacier.labels import IGNORE
 
 
@@ -16,8 +18,8 @@ def test_a_probability_that_means_what_it_says_has_no_error() -> None:
     label = np.array([[1, 1, 1, 0, IGNORE]], np.uint8)
     found = measure_reliability(np.full((1, 5), 0.75), label)
     assert found.ece == 0
-    (row,) = found.as_rows()
-    assert row == {"from": 11 / BINS, "pixels": 4, "probability": 0.75, "glacier": 0.75}
+    (step,) = found.curve
+    assert step == ReliabilityStep(start=11 / BINS, pixels=4, probability=0.75, glacier=0.75)
 
 
 def test_the_error_is_the_mean_gap_weighted_by_pixels() -> None:
@@ -28,22 +30,23 @@ def test_the_error_is_the_mean_gap_weighted_by_pixels() -> None:
 
 
 def test_the_ends_of_the_scale_lie_in_the_first_and_last_bin() -> None:
-    rows = measure_reliability(np.array([[0.0, 1.0]]), np.array([[0, 1]], np.uint8)).as_rows()
-    assert [row["from"] for row in rows] == [0, (BINS - 1) / BINS]
+    curve = measure_reliability(np.array([[0.0, 1.0]]), np.array([[0, 1]], np.uint8)).curve
+    assert [step.start for step in curve] == [0, (BINS - 1) / BINS]
 
 
 def test_parts_add_up_to_the_whole_and_survive_json() -> None:
     rng = np.random.default_rng(0)
     probability = rng.random((9, 11), np.float32)
     label = rng.choice([0, 1, IGNORE], (9, 11)).astype(np.uint8)
-    part = rng.random((9, 11)) < 0.5
-    both = measure_reliability(probability, label, part)
-    both += measure_reliability(probability, label, ~part)
+    mask = rng.random((9, 11)) < 0.5
+    both = measure_reliability(probability, label, mask)
+    both += measure_reliability(probability, label, ~mask)
     whole = measure_reliability(probability, label)
-    assert both.pixels.tolist() == whole.pixels.tolist()
+    assert both.pixels == whole.pixels
     assert both.ece == pytest.approx(whole.ece)
-    assert Reliability.from_dict(both.as_dict()).as_dict() == both.as_dict()
-    assert Reliability().ece == 0 and Reliability().as_rows() == []
+    card = Scorecard(reliability=both)
+    assert Scorecard.model_validate_json(card.model_dump_json()).reliability == both
+    assert Reliability().ece == 0 and Reliability().curve == ()
 
 
 def draw_logits(temperature: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -72,8 +75,8 @@ def test_the_threshold_is_that_of_the_highest_dice() -> None:
     probability, truth = found.probability(logits[:5000]), label[:5000] == 1
 
     def dice(threshold: float) -> float:
-        called = probability >= threshold
-        return 2 * (called & truth).sum() / (called.sum() + truth.sum())
+        predicted = probability >= threshold
+        return 2 * (predicted & truth).sum() / (predicted.sum() + truth.sum())
 
     steps = np.arange(5, 96) / 100
     assert dice(found.threshold) == pytest.approx(max(dice(t) for t in steps), abs=1e-9)

@@ -2,19 +2,27 @@
 
 import pytest
 
+from glacier.config import Label, Months, Provenance
 from glacier.evaluation import caveats
+from tests.support.sweeps import make_config
 
 
-def explain(units: int = 5, clipped: float | None = None, bare=(), **changes) -> str:
-    label = {"kind": "truth", "outlines": None, "unseen": "ignore", "threshold": 128}
-    label |= {"provenance": None}
-    label |= {"ndsi_above": 0.4, "nir_above": 0.11} | changes.pop("label", {})
-    sweep = {"protocol": "honest", "epochs": 30, "encoder_weights": "none"} | changes
-    share = changes.get("validation_share", 0.2)
-    sweep["folds"] = {"kind": changes.get("kind", "by_block"), "validation_share": share}
-    months = {"first": "2014-01", "last": "2023-12"}
-    config = {"regions": [{"name": "a"}], "months": months}
-    config |= {"prepare": {"label": label}, "sweep": sweep}
+def explain(
+    units: int = 5,
+    clipped: float | None = None,
+    bare: tuple[int, ...] = (),
+    label: dict | None = None,
+    folds: dict | None = None,
+    **sweep: object,
+) -> str:
+    label = {"kind": "truth"} | (label or {})
+    config = make_config(
+        ["net"],
+        prepare={"layout": "chips", "label": label},
+        sweep={"epochs": 30, "folds": {"kind": "by_block"} | (folds or {}), **sweep},
+        ingest={"source": "synthetic" if label["kind"] == "truth" else "earthengine"},
+        months={"first": "2014-01", "last": "2023-12"},
+    )
     return " ".join(caveats.explain_run(config, 12, units, clipped, bare))
 
 
@@ -39,9 +47,9 @@ def test_a_change_that_means_something_is_said_in_words() -> None:
 def test_outlines_say_who_drew_them_and_how_far_from_the_images(
     drawn: tuple, imaged: tuple, words: str
 ) -> None:
-    provenance = {"source": "RGI 7.0", "years": drawn, "owner": "RGI", "licence": "CC BY 4.0"}
-    label = {"provenance": provenance, "margin_m": 60.0}
-    found = caveats.explain_outlines(label, dict(zip(("first", "last"), imaged, strict=True)))
+    provenance = Provenance(source="RGI 7.0", years=drawn, owner="RGI", licence="CC BY 4.0")
+    label = Label(provenance=provenance, margin_m=60.0)
+    found = caveats.explain_outlines(label, Months(first=imaged[0], last=imaged[1]))
     assert words in found and "RGI 7.0 (RGI; CC BY 4.0)" in found and "within 60 m" in found
 
 
@@ -63,8 +71,8 @@ def test_folds_without_a_glacier_are_named() -> None:
     assert "in the test part of fold 0, 4:" in explain(bare=(0, 4))
 
 
-def test_outlines_without_a_pedigree_are_called_that() -> None:
-    assert "does not say" in caveats.explain_outlines({"provenance": None}, {})
+def test_outlines_without_provenance_are_called_that() -> None:
+    assert "does not say" in caveats.explain_outlines(Label(provenance=None), Months())
 
 
 @pytest.mark.parametrize(
@@ -74,15 +82,15 @@ def test_outlines_without_a_pedigree_are_called_that() -> None:
         ({"label": {"kind": "ndsi"}}, "copies the rule and nothing of glaciers"),
         ({"label": {"kind": "truth"}}, "scenes are synthetic"),
         ({"label": {"kind": "outlines", "outlines": "/x/rgi.gpkg"}}, "polygons of rgi.gpkg:"),
-        ({"label": {"unseen": "background"}}, "count as bare ground"),
+        ({"label": {"unseen": "background"}, "protocol": "notebook"}, "count as bare ground"),
         ({"protocol": "notebook"}, "best of up to 30 looks"),
         ({"protocol": "honest"}, "this run looked at the test fold once"),
-        ({"validation_share": 0}, "No checkpoint was chosen"),
-        ({"protocol": "notebook", "validation_share": 0}, "best of up to 30 looks"),
-        ({"kind": "by_year"}, "separate dates and not ground"),
-        ({"kind": "shuffled"}, "training and test show the same ground"),
-        ({"kind": "by_region"}, "whole glaciers"),
-        ({"kind": "by_block"}, "columns of ground"),
+        ({"folds": {"validation_share": 0}}, "No checkpoint was chosen"),
+        ({"protocol": "notebook", "folds": {"validation_share": 0}}, "best of up to 30 looks"),
+        ({"folds": {"kind": "by_year"}}, "separate dates and not ground"),
+        ({"folds": {"kind": "shuffled"}}, "training and test show the same ground"),
+        ({"folds": {"kind": "by_region"}}, "whole glaciers"),
+        ({"folds": {"kind": "by_block"}}, "columns of ground"),
         ({"encoder_weights": "imagenet"}, "ImageNet"),
         ({"encoder_weights": "/w/mine.safetensors"}, "weights of mine.safetensors"),
     ],

@@ -19,12 +19,12 @@ def test_metrics_are_those_of_scikit_learn(seed: int) -> None:
     predicted, label = random_case(seed)
     counts = count_pixels(predicted, label)
     valid = label != IGNORE
-    truth, answer = label[valid], predicted[valid]
-    assert counts.dice == pytest.approx(oracle.f1_score(truth, answer), abs=1e-12)
-    assert counts.iou == pytest.approx(oracle.jaccard_score(truth, answer), abs=1e-12)
-    assert counts.precision == pytest.approx(oracle.precision_score(truth, answer), abs=1e-12)
-    assert counts.recall == pytest.approx(oracle.recall_score(truth, answer), abs=1e-12)
-    tn, fp, fn, tp = oracle.confusion_matrix(truth, answer).ravel().tolist()
+    truth, claimed = label[valid], predicted[valid]
+    assert counts.dice == pytest.approx(oracle.f1_score(truth, claimed), abs=1e-12)
+    assert counts.iou == pytest.approx(oracle.jaccard_score(truth, claimed), abs=1e-12)
+    assert counts.precision == pytest.approx(oracle.precision_score(truth, claimed), abs=1e-12)
+    assert counts.recall == pytest.approx(oracle.recall_score(truth, claimed), abs=1e-12)
+    tn, fp, fn, tp = oracle.confusion_matrix(truth, claimed).ravel().tolist()
     assert counts == Counts(tp, fp, fn, tn)
 
 
@@ -88,10 +88,7 @@ def test_iou_is_symmetric_and_below_dice() -> None:
 
 
 def test_pooled_counts_are_the_sum() -> None:
-    rows = [
-        {"tp": 1, "fp": 2, "fn": 3, "tn": 4},
-        {"tp": 10, "fp": 20, "fn": 30, "tn": 40, "fold": 7},
-    ]
+    rows = [Counts(tp=1, fp=2, fn=3, tn=4), Counts(tp=10, fp=20, fn=30, tn=40)]
     assert pool_counts(rows) == Counts(11, 22, 33, 44) and pool_counts([]) == Counts()
     assert pool_counts(rows).iou == pytest.approx(11 / 66)
 

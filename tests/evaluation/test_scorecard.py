@@ -6,25 +6,38 @@ from datetime import date
 import numpy as np
 import pytest
 
+from glacier.config import Label
 from glacier.evaluation.boundary import measure_boundary
 from glacier.evaluation.calibration import measure_reliability
-from glacier.evaluation.metrics import Counts, count_pixels, pool_counts
-from glacier.evaluation.scorecard import Scorecard
+from glacier.evaluation.metrics import ClassPixels, Counts, count_pixels, pool_counts
+from glacier.evaluation.scorecard import AreaScore, OutlineScore, Scorecard, ScorecardBuilder
+from glacier.geo.raster import Grid
 from glacier.labels import SHADED, Surface, label_truth
-from glacier.samples.dataset import MonthImage, pixel_sides
+from glacier.samples.dataset import Frame, MonthImage, SampleSet
+from glacier.samples.folds import FoldMasks
 
 SHAPE = (40, 60)
-GRID = {"pixel_m": 30, "height": 80, "width": 60}
+FRAME = Frame(grid=Grid("EPSG:32608", 0, 0, pixel_m=30, height=80, width=60), shape=SHAPE)
 """Twice as high as the sample: it was resized, so its pixels are 60 x 30 m."""
-SUMMARY = {
-    "blocks": [2, 3],
-    "regions": {"a": {"grid": GRID, "shape": SHAPE}},
-    "classes": "truth",
-    "label": {"kind": "outlines"},
-}
+SAMPLES = SampleSet(
+    bands=("nir",),
+    size_px=32,
+    classes="truth",
+    layout="chips",
+    blocks=(2, 3),
+    label=Label(kind="outlines"),
+    regions={"a": FRAME},
+    months=(),
+)
 TEST = ("a/r0c1", "a/r1c1")
 PART = np.zeros(SHAPE, bool)
 PART[:, 20:40] = True
+
+
+def begin(label: Label = SAMPLES.label) -> ScorecardBuilder:
+    """An empty card of the part, for samples with such labels."""
+    samples = SAMPLES.model_copy(update={"label": label})
+    return ScorecardBuilder(samples, FoldMasks("by_block", SAMPLES.blocks), TEST)
 
 
 def make_image(month: int = 1) -> MonthImage:
@@ -39,37 +52,36 @@ def probability(image: MonthImage) -> np.ndarray:
     return np.clip(0.3 + 0.4 * (image.label == 1) + rng.normal(0, 0.15, SHAPE), 0, 1)
 
 
-def fill(answers: list) -> dict:
-    card = Scorecard(SUMMARY, "by_block", TEST)
-    for month, answer in enumerate(answers, 1):
-        card.add(make_image(month), PART, answer)
-    return card.as_dict()
+def fill(predictions: list[np.ndarray]) -> Scorecard:
+    card = begin()
+    for month, prediction in enumerate(predictions, 1):
+        card.add(make_image(month), PART, prediction)
+    return card.build()
 
 
 def test_a_margin_at_the_outlines_hides_where_they_lie() -> None:
     """Its rim is none: one far false pixel would be the whole predicted outline."""
-    marked = SUMMARY | {"label": {"kind": "outlines", "margin_m": 60.0}}
-    card = Scorecard(marked, "by_block", TEST)
+    card = begin(Label(kind="outlines", margin_m=60.0))
     card.add(make_image(), PART, probability(make_image()))
-    scores = card.as_dict()
-    measures = dict.fromkeys(("boundary_f1", "boundary_mean_m", "boundary_p95_m"))
-    assert scores["boundary"] == {"tolerance_m": 60, **measures}
-    assert measures.items() <= scores["tested"][0].items()
-    other = Scorecard(marked | {"label": {"kind": "truth", "margin_m": 60.0}}, "by_block", TEST)
+    scores = card.build()
+    unknown = OutlineScore(f1=None, mean_m=None, p95_m=None)
+    assert (scores.tolerance_m, scores.outline) == (60, unknown)
+    assert scores.images[0].outline == unknown
+    other = begin(Label(kind="truth", margin_m=60.0))
     other.add(make_image(), PART, probability(make_image()))
-    assert other.as_dict()["boundary"]["boundary_mean_m"] is not None  # no margin is cut out there
+    assert other.build().outline.mean_m is not None  # no margin is cut out there
 
 
 def test_the_valid_share_is_that_of_what_was_seen_whatever_the_label() -> None:
     image = make_image()
     image.image[:, :10] = np.nan
-    card = Scorecard(SUMMARY, "by_block", TEST)
+    card = begin()
     card.add(image, PART, probability(image))
-    assert card.as_dict()["tested"][0]["valid_share"] == 0.75
+    assert card.build().images[0].valid_share == 0.75
 
 
 def test_pixels_of_resized_samples_are_as_large_as_on_the_ground() -> None:
-    assert pixel_sides(SUMMARY, "a") == (60, 30)
+    assert FRAME.pixel_sides_m == (60, 30)
 
 
 def test_units_images_and_the_whole_part_add_up_to_the_same() -> None:
@@ -78,8 +90,8 @@ def test_units_images_and_the_whole_part_add_up_to_the_same() -> None:
     whole = sum(
         (count_pixels(probability(image) >= 0.5, image.label, PART) for image in images), Counts()
     )
-    assert [row["unit"] for row in scores["units"]] == list(TEST)
-    assert pool_counts(scores["units"]) == pool_counts(scores["tested"]) == whole
+    assert [unit.unit for unit in scores.units] == list(TEST)
+    assert pool_counts(unit.counts for unit in scores.units) == scores.counts == whole
 
 
 def test_outlines_and_probabilities_are_pooled_over_the_images() -> None:
@@ -91,11 +103,12 @@ def test_outlines_and_probabilities_are_pooled_over_the_images() -> None:
     ]
     lengths = [len(b.predicted.metres) + len(b.true.metres) for b in single]
     mean = np.average([b.mean_m for b in single], weights=lengths)
-    assert scores["boundary"]["boundary_mean_m"] == pytest.approx(mean)
-    assert scores["boundary"]["tolerance_m"] == 60
-    assert [row["boundary_f1"] for row in scores["tested"]] == [b.f1 for b in single]
+    assert scores.outline.mean_m == pytest.approx(mean)
+    assert scores.tolerance_m == 60
+    assert [image.outline.f1 for image in scores.images] == [b.f1 for b in single]
     both = [measure_reliability(probability(i), i.label, PART) for i in images]
-    assert scores["calibration"]["ece"] == pytest.approx((both[0] + both[1]).ece)
+    assert scores.reliability is not None
+    assert scores.reliability.ece == pytest.approx((both[0] + both[1]).ece)
 
 
 def test_area_errors_of_opposite_sign_cancel_only_where_they_may() -> None:
@@ -103,18 +116,18 @@ def test_area_errors_of_opposite_sign_cancel_only_where_they_may() -> None:
     labels = [make_image(month).label[PART] for month in (1, 2)]
     too_much, missed = int((labels[0] == 0).sum()), int((labels[1] == 1).sum())
     true = int((labels[0] == 1).sum()) + missed
-    area, pixel_km2 = scores["area"], 60 * 30 / 1e6
-    assert area["area_error_km2"] == pytest.approx((too_much - missed) / 2 * pixel_km2)
-    assert area["area_error_abs_km2"] == pytest.approx((too_much + missed) / 2 * pixel_km2)
-    assert area["area_error_percent"] == pytest.approx(100 * (too_much - missed) / true)
-    assert scores["calibration"] is None  # a plain answer has no probability
+    area, pixel_km2 = scores.area, 60 * 30 / 1e6
+    assert area.error_km2 == pytest.approx((too_much - missed) / 2 * pixel_km2)
+    assert area.error_abs_km2 == pytest.approx((too_much + missed) / 2 * pixel_km2)
+    assert area.error_percent == pytest.approx(100 * (too_much - missed) / true)
+    assert scores.reliability is None  # a plain prediction has no probability
 
 
 def test_a_part_without_images_has_values() -> None:
     scores = fill([])
-    assert scores["tested"] == scores["units"] == []
-    assert set(scores["area"].values()) == {0}
-    assert scores["boundary"]["boundary_f1"] == 1
+    assert scores.images == scores.units == ()
+    assert scores.area == AreaScore(error_km2=0, error_abs_km2=0, error_percent=0)
+    assert scores.outline.f1 == 1
 
 
 def test_stale_labels_are_told_apart_from_the_truth_class_by_class() -> None:
@@ -123,20 +136,20 @@ def test_stale_labels_are_told_apart_from_the_truth_class_by_class() -> None:
     label[:, 20:35] = 1
     surface[:, 20:30], surface[:5, 20:30] = Surface.CLEAN_ICE, Surface.DEBRIS_ICE
     image = MonthImage("a", date(2020, 1, 1), np.zeros((1, *SHAPE)), label, surface=surface)
-    card = Scorecard(SUMMARY, "by_block", TEST)
+    card = begin()
     card.add(image, PART, label == 1)
-    scores = card.as_dict()
-    assert scores["classes"] == {
-        "rock": {"pixels": 400, "called": 200},
-        "clean_ice": {"pixels": 350, "called": 350},
-        "debris_ice": {"pixels": 50, "called": 50},
+    scores = card.build()
+    assert scores.classes == {
+        "rock": ClassPixels(pixels=400, predicted=200),
+        "clean_ice": ClassPixels(pixels=350, predicted=350),
+        "debris_ice": ClassPixels(pixels=50, predicted=50),
     }
-    (row,) = scores["truth"]
-    assert row["answer"] == row["label"]
-    assert [row["label"][name] for name in ("tp", "fp", "fn", "tn")] == [400, 200, 0, 200]
-    assert row["label"]["boundary_mean_m"] == 5 * 30
-    assert scores["tested"][0]["fp"] == 0
-    assert scores["tested"][0]["valid_share"] == 1
+    (row,) = scores.truth
+    assert row.prediction == row.label
+    assert row.label.counts == Counts(tp=400, fp=200, fn=0, tn=200)
+    assert row.label.outline.mean_m == 5 * 30
+    assert scores.images[0].counts.fp == 0
+    assert scores.images[0].valid_share == 1
 
 
 def test_shaded_pixels_count_in_their_surface_and_once_more_as_shaded() -> None:
@@ -145,22 +158,22 @@ def test_shaded_pixels_count_in_their_surface_and_once_more_as_shaded() -> None:
     surface[:, 15:25] |= SHADED
     label = label_truth(surface)
     image = MonthImage("a", date(2020, 1, 1), np.zeros((1, *SHAPE)), label, surface=surface)
-    card = Scorecard(SUMMARY | {"label": {"kind": "truth"}}, "by_block", TEST)
-    called = np.zeros(SHAPE, bool)
-    called[:, 18:28] = True
-    card.add(image, np.ones(SHAPE, bool), called)
+    card = begin(Label(kind="truth"))
+    predicted = np.zeros(SHAPE, bool)
+    predicted[:, 18:28] = True
+    card.add(image, np.ones(SHAPE, bool), predicted)
     rows, cols = SHAPE
-    assert card.as_dict()["classes"] == {
-        "rock": {"pixels": rows * (cols - 10), "called": rows * 2},
-        "clean_ice": {"pixels": rows * 10, "called": rows * 8},
-        "shaded_ground": {"pixels": rows * 5, "called": rows * 2},
-        "shaded_glacier": {"pixels": rows * 5, "called": rows * 5},
+    assert card.build().classes == {
+        "rock": ClassPixels(pixels=rows * (cols - 10), predicted=rows * 2),
+        "clean_ice": ClassPixels(pixels=rows * 10, predicted=rows * 8),
+        "shaded_ground": ClassPixels(pixels=rows * 5, predicted=rows * 2),
+        "shaded_glacier": ClassPixels(pixels=rows * 5, predicted=rows * 5),
     }
 
 
 def test_labels_that_are_the_truth_are_not_scored_twice() -> None:
     image = make_image()
     image = replace(image, surface=np.where(image.label == 1, 5, 1).astype(np.uint8))
-    card = Scorecard(SUMMARY | {"label": {"kind": "truth"}}, "by_block", TEST)
+    card = begin(Label(kind="truth"))
     card.add(image, PART, image.label == 1)
-    assert card.as_dict()["truth"] == []
+    assert card.build().truth == ()

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -14,17 +15,31 @@ from glacier import store
 from glacier.archive.records import MonthRecord
 from glacier.config import Config, config_digest
 from glacier.errors import StoreError
-from glacier.evaluation.metrics import pool_counts
-from glacier.evaluation.scorecard import Scorecard
+from glacier.evaluation.calibration import Calibration
+from glacier.evaluation.metrics import Counts, pool_counts
+from glacier.evaluation.results import (
+    BaselineFold,
+    BaselineResult,
+    EnsembleResult,
+    Epoch,
+    FailedTrial,
+    StoredFile,
+    SweepResult,
+    TrialResult,
+    explain_no_ensemble,
+)
+from glacier.evaluation.scorecard import Scorecard, ScorecardBuilder
+from glacier.geo.raster import Grid
 from glacier.labels import Surface
 from glacier.reports import report
 from glacier.reports.gallery import plan_views
+from glacier.reports.summary import SCHEMA, Summary
 from glacier.samples import dataset
-from glacier.samples.dataset import samples_folder
-from glacier.samples.folds import make_splits, mask_of, unit_rectangles
+from glacier.samples.dataset import Frame, MonthImage, SampleMonth, SampleSet, samples_folder
+from glacier.samples.folds import FoldMasks, Split, make_splits, unit_rectangles
 from glacier.training import saved
-from glacier.training.baselines import all_glacier
-from glacier.training.saved import find_sweep, row_key, sweep_folders
+from glacier.training.ensemble import score_ensemble_fold
+from glacier.training.saved import find_sweep, place_sweep
 
 SHAPE, SIZE, BLOCKS = (40, 48), 32, (2, 3)
 RECORDS = [
@@ -33,14 +48,10 @@ RECORDS = [
     MonthRecord("ridge", "2015-02", "ok", valid_share=0.9),
     MonthRecord("ridge", "2015-06", "failed", "cut", "RasterError"),
 ]
-GRID = {"pixel_m": 30, "height": SHAPE[0], "width": SHAPE[1]}
+FRAME = Frame(
+    grid=Grid("EPSG:32608", 0, 0, pixel_m=30, height=SHAPE[0], width=SHAPE[1]), shape=SHAPE
+)
 MONTHS = [date(2014, 10, 1), date(2015, 2, 1), date(2015, 3, 1), date(2016, 7, 1)]
-CARD_FACTS = {
-    "blocks": BLOCKS,
-    "regions": {"ridge": {"grid": GRID, "shape": SHAPE}},
-    "classes": "truth",
-    "label": {"kind": "ndsi"},
-}
 ENCODERS = ("resnet34", "resnet50")
 CHROMIUM = next(
     (
@@ -73,7 +84,7 @@ def make_config(tmp_path: Path, **sweep) -> Config:
     )
 
 
-def make_images() -> list[dataset.MonthImage]:
+def make_images() -> list[MonthImage]:
     """A slope of ice that shrinks, with an unknown corner."""
     rng = np.random.default_rng(7)
     images = []
@@ -86,12 +97,27 @@ def make_images() -> list[dataset.MonthImage]:
         label[:6, :5] = 255
         surface = np.where(label == 1, Surface.CLEAN_ICE, Surface.ROCK).astype(np.uint8)
         surface[:, 40:] = Surface.WATER
-        images.append(dataset.MonthImage("ridge", month, image, label, surface=surface))
+        images.append(MonthImage("ridge", month, image, label, surface=surface))
     return images
 
 
-def write_samples(folder: str, config: Config, images: list[dataset.MonthImage]) -> dict:
-    parts = []
+def describe_samples(config: Config) -> SampleSet:
+    return SampleSet(
+        bands=("nir", "red", "green"),
+        size_px=SIZE,
+        classes="truth",
+        layout="chips",
+        blocks=BLOCKS,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.3, 0.3, 0.3),
+        label=config.prepare.label,
+        regions={"ridge": FRAME},
+        months=(),
+    )
+
+
+def write_samples(folder: str, config: Config, images: list[MonthImage]) -> SampleSet:
+    months = []
     for image in images:
         rows = [
             {
@@ -108,118 +134,180 @@ def write_samples(folder: str, config: Config, images: list[dataset.MonthImage])
             for row in (0, SHAPE[0] - SIZE)
             for col in (0, SHAPE[1] - SIZE)
         ]
-        address = dataset.part_address(folder, image.region, image.month)
-        sha256 = store.write_bytes(address, dataset.encode_part(rows, {}))
-        parts.append({"status": "ok", "reason": "", "rows": len(rows), "sha256": sha256,
-                      "region": image.region, "month": image.month.isoformat()})  # fmt: skip
-    gone = {"rows": 0, "sha256": "", "region": "ridge"}
-    parts.append(
-        gone | {"status": "empty", "reason": "polar_night: sun too low", "month": "2014-12-01"}
-    )
-    parts.append(gone | {"status": "failed", "reason": "RasterError: cut", "month": "2015-06-01"})
-    summary = {
-        "schema": 1,
-        "bands": ["nir", "red", "green"],
-        "size_px": SIZE,
-        "layout": "chips",
-        "blocks": list(BLOCKS),
-        "scale": "reflectance",
-        "range": [0.0, 1.0],
-        "mean": [0.5, 0.5, 0.5],
-        "std": [0.3, 0.3, 0.3],
-        "label": config.prepare.label.model_dump(mode="json"),
-        "extra_bands": [],
-        "classes": "truth",
-        "regions": {"ridge": {"grid": GRID, "shape": list(SHAPE)}},
-        "parts": parts,
-    }
-    store.write_json(store.join(folder, "summary.json"), summary)
-    return summary
+        address = dataset.rows_address(folder, image.region, image.month)
+        month = SampleMonth(region="ridge", month=image.month, status="ok", rows=len(rows))
+        store.write_bytes(address, dataset.encode_rows(rows, month))
+        months.append(dataset.read_month(address))
+    months += [
+        SampleMonth(region="ridge", month=date(2014, 12, 1), status="empty",
+                    reason="polar_night: sun too low"),
+        SampleMonth(region="ridge", month=date(2015, 6, 1), status="failed",
+                    reason="RasterError: cut"),
+    ]  # fmt: skip
+    samples = describe_samples(config).model_copy(update={"months": tuple(months)})
+    store.write_model(dataset.set_address(folder), samples)
+    return samples
 
 
-def make_trial(folder, encoder, split, images, kind, held_out) -> dict:
-    """A finished trial whose model errs at random pixels, each encoder at others."""
-    rng = np.random.default_rng([ENCODERS.index(encoder), split.fold])
-    card, predictions = Scorecard(CARD_FACTS, kind, split.test), {}
+Predict = Callable[[MonthImage, np.ndarray], np.ndarray]
+
+
+def score_fold(
+    samples: SampleSet, masks: FoldMasks, split: Split, images: list[MonthImage], predict: Predict
+) -> Scorecard:
+    """What a method scores on the test split of a fold."""
+    card = ScorecardBuilder(samples, masks, split.test)
     for image in images:
-        boxes = unit_rectangles(kind, image.region, image.month, SHAPE, BLOCKS)
-        part = mask_of(boxes, set(split.test), SHAPE)
-        if image.key in held_out:
-            part = np.ones_like(part)
-        if not part.any():
-            continue
-        probability = np.clip((image.label == 1) * 0.35 + rng.uniform(0, 0.7, SHAPE), 0, 1)
-        predictions[image.key] = np.rint(probability * part * 255).astype(np.uint8)
-        if image.key not in held_out:
-            card.add(image, part, predictions[image.key] / 255)
+        mask = masks.mask(image, split.test)
+        if mask.any():
+            card.add(image, mask, predict(image, mask))
+    return card.build()
+
+
+def make_epochs(split: Split, chooses: bool) -> tuple[Epoch, ...]:
+    losses = (0.5, 0.2 + 0.02 * split.fold, 0.3)
+    return tuple(
+        Epoch(
+            epoch=k,
+            train_loss=loss - 0.05,
+            val_dice_loss=loss if chooses else None,
+            val_dice=1 - loss if chooses else None,
+            val_iou=0.5 if chooses else None,
+            images_per_s=20.0,
+            seconds=2.5,
+        )
+        for k, loss in enumerate(losses)
+    )
+
+
+def make_trial(
+    folder: str,
+    encoder: str,
+    split: Split,
+    images: list[MonthImage],
+    samples: SampleSet,
+    masks: FoldMasks,
+) -> TrialResult:
+    """A finished trial whose model errs at random pixels, each encoder at others."""
+    rng, predictions = np.random.default_rng([ENCODERS.index(encoder), split.fold]), {}
+    for image in images:
+        mask = masks.mask(image, split.test)
+        if image.key in masks.held_out:
+            mask = np.ones_like(mask)
+        if mask.any():
+            probability = np.clip((image.label == 1) * 0.35 + rng.uniform(0, 0.7, SHAPE), 0, 1)
+            predictions[image.key] = np.rint(probability * mask * 255).astype(np.uint8)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **predictions)
-    address = store.join(folder, "trials", encoder, f"fold-{split.fold}", "predictions.npz")
-    sha256 = store.write_bytes(address, buffer.getvalue())
-    losses = [0.5, 0.2 + 0.02 * split.fold, 0.3]
-    rows = [
-        {"epoch": k, "train_loss": loss - 0.05, "val_dice_loss": loss, "val_dice": 1 - loss,
-         "val_iou": 0.5, "images_per_s": 20.0, "seconds": 2.5}
-        for k, loss in enumerate(losses)
-    ]  # fmt: skip
-    best = 1
-    if not split.validation and kind != "shuffled":  # nothing chose
-        best, none = 2, dict.fromkeys(("val_dice_loss", "val_dice", "val_iou"))
-        rows = [row | none for row in rows]
-    return {
-        "encoder": encoder, "fold": split.fold, "best_epoch": best, "device": "cpu", "threads": 1,
-        "parameters": 24_000_000 + ENCODERS.index(encoder), "images_per_s": 20.0, "epoch_s": 2.5,
-        "train_s": 7.5, "rows": rows, "model": "d/models/x-1/net/fold-0", **card.as_dict(),
-        "predictions": {"address": address, "sha256": sha256},
-        "threshold": 0.5,
-    }  # fmt: skip
+    address = store.join(folder, encoder, f"fold-{split.fold}", "predictions.npz")
+    chooses = bool(split.validation) or masks.kind == "shuffled"
+    return TrialResult(
+        encoder=encoder,
+        fold=split.fold,
+        best_epoch=1 if chooses else 2,
+        epochs=make_epochs(split, chooses),
+        scorecard=score_fold(
+            samples, masks, split, images, lambda image, _: predictions[image.key] / 255
+        ),
+        parameters=24_000_000 + ENCODERS.index(encoder),
+        images_per_s=20.0,
+        epoch_s=2.5,
+        train_s=7.5,
+        model="d/models/x-1/net/fold-0",
+        predictions=StoredFile(
+            address=address, sha256=store.write_bytes(address, buffer.getvalue())
+        ),
+    )
+
+
+def make_ensemble(
+    config: Config,
+    trials: list[TrialResult],
+    splits: list[Split],
+    images: list[MonthImage],
+    samples: SampleSet,
+    masks: FoldMasks,
+) -> EnsembleResult:
+    if reason := explain_no_ensemble(config.sweep.encoders, trials, splits):
+        return EnsembleResult(reason=reason)
+    return EnsembleResult(
+        folds=tuple(
+            score_ensemble_fold(
+                [trial for trial in trials if trial.fold == split.fold],
+                images, samples, masks, split,
+            )
+            for split in splits
+        )
+    )  # fmt: skip
+
+
+def write_result(config: Config, result: SweepResult) -> None:
+    store.write_model(place_sweep(config, result.samples).result, result)
+
+
+def change_trials(result: SweepResult, change: Callable[[TrialResult], dict]) -> SweepResult:
+    """The sweep with some fields of every trial changed."""
+    trials = tuple(trial.model_copy(update=change(trial)) for trial in result.trials)
+    return result.model_copy(update={"trials": trials})
 
 
 @pytest.fixture
 def make_sweep(tmp_path, monkeypatch):
-    """Writes a whole finished sweep without training; returns its configuration and facts."""
+    """Writes a whole finished sweep without training; returns its configuration and results."""
     monkeypatch.setattr(saved, "read_records", lambda config: {"archive": RECORDS})
 
     def make(failed=(), **settings):
         config = make_config(tmp_path, **settings)
         images = make_images()
         samples_at = samples_folder(config, {"archive": RECORDS})
-        write_samples(samples_at, config, images)
-        folder, models = sweep_folders(config, samples_at)
+        samples = write_samples(samples_at, config, images)
+        places = place_sweep(config, samples_at)
         splits, held = make_splits(
             [(image.region, image.month) for image in images],
             config.sweep.folds, BLOCKS, config.seed,
         )  # fmt: skip
-        held_out = [f"{region}/{month:%Y-%m}" for region, month in held]
-        kind = config.sweep.folds.kind
-        lost = {(row["encoder"], row["fold"]) for row in failed}
+        held_out = tuple(f"{region}/{month:%Y-%m}" for region, month in held)
+        masks = FoldMasks(config.sweep.folds.kind, BLOCKS, held_out)
+        lost = {(row.encoder, row.fold) for row in failed}
         trials = [
-            make_trial(folder, encoder, split, images, kind, held_out)
+            make_trial(places.trials, encoder, split, images, samples, masks)
             for encoder in config.sweep.encoders
             for split in splits
             if (encoder, split.fold) not in lost
         ]
-        rows = []
-        for split in splits:
-            card = Scorecard(CARD_FACTS, kind, split.test)
-            for image in images:
-                boxes = unit_rectangles(kind, image.region, image.month, SHAPE, BLOCKS)
-                part = mask_of(boxes, set(split.test), SHAPE)
-                if part.any() and image.key not in held_out:
-                    card.add(image, part, all_glacier(image.image))
-            rows.append({"fold": split.fold, "fitted": {}, **card.as_dict()})
-        facts = {
-            "schema": 1, "config": config.model_dump(mode="json"),
-            "config_sha256": config_digest(config), "samples": samples_at, "models": models,
-            "splits": [split.as_dict() for split in splits], "held_out": held_out,
-            "trials": trials, "failed": list(failed), "sweep_s": 61.0,
-            "baselines": {
-                "all_glacier": {"folds": rows},
-                "threshold": {"reason": "the samples hold no <near> infrared"},
+        plain = [
+            score_fold(samples, masks, split, images, lambda _, mask: np.ones_like(mask))
+            for split in splits
+        ]
+        result = SweepResult(
+            config=config,
+            config_sha256=config_digest(config),
+            samples=samples_at,
+            models=places.models,
+            splits=splits,
+            held_out=held_out,
+            trials=trials,
+            failed=failed,
+            baselines={
+                "all_glacier": BaselineResult(
+                    title="everything glacier",
+                    phrase="calling everything glacier",
+                    folds=[
+                        BaselineFold(fold=split.fold, scorecard=card)
+                        for split, card in zip(splits, plain, strict=True)
+                    ],
+                ),
+                "threshold": BaselineResult(
+                    title="threshold",
+                    phrase="the threshold",
+                    reason="the samples hold no <near> infrared",
+                ),
             },
-        }  # fmt: skip
-        store.write_json(store.join(folder, "sweep.json"), facts)
-        return config, facts
+            ensemble=make_ensemble(config, trials, splits, images, samples, masks),
+            sweep_s=61.0,
+        )
+        write_result(config, result)
+        return config, result
 
     return make
 
@@ -240,13 +328,15 @@ def test_the_page_says_where_the_methods_err(make_sweep):
 
 
 def test_of_several_regions_the_one_served_worst_is_named(make_sweep):
-    config, facts = make_sweep()
-    for trial in facts["trials"]:
-        for k, row in enumerate(trial["tested"]):
-            if k == 0:
-                row |= {"region": "<glen>", "tp": 1, "fp": 1, "fn": 1, "tn": 0}
-    folder, _ = sweep_folders(config, facts["samples"])
-    store.write_json(store.join(folder, "sweep.json"), facts)
+    config, result = make_sweep()
+
+    def move(trial: TrialResult) -> dict:
+        first, *others = trial.scorecard.images
+        first = first.model_copy(update={"region": "<glen>", "counts": Counts(1, 1, 1, 0)})
+        card = trial.scorecard.model_copy(update={"images": (first, *others)})
+        return {"scorecard": card}
+
+    write_result(config, change_trials(result, move))
     report.run_report(config)
     _, page, _ = read_results(config)
     assert "<h3>By region</h3>" in page
@@ -254,12 +344,17 @@ def test_of_several_regions_the_one_served_worst_is_named(make_sweep):
 
 
 def test_sections_without_facts_are_left_out_and_fitted_temperatures_shown(make_sweep):
-    config, facts = make_sweep()
-    for trial in facts["trials"]:
-        trial |= {"classes": {}, "truth": [], "sizes": {}, "temperature": 1.4}
-        trial["uncalibrated"] = trial["calibration"]
-    folder, _ = sweep_folders(config, facts["samples"])
-    store.write_json(store.join(folder, "sweep.json"), facts)
+    config, result = make_sweep()
+
+    def strip(trial: TrialResult) -> dict:
+        card = trial.scorecard.model_copy(update={"classes": {}, "truth": (), "sizes": {}})
+        return {
+            "scorecard": card,
+            "calibration": Calibration(temperature=1.4),
+            "uncalibrated": card.reliability,
+        }
+
+    write_result(config, change_trials(result, strip))
     report.run_report(config)
     _, page, _ = read_results(config)
     for heading in ("By class of the surface", "By size of the ice", "What the labels cost"):
@@ -268,11 +363,11 @@ def test_sections_without_facts_are_left_out_and_fitted_temperatures_shown(make_
 
 
 def test_the_worst_and_the_best_sample_of_a_fold_are_shown(make_sweep):
-    config, facts = make_sweep()
-    views = plan_views(find_sweep(config))
+    config, result = make_sweep()
+    views = plan_views(find_sweep(config).result)
     scores = {
-        (trial["encoder"], trial["fold"]): pool_counts(trial["tested"]).dice
-        for trial in facts["trials"]
+        (trial.encoder, trial.fold): pool_counts(i.counts for i in trial.scorecard.images).dice
+        for trial in result.trials
     }
     assert min(scores, key=lambda key: scores[key])[1] in {view.fold for view in views}
     for encoder in ENCODERS:
@@ -281,8 +376,8 @@ def test_the_worst_and_the_best_sample_of_a_fold_are_shown(make_sweep):
     for fold in {view.fold for view in views}:
         shown = [view for view in views if view.fold == fold]
         (encoder, _), *_ = shown[0].models
-        trial = next(t for t in facts["trials"] if (t["encoder"], t["fold"]) == (encoder, fold))
-        dice = {row_key(row): pool_counts([row]).dice for row in trial["tested"]}
+        trial = next(t for t in result.trials if (t.encoder, t.fold) == (encoder, fold))
+        dice = {image.key: image.counts.dice for image in trial.scorecard.images}
         found = [dice[view.key] for view in shown]
         assert found == sorted(found)
         assert (found[0], found[-1]) == (min(dice.values()), max(dice.values()))
@@ -302,7 +397,7 @@ def read_results(config: Config) -> tuple[dict, str, list[dict]]:
 
 
 def test_the_summary_keeps_its_contract(make_sweep):
-    config, facts = make_sweep()
+    config, result = make_sweep()
     assert report.run_report(config, wall_s=125.0) == 0
     summary, _, _ = read_results(config)
     assert set(summary) >= {
@@ -321,12 +416,26 @@ def test_the_summary_keeps_its_contract(make_sweep):
     assert summary["wall_s"] == 125.0
     assert summary["labels"]["kind"] == "ndsi"
     assert summary["fold_kind"] == "by_block"
-    assert summary["config_sha256"] == facts["config_sha256"]
-    assert summary["baselines"]["threshold"] == {"reason": "the samples hold no <near> infrared"}
+    assert summary["config_sha256"] == result.config_sha256
+    assert summary["schema"] == SCHEMA
+    assert summary["baselines"]["threshold"] == {
+        "title": "threshold", "reason": "the samples hold no <near> infrared",
+    }  # fmt: skip
+
+
+def test_the_summary_reads_back_as_it_was_written(make_sweep):
+    config, _ = make_sweep(**NOTEBOOK)
+    report.run_report(config)
+    path = Path(config.results) / "tiny" / "summary.json"
+    found = store.read_model(str(path), Summary)
+    assert found.model_dump(mode="json", by_alias=True) == json.loads(path.read_text())
+    (pair,) = found.pairs
+    assert {pair.first, pair.second} == set(ENCODERS)
+    assert found.encoders["resnet34"].by_month.keys() == {2, 3, 10}  # the last is held out
 
 
 def test_outlines_area_calibration_and_pairs_stand_in_summary_page_and_table(make_sweep):
-    config, facts = make_sweep()
+    config, result = make_sweep()
     report.run_report(config)
     summary, page, table = read_results(config)
     methods = [*summary["encoders"].values(), summary["ensemble"]]
@@ -345,29 +454,31 @@ def test_outlines_area_calibration_and_pairs_stand_in_summary_page_and_table(mak
     for words in ("Outlines, area and calibration", "What the folds can tell apart", "effect"):
         assert words in page
     assert summary["against_baselines"]["resnet34"] in page
-    assert float(table[0]["boundary_mean_m"]) == facts["trials"][0]["boundary"]["boundary_mean_m"]
+    assert float(table[0]["boundary_mean_m"]) == result.trials[0].scorecard.outline.mean_m
     assert (Path(config.results) / "tiny" / "figures" / "reliability.png").exists()
 
 
 def test_the_ensemble_is_counted_on_the_test_pixels_of_each_fold_alone(make_sweep):
-    config, facts = make_sweep()
+    config, result = make_sweep()
     report.run_report(config)
     summary, _, _ = read_results(config)
-    images = {image.key: image for image in make_images()}
-    for split, row in zip(facts["splits"], summary["ensemble"]["folds"], strict=True):
+    for split, row in zip(result.splits, summary["ensemble"]["folds"], strict=True):
         expected = np.zeros(4, int)
-        for key, image in images.items():
+        for image in make_images():
             boxes = unit_rectangles("by_block", "ridge", image.month, SHAPE, BLOCKS)
-            part = mask_of(boxes, set(split["test"]), SHAPE) & (image.label != 255)
+            mask = np.zeros(SHAPE, bool)
+            for top, bottom, left, right in (boxes[unit] for unit in split.test):
+                mask[top:bottom, left:right] = True
+            mask &= image.label != 255
             mean = np.mean(
                 [
-                    np.load(trial["predictions"]["address"])[key] / 255
-                    for trial in facts["trials"]
-                    if trial["fold"] == split["fold"]
+                    np.load(trial.predictions.address)[image.key] / 255
+                    for trial in result.trials
+                    if trial.fold == split.fold
                 ],
                 axis=0,
-            )[part]
-            true, predicted = image.label[part] == 1, mean >= 0.5
+            )[mask]
+            true, predicted = image.label[mask] == 1, mean >= 0.5
             expected += [(true & predicted).sum(), (~true & predicted).sum(),
                          (true & ~predicted).sum(), (~true & ~predicted).sum()]  # fmt: skip
         assert [row[name] for name in ("tp", "fp", "fn", "tn")] == expected.tolist()
@@ -376,15 +487,14 @@ def test_the_ensemble_is_counted_on_the_test_pixels_of_each_fold_alone(make_swee
 
 
 def test_a_second_run_does_nothing_and_a_new_sweep_is_reported(make_sweep, capsys):
-    config, facts = make_sweep()
+    config, result = make_sweep()
     report.run_report(config)
     page = Path(config.results) / "tiny" / "report.html"
     page.write_text("untouched")
     assert report.run_report(config) == 0
     assert page.read_text() == "untouched"
     assert "report: complete in" in capsys.readouterr().out
-    folder, _ = sweep_folders(config, facts["samples"])
-    store.write_json(store.join(folder, "sweep.json"), facts | {"sweep_s": 62.0})
+    write_result(config, result.model_copy(update={"sweep_s": 62.0}))
     report.run_report(config)
     assert page.read_text().startswith("<!doctype html>")
 
@@ -399,6 +509,23 @@ def test_pictures_of_an_earlier_sweep_do_not_stay(make_sweep):
     summary, _, _ = read_results(config)
     assert sorted(path.stem for path in folder.iterdir()) == sorted(summary["figures"])
     assert "held-out" not in summary["figures"]
+
+
+def test_a_report_of_another_version_is_made_anew_and_its_figures_do_not_stay(make_sweep):
+    config, _ = make_sweep()
+    report.run_report(config)
+    folder = Path(config.results) / "tiny"
+    summary, _, _ = read_results(config)
+    stale = {
+        "schema": SCHEMA - 1,
+        "sweep_sha256": summary["sweep_sha256"],
+        "figures": ["cost", "x"],
+    }
+    (folder / "summary.json").write_text(json.dumps(stale | {"unknown": 1}))
+    (folder / "figures" / "x.png").write_bytes(b"")
+    report.run_report(config)
+    assert read_results(config)[0] == summary
+    assert sorted(path.stem for path in folder.glob("figures/*")) == sorted(summary["figures"])
 
 
 def test_the_summary_is_written_last(make_sweep, monkeypatch):
@@ -417,17 +544,16 @@ def test_the_summary_is_written_last(make_sweep, monkeypatch):
 
 
 def test_without_a_sweep_the_job_to_run_is_named(make_sweep, tmp_path):
-    config, facts = make_sweep()
-    folder, _ = sweep_folders(config, facts["samples"])
-    store.remove(store.join(folder, "sweep.json"))
+    config, result = make_sweep()
+    store.remove(place_sweep(config, result.samples).result)
     with pytest.raises(StoreError, match=r"run jobs\.sweep with this configuration first"):
         report.run_report(config)
     assert not (tmp_path / "results").exists()
 
 
 def test_a_damaged_prediction_is_refused(make_sweep):
-    config, facts = make_sweep()
-    Path(facts["trials"][0]["predictions"]["address"]).write_bytes(b"cut")
+    config, result = make_sweep()
+    Path(result.trials[0].predictions.address).write_bytes(b"cut")
     with pytest.raises(StoreError, match="damaged"):
         report.run_report(config)
     assert not (Path(config.results) / "tiny" / "summary.json").exists()
@@ -435,13 +561,13 @@ def test_a_damaged_prediction_is_refused(make_sweep):
 
 def test_a_failed_trial_is_shown_and_its_encoder_not_ranked(make_sweep):
     reason = "=HYPERLINK(1) the loss is <b>nan</b>"
-    failed = [{"encoder": "resnet50", "fold": 2, "reason": reason}]
-    config, _ = make_sweep(failed=failed)
+    failed = FailedTrial(encoder="resnet50", fold=2, reason=reason)
+    config, _ = make_sweep(failed=[failed])
     report.run_report(config)
     summary, page, table = read_results(config)
     assert (summary["winner"], summary["choice"]) == (None, "resnet34")
     assert "Not ranked, since trials failed: resnet50 (2 of 3 folds done)" in summary["verdict"]
-    assert summary["failed_trials"] == failed
+    assert summary["failed_trials"] == [failed.model_dump()]
     assert summary["ensemble"] is None
     assert summary["ensemble_reason"] == "fewer than two encoders finished fold 2"
     assert "the loss is &lt;b&gt;nan&lt;/b&gt;" in page
@@ -479,10 +605,10 @@ def test_the_honest_page_holds_no_published_numbers(make_sweep):
 
 
 def test_the_notebook_page_sets_its_numbers_beside_the_published_ones(make_sweep):
-    config, facts = make_sweep(**NOTEBOOK)
+    config, result = make_sweep(**NOTEBOOK)
     report.run_report(config)
     summary, page, _ = read_results(config)
-    assert facts["held_out"] == ["ridge/2016-07"]
+    assert result.held_out == ("ridge/2016-07",)
     assert summary["encoders"]["resnet34"]["dice_loss_lowest"] == 0.2
     for text in ("0.0810", "0.1059", "0.0865", "What was not repeated", "best of up to 3 looks"):
         assert text in page
