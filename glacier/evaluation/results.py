@@ -163,9 +163,9 @@ class SweepResult(Model):
     @property
     def loss_names(self) -> tuple[str, str | None]:
         """What the training loss, and the Dice loss of the selection split, are called."""
-        mixed, chooser = self.config.sweep.loss != "dice", self.selection_split
+        mixed, selection = self.config.sweep.loss != "dice", self.selection_split
         training = "training, Dice + cross-entropy" if mixed else "training"
-        return training, f"{chooser}, Dice" if mixed and chooser else chooser
+        return training, f"{selection}, Dice" if mixed and selection else selection
 
     @property
     def masks(self) -> FoldMasks:

@@ -1,0 +1,286 @@
+"""A finished sweep with all its files, written without training."""
+
+import io
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from glacier import store
+from glacier.archive.records import MonthRecord
+from glacier.config import Config, config_digest
+from glacier.evaluation.results import (
+    BaselineFold,
+    BaselineResult,
+    EnsembleResult,
+    Epoch,
+    FailedTrial,
+    StoredFile,
+    SweepResult,
+    TrialResult,
+    explain_no_ensemble,
+)
+from glacier.evaluation.scorecard import Scorecard, ScorecardBuilder
+from glacier.geo.raster import Grid
+from glacier.labels import Surface
+from glacier.samples import dataset
+from glacier.samples.dataset import Frame, MonthImage, SampleMonth, SampleSet, samples_folder
+from glacier.samples.folds import FoldMasks, Split, make_splits
+from glacier.training.ensemble import score_ensemble_fold
+from glacier.training.saved import place_sweep
+
+SHAPE, SIZE, BLOCKS = (40, 48), 32, (2, 3)
+RECORDS = [
+    MonthRecord("ridge", "2014-10", "ok", valid_share=0.5),
+    MonthRecord("ridge", "2014-12", "empty", "solar_zenith: sun at most 7.9 deg high"),
+    MonthRecord("ridge", "2015-02", "ok", valid_share=0.9),
+    MonthRecord("ridge", "2015-06", "failed", "cut", "RasterError"),
+]
+FRAME = Frame(
+    grid=Grid("EPSG:32608", 0, 0, pixel_m=30, height=SHAPE[0], width=SHAPE[1]), shape=SHAPE
+)
+MONTHS = [date(2014, 10, 1), date(2015, 2, 1), date(2015, 3, 1), date(2016, 7, 1)]
+ENCODERS = ("resnet34", "resnet50")
+
+
+def make_config(tmp_path: Path, **sweep) -> Config:
+    label = {"kind": "ndsi"}
+    return Config.model_validate(
+        {
+            "name": "tiny",
+            "storage": str(tmp_path / "data"),
+            "results": str(tmp_path / "results"),
+            "regions": [{"name": "ridge"}],
+            "months": {"first": "2014-10", "last": "2016-07"},
+            "ingest": {"source": "folder"},
+            "prepare": {"size_px": SIZE, "blocks": BLOCKS, "label": label},
+            "sweep": {
+                "encoders": ENCODERS,
+                "epochs": 3,
+                "folds": {"kind": "by_block", "count": 3},
+                **sweep,
+            },
+        }
+    )
+
+
+def make_images() -> list[MonthImage]:
+    """A slope of ice that shrinks, with an unknown corner."""
+    rng = np.random.default_rng(7)
+    images = []
+    for k, month in enumerate(MONTHS):
+        label = (np.add.outer(np.arange(SHAPE[0]), np.arange(SHAPE[1])) > 30 + 4 * k).astype(
+            np.uint8
+        )
+        image = (0.15 + 0.6 * label + rng.normal(0, 0.05, (3, *SHAPE))).astype(np.float32)
+        image[:, :6, :5] = np.nan
+        label[:6, :5] = 255
+        surface = np.where(label == 1, Surface.CLEAN_ICE, Surface.ROCK).astype(np.uint8)
+        surface[:, 40:] = Surface.WATER
+        images.append(MonthImage("ridge", month, image, label, surface=surface))
+    return images
+
+
+def describe_samples(config: Config) -> SampleSet:
+    return SampleSet(
+        bands=("nir", "red", "green"),
+        size_px=SIZE,
+        classes="truth",
+        layout="chips",
+        blocks=BLOCKS,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.3, 0.3, 0.3),
+        label=config.prepare.label,
+        regions={"ridge": FRAME},
+        months=(),
+    )
+
+
+def write_samples(folder: str, config: Config, images: list[MonthImage]) -> SampleSet:
+    months = []
+    for image in images:
+        rows = [
+            {
+                "sample_id": f"{row}_{col}",
+                "region": image.region,
+                "month": image.month,
+                "row_px": row,
+                "col_px": col,
+                "status": "ok",
+                "image": image.image[:, row : row + SIZE, col : col + SIZE].tobytes(),
+                "label": image.label[row : row + SIZE, col : col + SIZE].tobytes(),
+                "surface": image.surface[row : row + SIZE, col : col + SIZE].tobytes(),
+            }
+            for row in (0, SHAPE[0] - SIZE)
+            for col in (0, SHAPE[1] - SIZE)
+        ]
+        address = dataset.rows_address(folder, image.region, image.month)
+        month = SampleMonth(region="ridge", month=image.month, status="ok", rows=len(rows))
+        store.write_bytes(address, dataset.encode_rows(rows, month))
+        months.append(dataset.read_month(address))
+    months += [
+        SampleMonth(region="ridge", month=date(2014, 12, 1), status="empty",
+                    reason="polar_night: sun too low"),
+        SampleMonth(region="ridge", month=date(2015, 6, 1), status="failed",
+                    reason="RasterError: cut"),
+    ]  # fmt: skip
+    samples = describe_samples(config).model_copy(update={"months": tuple(months)})
+    store.write_model(dataset.set_address(folder), samples)
+    return samples
+
+
+Predict = Callable[[MonthImage, np.ndarray], np.ndarray]
+
+
+def score_fold(
+    samples: SampleSet, masks: FoldMasks, split: Split, images: list[MonthImage], predict: Predict
+) -> Scorecard:
+    """What a method scores on the test split of a fold."""
+    card = ScorecardBuilder(samples, masks, split.test)
+    for image in images:
+        mask = masks.mask(image, split.test)
+        if mask.any():
+            card.add(image, mask, predict(image, mask))
+    return card.build()
+
+
+def make_epochs(split: Split, chooses: bool) -> tuple[Epoch, ...]:
+    losses = (0.5, 0.2 + 0.02 * split.fold, 0.3)
+    return tuple(
+        Epoch(
+            epoch=k,
+            train_loss=loss - 0.05,
+            val_dice_loss=loss if chooses else None,
+            val_dice=1 - loss if chooses else None,
+            val_iou=0.5 if chooses else None,
+            images_per_s=20.0,
+            seconds=2.5,
+        )
+        for k, loss in enumerate(losses)
+    )
+
+
+def make_trial(
+    folder: str,
+    encoder: str,
+    split: Split,
+    images: list[MonthImage],
+    samples: SampleSet,
+    masks: FoldMasks,
+) -> TrialResult:
+    """A finished trial whose model errs at random pixels, each encoder at others."""
+    rng, predictions = np.random.default_rng([ENCODERS.index(encoder), split.fold]), {}
+    for image in images:
+        mask = masks.mask(image, split.test)
+        if image.key in masks.held_out:
+            mask = np.ones_like(mask)
+        if mask.any():
+            probability = np.clip((image.label == 1) * 0.35 + rng.uniform(0, 0.7, SHAPE), 0, 1)
+            predictions[image.key] = np.rint(probability * mask * 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **predictions)
+    address = store.join(folder, encoder, f"fold-{split.fold}", "predictions.npz")
+    chooses = bool(split.validation) or masks.kind == "shuffled"
+    return TrialResult(
+        encoder=encoder,
+        fold=split.fold,
+        best_epoch=1 if chooses else 2,
+        epochs=make_epochs(split, chooses),
+        scorecard=score_fold(
+            samples, masks, split, images, lambda image, _: predictions[image.key] / 255
+        ),
+        parameters=24_000_000 + ENCODERS.index(encoder),
+        images_per_s=20.0,
+        epoch_s=2.5,
+        train_s=7.5,
+        model="d/models/x-1/net/fold-0",
+        predictions=StoredFile(
+            address=address, sha256=store.write_bytes(address, buffer.getvalue())
+        ),
+    )
+
+
+def make_ensemble(
+    config: Config,
+    trials: list[TrialResult],
+    splits: list[Split],
+    images: list[MonthImage],
+    samples: SampleSet,
+    masks: FoldMasks,
+) -> EnsembleResult:
+    if reason := explain_no_ensemble(config.sweep.encoders, trials, splits):
+        return EnsembleResult(reason=reason)
+    return EnsembleResult(
+        folds=tuple(
+            score_ensemble_fold(
+                [trial for trial in trials if trial.fold == split.fold],
+                images, samples, masks, split,
+            )
+            for split in splits
+        )
+    )  # fmt: skip
+
+
+def write_result(config: Config, result: SweepResult) -> None:
+    store.write_model(place_sweep(config, result.samples).result, result)
+
+
+def change_trials(result: SweepResult, change: Callable[[TrialResult], dict]) -> SweepResult:
+    """The sweep with some fields of every trial changed."""
+    trials = tuple(trial.model_copy(update=change(trial)) for trial in result.trials)
+    return result.model_copy(update={"trials": trials})
+
+
+def write_sweep(config: Config, failed: Sequence[FailedTrial] = ()) -> SweepResult:
+    """Write samples, predictions and results of a sweep in which some trials failed."""
+    images = make_images()
+    samples_at = samples_folder(config, {"archive": RECORDS})
+    samples = write_samples(samples_at, config, images)
+    places = place_sweep(config, samples_at)
+    splits, held = make_splits(
+        [(image.region, image.month) for image in images],
+        config.sweep.folds, BLOCKS, config.seed,
+    )  # fmt: skip
+    held_out = tuple(f"{region}/{month:%Y-%m}" for region, month in held)
+    masks = FoldMasks(config.sweep.folds.kind, BLOCKS, held_out)
+    lost = {(row.encoder, row.fold) for row in failed}
+    trials = [
+        make_trial(places.trials, encoder, split, images, samples, masks)
+        for encoder in config.sweep.encoders
+        for split in splits
+        if (encoder, split.fold) not in lost
+    ]
+    plain = [
+        score_fold(samples, masks, split, images, lambda _, mask: np.ones_like(mask))
+        for split in splits
+    ]
+    result = SweepResult(
+        config=config,
+        config_sha256=config_digest(config),
+        samples=samples_at,
+        models=places.models,
+        splits=splits,
+        held_out=held_out,
+        trials=trials,
+        failed=failed,
+        baselines={
+            "all_glacier": BaselineResult(
+                title="everything glacier",
+                phrase="calling everything glacier",
+                folds=[
+                    BaselineFold(fold=split.fold, scorecard=card)
+                    for split, card in zip(splits, plain, strict=True)
+                ],
+            ),
+            "threshold": BaselineResult(
+                title="threshold",
+                phrase="the threshold",
+                reason="the samples hold no <near> infrared",
+            ),
+        },
+        ensemble=make_ensemble(config, trials, splits, images, samples, masks),
+        sweep_s=61.0,
+    )
+    write_result(config, result)
+    return result
