@@ -13,6 +13,7 @@ import jinja2
 import numpy as np
 import yaml
 
+from glacier import __version__
 from glacier.archive.records import draw_archive
 from glacier.config import Config
 from glacier.evaluation.caveats import explain_run
@@ -153,7 +154,7 @@ def list_origin(sweep: SavedSweep, summary: Summary) -> list[tuple[str, str]]:
     devices = sorted({f"{t.device}, threads a trial: {t.threads}" for t in result.trials})
     models = "/".join(result.trials[0].model.split("/")[-4:-2])
     times = {"sweep": summary.sweep_s, "pipeline": summary.wall_s}
-    packages = ("glacier", "torch", "segmentation-models-pytorch", "ray", "numpy")
+    packages = ("torch", "segmentation-models-pytorch", "ray", "numpy")
     return [
         ("configuration", summary.config_sha256),
         ("samples", result.samples.rpartition("/")[2]),
@@ -167,16 +168,16 @@ def list_origin(sweep: SavedSweep, summary: Summary) -> list[tuple[str, str]]:
         ("device", "; ".join(devices)),
         ("time of all training, added up", duration(summary.train_s)),
         *((f"time of the {name}", duration(s)) for name, s in times.items() if s is not None),
-        ("versions", ", ".join(f"{name} {find_version(name)}" for name in packages)),
+        ("versions", ", ".join([f"glacier {__version__}", *map(name_version, packages)])),
     ]
 
 
-def find_version(package: str) -> str:
-    """Version of an installed package."""
+def name_version(package: str) -> str:
+    """An installed package with its version."""
     try:
-        return metadata.version(package)
+        return f"{package} {metadata.version(package)}"
     except metadata.PackageNotFoundError:
-        return "(not installed)"
+        return f"{package} (not installed)"
 
 
 def data_uri(picture: Picture) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from pydantic import JsonValue
 
@@ -168,7 +169,7 @@ def write_losses(summary: StudySummary) -> list[str]:
         return []
     encoders = {losses.encoder for losses in summary.losses}
     published = [
-        Losses(variant="as published", encoder=name, **numbers)
+        Losses(variant="as published", encoder=name, **asdict(numbers))
         for name, numbers in PUBLISHED.items()
         if name in encoders
     ]

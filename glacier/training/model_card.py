@@ -152,6 +152,6 @@ def describe_scores(card: ModelCard) -> str:
         chosen = "those of its last epoch; nothing was chosen"
     return (
         f"On {len(tested)} image(s) of its test part ({FOLDS[folds].tested_on}), pixels with a "
-        f"label alone: Dice {counts.dice:.3f}, IoU {counts.iou:.3f}, precision {counts.precision:.3f}, "
-        f"recall {counts.recall:.3f}. Its weights were {chosen}."
+        f"label alone: Dice {counts.dice:.3f}, IoU {counts.iou:.3f}, precision "
+        f"{counts.precision:.3f}, recall {counts.recall:.3f}. Its weights were {chosen}."
     )

@@ -97,7 +97,9 @@ def main(commit: str) -> int:
         same = bool(before) and before == after
         old, new = (read_tables(folder / name) for name in ("before", "after"))
         for name in old:
-            print(f"{name}: {len(old[name])} rows {'equal' if old[name] == new[name] else 'DIFFER'}")
+            print(
+                f"{name}: {len(old[name])} rows {'equal' if old[name] == new[name] else 'DIFFER'}"
+            )
             same &= old[name] == new[name]
     return 0 if same else 1
 
