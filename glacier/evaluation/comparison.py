@@ -8,10 +8,12 @@ from datetime import date
 from typing import Any, Literal
 
 import numpy as np
+import pydantic
 
 from glacier.config import Model
 from glacier.evaluation.breakdown import LateSummer, late_summer_months, measure_late_summer
-from glacier.evaluation.results import BaselineResult, FailedTrial, SweepResult
+from glacier.evaluation.recommendation import Field, explain_training, recommend, weigh_baselines
+from glacier.evaluation.results import FailedTrial, SweepResult
 from glacier.evaluation.scores import (
     LeftOut,
     MethodScores,
@@ -19,17 +21,9 @@ from glacier.evaluation.scores import (
     score_encoder,
     score_ensemble,
 )
-from glacier.evaluation.verdict import (
-    SIGNIFICANCE_LEVEL,
-    Pair,
-    correct_holm,
-    corrected_p,
-    judge,
-    spread,
-)
+from glacier.evaluation.verdict import Pair, judge
 from glacier.samples.dataset import SampleMonth
 from glacier.samples.folds import Split
-from glacier.wording import join_words
 
 Kind = Literal["encoder", "ensemble", "baseline"]
 
@@ -42,11 +36,18 @@ class Ranking(Model):
     choice: str | None
     """Encoder to take; None without a ranking."""
     verdict: str
-    """The same for people."""
+    """The same for people, in plain words."""
+    evidence: str = ""
+    """The numbers behind it."""
     pairs: tuple[Pair, ...] = ()
     """Every two encoders."""
-    against_baselines: dict[str, str]
+    against_baselines: dict[str, str] = pydantic.Field(default_factory=dict)
     """Encoder to a sentence."""
+
+    @classmethod
+    def nobody(cls, why: str) -> Ranking:
+        """No ranking, and why."""
+        return cls(winner=None, choice=None, verdict=why)
 
 
 class Comparison(Ranking):
@@ -147,6 +148,8 @@ def rank_methods(
 ) -> Ranking:
     """Who wins, whom to take, and why.
 
+    Folds without known ice decide nothing, and an encoder is ranked that finished all others.
+
     Args:
         sweep: The sweep.
         encoders: Scores by encoder.
@@ -154,68 +157,44 @@ def rank_methods(
     """
     names, folds = sweep.config.sweep.encoders, len(sweep.splits)
     done = {name: len(encoders[name].folds) if name in encoders else 0 for name in names}
-    ranked = {name: encoders[name].dice for name in names if done[name] == folds}
+    ranked = {name: encoders[name] for name in names if done[name] == folds}
     partial = [
         f"{name} ({done[name]} of {folds} folds done)" for name in names if name not in ranked
     ]
     lost = f" Not ranked, since trials failed: {', '.join(partial)}." if partial else ""
     if not ranked:
-        none = f"No encoder finished all {folds} folds, so there is no ranking.{lost}"
-        return Ranking(winner=None, choice=None, verdict=none, against_baselines={})
+        return Ranking.nobody(
+            f"No encoder finished all {folds} folds, so there is no ranking.{lost}"
+        )
+    if not any(fold.decides for scores in ranked.values() for fold in scores.folds):
+        return Ranking.nobody(f"No test fold holds known ice, so there is no ranking.{lost}")
     ratio = part_ratio(sweep.splits)
-    epoch_s = {name: encoders[name].epoch_s or 0.0 for name in ranked}
-    verdict = judge(ranked, epoch_s, ratio)
-    rivals = {name: scores for name, scores in baselines.items() if sweep.baselines[name].is_rival}
-    against = {
-        name: weigh_baselines(name, ranked[name], rivals, sweep.baselines, ratio) for name in ranked
-    }
-    best = rank_encoders(encoders)[0]
+    verdict = judge({name: scores.dice for name, scores in ranked.items()}, ratio)
+    unlearned = {name: explain_training(sweep.by_encoder[name]) for name in ranked}
+    field = Field(
+        encoders=ranked,
+        rivals={
+            name: scores
+            for name, scores in baselines.items()
+            if isinstance(scores, MethodScores) and sweep.baselines[name].is_rival
+        },
+        described=sweep.baselines,
+        unlearned={name: why for name, why in unlearned.items() if why},
+    )
+    found = recommend(field, verdict, ratio)
     return Ranking(
-        winner=verdict.winner,
-        choice=verdict.choice,
-        verdict=f"{verdict.sentence}{lost} {against[best]}".strip(),
+        winner=verdict.winner if verdict.winner == found.choice else None,
+        choice=found.choice,
+        verdict=f"{found.sentence}{lost}",
+        evidence=found.evidence,
         pairs=verdict.pairs,
-        against_baselines=against,
+        against_baselines={name: weigh_baselines(name, field, ratio) for name in ranked},
     )
 
 
 def part_ratio(splits: Sequence[Split], part: Literal["test", "validation"] = "test") -> float:
     """Units of a test or validation split over those of its training split, mean of folds."""
     return float(np.mean([len(getattr(split, part)) / len(split.train) for split in splits]))
-
-
-def weigh_baselines(
-    encoder: str,
-    dice: Sequence[float],
-    rivals: Mapping[str, MethodScores | LeftOut],
-    described: Mapping[str, BaselineResult],
-    ratio: float,
-) -> str:
-    """Whether an encoder is worth more than the simple methods, in a sentence.
-
-    Args:
-        encoder: The encoder.
-        dice: Its test Dice per fold.
-        rivals: Scores by baseline, without the label's own rule, which is no rival.
-        described: How a sentence names each.
-        ratio: As in :func:`verdict.corrected_p`; the p values are Holm's over the baselines.
-    """
-    scored = {name: s for name, s in rivals.items() if isinstance(s, MethodScores)}
-    if not scored:
-        return ""
-    score, mean = {name: scores.dice_mean for name, scores in scored.items()}, spread(dice)[0]
-    words = {name: described[name].phrase for name in scored}
-    if ahead := [f"{words[name]} ({score[name]:.3f})" for name in scored if score[name] >= mean]:
-        return f"{encoder} does not beat {join_words(ahead, 'or')}."
-    ps = correct_holm([corrected_p(dice, scores.dice, ratio) for scores in scored.values()])
-    p = dict(zip(scored, ps, strict=True))
-    every = "every baseline" if len(scored) == len(rivals) else "every available baseline"
-    if doubted := [name for name in scored if p[name] >= SIGNIFICANCE_LEVEL]:
-        doubts = [f"{words[name]} ({score[name]:.3f}, p = {p[name]:.2g})" for name in doubted]
-        return f"{encoder} lies above {every}, but is not shown to beat {join_words(doubts, 'or')}."
-    nearest = max(scored, key=lambda name: score[name])
-    found = f"{words[nearest]} ({score[nearest]:.3f}, p = {p[nearest]:.2g})"
-    return f"{encoder} beats {f'{every}; the nearest is ' if len(scored) > 1 else ''}{found}."
 
 
 def rank_encoders(encoders: Mapping[str, MethodScores]) -> tuple[str, ...]:

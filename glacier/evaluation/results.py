@@ -12,7 +12,7 @@ from glacier.evaluation.calibration import Calibration, Reliability
 from glacier.evaluation.scorecard import Scorecard
 from glacier.samples.folds import FoldMasks, Split
 
-FORMAT = 7
+FORMAT = 8
 """Counts up when a sweep's bytes change for the same configuration."""
 
 
@@ -53,6 +53,8 @@ class TrialResult(Model):
     uncalibrated: Reliability = Reliability()
     """The scorecard's reliability as it would be at temperature 1."""
     parameters: int
+    gflop: float = 0.0
+    """Operations of a prediction of one window, billions."""
     images_per_s: float
     """Training samples a second, median of the epochs."""
     epoch_s: float
@@ -141,6 +143,8 @@ class SweepResult(Model):
     splits: tuple[Split, ...]
     held_out: tuple[str, ...] = ()
     """Keys of images that are in no fold."""
+    southern: tuple[str, ...] = ()
+    """Regions south of the equator, where a year begins in April."""
     trials: tuple[TrialResult, ...]
     failed: tuple[FailedTrial, ...] = ()
     baselines: dict[str, BaselineResult] = Field(default_factory=dict)
@@ -171,7 +175,7 @@ class SweepResult(Model):
     def masks(self) -> FoldMasks:
         """Which pixels belong to which units."""
         prepare, sweep = self.config.prepare, self.config.sweep
-        return FoldMasks(sweep.folds.kind, prepare.blocks, self.held_out)
+        return FoldMasks(sweep.folds.kind, prepare.blocks, self.held_out, self.southern)
 
     def split(self, fold: int) -> Split:
         """The units of a fold."""

@@ -59,6 +59,11 @@ class FoldScores(Model):
         """All test pixels of the fold."""
         return Counts(self.tp, self.fp, self.fn, self.tn)
 
+    @property
+    def decides(self) -> bool:
+        """Whether ice is known in the fold; without any it counts in no mean and no ranking."""
+        return self.tp + self.fn > 0
+
     def row(self) -> dict[str, Any]:
         """The scores as a row of a table."""
         values = self.model_dump(exclude={"fitted"})
@@ -71,9 +76,9 @@ class MethodScores(Breakdown):
     title: str
     """As tables name it."""
     dice_mean: float
-    """Mean over the folds, each by its summed counts."""
+    """Mean over the folds that decide, each by its summed counts; likewise all means below."""
     dice_sd: float
-    """Standard deviation over the folds (ddof 1)."""
+    """Standard deviation over these folds (ddof 1)."""
     iou_mean: float
     iou_sd: float
     iou_all_test_pixels: float
@@ -85,6 +90,8 @@ class MethodScores(Breakdown):
     dice_loss_last_mean: float | None = None
     """Mean of the folds' last epochs."""
     parameters: int | None = None
+    gflop: float | None = None
+    """Operations of a prediction of one window, billions."""
     images_per_s: float | None = None
     """Training samples a second, median of the folds."""
     epoch_s: float | None = None
@@ -114,8 +121,8 @@ class MethodScores(Breakdown):
 
     @property
     def dice(self) -> tuple[float, ...]:
-        """Test Dice fold by fold."""
-        return tuple(fold.dice for fold in self.folds)
+        """Test Dice of the folds that decide."""
+        return tuple(fold.dice for fold in self.folds if fold.decides)
 
 
 class LeftOut(Model):
@@ -166,12 +173,13 @@ def score_method(
         cards: The scorecards behind them.
         extra: What only some methods have.
     """
-    dice_mean, dice_sd = spread([fold.dice for fold in folds])
-    iou_mean, iou_sd = spread([fold.iou for fold in folds])
+    deciding = [fold for fold in folds if fold.decides] or list(folds)
+    dice_mean, dice_sd = spread([fold.dice for fold in deciding])
+    iou_mean, iou_sd = spread([fold.iou for fold in deciding])
     together = pool_counts(fold.counts for fold in folds)
     units = [unit.counts for card in cards for unit in card.units]
     interval = bootstrap_dice(units)
-    means = {f"{name}_mean": mean_known([getattr(f, name) for f in folds]) for name in MEASURES}
+    means = {f"{name}_mean": mean_known([getattr(f, name) for f in deciding]) for name in MEASURES}
     return MethodScores(
         title=title,
         dice_mean=dice_mean,
@@ -220,6 +228,7 @@ def score_encoder(name: str, trials: Sequence[TrialResult]) -> MethodScores:
         else min(loss for loss in lowest if loss is not None),
         dice_loss_last_mean=mean_known([fold.val_dice_loss_last for fold in folds]),
         parameters=trials[0].parameters,
+        gflop=trials[0].gflop,
         images_per_s=float(np.median([trial.images_per_s for trial in trials])),
         epoch_s=float(np.median([trial.epoch_s for trial in trials])),
         train_s=float(sum(trial.train_s for trial in trials)),

@@ -1,4 +1,4 @@
-"""From fold scores to a verdict: spread, a paired test, and one sentence."""
+"""From fold scores to a verdict: spread, a paired test, and who is told from whom."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from glacier.evaluation.metrics import Counts
-from glacier.wording import join_words
 
 SIGNIFICANCE_LEVEL = 0.05
 """Probability of naming a winner among equals that is accepted."""
@@ -22,6 +21,8 @@ CONFIDENCE = 0.95
 """Share of intervals that should hold the true value."""
 RESAMPLES = 5_000
 """Draws of the bootstrap."""
+ROUNDING = 1e-12
+"""Scores that differ by less differ by the arithmetic alone."""
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,16 @@ class Pair:
     difference: float
     """Mean over the folds of the first one's score less the second one's."""
     low: float | None
-    """Lower end of its interval; the variance is corrected as in :func:`corrected_p`. None with
-    one fold, which has no spread, likewise below."""
+    """Lower end of its interval; the variance is corrected as in :func:`corrected_p`. None where
+    the differences have no spread, likewise below."""
     high: float | None
     """Upper end. The interval is of this pair alone, not widened for the number of pairs."""
     effect: float | None
     """Paired standardised mean difference: the mean difference over the standard deviation of
     the differences (Cohen's d_z); None where all folds differ by the same amount."""
-    p: float
-    """Corrected paired test of this pair alone."""
-    p_holm: float
+    p: float | None
+    """Corrected paired test of this pair alone; None where the differences have no spread."""
+    p_holm: float | None
     """The same, with Holm's correction for the number of pairs."""
     detectable: float | None
     """Smallest true difference that such folds would show with probability ``POWER``."""
@@ -52,14 +53,17 @@ class Pair:
 class Verdict:
     """Whether the folds tell the methods apart."""
 
-    winner: str | None
-    """The only method that none is shown to beat, or None."""
-    choice: str
-    """The method to take: the winner, else the fastest of those not shown to be worse."""
-    sentence: str
-    """The same for people."""
+    ranked: tuple[str, ...]
+    """Methods, the highest mean first."""
+    unbeaten: tuple[str, ...]
+    """Those that none is shown to beat, in the same order."""
     pairs: tuple[Pair, ...]
     """Every two methods."""
+
+    @property
+    def winner(self) -> str | None:
+        """The only one of several that none is shown to beat, or None."""
+        return self.unbeaten[0] if len(self.unbeaten) == 1 < len(self.ranked) else None
 
 
 def spread(values: Sequence[float]) -> tuple[float, float]:
@@ -70,7 +74,7 @@ def spread(values: Sequence[float]) -> tuple[float, float]:
 
 def corrected_p(
     first: Sequence[float], second: Sequence[float], ratio: float | None = None
-) -> float:
+) -> float | None:
     """Chance that two methods with equal means differ as much over the same K folds.
 
     Args:
@@ -80,20 +84,24 @@ def corrected_p(
             folds that set nothing aside for validation.
 
     Returns:
-        Two-sided p; 1 where all differences are zero or there is one fold.
+        Two-sided p; None where all folds differ by the same, as one fold does: without a spread
+        nothing says what chance does.
 
     Source:
         Nadeau & Bengio 2003, Machine Learning 52: the t statistic with the variance scaled by
         1/K + ratio, since the folds share training data.
     """
     difference = np.asarray(first, float) - np.asarray(second, float)
-    if len(difference) < 2 or not difference.any():
-        return 1.0
+    if not has_spread(difference):
+        return None
     error = corrected_error(difference, ratio)
-    if error == 0:
-        return 0.0
     t = float(difference.mean()) / error
     return float(2 * stats.t.sf(abs(t), len(difference) - 1))
+
+
+def has_spread(difference: NDArray[np.float64]) -> bool:
+    """Whether differences (K,) are not all the same but for rounding."""
+    return len(difference) > 1 and float(np.ptp(difference)) > ROUNDING
 
 
 def corrected_error(difference: NDArray[np.float64], ratio: float | None = None) -> float:
@@ -124,15 +132,19 @@ def detectable_errors(level: float, freedom: int) -> float:
     )
 
 
-def correct_holm(ps: Sequence[float]) -> list[float]:
+def correct_holm(ps: Sequence[float | None]) -> list[float | None]:
     """P values such that any of them is below a level by chance as seldom as one alone was.
+
+    A comparison without a p value stays one of the family, which is all that was to be compared.
 
     Source:
         Holm 1979, A Simple Sequentially Rejective Multiple Test Procedure.
     """
-    corrected, largest = [0.0] * len(ps), 0.0
-    for rank, place in enumerate(sorted(range(len(ps)), key=lambda k: ps[k])):
-        largest = max(largest, min(1.0, ps[place] * (len(ps) - rank)))
+    corrected: list[float | None] = [None] * len(ps)
+    largest = 0.0
+    known = sorted((p, place) for place, p in enumerate(ps) if p is not None)
+    for rank, (p, place) in enumerate(known):
+        largest = max(largest, min(1.0, p * (len(ps) - rank)))
         corrected[place] = largest
     return corrected
 
@@ -153,12 +165,13 @@ def compare_pairs(
         difference = np.asarray(scores[a], float) - np.asarray(scores[b], float)
         mean, sd = spread(difference.tolist())
         low = high = detectable = None
-        if freedom := len(difference) - 1:
+        if has_spread(difference):
+            freedom = len(difference) - 1
             error = corrected_error(difference, ratio)
             reach = float(stats.t.isf((1 - CONFIDENCE) / 2, freedom)) * error
             low, high = mean - reach, mean + reach
             detectable = detectable_errors(SIGNIFICANCE_LEVEL / len(names), freedom) * error
-        effect = mean / sd if sd else None
+        effect = mean / sd if has_spread(difference) else None
         pairs.append(Pair(a, b, mean, low, high, effect, p, p_holm, detectable))
     return tuple(pairs)
 
@@ -189,73 +202,22 @@ def bootstrap_dice(units: Sequence[Counts]) -> tuple[float, float] | None:
     return float(low), float(high)
 
 
-def judge(
-    dice: Mapping[str, Sequence[float]],
-    epoch_s: Mapping[str, float] | None = None,
-    ratio: float | None = None,
-) -> Verdict:
-    """Name the encoder with the best mean test Dice, if the folds support it.
+def judge(dice: Mapping[str, Sequence[float]], ratio: float | None = None) -> Verdict:
+    """Rank methods by their mean test Dice, and say which the folds tell apart.
 
-    An encoder is out of the running where any other is shown to be better by the corrected
-    paired test, with Holm's correction for the number of all pairs, since the best was picked
-    from them. The winner is the only one left; among several the fastest is the one to take.
+    A method is beaten where any other is shown to be better by the corrected paired test, with
+    Holm's correction for the number of all pairs, since the best was picked from them.
 
     Args:
-        dice: Encoder to its test Dice per fold, the same folds in the same order.
-        epoch_s: Encoder to the seconds of an epoch; None: the best is taken.
+        dice: Method to its test Dice per fold, the same folds in the same order.
         ratio: As in :func:`corrected_p`.
     """
-    ranked = sorted(dice, key=lambda name: (-spread(dice[name])[0], name))
-    best = ranked[0]
-    mean, sd = spread(dice[best])
-    score = f"test Dice {mean:.3f} ± {sd:.3f}"
-    if len(ranked) == 1:
-        return Verdict(None, best, f"{best} is the only encoder to rank: {score}.", ())
+    ranked = tuple(sorted(dice, key=lambda name: (-spread(dice[name])[0], name)))
     pairs = compare_pairs({name: dice[name] for name in ranked}, ratio)
-    score = f"mean {score} over {count_folds(len(dice[best]))}"
-    beaten = {pair.second for pair in pairs if pair.p_holm < SIGNIFICANCE_LEVEL}
-    among = [name for name in ranked if name not in beaten]
-    if among == [best]:
-        second = pairs[0]
-        lead = f"{second.difference:.3f} above {second.second}"
-        sentence = f"{best} is best: {score}, {lead} (corrected paired test, "
-        return Verdict(best, best, f"{sentence}p = {second.p_holm:.2g}).", pairs)
-    choice = min(among, key=lambda name: epoch_s[name]) if epoch_s else best
-    rivals = [pair for pair in pairs if pair.first == best and pair.second in among]
-    sentence = describe_draw(f"{best} leads with {score}", rivals, len(ranked))
-    return Verdict(None, choice, f"{sentence}; {describe_choice(choice, epoch_s)}.", pairs)
-
-
-def describe_draw(lead: str, rivals: Sequence[Pair], encoders: int) -> str:
-    """Between whom no difference was found, by which test, and what it cannot see.
-
-    Args:
-        lead: Who leads with what score.
-        rivals: Comparisons of the best with those not shown to be worse.
-        encoders: Number of all encoders.
-    """
-    names = [rivals[0].first, *(pair.second for pair in rivals)]
-    whom = "the encoders" if len(names) == encoders else join_words(names)
-    if rivals[0].detectable is None:
-        return f"No difference found between {whom}: {lead}, and one fold shows no difference"
-    gaps = [
-        f"{pair.difference:.3f} above {pair.second} (p = {pair.p_holm:.2g}; a true difference "
-        f"below {pair.detectable:.3f} may go unseen)"
-        for pair in rivals
-    ]
-    return (
-        f"No difference found between {whom} by the corrected paired test: {lead}, "
-        f"{join_words(gaps)}"
-    )
+    beaten = {p.second for p in pairs if p.p_holm is not None and p.p_holm < SIGNIFICANCE_LEVEL}
+    return Verdict(ranked, tuple(name for name in ranked if name not in beaten), pairs)
 
 
 def count_folds(folds: int) -> str:
     """``5 folds``, ``1 fold``."""
     return f"{folds} fold" + ("" if folds == 1 else "s")
-
-
-def describe_choice(choice: str, epoch_s: Mapping[str, float] | None) -> str:
-    """What to take where nothing was found, and why."""
-    if epoch_s is None:
-        return f"take {choice}, which leads"
-    return f"take {choice}, which trains fastest of these ({epoch_s[choice]:.3g} s an epoch)"

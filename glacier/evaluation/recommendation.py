@@ -1,0 +1,249 @@
+"""Which method to take, in words for people who read no statistics, and the evidence after them.
+
+What the folds do not tell apart is not thereby equal: the choice falls on no network that lies
+below a simple method or far below the best one, nor on one that has hardly learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from glacier.evaluation.results import BaselineResult, TrialResult
+from glacier.evaluation.scores import MethodScores
+from glacier.evaluation.verdict import (
+    SIGNIFICANCE_LEVEL,
+    Pair,
+    Verdict,
+    correct_holm,
+    corrected_p,
+    count_folds,
+)
+from glacier.wording import join_words
+
+FAR_BELOW = 0.02
+"""Mean test Dice below the best network's from which another is not taken for its small size."""
+
+LEARNED_DICE_LOSS = 0.3
+"""Training Dice loss above which a network has not learned its own training ground."""
+
+STILL_FALLING = 0.01
+"""Fall of the training loss between the last fifth of the epochs and the fifth before from which
+more epochs would go on."""
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What to take."""
+
+    choice: str | None
+    """Encoder; None where none should be taken."""
+    sentence: str
+    """The same for people, in plain words."""
+    evidence: str
+    """The numbers behind it."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """All that is weighed: networks, and the simple methods that they have to beat."""
+
+    encoders: Mapping[str, MethodScores]
+    """Networks that finished every fold that counts."""
+    rivals: Mapping[str, MethodScores]
+    """Simple methods with scores, without the label's own rule."""
+    described: Mapping[str, BaselineResult]
+    """How a sentence names them."""
+    unlearned: Mapping[str, str]
+    """Networks that have hardly learned, and why it looks so."""
+
+    @property
+    def best_rival(self) -> str | None:
+        """The simple method with the highest mean test Dice."""
+        return max(self.rivals, key=lambda name: self.rivals[name].dice_mean, default=None)
+
+
+def explain_training(trials: Sequence[TrialResult]) -> str | None:
+    """Why a network seems to have hardly learned, or None.
+
+    Its training Dice is low, and its loss was still falling when it was stopped.
+    """
+    finals, falls = [], []
+    for trial in trials:
+        losses = [epoch.train_loss for epoch in trial.epochs]
+        fifth = max(1, len(losses) // 5)
+        finals.append(float(np.mean(losses[-fifth:])))
+        before = losses[-2 * fifth : -fifth]
+        falls.append(float(np.mean(before)) - finals[-1] if before else np.inf)
+    if np.median(finals) <= LEARNED_DICE_LOSS or np.median(falls) <= STILL_FALLING:
+        return None
+    epochs = max(len(trial.epochs) for trial in trials)
+    return (
+        f"its training loss was still {np.median(finals):.2f} and falling after {epochs} "
+        f"epoch{'s' if epochs > 1 else ''}"
+    )
+
+
+def recommend(field: Field, verdict: Verdict, ratio: float) -> Recommendation:
+    """Choose, and say why.
+
+    Among the networks that none is shown to beat, the smallest is taken (parameters, then
+    operations) that lies neither below a simple method, nor far below the best, nor has hardly
+    learned.
+
+    Args:
+        field: What is weighed.
+        verdict: What the folds tell apart of the encoders.
+        ratio: As in :func:`verdict.corrected_p`.
+    """
+    best = verdict.ranked[0]
+    bar = max((scores.dice_mean for scores in field.rivals.values()), default=-np.inf)
+    lead = field.encoders[best].dice_mean
+    fit = [
+        name
+        for name in verdict.unbeaten
+        if name not in field.unlearned and bar < field.encoders[name].dice_mean >= lead - FAR_BELOW
+    ]
+    choice = min(fit, key=lambda name: rank_size(field.encoders[name]), default=None)
+    parts = [say_choice(field, choice, best), say_doubt(field, verdict, choice)]
+    evidence = [
+        describe_scores(field, verdict),
+        weigh_baselines(choice or best, field, ratio),
+        describe_outlines(field.encoders[choice or best], choice or best),
+    ]
+    return Recommendation(choice, join_parts(parts), join_parts(evidence))
+
+
+def join_parts(parts: Sequence[str]) -> str:
+    """Sentences with a space between them, without the empty ones."""
+    return " ".join(part for part in parts if part)
+
+
+def rank_size(scores: MethodScores) -> tuple[float, float, str]:
+    """Parameters, then operations of a prediction, then the name."""
+    return scores.parameters or np.inf, scores.gflop or np.inf, scores.title
+
+
+def say_choice(field: Field, choice: str | None, best: str) -> str:
+    """What to take, and what it finds beside the best simple method."""
+    rival = field.best_rival
+    if choice is not None:
+        beside = (
+            f"; {field.described[rival].phrase} {say_found(field.rivals[rival])}" if rival else ""
+        )
+        return f"Take {choice}: it {say_found(field.encoders[choice])}{beside}."
+    if best in field.unlearned:
+        return (
+            f"Take none of these networks yet: {best}, the best of them, has hardly learned "
+            f"({field.unlearned[best]}). Raise sweep.epochs or sweep.steps_per_epoch."
+        )
+    assert rival is not None
+    return (
+        f"Take none of these networks: {field.described[rival].phrase} "
+        f"{say_found(field.rivals[rival])}, where {best}, the best of them, "
+        f"{say_found(field.encoders[best])}."
+    )
+
+
+def say_found(scores: MethodScores) -> str:
+    """``finds 94 % of the ice, and 5 % of what it maps is none``."""
+    false = 1 - scores.precision_all_test_pixels
+    return f"finds {scores.recall_all_test_pixels:.0%} of the ice, and {false:.0%} of what it maps is none".replace(
+        "%", " %"
+    )
+
+
+def say_doubt(field: Field, verdict: Verdict, choice: str | None) -> str:
+    """Which networks the folds tell from the one that is taken, and which they do not."""
+    folds = count_folds(len(field.encoders[verdict.ranked[0]].dice)).capitalize()
+    if len(verdict.ranked) == 1:
+        alone = f"{verdict.ranked[0]} is the only network to rank."
+        return alone if choice else ""
+    if choice is not None and choice == verdict.winner:
+        return f"{folds} show it to be better than every other network."
+    rest = [name for name in verdict.unbeaten if name != choice]
+    notes = [f"{name} has hardly learned" for name in rest if name in field.unlearned]
+    hardly = f" ({join_words(notes)})" if notes and choice else ""
+    if choice is None or not rest:
+        return ""
+    return f"{folds} cannot tell it from {join_words(rest)}{hardly}."
+
+
+def describe_scores(field: Field, verdict: Verdict) -> str:
+    """Mean test Dice of the best network, and its distance to every other."""
+    best = verdict.ranked[0]
+    scores = field.encoders[best]
+    mean = f"{best} has the highest mean test Dice, {scores.dice_mean:.3f} ± {scores.dice_sd:.3f}"
+    over = f"over {count_folds(len(scores.dice))}"
+    gaps = [describe_gap(pair) for pair in verdict.pairs if pair.first == best]
+    if not gaps:
+        return f"{mean} {over}."
+    return f"{mean} {over}: {join_words(gaps)} (corrected paired test, p by Holm over all pairs)."
+
+
+def describe_gap(pair: Pair) -> str:
+    """How far the first of two lies above the second, and what chance has to do with it."""
+    above = f"{pair.difference:.3f} above {pair.second}"
+    if pair.p_holm is None or pair.detectable is None:
+        return f"{above} (no p value: the folds show no spread)"
+    if pair.p_holm < SIGNIFICANCE_LEVEL:
+        return f"{above} (p = {pair.p_holm:.2g})"
+    return (
+        f"{above} (p = {pair.p_holm:.2g}; a true difference below {pair.detectable:.3f} may go "
+        "unseen)"
+    )
+
+
+def weigh_baselines(encoder: str, field: Field, ratio: float) -> str:
+    """Whether a network is worth more than the simple methods, in a sentence.
+
+    Args:
+        encoder: The network.
+        field: What is weighed; the p values are Holm's over the simple methods.
+        ratio: As in :func:`verdict.corrected_p`.
+    """
+    scores, rivals = field.encoders[encoder], field.rivals
+    if not rivals:
+        return ""
+    words = {name: f"{field.described[name].phrase}" for name in rivals}
+    ahead = [
+        f"{words[name]} ({found.dice_mean:.3f})"
+        for name, found in rivals.items()
+        if found.dice_mean >= scores.dice_mean
+    ]
+    if ahead:
+        return f"{encoder} does not beat {join_words(ahead, 'or')}."
+    ps = correct_holm([corrected_p(scores.dice, found.dice, ratio) for found in rivals.values()])
+    p = dict(zip(rivals, ps, strict=True))
+    told = {name: f"{words[name]} ({rivals[name].dice_mean:.3f}, {say_p(p[name])})" for name in p}
+    every = "every baseline"
+    if len(rivals) < sum(result.is_rival for result in field.described.values()):
+        every = "every available baseline"
+    doubted = [told[n] for n in told if p[n] is None or p[n] >= SIGNIFICANCE_LEVEL]
+    if doubted:
+        return (
+            f"{encoder} lies above {every}, but is not shown to beat {join_words(doubted, 'or')}."
+        )
+    nearest = max(rivals, key=lambda name: rivals[name].dice_mean)
+    lead = f"{every}; the nearest is " if len(rivals) > 1 else ""
+    return f"{encoder} beats {lead}{told[nearest]}."
+
+
+def say_p(p: float | None) -> str:
+    """``p = 0.03``, or that there is none."""
+    return "no p value" if p is None else f"p = {p:.2g}"
+
+
+def describe_outlines(scores: MethodScores, encoder: str) -> str:
+    """How far the outlines lie from those of the labels, and how large the mapped area is."""
+    parts = []
+    if scores.boundary_mean_m_mean is not None:
+        distance = f"{scores.boundary_mean_m_mean:.0f} m from those of the labels"
+        parts.append(f"its outlines lie {distance} in the mean")
+    if scores.area_error_percent_mean is not None:
+        error = scores.area_error_percent_mean
+        size = "large" if error > 0 else "small"
+        parts.append(f"its area is {abs(error):.1f} % too {size}")
+    return f"Of {encoder}, {join_words(parts)}." if parts else ""
