@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python
 
-.PHONY: demo test lint bench realism stale clean
+.PHONY: demo test lint bench realism stale docs site notebooks clean
 
 demo: .venv/ready
 	$(RUN) -m jobs.pipeline jobs/demo.yaml
@@ -26,10 +26,25 @@ realism: .venv/ready
 stale: .venv/ready
 	$(RUN) tests/experiments/stale_outlines.py $(FLAGS)
 
+# The site, in site/: draws the package layout anew; `make notebooks docs` has their pictures, too.
+docs: .venv/ready-docs
+	$(RUN) docs/draw_layout.py
+	$(MAKE) site
+
+site: .venv/ready-docs
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+
+notebooks: .venv/ready
+	$(RUN) docs/run_notebooks.py
+
+.venv/ready-docs: .venv/ready
+	$(BIN)/pip install --quiet -c constraints.txt --editable '.[docs]'
+	touch $@
+
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet -c constraints.txt --editable '.[dev]'
 	touch $@
 
 clean:
-	rm -rf .venv results/demo
+	rm -rf .venv results/demo site build
