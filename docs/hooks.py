@@ -43,9 +43,14 @@ def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
     return re.sub(r":(?:func|class|meth|mod):(?=<code>)", "", output)
 
 
+def list_code(notebook: dict[str, Any]) -> list[dict[str, Any]]:
+    """The cells of a notebook that do something."""
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
 def source_of(notebook: dict[str, Any]) -> list[str]:
-    """What a notebook says and does, without what it shows."""
-    return ["".join(cell["source"]) for cell in notebook["cells"]]
+    """What a notebook does, without what it shows."""
+    return ["".join(cell["source"]) for cell in list_code(notebook)]
 
 
 def render_notebook(path: Path) -> dict[str, str | bytes]:
@@ -55,7 +60,8 @@ def render_notebook(path: Path) -> dict[str, str | bytes]:
     if kept.exists():
         executed = json.loads(kept.read_text())
         if source_of(executed) == source_of(notebook):
-            notebook = executed
+            for cell, shown in zip(list_code(notebook), list_code(executed), strict=True):
+                cell["outputs"] = shown["outputs"]
     files: dict[str, str | bytes] = {}
     parts = []
     for cell in notebook["cells"]:
@@ -94,7 +100,7 @@ def render_output(
         yield "\n".join(f"> {line}".rstrip() for line in text.splitlines())
     elif "text/html" in data:
         html = re.sub(r"<style.*?</style>", "", "".join(data["text/html"]), flags=re.DOTALL)
-        html = re.sub(r' (border="1"|class="dataframe"|style="[^"]*")', "", html)
+        html = re.sub(r' (border="1"|style="[^"]*")', "", html)
         table = re.search(r"<table.*</table>", html, flags=re.DOTALL)
         yield f'<div class="output-table">{table[0] if table else html}</div>'.replace("\n", "")
     else:
