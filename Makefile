@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python
 
-.PHONY: demo test lint bench realism stale lock clean
+.PHONY: demo test lint bench realism stale docs site notebooks lock clean
 
 demo: .venv/ready
 	$(RUN) -m jobs.pipeline jobs/demo.yaml
@@ -34,10 +34,25 @@ lock: .venv/ready
 	    --custom-compile-command 'make lock' --constraints constraints.txt \
 	    --output-file requirements-locked.txt pyproject.toml
 
+# The site, in site/: draws the package layout anew; `make notebooks docs` has their pictures, too.
+docs: .venv/ready-docs
+	$(RUN) docs/draw_layout.py
+	$(MAKE) site
+
+site: .venv/ready-docs
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+
+notebooks: .venv/ready
+	$(RUN) docs/run_notebooks.py
+
+.venv/ready-docs: .venv/ready
+	$(BIN)/pip install --quiet -c constraints.txt --editable '.[docs]'
+	touch $@
+
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet -c constraints.txt --editable '.[dev]'
 	touch $@
 
 clean:
-	rm -rf .venv results/demo
+	rm -rf .venv results/demo site build

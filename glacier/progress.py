@@ -39,6 +39,10 @@ class Progress:
         self.started = self.printed = time.monotonic()
         self.live = Live(console=Console(file=sys.stdout)) if sys.stdout.isatty() else None
 
+    def __getstate__(self) -> dict[str, object]:
+        """Leave the terminal out: Tune pickles its callbacks, and a terminal cannot be."""
+        return self.__dict__ | {"live": None}
+
     def __enter__(self) -> Self:
         """Take the terminal."""
         if self.live:

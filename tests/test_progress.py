@@ -1,8 +1,11 @@
 """Progress: plain lines in a log, time left, a renewed line on a terminal."""
 
 import io
+import os
+import sys
 
 import pytest
+from ray import cloudpickle
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -45,3 +48,14 @@ def test_a_terminal_gets_a_table_and_a_line() -> None:
     with shown:
         shown.advance("epoch 1", 1, table)
     assert "resnet34" in out.getvalue() and "sweep: 1/2" in out.getvalue()
+
+
+def test_what_holds_the_terminal_can_be_pickled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tune pickles its callbacks, which count here, while the line on the terminal is alive."""
+    _, terminal = os.openpty()
+    with open(terminal, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        with Progress("sweep", 2) as progress:
+            progress.advance("first")
+            copy = cloudpickle.loads(cloudpickle.dumps(progress))
+    assert progress.live is not None and copy.live is None and copy.done == 1
