@@ -466,7 +466,8 @@ class Folds(Model):
 
     kind: FoldKind = "by_block"
     """shuffled: months at random, as published. by_year: whole years (separates dates, not
-    ground). by_region: whole glaciers. by_block: columns of ground blocks."""
+    ground; in the south a year ends with March). by_region: whole glaciers. by_block: columns of
+    ground blocks."""
     count: int = Field(5, ge=2, le=20)
     """Number of folds."""
     validation_share: float = Field(0.2, ge=0, lt=1)

@@ -130,10 +130,10 @@ def say_choice(field: Field, choice: str | None, best: str) -> str:
     """What to take, and what it finds beside the best simple method."""
     rival = field.best_rival
     if choice is not None:
-        beside = (
-            f"; {field.described[rival].phrase} {say_found(field.rivals[rival])}" if rival else ""
-        )
-        return f"Take {choice}: it {say_found(field.encoders[choice])}{beside}."
+        found = f"Take {choice}: it {say_found(field.encoders[choice])}"
+        if rival is None:
+            return f"{found}."
+        return f"{found}; {field.described[rival].phrase} {say_found(field.rivals[rival])}."
     if best in field.unlearned:
         return (
             f"Take none of these networks yet: {best}, the best of them, has hardly learned "
@@ -149,10 +149,8 @@ def say_choice(field: Field, choice: str | None, best: str) -> str:
 
 def say_found(scores: MethodScores) -> str:
     """``finds 94 % of the ice, and 5 % of what it maps is none``."""
-    false = 1 - scores.precision_all_test_pixels
-    return f"finds {scores.recall_all_test_pixels:.0%} of the ice, and {false:.0%} of what it maps is none".replace(
-        "%", " %"
-    )
+    found, false = 100 * scores.recall_all_test_pixels, 100 - 100 * scores.precision_all_test_pixels
+    return f"finds {found:.0f} % of the ice, and {false:.0f} % of what it maps is none"
 
 
 def say_doubt(field: Field, verdict: Verdict, choice: str | None) -> str:
@@ -221,14 +219,18 @@ def weigh_baselines(encoder: str, field: Field, ratio: float) -> str:
     every = "every baseline"
     if len(rivals) < sum(result.is_rival for result in field.described.values()):
         every = "every available baseline"
-    doubted = [told[n] for n in told if p[n] is None or p[n] >= SIGNIFICANCE_LEVEL]
+    doubted = [told[name] for name in told if not is_shown(p[name])]
     if doubted:
-        return (
-            f"{encoder} lies above {every}, but is not shown to beat {join_words(doubted, 'or')}."
-        )
+        whom = join_words(doubted, "or")
+        return f"{encoder} lies above {every}, but is not shown to beat {whom}."
     nearest = max(rivals, key=lambda name: rivals[name].dice_mean)
     lead = f"{every}; the nearest is " if len(rivals) > 1 else ""
     return f"{encoder} beats {lead}{told[nearest]}."
+
+
+def is_shown(p: float | None) -> bool:
+    """Whether a difference with this p value is shown."""
+    return p is not None and p < SIGNIFICANCE_LEVEL
 
 
 def say_p(p: float | None) -> str:

@@ -58,3 +58,11 @@ def outline_frame(grid: Grid) -> shapely.Geometry:
         return shapely.Polygon(np.stack([lon, lat], axis=1))
     ends = [np.where(lon > 0, lon - 360, lon), np.where(lon < 0, lon + 360, lon)]
     return shapely.MultiPolygon([shapely.Polygon(np.stack([end, lat], axis=1)) for end in ends])
+
+
+def is_southern(grid: Grid) -> bool:
+    """Whether the middle of a frame lies south of the equator."""
+    left, bottom, right, top = grid.bounds
+    to_degrees = pyproj.Transformer.from_crs(grid.crs, WGS84, always_xy=True)
+    _, lat = to_degrees.transform((left + right) / 2, (bottom + top) / 2)
+    return bool(lat < 0)

@@ -44,13 +44,17 @@ class FoldMasks:
     """Rows and columns of the grid of ground blocks."""
     held_out: tuple[str, ...] = ()
     """Keys of images that are in no fold, and so hold no unit."""
+    southern: tuple[str, ...] = ()
+    """Regions south of the equator, whose years are those of :func:`glaciological_year`."""
 
     def rectangles(self, image: MonthImage) -> dict[str, Rectangle]:
         """Units that an image holds, and the pixels of each."""
         if image.key in self.held_out:
             return {}
         height, width = image.label.shape
-        return unit_rectangles(self.kind, image.region, image.month, (height, width), self.blocks)
+        return unit_rectangles(
+            self.kind, image.region, image.month, (height, width), self.blocks, self.southern
+        )
 
     def mask(self, image: MonthImage, units: Collection[str]) -> NDArray[np.bool_]:
         """Pixels of an image that belong to any of some units: (H, W) bool."""
@@ -90,8 +94,25 @@ def block_rectangles(shape: tuple[int, int], blocks: tuple[int, int]) -> dict[st
     }
 
 
+def glaciological_year(month: date) -> int:
+    """Year that a month of the southern hemisphere belongs to, so that no summer is cut in two.
+
+    It ends with March, and has the number of the calendar year in which it ends.
+
+    Source:
+        Cogley et al. 2011, Glossary of Glacier Mass Balance, "hydrological year": it begins on
+        1 April in the southern hemisphere.
+    """
+    return month.year + (month.month >= 4)
+
+
 def unit_rectangles(
-    kind: FoldKind, region: str, month: date, shape: tuple[int, int], blocks: tuple[int, int]
+    kind: FoldKind,
+    region: str,
+    month: date,
+    shape: tuple[int, int],
+    blocks: tuple[int, int],
+    southern: Collection[str] = (),
 ) -> dict[str, Rectangle]:
     """Units that an image holds, and the pixels of each.
 
@@ -101,12 +122,14 @@ def unit_rectangles(
         month: Month of the image.
         shape: Image height x width, pixels.
         blocks: Grid of ground blocks, rows and columns.
+        southern: Regions south of the equator.
     """
     whole = (0, shape[0], 0, shape[1])
     if kind == "by_block":
         return {f"{region}/{name}": box for name, box in block_rectangles(shape, blocks).items()}
     if kind == "by_year":
-        return {str(month.year): whole}
+        year = glaciological_year(month) if region in southern else month.year
+        return {str(year): whole}
     return {region if kind == "by_region" else f"{region}/{month:%Y-%m}": whole}
 
 
@@ -116,6 +139,7 @@ def make_splits(
     blocks: tuple[int, int],
     seed: int,
     overlaps: Sequence[Collection[str]] = (),
+    southern: Collection[str] = (),
 ) -> tuple[list[Split], list[tuple[str, date]]]:
     """Part the images of a run into folds.
 
@@ -126,6 +150,7 @@ def make_splits(
         seed: Decides the shuffle and where validation units lie.
         overlaps: Groups of regions that share ground, as :func:`regions.find_overlaps` gives
             them: ``by_region`` keeps each in one part.
+        southern: Regions south of the equator.
 
     Returns:
         The splits with a validation part, and the held-out images (none, or those of the last
@@ -146,7 +171,7 @@ def make_splits(
     last = ordered[-1][1] if settings.hold_out_last and ordered else None
     held_out = [image for image in ordered if image[1] == last]
     ordered = [image for image in ordered if image[1] != last]
-    groups = group_units(ordered, settings.kind, blocks, overlaps)
+    groups = group_units(ordered, settings.kind, blocks, overlaps, southern)
     if len(groups) < settings.count:
         shared = " (regions whose frames share ground count as one)" if overlaps else ""
         raise ConfigError(
@@ -185,6 +210,7 @@ def group_units(
     kind: FoldKind,
     blocks: tuple[int, int],
     overlaps: Sequence[Collection[str]] = (),
+    southern: Collection[str] = (),
 ) -> list[list[str]]:
     """Units in the groups that a fold takes whole.
 
@@ -192,7 +218,7 @@ def group_units(
     """
     names: dict[str, None] = {}
     for region, month in images:
-        names |= dict.fromkeys(unit_rectangles(kind, region, month, blocks, blocks))
+        names |= dict.fromkeys(unit_rectangles(kind, region, month, blocks, blocks, southern))
     if kind == "by_region":
         first = {name: min(group) for group in overlaps for name in group}
         together: dict[str, list[str]] = {}

@@ -80,7 +80,8 @@ def judge_contests(contests: Sequence[Contest], unit: str, note: str = "") -> Fi
         if not contest.is_fair:
             return untestable(f"{contest.first} or {contest.second} lacks {unit} in some fold.")
     outcomes = [contest.outcome() for contest in contests]
-    p = max(correct_holm([found.p or 0.0 for found in outcomes]))
+    ps = correct_holm([found.p for found in outcomes])
+    p = max((1.0 if p is None else p for p in ps), default=1.0)
     lows = [-math.inf if found.low is None else found.low for found in outcomes]
     at = int(np.argmin(lows))
     closest, found = contests[at], outcomes[at]

@@ -104,16 +104,20 @@ def list_rows(variants: Sequence[Variant]) -> list[VariantRow]:
 
 
 def correct_variants(rows: Sequence[VariantRow], column: Column) -> list[VariantRow]:
-    """The rows with ``p_holm`` in the paired differences of their encoders, where they are any."""
-    moved = {
+    """The rows with ``p_holm`` in the differences of their encoders.
+
+    The family is every encoder of every variant that is compared at all, whatever came of it.
+    """
+    compared = {
         at: found
         for at, row in enumerate(rows)
-        if row.kind == "encoder" and (found := row.difference(column)) and found.difference
+        if row.kind == "encoder" and (found := row.difference(column))
     }
-    ps = {at: found.p for at, found in moved.items() if found.p is not None}
-    corrected = dict(zip(ps, correct_holm(list(ps.values())), strict=True))
+    corrected = dict(
+        zip(compared, correct_holm([found.p for found in compared.values()]), strict=True)
+    )
     return [
-        row.model_copy(update={column: replace(moved[at], p_holm=corrected[at])})
+        row.model_copy(update={column: replace(compared[at], p_holm=corrected[at])})
         if at in corrected
         else row
         for at, row in enumerate(rows)

@@ -28,7 +28,7 @@ from glacier.training.learner import (
 from glacier.training.model_card import CardScores, DataSpan, ModelCard
 from glacier.training.sampler import WindowSampler
 from glacier.training.trial import Trial
-from glacier.training.unet import save_model
+from glacier.training.unet import count_gflop, save_model
 
 
 def run_trial(trial: Trial, images: list[MonthImage], on_epoch: OnEpoch) -> TrialResult:
@@ -75,6 +75,7 @@ def conclude_trial(
         calibration=calibration,
         uncalibrated=uncalibrated,
         parameters=sum(p.numel() for p in learner.model.parameters()),
+        gflop=count_gflop(learner.model, len(trial.samples.bands), trial.samples.size_px),
         images_per_s=float(np.median([epoch.images_per_s for epoch in checkpoint.epochs])),
         epoch_s=float(np.median(seconds)),
         train_s=float(np.sum(seconds)),

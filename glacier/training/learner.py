@@ -176,7 +176,7 @@ class Learner:
         losses, seen = [], 0
         steps = self.sampler.count_steps(self.settings)
         for step, (image, label) in enumerate(self.sampler.draw_epoch(images, rng, self.settings)):
-            self.set_step_size(epoch + step / steps)
+            self.set_step_size(epoch + step / steps, 1 / steps)
             batch = torch.from_numpy(normalise(image, self.mean, self.std))
             batch = batch.to(self.device, memory_format=self.layout)
             target = torch.from_numpy(label.astype(np.int64))[:, None].to(self.device)
@@ -196,11 +196,16 @@ class Learner:
             seen += len(image)
         return float(np.mean(losses)), seen
 
-    def set_step_size(self, epochs: float) -> None:
-        """Follow the schedule; it depends on the epochs gone by alone, so resuming keeps it."""
+    def set_step_size(self, epochs: float, step: float = 0.0) -> None:
+        """Follow the schedule; it depends on the epochs gone by alone, so resuming keeps it.
+
+        Args:
+            epochs: Epochs gone by.
+            step: Length of a step, epochs: the first one of a warm-up is above zero.
+        """
         rate, warm_up = self.settings.learning_rate, self.settings.warm_up_epochs
         if epochs < warm_up:
-            rate *= epochs / warm_up
+            rate *= min(1.0, (epochs + step) / warm_up)
         elif self.settings.schedule == "cosine":
             gone = (epochs - warm_up) / (self.settings.epochs - warm_up)
             rate *= 0.5 * (1 + float(np.cos(np.pi * gone)))

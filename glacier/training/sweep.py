@@ -31,7 +31,7 @@ from glacier.evaluation.results import (
     explain_no_ensemble,
 )
 from glacier.evaluation.scores import score_trial
-from glacier.geo.frames import find_overlaps
+from glacier.geo.frames import find_overlaps, is_southern
 from glacier.progress import Progress, say
 from glacier.samples.dataset import SampleSet, read_images, read_set, samples_folder
 from glacier.samples.folds import FoldMasks, Split, make_splits
@@ -111,12 +111,15 @@ def plan_sweep(config: Config, places: SweepPlaces) -> SweepPlan:
     """
     samples = read_set(places.samples)
     usable = [(month.region, month.month) for month in samples.usable]
-    overlaps = find_overlaps({name: frame.grid for name, frame in samples.regions.items()})
-    splits, held = make_splits(usable, config.sweep.folds, samples.blocks, config.seed, overlaps)
+    grids = {name: frame.grid for name, frame in samples.regions.items()}
+    overlaps = find_overlaps(grids)
+    southern = tuple(name for name, grid in grids.items() if is_southern(grid))
+    folds, blocks = config.sweep.folds, samples.blocks
+    splits, held = make_splits(usable, folds, blocks, config.seed, overlaps, southern)
     if config.sweep.protocol == "notebook":  # the test split chooses, so validation trains
         splits = [Split(s.fold, s.test, (), tuple(sorted(s.train + s.validation))) for s in splits]
     held_out = tuple(f"{region}/{month:%Y-%m}" for region, month in held)
-    masks = FoldMasks(config.sweep.folds.kind, samples.blocks, held_out)
+    masks = FoldMasks(folds.kind, blocks, held_out, southern)
     return SweepPlan(config, places, samples, splits, masks)
 
 
@@ -145,6 +148,7 @@ def train_and_score(plan: SweepPlan) -> SweepResult:
             models=places.models,
             splits=tuple(plan.splits),
             held_out=plan.masks.held_out,
+            southern=plan.masks.southern,
             trials=tuple(done),
             failed=tuple(failed),
             baselines=gather_baselines(config, baselines),
@@ -260,6 +264,7 @@ def describe_trial(trial: TrialResult) -> dict[str, Any]:
     return {
         "best_epoch": trial.best_epoch,
         "parameters": trial.parameters,
+        "gflop": trial.gflop,
         "images_per_s": trial.images_per_s,
         "epoch_s": trial.epoch_s,
         "train_s": trial.train_s,

@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from glacier import store
 from glacier.errors import ConfigError, WeightsError
@@ -223,6 +224,20 @@ def make_predictor(
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """Context in which layers run in a precision."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def count_gflop(model: nn.Module, bands: int, size_px: int) -> float:
+    """Operations of a prediction of one window, billions; a product and a sum are two.
+
+    Args:
+        model: The U-Net.
+        bands: Number of input bands B.
+        size_px: Side of the window, pixels.
+    """
+    device = next(model.parameters()).device
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        model.eval()(torch.zeros(1, bands, size_px, size_px, device=device))
+    return float(counter.get_total_flops()) / 1e9
 
 
 def save_model(folder: str, state: dict[str, torch.Tensor], card: ModelCard) -> None:
