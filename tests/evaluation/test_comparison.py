@@ -25,7 +25,6 @@ from glacier.evaluation.scorecard import AreaScore, OutlineScore, Scorecard, Uni
 from glacier.evaluation.scores import (
     LeftOut,
     MethodScores,
-    score_baseline,
     score_encoder,
     score_fold,
     score_method,
@@ -104,10 +103,15 @@ def test_the_verdict_names_the_encoder_that_the_folds_support():
         name_baselines(all_glacier=[0.5, 0.52, 0.5]),
     )
     found = comparison.compare_methods(sweep)
-    assert found.winner == "a"
-    assert found.verdict.startswith("a is best: mean test Dice 0.910")
+    assert found.winner == found.choice == "a"
+    assert found.verdict == (
+        "Take a: it finds 91 % of the ice, and 9 % of what it maps is none; calling everything "
+        "glacier finds 51 % of the ice, and 49 % of what it maps is none. 3 folds show it to be "
+        "better than every other network."
+    )
+    assert found.evidence.startswith("a has the highest mean test Dice, 0.910 ± 0.010 over 3")
     p = corrected_p([0.9, 0.91, 0.92], [0.5, 0.52, 0.5])
-    assert f"a beats calling everything glacier (0.507, p = {p:.2g})." in found.verdict
+    assert f"a beats calling everything glacier (0.507, p = {p:.2g})." in found.evidence
 
 
 def test_what_is_set_aside_for_validation_makes_the_test_more_cautious():
@@ -127,16 +131,17 @@ def test_the_verdict_says_when_a_baseline_is_not_beaten():
         name_baselines(all_glacier=[0.5, 0.5], threshold=[0.7, 0.7], random_forest=[0.8, 0.8]),
     )
     found = comparison.compare_methods(sweep)
-    assert found.winner is None
-    assert "a does not beat the threshold (0.700) or the random forest (0.800)." in found.verdict
+    assert found.winner is found.choice is None
+    assert found.verdict.startswith("Take none of these networks: the random forest finds 80 %")
+    assert "a does not beat the threshold (0.700) or the random forest (0.800)." in found.evidence
 
 
 def test_of_equal_encoders_the_same_one_is_named_throughout():
     sweep = make_sweep({"b": [0.9, 0.9], "a": [0.9, 0.9]}, name_baselines(all_glacier=[0.5, 0.6]))
     found = comparison.compare_methods(sweep)
-    assert found.winner is None
-    assert "a leads with" in found.verdict
-    assert "a beats" in found.verdict or "a lies above" in found.verdict
+    assert found.winner is None and found.choice == "a"
+    assert found.verdict.startswith("Take a:") and "cannot tell it from b" in found.verdict
+    assert "a beats" in found.evidence or "a lies above" in found.evidence
     assert found.ranked == ("a", "b")
 
 
@@ -146,17 +151,18 @@ def test_a_lead_over_a_baseline_that_is_not_shown_is_called_so():
     p = corrected_p([0.9, 0.5, 0.8], [0.5, 0.8, 0.7])
     assert (
         "a lies above every baseline, but is not shown to beat the random forest "
-        f"(0.667, p = {p:.2g})." in comparison.compare_methods(sweep).verdict
+        f"(0.667, p = {p:.2g})." in comparison.compare_methods(sweep).evidence
     )
     baselines |= name_baselines(ndsi="no short-wave infrared")
     sweep = sweep.model_copy(update={"baselines": baselines})
-    assert "every available baseline" in comparison.compare_methods(sweep).verdict
+    assert "every available baseline" in comparison.compare_methods(sweep).evidence
 
 
 def test_labels_made_by_the_threshold_leave_it_out_as_a_rival():
     rule = make_baseline([1.0, 1.0], "threshold", phrase="the threshold", is_rival=False)
     sweep = make_sweep({"a": [0.9, 0.9]}, {"threshold": rule})
-    assert "threshold" not in comparison.compare_methods(sweep).verdict
+    found = comparison.compare_methods(sweep)
+    assert "threshold" not in found.verdict + found.evidence
 
 
 def test_an_encoder_that_lost_a_fold_is_not_ranked():
@@ -164,7 +170,9 @@ def test_an_encoder_that_lost_a_fold_is_not_ranked():
     sweep = make_sweep({"a": [0.99], "b": [0.6, 0.7]}, failed=[failed])
     found = comparison.compare_methods(sweep)
     assert (found.winner, found.choice) == (None, "b")
-    assert found.verdict.startswith("b is the only encoder to rank: test Dice 0.650")
+    assert found.verdict.startswith("Take b: it finds 65 % of the ice")
+    assert "b is the only network to rank." in found.verdict
+    assert "test Dice, 0.650" in found.evidence
     assert found.ranked == ("b", "a")  # two folds tell more than one
     assert "Not ranked, since trials failed: a (1 of 2 folds done)." in found.verdict
     assert found.failed_trials == (failed,)
@@ -267,12 +275,13 @@ def test_the_interval_is_over_the_units_of_all_folds():
 
 
 def test_whom_to_take_and_every_pair_are_told():
-    sweep = make_sweep({"a": [0.7, 0.8, 0.6], "b": [0.71, 0.78, 0.6], "c": [0.2, 0.3, 0.1]})
-    epoch_s = {"a": 50.0, "b": 20.0, "c": 1.0}
-    sweep = change_trials(sweep, lambda trial: {"epoch_s": epoch_s[trial.encoder]})
+    sweep = make_sweep({"a": [0.7, 0.8, 0.6], "b": [0.71, 0.78, 0.6], "c": [0.2, 0.3, 0.15]})
+    parameters = {"a": 50, "b": 20, "c": 1}
+    sweep = change_trials(sweep, lambda trial: {"parameters": parameters[trial.encoder]})
     found = comparison.compare_methods(sweep)
     assert (found.winner, found.choice) == (None, "b")
-    assert "take b, which trains fastest of these (20 s an epoch)" in found.verdict
+    assert found.verdict.startswith("Take b: it finds 70 % of the ice")
+    assert "3 folds cannot tell it from a." in found.verdict
     assert [(pair.first, pair.second) for pair in found.pairs] == [
         ("a", "b"), ("a", "c"), ("b", "c"),
     ]  # fmt: skip
@@ -291,25 +300,25 @@ def test_every_encoder_is_weighed_against_the_baselines():
     assert against == {"a": "", "b": ""}  # the label's own rule is no rival
 
 
-def weigh(dice: Sequence[float], **values: Sequence[float]) -> str:
-    """What is said of an encoder ``a`` and baselines with these test Dice."""
-    described = name_baselines(**values)
-    rivals = {name: score_baseline(found) for name, found in described.items()}
-    return comparison.weigh_baselines("a", dice, rivals, described, 1 / 3)
-
-
-def test_of_several_baselines_those_that_are_not_shown_to_be_beaten_are_named():
-    dice = [0.9, 0.91, 0.92, 0.9]
-    near, ragged = [0.8, 0.8, 0.82, 0.8], [0.3, 0.95, 0.6, 0.88]
-    assert corrected_p(dice, near, 1 / 3) < 0.01
-    p = corrected_p(dice, ragged, 1 / 3)
-    assert weigh(dice, ndsi=near, all_glacier=ragged) == (
-        "a lies above every baseline, but is not shown to beat calling everything glacier "
-        f"(0.682, p = {p:.2g})."
+def test_folds_without_known_ice_decide_nothing():
+    """The fold without ice has Dice 0 for both, or 1, by a single pixel; it counts nowhere."""
+    bare = Counts(fp=7, tn=2000)
+    sweep = make_sweep({"a": [0.9, 0.8, 0.7], "b": [0.8, 0.72, 0.6]})
+    cards = {"a": make_card(bare), "b": make_card(Counts(tn=2007))}
+    with_bare = change_trials(
+        sweep, lambda t: {"scorecard": cards[t.encoder] if t.fold == 2 else t.scorecard}
     )
-    assert weigh(dice, ndsi=near).startswith("a beats NDSI (0.805, p = ")
-    sentence = weigh(dice, ndsi=near, all_glacier=[0.3] * 4)
-    assert sentence.startswith("a beats every baseline; the nearest is NDSI (0.805, p = ")
+    found = comparison.compare_methods(with_bare)
+    alone = comparison.compare_methods(make_sweep({"a": [0.9, 0.8], "b": [0.8, 0.72]}))
+    for name in ("a", "b"):
+        assert found.encoders[name].dice == alone.encoders[name].dice
+        assert found.encoders[name].dice_mean == alone.encoders[name].dice_mean
+        assert len(found.encoders[name].folds) == 3  # shown by itself
+    assert found.choice == "a" and found.pairs[0].difference == alone.pairs[0].difference
+    nothing = change_trials(sweep, lambda t: {"scorecard": cards["a"]})
+    none = comparison.compare_methods(nothing)
+    assert none.choice is None
+    assert none.verdict == "No test fold holds known ice, so there is no ranking."
 
 
 def test_late_summer_is_told_only_of_whole_images_whose_clouds_are_known():
@@ -333,5 +342,5 @@ def test_late_summer_is_told_only_of_whole_images_whose_clouds_are_known():
 def test_one_fold_leaves_nothing_that_json_cannot_hold():
     found = comparison.compare_methods(make_sweep({"a": [0.9], "b": [0.1]}))
     (pair,) = found.pairs
-    assert pair.detectable is pair.low is pair.high is None and pair.p == 1
+    assert pair.detectable is pair.low is pair.high is pair.p is None
     json.dumps(found.model_dump(mode="json"), allow_nan=False)

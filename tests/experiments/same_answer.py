@@ -3,7 +3,8 @@
     python tests/experiments/same_answer.py f0b35fa
 
 Both run the smallest pipeline (two encoders, two folds, a fixed seed) from nothing, the other one
-in a checkout of its own. Names of methods that have changed are translated; the order of rows and columns is no matter.
+in a checkout of its own. Names of methods that have changed are translated; the order of rows and
+columns is no matter.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """Which frames share ground, by rectangles whose answer is plain."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glacier.geo.frames import find_overlaps
+from glacier.geo.frames import find_overlaps, is_southern
 from glacier.geo.raster import Grid
 
 
@@ -67,3 +69,11 @@ def test_the_date_line_parts_no_frame(crs: str, left_m: float, shared: bool) -> 
     over = Grid("EPSG:32660", 640_000, 7_213_000, 30, 100, 200)
     other = Grid(crs, left_m, 7_213_000, 30, 100, 120)
     assert bool(find_overlaps({"over": over, "other": other})) is shared
+
+
+def test_the_hemisphere_is_told_by_the_middle_of_the_frame() -> None:
+    """Landsat's southern scenes have northern zones with negative northings."""
+    north = Grid("EPSG:32608", 500_000, 6_500_000, 30, 100, 100)
+    assert not is_southern(north)
+    assert is_southern(replace(north, top_m=-5_000_000))
+    assert is_southern(replace(north, crs="EPSG:32719", top_m=4_000_000))

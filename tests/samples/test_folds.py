@@ -278,3 +278,20 @@ def test_validation_units_are_spread_evenly(count: int, share: float, seed: int)
     assert len(chosen) == len(set(chosen)) == max(1, round(share * count))
     gaps = np.diff(chosen)
     assert gaps.size == 0 or gaps.max() - gaps.min() <= 1
+
+
+def test_a_southern_summer_is_in_one_year() -> None:
+    """December 2018 to March 2019 are of one year, April 2019 of the next; not in the north."""
+    months = months_between(date(2018, 12, 1), date(2019, 4, 1))
+    masks = FoldMasks("by_year", (1, 1), southern=("south",))
+    years = {
+        region: [next(iter(masks.rectangles(replace(blank((4, 4)), region=region, month=month))))
+                 for month in months]
+        for region in ("south", "north")
+    }  # fmt: skip
+    assert years["south"] == ["2019", "2019", "2019", "2019", "2020"]
+    assert years["north"] == ["2018", "2019", "2019", "2019", "2019"]
+    images = [("south", month) for month in months_between(date(2016, 4, 1), date(2019, 3, 1))]
+    folds = Folds(kind="by_year", count=3, validation_share=0)
+    splits, _ = make_splits(images, folds, (1, 1), 0, southern=("south",))
+    assert [split.test for split in splits] == [("2017",), ("2018",), ("2019",)]

@@ -82,7 +82,7 @@ def test_the_opposite_is_named_where_it_is_shown():
 
 def test_one_lost_contest_of_many_is_no_opposite():
     """Two networks beat the threshold and one does not: the claim fails, but not as a whole."""
-    variant = make_encoders((0.95, 0.70, 0.94), baselines=make_rules({"threshold": 0.8}))
+    variant = make_encoders((0.95, 0.70, 0.93), baselines=make_rules({"threshold": 0.8}))
     found = find("beats-thresholds", variant)
     assert found.verdict == "not held" and found.high < 0 and not found.opposite
     variant = make_encoders((0.75, 0.70, 0.74), baselines=make_rules({"threshold": 0.8}))
@@ -130,10 +130,11 @@ def test_overfitting_cannot_be_tested_where_nothing_was_set_aside():
 
 
 def give_small(variant: Variant, hits: Mapping[str, int]) -> Variant:
-    """The variant with small glaciers of 100 px, of which an encoder finds one more each fold."""
+    """The variant with small glaciers of 100 px; an encoder finds some more in each fold."""
 
     def count(trial: TrialResult) -> dict:
-        tp = hits[trial.encoder] + trial.fold
+        steps = {"resnet34": (0, 1, 2), "resnet50": (2, 1, 0), "efficientnet-b4": (1, 0, 2)}
+        tp = hits[trial.encoder] + steps[trial.encoder][trial.fold]
         return {"sizes": {"small": Counts(tp=tp, fn=100 - tp)}}
 
     return edit_cards(variant, count)
@@ -205,7 +206,8 @@ def test_the_size_of_the_image(mean, verdict):
 @pytest.mark.parametrize(
     ("mean", "noise", "verdict", "words"),
     [
-        (0.8, SPREAD, "held", "ruled out"),
+        (0.8, (-0.011, 0.0, 0.01), "held", "ruled out"),
+        (0.8, SPREAD, "not held", "not ruled out"),  # the same in every fold: no spread, no word
         (0.75, SPREAD, "held", "ruled out"),
         (0.9, SPREAD, "not held", "more is better"),
         (0.8, (0.2, -0.1, -0.1), "not held", "not ruled out"),

@@ -35,6 +35,18 @@ def test_soft_dice_loss_in_closed_form() -> None:
     assert soft_dice_loss(np.array([0.0, 0.0, 0.0])) == 1
 
 
+def test_the_first_step_of_a_warm_up_moves_the_weights(tmp_path: Path) -> None:
+    """Four steps an epoch, one epoch of warm-up: a quarter, a half, three quarters, all."""
+    trial = make_trial(tmp_path, learning_rate=0.1, warm_up_epochs=1)
+    nothing = np.zeros(3, np.float32)
+    learner = Learner(trial, WindowSampler(SIZE, True, [], 0), nothing, nothing + 1)
+    found = []
+    for step in range(5):
+        learner.set_step_size(step / 4, 1 / 4)
+        found.append(learner.optimizer.param_groups[0]["lr"])
+    assert found == pytest.approx([0.025, 0.05, 0.075, 0.1, 0.1])
+
+
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 def test_the_step_size_warms_up_from_zero(tmp_path: Path, schedule: str) -> None:
     trial = make_trial(tmp_path, schedule=schedule, learning_rate=0.1, epochs=10, warm_up_epochs=2)

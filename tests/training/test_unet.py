@@ -9,7 +9,14 @@ import torch
 from safetensors.torch import save_file
 
 from glacier.errors import ConfigError, StoreError, WeightsError
-from glacier.training.unet import build_unet, fetch_encoder, load_model, normalise, save_model
+from glacier.training.unet import (
+    build_unet,
+    count_gflop,
+    fetch_encoder,
+    load_model,
+    normalise,
+    save_model,
+)
 from tests.support.model_cards import make_card
 
 TINY = "tu-test_efficientnet"
@@ -188,3 +195,9 @@ def test_normalising_fills_unseen_pixels_with_the_mean() -> None:
     scaled = normalise(image, np.array([1, 4], np.float32), np.array([2, 0.5], np.float32))
     np.testing.assert_array_equal(scaled, np.array([[[0, 0]], [[-2, 2]]], np.float32))
     assert np.isnan(image[0, 0, 1])
+
+
+def test_operations_of_a_convolution_in_closed_form() -> None:
+    """Each of 8 x 64 x 64 sums has 3 x 3 x 3 products and as many sums."""
+    layer = torch.nn.Conv2d(3, 8, 3, padding=1, bias=False)
+    assert count_gflop(layer, 3, 64) == pytest.approx(2 * 8 * 64 * 64 * 27 / 1e9)

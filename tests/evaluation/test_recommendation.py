@@ -1,0 +1,152 @@
+"""What a person is told to take: nothing below a rule, far below the best, or unlearned."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from glacier.evaluation.recommendation import (
+    Field,
+    Recommendation,
+    explain_training,
+    recommend,
+    weigh_baselines,
+)
+from glacier.evaluation.scores import MethodScores, score_baseline, score_encoder
+from glacier.evaluation.verdict import corrected_p, judge
+from tests.support.sweeps import make_baseline, make_trial
+
+PHRASES = {"all_glacier": "calling everything glacier", "ndsi": "NDSI"}
+
+
+def make_field(
+    dice: Mapping[str, Sequence[float]],
+    unlearned: Mapping[str, str] | None = None,
+    sizes: Mapping[str, int] | None = None,
+    **values: Sequence[float],
+) -> Field:
+    """Networks with these test Dice by fold (and sizes), and baselines."""
+    described = {
+        name: make_baseline(found, name, phrase=PHRASES.get(name, name))
+        for name, found in values.items()
+    }
+    rivals = {name: score_baseline(found) for name, found in described.items()}
+    encoders = {
+        name: score_encoder(
+            name,
+            [
+                make_trial(name, k, value, parameters=(sizes or {}).get(name, 1000))
+                for k, value in enumerate(scores)
+            ],
+        )
+        for name, scores in dice.items()
+    }
+    return Field(
+        encoders,
+        {name: s for name, s in rivals.items() if isinstance(s, MethodScores)},
+        described,
+        unlearned or {},
+    )
+
+
+def take(field: Field) -> Recommendation:
+    """What is recommended."""
+    verdict = judge({name: scores.dice for name, scores in field.encoders.items()}, 1 / 3)
+    return recommend(field, verdict, 1 / 3)
+
+
+EQUALS = {"large": [0.90, 0.80, 0.85, 0.88], "small": [0.89, 0.81, 0.84, 0.88]}
+
+
+def test_of_those_not_told_apart_the_smallest_is_taken():
+    found = take(make_field(EQUALS, sizes={"large": 900, "small": 100}))
+    assert found.choice == "small"
+    assert found.sentence.startswith("Take small: it finds 86 % of the ice")
+    assert found.sentence.endswith("4 folds cannot tell it from large.")
+    assert "large has the highest mean test Dice, 0.858" in found.evidence
+
+
+def test_what_lies_below_a_simple_method_is_not_taken():
+    found = take(make_field(EQUALS, sizes={"large": 900, "small": 100}, ndsi=[0.856] * 4))
+    assert found.choice == "large"
+    assert "; NDSI finds 86 % of the ice" in found.sentence
+    found = take(make_field(EQUALS, ndsi=[0.95] * 4))
+    assert found.choice is None
+    assert found.sentence == (
+        "Take none of these networks: NDSI finds 95 % of the ice, and 5 % of what it maps is none, "
+        "where large, the best of them, finds 86 % of the ice, and 14 % of what it maps is none."
+    )
+    assert "large does not beat NDSI (0.950)." in found.evidence
+
+
+def test_what_lies_far_below_the_best_is_not_taken_for_its_size():
+    """Ragged folds: nothing is shown, and the small one is 0.1 below."""
+    ragged = {"large": [0.95, 0.6, 0.9, 0.55], "small": [0.6, 0.9, 0.5, 0.6]}
+    found = take(make_field(ragged, sizes={"large": 900, "small": 100}))
+    assert found.choice == "large"
+    assert "4 folds cannot tell it from small." in found.sentence
+
+
+def test_what_has_hardly_learned_is_not_taken():
+    field = make_field(EQUALS, {"small": "why"}, sizes={"large": 900, "small": 100})
+    found = take(field)
+    assert found.choice == "large"
+    assert found.sentence.endswith("cannot tell it from small (small has hardly learned).")
+    found = take(make_field(EQUALS, {"small": "why", "large": "its loss was falling"}))
+    assert found.choice is None
+    assert found.sentence.startswith(
+        "Take none of these networks yet: large, the best of them, has hardly learned (its loss "
+        "was falling). Raise sweep.epochs"
+    )
+
+
+def test_a_network_alone_is_taken_and_called_so():
+    found = take(make_field({"a": [0.9, 0.8]}))
+    assert found.choice == "a" and "a is the only network to rank." in found.sentence
+
+
+def test_scores_without_a_spread_have_no_p_value():
+    found = take(make_field({"a": [0.9, 0.9], "b": [0.8, 0.8]}, ndsi=[0.5, 0.5]))
+    assert "0.100 above b (no p value: the folds show no spread)" in found.evidence
+    assert "not shown to beat NDSI (0.500, no p value)" in found.evidence
+
+
+def test_outlines_and_area_speak_beside_dice():
+    found = take(make_field({"a": [0.9, 0.8]}))
+    assert "Of a," not in found.evidence  # these cards measured neither
+
+
+@pytest.mark.parametrize(
+    ("losses", "said"),
+    [
+        ((0.6, 0.5, 0.4, 0.3, 0.25), False),  # falling, but low enough
+        ((0.8, 0.7, 0.6, 0.599, 0.598), False),  # high, but no longer falling
+        ((0.9, 0.8, 0.7, 0.6, 0.5), True),
+        ((0.5,), True),
+    ],
+)
+def test_a_high_loss_that_still_falls_has_hardly_learned(losses, said):
+    trials = [make_trial("a", fold, 0.5, [loss - 0.1 for loss in losses]) for fold in range(3)]
+    why = explain_training(trials)
+    assert (why is not None) is said
+    if why:
+        epochs = "1 epoch" if len(losses) == 1 else "5 epochs"
+        assert why == f"its training loss was still {losses[-1]:.2f} and falling after {epochs}"
+
+
+def weigh(dice: Sequence[float], **values: Sequence[float]) -> str:
+    """What is said of an encoder ``a`` and baselines with these test Dice."""
+    return weigh_baselines("a", make_field({"a": dice}, **values), 1 / 3)
+
+
+def test_of_several_baselines_those_that_are_not_shown_to_be_beaten_are_named():
+    dice = [0.9, 0.91, 0.92, 0.9]
+    near, ragged = [0.8, 0.8, 0.82, 0.8], [0.3, 0.95, 0.6, 0.88]
+    assert corrected_p(dice, near, 1 / 3) < 0.01
+    p = corrected_p(dice, ragged, 1 / 3)
+    assert weigh(dice, ndsi=near, all_glacier=ragged) == (
+        "a lies above every baseline, but is not shown to beat calling everything glacier "
+        f"(0.682, p = {p:.2g})."
+    )
+    assert weigh(dice, ndsi=near).startswith("a beats NDSI (0.805, p = ")
+    sentence = weigh(dice, ndsi=near, all_glacier=[0.3] * 4)
+    assert sentence.startswith("a beats every baseline; the nearest is NDSI (0.805, p = ")
