@@ -43,7 +43,7 @@ def run_trial(trial: Trial, images: list[MonthImage], on_epoch: OnEpoch) -> Tria
         TrainingError: The loss is not a number, or no training window fits.
         WeightsError: The initial weights do not fit.
     """
-    if store.exists(trial.result_address):
+    if trial.is_done():
         return store.read_model(trial.result_address, TrialResult)
     configure_process(trial.settings.cpus_per_trial)
     mean, std = band_statistics(trial, images)
@@ -122,7 +122,7 @@ def write_predictions(trial: Trial, pictures: dict[str, NDArray[np.uint8]]) -> S
     """Store the probabilities of a trial's test pixels."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **pictures)  # type: ignore[arg-type]  # numpy's stub takes a bool for any keyword
-    address = store.join(trial.folder, "predictions.npz")
+    address = trial.predictions_address
     return StoredFile(address=address, sha256=store.write_bytes(address, buffer.getvalue()))
 
 

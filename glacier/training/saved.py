@@ -40,6 +40,11 @@ class SweepPlaces:
         """Where the results lie; written last, they say that the sweep is complete."""
         return store.join(self.sweep, "sweep.json")
 
+    @property
+    def table(self) -> str:
+        """Where the table of trials lies."""
+        return store.join(self.sweep, "trials.parquet")
+
     def trial(self, encoder: str, fold: int) -> str:
         """Folder of one trial."""
         return store.join(self.trials, encoder, f"fold-{fold}")

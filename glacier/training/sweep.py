@@ -40,11 +40,30 @@ from glacier.training.trial import Trial
 from glacier.training.tuning import await_weights, tune_trials
 
 SCORES = {
-    "dice", "iou", "precision", "recall", "tp", "fp", "fn", "tn", "boundary_f1",
-    "boundary_mean_m", "boundary_p95_m", "area_error_km2", "area_error_abs_km2",
-    "area_error_percent", "ece",
+    **dict.fromkeys(("dice", "iou", "precision", "recall"), pa.float64()),
+    **dict.fromkeys(("tp", "fp", "fn", "tn"), pa.int64()),
+    **dict.fromkeys(
+        ("boundary_f1", "boundary_mean_m", "boundary_p95_m", "area_error_km2",
+         "area_error_abs_km2", "area_error_percent", "ece"), pa.float64(),
+    ),
 }  # fmt: skip
 """Test scores in the table of trials."""
+
+TRIALS = pa.schema(
+    {
+        "encoder": pa.string(),
+        "fold": pa.int64(),
+        "status": pa.string(),
+        "reason": pa.string(),
+        "best_epoch": pa.int64(),
+        "parameters": pa.int64(),
+        **dict.fromkeys(("gflop", "images_per_s", "epoch_s", "train_s"), pa.float64()),
+        "model": pa.string(),
+        **dict.fromkeys(("val_dice_loss", "val_dice", "val_iou"), pa.float64()),
+        **SCORES,
+    }
+)
+"""Columns of ``trials.parquet``, the same whatever has failed."""
 
 
 @dataclass(frozen=True)
@@ -89,18 +108,27 @@ def run_sweep(config: Config) -> int:
         SweepError: Every trial failed, or some ended without an outcome.
     """
     places = place_sweep(config, samples_folder(config, read_records(config)))
-    if store.exists(places.result) and not store.read_model(places.result, SweepResult).failed:
+    plan = plan_sweep(config, places)
+    if is_complete(plan):
         say(f"sweep: complete in {places.sweep}")
         return 0
-    plan = plan_sweep(config, places)
     result = train_and_score(plan)
-    table = encode_trials(result)
-    store.write_bytes(store.join(places.sweep, "trials.parquet"), table)
+    store.write_bytes(places.table, encode_trials(result))
     store.write_model(places.result, result)
     name_best(result)
     done, failed = len(result.trials), len(result.failed)
     say(f"sweep: {done} trials done, {failed} failed; models in {places.models}")
     return max(0, failed - config.sweep.max_failed)
+
+
+def is_complete(plan: SweepPlan) -> bool:
+    """Whether a sweep has ended without a failure, and all that it made is there."""
+    places = plan.places
+    if not (store.exists(places.result) and store.exists(places.table)):
+        return False
+    trials = plan.list_trials(dict.fromkeys(plan.config.sweep.encoders))
+    whole = all(trial.is_done() for trial in trials)
+    return whole and not store.read_model(places.result, SweepResult).failed
 
 
 def plan_sweep(config: Config, places: SweepPlaces) -> SweepPlan:
@@ -135,7 +163,7 @@ def train_and_score(plan: SweepPlan) -> SweepResult:
         images = ray.remote(num_cpus=1)(read_images).remote(places.samples, plan.samples)
         baselines = start_baselines(plan, images)
         trials = plan.list_trials(await_weights(config))
-        pending = [trial for trial in trials if not store.exists(trial.result_address)]
+        pending = [trial for trial in trials if not trial.is_done()]
         done_before = len(trials) - len(pending)
         say(f"sweep: {len(trials)} trials, {done_before} done before, in {places.sweep}")
         failed = tune_trials(config, pending, images, places.sweep) if pending else []
@@ -254,7 +282,7 @@ def encode_trials(result: SweepResult) -> bytes:
             row |= {"status": "done" if key in done else "failed", "reason": reasons.get(key, "")}
             rows.append(row | describe_trial(done[key]) if key in done else row)
     buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows), buffer)
+    pq.write_table(pa.Table.from_pylist(rows, schema=TRIALS), buffer)
     return buffer.getvalue()
 
 
@@ -272,7 +300,7 @@ def describe_trial(trial: TrialResult) -> dict[str, Any]:
         "val_dice_loss": kept.val_dice_loss,
         "val_dice": kept.val_dice,
         "val_iou": kept.val_iou,
-        **score_trial(trial).model_dump(include=SCORES),
+        **score_trial(trial).model_dump(include=set(SCORES)),
     }
 
 

@@ -13,6 +13,9 @@ from glacier.config import Sweep, digest
 from glacier.samples.dataset import MonthImage, SampleSet
 from glacier.samples.folds import FoldMasks, Split
 
+MODEL_FILES = ("model.safetensors", "model.json", "model.md")
+"""What a model's folder holds."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -43,6 +46,17 @@ class Trial:
     def result_address(self) -> str:
         """Where its result lies; written last, it says that the trial has ended."""
         return store.join(self.folder, "done.json")
+
+    @property
+    def predictions_address(self) -> str:
+        """Where the probabilities of the test pixels lie."""
+        return store.join(self.folder, "predictions.npz")
+
+    def is_done(self) -> bool:
+        """Whether the trial has ended and all that it made is there."""
+        model = (store.join(self.model_folder, name) for name in MODEL_FILES)
+        needed = (self.result_address, self.predictions_address, *model)
+        return all(store.exists(address) for address in needed)
 
     @property
     def trial_seed(self) -> int:

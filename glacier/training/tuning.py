@@ -102,7 +102,7 @@ def tune_trials(
             if not isinstance(error.__cause__, ray.exceptions.OutOfMemoryError):
                 raise
         gc.collect()  # ends the trials of the run that was given up
-        pending = [t for t in pending if not store.exists(t.result_address)]
+        pending = [t for t in pending if not t.is_done()]
         say(
             "sweep: a node ran low on memory, and Ray ended trials there; "
             f"{len(pending)} go on from their checkpoints"

@@ -101,6 +101,21 @@ def test_a_finished_trial_returns_at_once(tmp_path: Path) -> None:
     assert again == done
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["model/model.safetensors", "model/model.json", "model/model.md", "trial/predictions.npz"],
+)
+def test_what_was_deleted_is_made_again(tmp_path: Path, name: str) -> None:
+    images = make_images()
+    trial = make_trial(tmp_path, epochs=1)
+    run_trial(trial, images, lambda row: None)
+    made = (tmp_path / name).read_bytes()
+    (tmp_path / name).unlink()
+    assert not trial.is_done()
+    run_trial(trial, images, lambda row: None)
+    assert (tmp_path / name).read_bytes() == made and trial.is_done()
+
+
 def test_a_damaged_checkpoint_is_refused_and_the_result_is_the_same(tmp_path: Path) -> None:
     images = make_images()
     whole = run_trial(make_trial(tmp_path / "whole"), images, lambda row: None)

@@ -1,16 +1,20 @@
 """A plan of trials that follows from the data, addressed by what changes their bytes."""
 
+import io
 from datetime import date
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
+from glacier.evaluation.results import FailedTrial
 from glacier.geo.raster import Grid
 from glacier.samples.dataset import Frame, SampleMonth, SampleSet, set_address
 from glacier.store import write_model
 from glacier.training.saved import place_sweep
-from glacier.training.sweep import SweepPlan, plan_sweep
+from glacier.training.sweep import TRIALS, SweepPlan, encode_trials, plan_sweep
 from tests.support.discs import make_samples
+from tests.support.sweeps import make_sweep
 from tests.support.tiny import ENCODER, tiny_config
 
 
@@ -87,3 +91,13 @@ def test_a_sweep_is_addressed_by_the_bytes_of_its_weights(tmp_path: Path) -> Non
         config = tiny_config(tmp_path, sweep={"encoder_weights": str(weights)})
         places.append(place_sweep(config, str(tmp_path)))
     assert places[0] == places[2] != places[1]
+
+
+def test_the_table_of_trials_has_every_column_whoever_failed(tmp_path: Path) -> None:
+    failed = [FailedTrial(encoder="a", fold=0, reason="TrainingError: the loss is nan")]
+    sweep = make_sweep({"a": [0.5], "b": [0.8, 0.9]}, failed=failed)
+    sweep = sweep.model_copy(update={"trials": sweep.trials[1:]})  # the first one failed
+    for one in (sweep, sweep.model_copy(update={"trials": ()})):
+        table = pq.read_table(io.BytesIO(encode_trials(one)))
+        assert table.schema.equals(TRIALS) and table.num_rows == 4
+    assert table["reason"][0].as_py() == "TrainingError: the loss is nan"

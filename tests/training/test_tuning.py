@@ -12,7 +12,7 @@ from glacier.errors import ConfigError, SweepError
 from glacier.evaluation.results import FailedTrial
 from glacier.samples.folds import FoldMasks, Split
 from glacier.training import tuning
-from glacier.training.trial import Trial
+from glacier.training.trial import MODEL_FILES, Trial
 from tests.support.discs import SAMPLES
 from tests.support.tiny import ENCODER, tiny_config
 
@@ -105,8 +105,10 @@ def test_a_node_low_on_memory_costs_no_trial_that_was_done(
 
     config = tiny_config(tmp_path, sweep={"max_retries": 1})
     trials = make_trials(config, tmp_path, 2)
-    (tmp_path / "t0").mkdir()
-    (tmp_path / "t0" / "done.json").write_text("{}")  # ended while the other was ended
+    for folder, names in (("t0", ("done.json", "predictions.npz")), ("m0", MODEL_FILES)):
+        (tmp_path / folder).mkdir()  # ended while the other was ended
+        for name in names:
+            (tmp_path / folder / name).touch()
     run_low_on_memory(monkeypatch, 1)
     found = tuning.tune_trials(config, trials, ray.put([]), str(tmp_path / "s"), stand_in({}))
     assert found == []
