@@ -16,6 +16,8 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -216,6 +218,52 @@ def remove(address: str) -> None:
         fs, path = fsspec.core.url_to_fs(address)
         if fs.exists(path):
             fs.rm_file(path)
+    except UNREACHABLE as error:
+        raise StoreError(f"cannot remove {address}: {error}") from error
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """A file in a listing."""
+
+    size: int
+    """Bytes."""
+    changed: datetime | None
+    """None where the store does not tell."""
+
+
+def list_folders(address: str) -> dict[str, list[FileInfo]]:
+    """Folders at an address by name, each with all files below it; none where nothing is there.
+
+    Raises:
+        StoreError: The store cannot be reached.
+    """
+    try:
+        fs, path = fsspec.core.url_to_fs(address)
+        if not fs.exists(path):
+            return {}
+        found = fs.find(path, detail=True)
+    except UNREACHABLE as error:
+        raise StoreError(f"cannot list {address}: {error}") from error
+    folders: dict[str, list[FileInfo]] = {}
+    for name, facts in sorted(found.items()):
+        first, _, inside = name[len(path.rstrip("/")) + 1 :].partition("/")
+        if inside:
+            time_of = facts.get("mtime") or facts.get("LastModified")
+            when = datetime.fromtimestamp(time_of) if isinstance(time_of, float) else time_of
+            folders.setdefault(first, []).append(FileInfo(int(facts.get("size") or 0), when))
+    return folders
+
+
+def remove_folder(address: str) -> None:
+    """Remove a folder and all below it.
+
+    Raises:
+        StoreError: The store cannot be reached, or something in it is not the user's to remove.
+    """
+    try:
+        fs, path = fsspec.core.url_to_fs(address)
+        fs.rm(path, recursive=True)
     except UNREACHABLE as error:
         raise StoreError(f"cannot remove {address}: {error}") from error
 

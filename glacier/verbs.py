@@ -205,6 +205,20 @@ def show_completion(argv: Sequence[str]) -> int:
     return 0
 
 
+def show_runs(argv: Sequence[str]) -> int:
+    """Print what runs have left."""
+    from glacier.runs import run_list
+
+    return run_list(argv)
+
+
+def remove_runs(argv: Sequence[str]) -> int:
+    """Remove what runs have left."""
+    from glacier.runs import run_clean
+
+    return run_clean(argv)
+
+
 def explain_aside(argv: Sequence[str], usage: str) -> int:
     """Print how a verb without a configuration is typed: asked for, or by mistake."""
     asked = argv[:1] in (["--help"], ["-h"])
@@ -214,6 +228,8 @@ def explain_aside(argv: Sequence[str], usage: str) -> int:
 
 ASIDES: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "configs": ("List the run configurations that ship, and where they lie.", show_configs),
+    "list": ("Show what runs have left in storage and results.", show_runs),
+    "clean": ("Remove what a run has left.", remove_runs),
     "completion": ("Print what makes bash or zsh complete verbs and fields.", show_completion),
 }
 """Verbs that take no configuration: summary, and what they run."""

@@ -23,7 +23,7 @@ TOP = {
 }  # fmt: skip
 """Modules that stand in no folder, and below all of them."""
 
-ENTRANCE = {"command", "pipeline", "verbs", "completion", "__main__"}
+ENTRANCE = {"runs", "command", "pipeline", "verbs", "completion", "__main__"}
 """Modules that stand in no folder, and above all of them."""
 
 HOMES = {

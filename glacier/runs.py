@@ -1,0 +1,106 @@
+"""What lies in a storage and in a results folder, and its removal: ``glacier list``, ``clean``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from glacier import store
+from glacier.progress import say
+
+STAGES = ("archive", "samples", "sweeps", "trials", "models", "weights", "catalogue")
+"""Folders of a storage."""
+
+SHARED = ("archive", "weights", "catalogue")
+"""Those that are named after places and files, not after runs, and serve all runs."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something that a run made: a folder of one stage, or a report."""
+
+    name: str
+    """As it is listed and removed: ``samples/demo-5e58aaf5``, ``results/demo``."""
+    address: str
+    files: int
+    size_mb: float
+    changed: datetime | None
+    """Of the newest file; None where the store does not tell."""
+
+    def belongs_to(self, run: str) -> bool:
+        """Whether a run of this name made it, and for itself alone."""
+        stage, _, folder = self.name.partition("/")
+        mine = folder == run or (folder.startswith(f"{run}-") and len(folder) == len(run) + 9)
+        return mine and stage not in SHARED
+
+
+def run_list(argv: Sequence[str]) -> int:
+    """Print what is there; returns 0."""
+    items = list_items(parse_places(argv, "list"))
+    for item in items:
+        when = f"{item.changed:%Y-%m-%d %H:%M}" if item.changed else ""
+        say(f"{item.name:<44}{item.files:>7} files {item.size_mb:>10.1f} MB  {when}".rstrip())
+    say(f"{len(items)} in all, {sum(item.size_mb for item in items):.1f} MB")
+    return 0
+
+
+def run_clean(argv: Sequence[str]) -> int:
+    """Remove what is named, or say what would be removed; returns 0, or 2 for an unknown name."""
+    options = parse_places(argv, "clean")
+    items = list_items(options)
+    chosen: list[Item] = []
+    for name in options.names:
+        found = [item for item in items if item.name == name or item.belongs_to(name)]
+        if not found:
+            say(f"nothing is called {name!r}; `glacier list` shows what is there")
+            return 2
+        chosen += [item for item in found if item not in chosen]
+    for item in chosen:
+        if options.yes:
+            store.remove_folder(item.address)
+        say(f"{'removed' if options.yes else 'would remove'} {item.name} ({item.size_mb:.1f} MB)")
+    if not options.yes:
+        say("nothing was removed; add --yes to do it")
+    return 0
+
+
+def parse_places(argv: Sequence[str], verb: str) -> argparse.Namespace:
+    """Options of a verb: ``storage``, ``results``, and for ``clean`` ``names`` and ``yes``."""
+    parser = argparse.ArgumentParser(f"glacier {verb}", description=ABOUT[verb])
+    parser.add_argument("--storage", default="./data", help="folder or s3:// address")
+    parser.add_argument("--results", default="./results", help="folder or s3:// address")
+    if verb == "clean":
+        parser.add_argument("names", nargs="+", help="names as listed, or that of a run")
+        parser.add_argument("--yes", action="store_true", help="remove, do not only say so")
+    return parser.parse_args(argv)
+
+
+ABOUT = {
+    "list": "Show what runs have left: archives, samples, sweeps, trials, models and reports.",
+    "clean": "Remove what a run has left. Archives serve all runs, and are removed by their own "
+    "names alone.",
+}
+"""What the verbs do."""
+
+
+def list_items(places: Any) -> list[Item]:
+    """Everything in a storage and in a results folder."""
+    storage, results = store.absolute(places.storage), store.absolute(places.results)
+    found = [item for stage in STAGES for item in list_folder(stage, store.join(storage, stage))]
+    return found + list(list_folder("results", results))
+
+
+def list_folder(stage: str, address: str) -> Iterator[Item]:
+    """The folders at an address, each with what lies below it."""
+    for name, files in store.list_folders(address).items():
+        times = [file.changed for file in files if file.changed]
+        yield Item(
+            f"{stage}/{name}",
+            store.join(address, name),
+            len(files),
+            sum(file.size for file in files) / 1e6,
+            max(times, default=None),
+        )

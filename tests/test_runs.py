@@ -1,0 +1,69 @@
+"""What runs have left is listed, and removed by its name alone."""
+
+from pathlib import Path
+
+import pytest
+
+from glacier.runs import run_clean, run_list
+
+FILES = (
+    "data/archive/mendenhall-11111111/2014-07.tif",
+    "data/samples/demo-22222222/summary.json",
+    "data/trials/demo-33333333/resnet18/fold-0/done.json",
+    "data/samples/demo-two-44444444/summary.json",
+    "results/demo/report.html",
+    "results/README.md",
+)
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> list[str]:
+    for name in FILES:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * 1_000_000)
+    return ["--storage", str(tmp_path / "data"), "--results", str(tmp_path / "results")]
+
+
+def left(tmp_path: Path) -> set[str]:
+    return {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
+
+
+def test_everything_is_listed_with_its_size(
+    places: list[str], capsys: pytest.CaptureFixture
+) -> None:
+    assert run_list(places) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[:-1]] == [
+        "archive/mendenhall-11111111", "samples/demo-22222222", "samples/demo-two-44444444",
+        "trials/demo-33333333", "results/demo",
+    ]  # fmt: skip
+    assert all("1 files        1.0 MB" in line for line in lines[:-1])
+    assert lines[-1] == "5 in all, 5.0 MB"
+
+
+def test_a_run_is_removed_with_all_of_its_own_and_nothing_else(
+    tmp_path: Path, places: list[str], capsys: pytest.CaptureFixture
+) -> None:
+    assert run_clean(["demo", *places]) == 0
+    assert left(tmp_path) == set(FILES)  # only said
+    assert "would remove results/demo (1.0 MB)" in capsys.readouterr().out
+    assert run_clean(["demo", "--yes", *places]) == 0
+    assert left(tmp_path) == {FILES[0], FILES[3], FILES[5]}
+    assert run_clean(["archive/mendenhall-11111111", "--yes", *places]) == 0
+    assert left(tmp_path) == {FILES[3], FILES[5]}
+
+
+def test_an_unknown_name_removes_nothing(
+    tmp_path: Path, places: list[str], capsys: pytest.CaptureFixture
+) -> None:
+    assert run_clean(["demo", "nothing", "--yes", *places]) == 2
+    assert left(tmp_path) == set(FILES)
+    assert "nothing is called 'nothing'" in capsys.readouterr().out
+
+
+def test_where_nothing_was_run_nothing_is_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert run_list(["--storage", str(tmp_path / "a"), "--results", str(tmp_path / "b")]) == 0
+    assert capsys.readouterr().out == "0 in all, 0.0 MB\n"
