@@ -9,6 +9,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 import ray
 
@@ -80,6 +81,7 @@ def prepare_months(config: Config, pending: list[MonthTask]) -> dict[str, Sample
 
 def prepare_row(row: dict[str, Any], folder: str, settings: Prepare) -> dict[str, Any]:
     """One row of the Ray Data plan: a month's record in, what became of it out."""
+    cv2.setNumThreads(1)  # a task has one core
     record = MonthRecord.from_dict(json.loads(row["record"]))
     task = MonthTask(record, row["archive"], folder, settings)
     return {"address": task.rows_address, "month": prepare_month(task).model_dump_json()}

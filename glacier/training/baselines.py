@@ -324,6 +324,7 @@ def score_baseline(
     split: Split,
 ) -> BaselineFold | str:
     """Scores of one simple method on the test split of one fold, or why there are none."""
+    cv2.setNumThreads(1)  # a task has one core
     train = [(image, masks.mask(image, split.train)) for image in images]
     train = [(image, mask) for image, mask in train if (mask & (image.label != IGNORE)).any()]
     if not train:

@@ -173,7 +173,8 @@ class Learner:
         torch.manual_seed(self.trial.seed_at(epoch))
         rng = np.random.default_rng(self.trial.seed_at(epoch))
         self.model.train()
-        losses, seen = [], 0
+        losses: list[torch.Tensor] = []
+        seen = 0
         steps = self.sampler.count_steps(self.settings)
         for step, (image, label) in enumerate(self.sampler.draw_epoch(images, rng, self.settings)):
             self.set_step_size(epoch + step / steps, 1 / steps)
@@ -183,18 +184,18 @@ class Learner:
             with autocast(self.device, self.settings.precision):
                 logits = self.model(batch)
             loss = self.loss(logits.float(), target)
-            value = float(loss.detach())
-            if not np.isfinite(value):
-                raise TrainingError(
-                    f"{self.trial.name}: the loss is {value} in epoch {epoch}; lower "
-                    f"sweep.learning_rate ({self.settings.learning_rate})"
-                )
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
-            losses.append(value)
+            losses.append(loss.detach())
             seen += len(image)
-        return float(np.mean(losses)), seen
+        values = torch.stack(losses).double().cpu().numpy()  # once: each look waits for the GPU
+        if not np.isfinite(values).all():
+            raise TrainingError(
+                f"{self.trial.name}: the loss is {values[~np.isfinite(values)][0]} in epoch "
+                f"{epoch}; lower sweep.learning_rate ({self.settings.learning_rate})"
+            )
+        return float(values.mean()), seen
 
     def set_step_size(self, epochs: float, step: float = 0.0) -> None:
         """Follow the schedule; it depends on the epochs gone by alone, so resuming keeps it.

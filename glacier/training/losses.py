@@ -39,8 +39,9 @@ def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
     """
     known = target != IGNORE
     truth = ((target == 1) & known).to(logits.dtype)
-    if not truth.any():
-        logits, truth = -logits, known.to(logits.dtype)
+    bare = ~truth.any()  # without a branch, which would wait for the GPU
+    logits = torch.where(bare, -logits, logits)
+    truth = torch.where(bare, known.to(logits.dtype), truth)
     probability = functional.logsigmoid(logits).exp() * known
     overlap, whole = (probability * truth).sum(), (probability + truth).sum()
     return torch.where(known.any(), 1 - 2 * overlap / whole.clamp_min(1e-7), 0.0 * whole)
