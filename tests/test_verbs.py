@@ -91,7 +91,12 @@ def test_a_verb_runs_what_the_table_names(
     assert main() == 0
     monkeypatch.setattr(sys, "argv", ["jobs/ingest.py", path])
     assert run_verb("ingest") == 0
-    assert capsys.readouterr().out.split() == ["run_ingest", "dry_run_ingest", "run_ingest", "run_ingest"]
+    assert capsys.readouterr().out.split() == [
+        "run_ingest",
+        "dry_run_ingest",
+        "run_ingest",
+        "run_ingest",
+    ]
 
 
 def test_a_stage_is_looked_up_once_it_is_run(tmp_path: Path, capsys: Said) -> None:
