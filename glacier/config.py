@@ -39,6 +39,10 @@ Band = Literal["SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B6", "SR_B7"]
 """Landsat-8 name of a reflectance band."""
 
 
+CrsCode = Annotated[str, Field(pattern=r"^EPSG:[1-9][0-9]{3,5}$")]
+"""A coordinate reference system by its code, such as ``EPSG:32608``."""
+
+
 def expand_path(value: str) -> str:
     """Put environment variables into a path.
 
@@ -137,10 +141,14 @@ class RegionFile(Model):
 
     file: PathText
     """Vector file with a CRS: GeoPackage, Shapefile, GeoJSON or the like."""
+    layer: str | None = None
+    """Layer of the file; None: the only one that has the column."""
+    crs: CrsCode | None = None
+    """CRS of a file that states none."""
     column: str | None = None
     """Column that names the glaciers; None: the RGI's, ``rgi_id`` or ``RGIId``."""
     ids: Annotated[tuple[str | int, ...], Field(min_length=1)] | None = None
-    """Which glaciers, by the values of the column; None: all."""
+    """Which glaciers, by the values of the column as they are written; None: all."""
     buffer_m: float = Field(500.0, ge=0, le=100_000)
     """Margin of the frame around a glacier's outline, metres."""
     pixel_m: float = Field(30.0, gt=0, le=1000)
@@ -394,12 +402,20 @@ class Label(Model):
     outlines: Annotated[PathText | None, ADDRESS] = None
     """Vector file of glacier polygons; needed for ``outlines``. With any kind of label they also
     tell which months are snowy."""
+    layer: str | None = None
+    """Layer of ``outlines``; None: the only one with polygons on a region's grid."""
+    crs: CrsCode | None = None
+    """CRS of ``outlines``, for a file that states none."""
     provenance: Provenance | None = None
     """Where the outlines come from."""
     margin_m: float = Field(0.0, ge=0, le=1000)
     """Pixels within so many metres of an outline are unknown, for ``outlines``."""
     debris: Annotated[PathText | None, ADDRESS] = None
     """Vector file of debris-covered ice, scored as a class of its own."""
+    debris_layer: str | None = None
+    """Layer of ``debris``, likewise."""
+    debris_crs: CrsCode | None = None
+    """CRS of ``debris``, likewise."""
     max_snow_outside: float = Field(0.3, ge=0, le=1)
     """Share of the ground outside the outlines that snow may cover; months above it are left out
     of samples and scores. Measured where outlines and short-wave infrared are given; 1: never."""
@@ -411,6 +427,18 @@ class Label(Model):
     """Least near-infrared reflectance of ice and snow (water is darker), for ``ndsi``."""
     threshold: int = Field(128, ge=0, le=255)
     """Grey level, 0..255, above which a pixel is glacier, for ``threshold``."""
+
+    @model_validator(mode="after")
+    def check_files(self) -> Self:
+        """Refuse a layer or a CRS of a file that is not given."""
+        for file, names in (
+            ("outlines", ("layer", "crs")),
+            ("debris", ("debris_layer", "debris_crs")),
+        ):
+            for name in names:
+                if getattr(self, file) is None and getattr(self, name) is not None:
+                    raise ValueError(f"{name} {getattr(self, name)} is of {file}, which is None")
+        return self
 
 
 class Prepare(Model):

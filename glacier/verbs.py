@@ -87,6 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         As :func:`glacier.command.run_command`; 2 where no verb was named, 1 where another package
         has written over this one.
     """
+    if argv is None:
+        speak_utf8()
     name, *rest = (sys.argv[1:] if argv is None else argv) or [""]
     if not hasattr(glacier, "__version__"):
         print(OVERWRITTEN, file=sys.stderr)
@@ -96,6 +98,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def speak_utf8() -> None:
+    """Start this process anew in Python's UTF-8 mode, where the locale is of another code.
+
+    Configurations and vector files are UTF-8, and so are names of files wherever they were made;
+    under a Latin-1 locale Python would look for others. Processes that this one starts inherit
+    the mode. Python 3.15 is in it without being asked (PEP 686).
+    """
+    if sys.getfilesystemencoding().lower() not in ("utf-8", "utf8"):
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 def dispatch(name: str, rest: Sequence[str]) -> int:
@@ -124,6 +138,8 @@ def run_verb(name: str, argv: Sequence[str] | None = None) -> int:
     Returns:
         As :func:`glacier.command.run_command`.
     """
+    if argv is None:
+        speak_utf8()
     from glacier.command import run_command  # late: it takes half a second
 
     verb = VERBS[name]

@@ -14,7 +14,7 @@ from glacier import store
 from glacier.command import run_command
 from glacier.config import Config, config_digest, digest, variants_digest
 from glacier.errors import ConfigError, SourceError
-from glacier.flags import field_names, load_config
+from glacier.flags import field_names, load_config, read_yaml
 
 ROOT = Path(__file__).parents[1]
 SQUARE = [[-134.62, 58.42], [-134.42, 58.42], [-134.42, 58.59], [-134.62, 58.59]]
@@ -490,3 +490,38 @@ def test_a_defect_is_not_swallowed(place: Path) -> None:
     place.write_text(yaml.safe_dump(BASE))
     with pytest.raises(KeyError, match="a defect"):
         run_command([str(place)], "Test.", stage)
+
+
+# What people write, as they write it.
+
+
+def load_text(place: Path, text: bytes) -> Any:
+    place.write_bytes(text)
+    return read_yaml(str(place))
+
+
+def test_numbers_are_those_that_people_write(tmp_path: Path) -> None:
+    """YAML 1.1 reads base 8 behind a nought and base 60 behind a colon."""
+    text = b"a: [00712, 012, 12:30, 1:30.5, 0, 7, -3, 0x10, 1_000, 0.5, -.5, 1.0e-4, .inf, 10]"
+    found = load_text(tmp_path / "a.yaml", text)["a"]
+    assert found[:4] == ["00712", "012", "12:30", "1:30.5"]
+    assert found[4:] == [0, 7, -3, 16, 1000, 0.5, -0.5, 1e-4, float("inf"), 10]
+    assert load_text(tmp_path / "a.yaml", b"seed: 010")["seed"] == "010"  # then checked as 10
+
+
+def test_ids_are_text_whatever_they_look_like(tmp_path: Path) -> None:
+    text = b"r: [{ids: [00712, 7, 1.10, NO, 2014-01-01, 12:30, 'x', 1e5]}, {ids: [~]}, {ids: 7}]"
+    first, second, third = load_text(tmp_path / "a.yaml", text)["r"]
+    assert first["ids"] == ["00712", "7", "1.10", "NO", "2014-01-01", "12:30", "x", "1e5"]
+    assert (second["ids"], third["ids"]) == ([None], 7)
+
+
+def test_numbers_behind_a_nought_are_decimal_in_a_field(place: Path) -> None:
+    assert load(place, yaml.safe_dump(nest({})) + "seed: 010\n").seed == 10
+
+
+def test_files_are_utf_8_with_or_without_a_mark(tmp_path: Path) -> None:
+    for code in ("utf-8", "utf-8-sig"):
+        assert load_text(tmp_path / "a.yaml", "name: Übung".encode(code)) == {"name": "Übung"}
+    with pytest.raises(ConfigError, match=r"a\.yaml is not UTF-8 .* at byte 6.*: save it as UTF-8"):
+        load_text(tmp_path / "a.yaml", "name: Übung".encode("latin-1"))

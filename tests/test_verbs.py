@@ -6,7 +6,10 @@ import sys
 import tomllib
 from pathlib import Path
 
+import geopandas
 import pytest
+import yaml
+from shapely.geometry import box
 
 import glacier
 from glacier.command import run_command
@@ -20,7 +23,7 @@ from glacier.verbs import (
     run_verb,
     summaries,
 )
-from tests.support.tiny import write_tiny
+from tests.support.tiny import tiny_values, write_tiny
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"ray", "torch", "pandas", "rasterio", "geopandas", "matplotlib", "sklearn", "numpy"}
@@ -163,3 +166,25 @@ def test_a_reader_who_has_seen_enough_is_no_defect() -> None:
     )  # fmt: skip
     os.close(write)
     assert done.returncode == 1 and done.stderr == ""
+
+
+@pytest.mark.parametrize("module", ["jobs.ingest", "glacier"])
+def test_names_are_found_under_a_locale_of_another_code(tmp_path: Path, module: str) -> None:
+    """In the configuration, in the paths that it names, in the vector file and as arguments."""
+    folder = tmp_path / "Gletscher Übung"
+    folder.mkdir()
+    shapes = [box(-19.0, 63.5, -18.9, 63.6)]
+    table = geopandas.GeoDataFrame({"Name": ["Kötlujökull"]}, geometry=shapes, crs="EPSG:4326")
+    table.to_file(folder / "umriß.gpkg")
+    region = {"file": str(folder / "umriß.gpkg"), "column": "Name", "ids": ["Kötlujökull"]}
+    values = tiny_values(tmp_path) | {"regions": [region]}
+    text = yaml.safe_dump(values, allow_unicode=True)
+    (folder / "lauf.yaml").write_text(text, encoding="utf-8")
+    verb = [] if module == "jobs.ingest" else ["ingest"]
+    done = subprocess.run(
+        [sys.executable, "-m", module, *verb, str(folder / "lauf.yaml"), "--dry-run"],
+        cwd=ROOT, capture_output=True, timeout=60,
+        env=os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert b"kotlujokull: " in done.stdout

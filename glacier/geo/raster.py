@@ -26,6 +26,7 @@ from rasterio.warp import transform
 
 from glacier.config import Region
 from glacier.errors import ConfigError, RasterError
+from glacier.geo.scale import check_scale, utm_zone
 from glacier.landsat import NODATA, band_scale
 
 WGS84 = "EPSG:4326"
@@ -102,21 +103,6 @@ class Grid:
     def as_dict(self) -> dict[str, Any]:
         """The grid as plain values, for JSON."""
         return asdict(self)
-
-
-def utm_zone(lon_deg: float) -> str:
-    """The UTM zone that Landsat's scenes of a longitude lie in, such as ``EPSG:32608``.
-
-    It is a northern zone on both sides of the equator, with negative northings in the south:
-    the 10,000 km of a southern zone are no multiple of 30 m, so its pixels would lie 10 m off.
-    Nor do Landsat's scenes know the wider zones of Norway and Svalbard. Antarctic scenes (centre
-    south of 63 S) come in polar stereographic, so there they are resampled all the same.
-
-    Source:
-        USGS, "Why do Landsat scenes in the Southern Hemisphere display negative UTM values?";
-        Landsat 8-9 Data Format Control Book (LSDS-1822).
-    """
-    return f"EPSG:{32601 + int((lon_deg + 180) // 6) % 60}"
 
 
 def grid_of_region(region: Region) -> Grid:
@@ -226,7 +212,8 @@ def grid_of(source: DatasetReader) -> Grid:
     """Grid of an open raster.
 
     Raises:
-        RasterError: It is rotated, its pixels are not square, or its unit is not the metre.
+        RasterError: It is rotated, its pixels are not square, or its unit is not the metre, or not
+            one on the ground.
     """
     t, crs = source.transform, source.crs
     metres = crs is not None and crs.is_projected and crs.linear_units_factor[1] == 1
@@ -236,7 +223,9 @@ def grid_of(source: DatasetReader) -> Grid:
             "in a projected CRS in metres (gdalwarp -t_srs EPSG:326NN -tr 30 30)"
         )
     name = f"EPSG:{crs.to_epsg()}" if crs.to_epsg() else crs.to_wkt()
-    return Grid(name, t.c, t.f, t.a, source.height, source.width)
+    grid = Grid(name, t.c, t.f, t.a, source.height, source.width)
+    check_scale(name, (t.c + grid.bounds.right) / 2, (t.f + grid.bounds.bottom) / 2, source.name)
+    return grid
 
 
 def read_named(

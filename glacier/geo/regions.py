@@ -19,10 +19,14 @@ import shapely
 from glacier.config import Region, RegionFile, digest
 from glacier.errors import ConfigError, VectorError
 from glacier.flags import nearest
-from glacier.geo.raster import WGS84, grid_of_region, utm_zone
-from glacier.geo.vectors import read_shapes
+from glacier.geo.inventories import sort_rows
+from glacier.geo.polygons import take_area
+from glacier.geo.raster import WGS84, grid_of_region
+from glacier.geo.scale import utm_zone
+from glacier.geo.vector_layers import VectorFile, read_tables
+from glacier.progress import say
 from glacier.store import absolute
-from glacier.wording import shorten_list
+from glacier.wording import join_words, shorten_list
 
 RGI_COLUMNS = ("rgi_id", "rgiid")
 """Names of the id column, in lower case.
@@ -32,6 +36,12 @@ Source: attribute tables of the Randolph Glacier Inventory, versions 7.0 and 6.0
 
 DECIMALS = 6
 """Of corners in degrees: 0.1 m, so that no last digit of a projection decides a hash."""
+
+FAR_KM = 20.0
+"""Gap between outlines beyond which they are of different glaciers, whatever their name."""
+
+KM_PER_DEGREE = 111.32
+"""Of latitude, and of longitude at the equator."""
 
 MAX_NAME_LENGTH = 64
 SHOWN = 5
@@ -49,10 +59,11 @@ def read_regions(wanted: RegionFile) -> list[Region]:
             usable outline or is too large.
     """
     try:
-        table = read_shapes(absolute(wanted.file))
+        table = read_glaciers(wanted)
     except VectorError as error:
         raise ConfigError(str(error)) from error
     outlines = pick_outlines(table, wanted)
+    check_unity(outlines, table, wanted)
     names = name_glaciers(outlines.index.unique())
     regions = [
         Region(name=names[key], polygon=corners, pixel_m=wanted.pixel_m)
@@ -63,16 +74,50 @@ def read_regions(wanted: RegionFile) -> list[Region]:
     return sorted(regions, key=lambda region: region.name)
 
 
+def read_glaciers(wanted: RegionFile) -> Any:
+    """The rows of the file's layer that are ice; how many are not is said.
+
+    Raises:
+        ConfigError: Several layers have the column, or none has.
+        VectorError: The file cannot be used.
+    """
+    file = VectorFile(absolute(wanted.file), wanted.layer, wanted.crs, setting="")
+    tables = read_tables(file)
+    layer, table = next(iter(tables.items()))
+    if len(tables) > 1:
+        named = [name for name, table in tables.items() if choose_column(table, wanted)]
+        if len(named) != 1:
+            raise ConfigError(
+                f"{wanted.file} has layers {join_words(list(tables))}, of which "
+                f"{len(named)} have the column that names the glaciers; say which in layer"
+            )
+        layer, table = named[0], tables[named[0]]
+        say(f"regions: {file.name}: layer {layer} was read, the only one with the column")
+    rows = sort_rows({str(c): table[c] for c in list_columns(table)}, len(table), "glacier", layer)
+    ice = rows.roles == "ice"
+    if not ice.all():
+        why = Counter(rows.reasons[~ice].tolist()).most_common(SHOWN)
+        each = ", ".join(f"{count} {reason}" for reason, count in why)
+        say(f"regions: {file.name}: {(~ice).sum()} of {len(table)} rows are no ice ({each})")
+    return table[ice]
+
+
+def list_columns(table: Any) -> list[str]:
+    """Columns of a table, but for the shapes."""
+    return list(table.columns.drop(table.geometry.name))
+
+
 def pick_outlines(table: Any, wanted: RegionFile) -> Any:
     """The wanted rows' shapes in degrees: a GeoSeries with the glaciers' ids as its index.
 
     Raises:
         ConfigError: The column or an id is not there, or a shape is no polygon on Earth.
     """
-    column = find_column(list(table.columns.drop(table.geometry.name)), wanted)
+    column = find_column(list_columns(table), wanted)
     ids = table[column].map(as_id)
     if wanted.ids is not None:
-        chosen = [str(key) for key in wanted.ids]
+        is_number = table[column].dtype.kind in "iuf"
+        chosen = [as_number(as_id(key)) if is_number else as_id(key) for key in wanted.ids]
         check_ids(chosen, set(ids), f"{wanted.file}, column {column}")
         table, ids = table[ids.isin(chosen)], ids[ids.isin(chosen)]
     elif not ids.all():
@@ -82,8 +127,9 @@ def pick_outlines(table: Any, wanted: RegionFile) -> Any:
         )
     if ids.empty:
         raise ConfigError(f"{wanted.file} holds no glacier")
-    shapes = geopandas.GeoSeries(table.geometry.values, index=ids.values, crs=table.crs)
-    bad = [key for key, shape in shapes.items() if not is_outline(shape)]
+    areas = [take_area(shape) for shape in table.geometry.values]
+    shapes = geopandas.GeoSeries(areas, index=ids.values, crs=table.crs)
+    bad = [key for key, area in zip(ids, areas, strict=True) if area is None]
     if bad:
         raise ConfigError(
             f"{wanted.file}: no polygon for {shorten_list(bad, SHOWN)}; repair or leave it out"
@@ -99,25 +145,42 @@ def find_column(columns: list[str], wanted: RegionFile) -> str:
     Raises:
         ConfigError: It is not there; the message lists those that are.
     """
+    found = choose_column(columns, wanted)
+    if found is not None:
+        return found
     there = f"its columns are {', '.join(columns)}"
-    if wanted.column in columns:
-        return wanted.column
     if wanted.column is not None:
         near = nearest(wanted.column, columns) if len(columns) > 12 else ""
         raise ConfigError(f"{wanted.file} has no column {wanted.column!r}{near}; {there}")
-    found = [name for name in columns if name.lower() in RGI_COLUMNS]
-    if not found:
-        raise ConfigError(f"{wanted.file} has no column rgi_id or RGIId: name one; {there}")
-    return found[0]
+    raise ConfigError(f"{wanted.file} has no column rgi_id or RGIId: name one; {there}")
+
+
+def choose_column(columns: Iterable[str], wanted: RegionFile) -> str | None:
+    """The column asked for, or else the inventory's own; None where there is none."""
+    if wanted.column is None:
+        return next((name for name in columns if name.lower() in RGI_COLUMNS), None)
+    name = as_id(wanted.column)
+    return next((column for column in columns if as_id(column) == name), None)
 
 
 def as_id(value: Any) -> str:
-    """A cell as an id: whole numbers without a point, nothing as an empty text."""
+    """A cell as an id: whole numbers without a point, nothing as an empty text.
+
+    Letters with marks can be written as one character or as two; here they are always one.
+    """
     if value is None or value != value:
         return ""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return str(value).strip()
+    return unicodedata.normalize("NFC", str(value)).strip()
+
+
+def as_number(key: str) -> str:
+    """An id of a column of numbers as :func:`as_id` writes it: ``00712`` is ``712``."""
+    try:
+        return as_id(float(key))
+    except ValueError:
+        return key
 
 
 def check_ids(chosen: list[str], known: set[str], where: str) -> None:
@@ -129,11 +192,6 @@ def check_ids(chosen: list[str], known: set[str], where: str) -> None:
     if missing := [key for key in chosen if key not in known]:
         near = nearest(missing[0], sorted(known - {""}))
         raise ConfigError(f"{where}: no glacier {shorten_list(missing, SHOWN)}{near}")
-
-
-def is_outline(shape: Any) -> bool:
-    """Whether a shape is a polygon with an area; that it may cross itself moves no frame."""
-    return shape is not None and "Polygon" in shape.geom_type and not shape.is_empty
 
 
 def check_places(shapes: Any, file: str) -> None:
@@ -149,7 +207,7 @@ def check_places(shapes: Any, file: str) -> None:
         raise ConfigError(
             f"{file}: {shorten_list(list(shapes.index[~good]), SHOWN)} spans "
             f"{[float(v) for v in bounds[~good].iloc[0]]} (west, south, east, north in degrees); "
-            "wanted within the UTM zones, -180..180 and -80..84: is the CRS right?"
+            "wanted within the UTM zones, -180..180 and -80..84: is the CRS right, and x before y?"
         )
 
 
@@ -160,13 +218,8 @@ def frame_glaciers(shapes: Any, buffer_m: float) -> Iterator[tuple[str, Any]]:
         shapes: Outlines in degrees, by id.
         buffer_m: Margin on every side.
     """
+    shapes = join_ends(shapes)
     sides = shapes.bounds.groupby(level=0).agg({"minx": "min", "maxx": "max"})
-    across = sides.index[sides.maxx - sides.minx > 180]  # both ends of the map
-    if len(across):
-        shapes = shapes.copy()
-        rows = shapes.index.isin(across)
-        shapes[rows] = shapely.transform(shapes[rows].values, run_on)
-        sides = shapes.bounds.groupby(level=0).agg({"minx": "min", "maxx": "max"})
     zones = ((sides.minx + sides.maxx) / 2).map(utm_zone)
     for zone, members in zones.groupby(zones):
         inside = shapes[shapes.index.isin(members.index)].to_crs(zone).bounds.groupby(level=0)
@@ -177,6 +230,74 @@ def frame_glaciers(shapes: Any, buffer_m: float) -> Iterator[tuple[str, Any]]:
         corners = geopandas.GeoSeries.from_xy(x.ravel(), y.ravel(), crs=zone).to_crs(WGS84)
         degrees = np.stack([corners.x, corners.y], axis=1).round(DECIMALS).reshape(-1, 4, 2)
         yield from zip(low.index, map(as_corners, degrees), strict=True)
+
+
+def join_ends(shapes: Any) -> Any:
+    """The shapes, with longitudes 0..360 for glaciers that lie on both ends of the map."""
+    sides = shapes.bounds.groupby(level=0).agg({"minx": "min", "maxx": "max"})
+    across = sides.index[sides.maxx - sides.minx > 180]
+    if len(across):
+        shapes = shapes.copy()
+        rows = shapes.index.isin(across)
+        shapes[rows] = shapely.transform(shapes[rows].values, run_on)
+    return shapes
+
+
+def check_unity(shapes: Any, table: Any, wanted: RegionFile) -> None:
+    """Refuse an id that several glaciers share: parts of one lie near each other.
+
+    Args:
+        shapes: Outlines in degrees, by id.
+        table: The rows that they are from.
+        wanted: How the glaciers are named.
+
+    Raises:
+        ConfigError: With where they lie, and a column that tells them apart.
+    """
+    column = find_column(list_columns(table), wanted)
+    shapes = join_ends(shapes)
+    if column.lower() not in RGI_COLUMNS:  # a shape of the inventory's own id is one glacier
+        shapes = shapes.explode()
+    shared = {
+        key: places
+        for key, parts in shapes.groupby(level=0)
+        if len(parts) > 1 and len(places := find_places(parts.bounds.to_numpy())) > 1
+    }
+    if shared:
+        each = [f"{key} ({join_words(places[:SHOWN])})" for key, places in shared.items()]
+        raise ConfigError(
+            f"{wanted.file}: {shorten_list(each, SHOWN)}: one name for places more than "
+            f"{FAR_KM:g} km apart, so for several glaciers{suggest_column(table, column)}"
+        )
+
+
+def find_places(bounds: Any) -> list[str]:
+    """Where boxes lie that are more than ``FAR_KM`` apart: the middle of each group of them.
+
+    Args:
+        bounds: (N, 4) west, south, east, north in degrees.
+    """
+    west, south, east, north = bounds.T
+    high = FAR_KM / 2 / KM_PER_DEGREE
+    wide = high / np.cos(np.radians(np.maximum(np.abs(south), np.abs(north))))
+    boxes = shapely.box(west - wide, south - high, east + wide, north + high)
+    return [describe_place(g.centroid) for g in shapely.get_parts(shapely.union_all(boxes))]
+
+
+def describe_place(point: Any) -> str:
+    """A point as people say it, such as ``58.50 N 134.50 W``."""
+    lon, lat = (point.x + 180) % 360 - 180, point.y
+    return f"{abs(lat):.2f} {'NS'[lat < 0]} {abs(lon):.2f} {'EW'[lon < 0]}"
+
+
+def suggest_column(table: Any, column: str) -> str:
+    """What to do about a name in a column that several glaciers share."""
+    rows_differ = not table[column].is_unique
+    own = [name for name in list_columns(table) if rows_differ and table[name].is_unique]
+    own.sort(key=lambda name: (name.lower() not in RGI_COLUMNS, table[name].dtype.kind == "f"))
+    if own:
+        return f"; name them by a column with a value for each, such as column: {own[0]}"
+    return "; give each a name of its own in the file"
 
 
 def run_on(points: Any) -> Any:

@@ -7,6 +7,7 @@ says that the set is complete.
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -22,6 +23,7 @@ from glacier.archive.records import MonthRecord, Status
 from glacier.config import ADDRESS, RUNTIME_ONLY, Config, Label, Model, digest, identity
 from glacier.errors import StoreError
 from glacier.geo.raster import Grid
+from glacier.geo.vector_files import checksum_files
 
 SCHEMA = pa.schema(
     [
@@ -47,7 +49,7 @@ the bands that only baselines read, NaN where unseen or not in the archive. ``su
 (H, W), codes of ``labels.Surface``, shaded or not, 0 where no class is known; null where none is
 in the month."""
 
-FORMAT = 6
+FORMAT = 7
 """Counts up when the samples' bytes change for the same configuration."""
 
 MONTH = b"glacier"
@@ -96,6 +98,8 @@ class SampleMonth(Model):
     """Share of the seen ground outside the outlines under snow, 0..1; None where unknown."""
     clipped: float | None = None
     """Share of the labelled pixels that are as bright as the range goes, 0..1; None: unknown."""
+    notes: tuple[str, ...] = ()
+    """What was chosen, left out, cut out or mended in the outlines, in sentences."""
 
     @property
     def key(self) -> str:
@@ -160,6 +164,12 @@ class SampleSet(Model):
         return tuple(month for month in self.months if month.status == "failed")
 
     @property
+    def notes(self) -> dict[str, int]:
+        """What the months' notes say, and of how many regions; the commonest first."""
+        said = {(month.region, note) for month in self.months for note in month.notes}
+        return dict(Counter(sorted(note for _, note in said)).most_common())
+
+    @property
     def shown_range(self) -> tuple[float, float]:
         """Values of an image that are shown as black and as white."""
         return (0.0, 1.0) if self.scale == "own_maximum" else self.range
@@ -195,7 +205,7 @@ def samples_folder(config: Config, archives: dict[str, list[MonthRecord]]) -> st
             "format": FORMAT,
             "settings": identity(config.prepare, (RUNTIME_ONLY, ADDRESS)),
             "polygons": [
-                path and store.checksum(store.read_bytes(store.absolute(path)))
+                path and checksum_files(store.absolute(path))
                 for path in (label.outlines, label.debris)
             ],
             "inputs": [

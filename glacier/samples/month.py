@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from glacier.archive.records import MonthRecord, Status
 from glacier.config import Prepare
 from glacier.errors import GlacierError
 from glacier.geo.raster import Grid, read_named
-from glacier.geo.vectors import rasterise_outlines
 from glacier.indices import colour
 from glacier.landsat import BAND_OF, SR_SCALE
 from glacier.samples.chips import cut_rows, resize_sample, shrink_classes
@@ -29,6 +27,13 @@ from glacier.samples.dataset import (
     SampleMonth,
     encode_rows,
     rows_address,
+)
+from glacier.samples.outlines import (
+    debris_file,
+    glacier_file,
+    glacier_on,
+    list_notes,
+    outlines_on,
 )
 from glacier.samples.quicklooks import write_quick_looks
 
@@ -109,7 +114,8 @@ def make_rows(task: MonthTask) -> tuple[Rows, SampleMonth]:
     snow = measure_snow(task, bands, grid)
     if snow is not None and snow > (most := task.settings.label.max_snow_outside):
         reason = f"seasonal_snow: on {snow:.0%} of the ground outside the outlines, over {most:.0%}"
-        return [], task.outcome("empty", reason, snow_outside=snow)
+        notes = list_notes([glacier_file(task.settings.label)], grid)
+        return [], task.outcome("empty", reason, snow_outside=snow, notes=notes)
     image = make_image(bands, task.settings)
     label = make_label(task, bands, image, grid)
     extra = make_extra(bands, extra_bands(task.settings))
@@ -135,6 +141,9 @@ def make_rows(task: MonthTask) -> tuple[Rows, SampleMonth]:
         band_sums=sum_bands(image),
         snow_outside=snow,
         clipped=measure_clipped(image, label, task.settings),
+        notes=list_notes(
+            [glacier_file(task.settings.label), debris_file(task.settings.label)], grid
+        ),
     )
 
 
@@ -257,8 +266,7 @@ def make_label(
     if settings.kind == "truth":
         label = labels.label_truth(bands["surface"])
     elif settings.kind == "outlines":
-        assert settings.outlines is not None
-        label = outlines_on(store.absolute(settings.outlines), grid)
+        label = glacier_on(settings, grid)
         label = labels.ignore_margin(label, grid.pixel_m, settings.margin_m)
     elif settings.kind == "ndsi":
         green, nir, swir1 = (colour(bands, name) for name in ("green", "nir", "swir1"))
@@ -290,10 +298,10 @@ def make_surface(
     Raises:
         VectorError: The polygons cannot be used.
     """
-    if task.settings.label.debris is None:
+    file = debris_file(task.settings.label)
+    if file is None:
         return bands.get("surface")
-    debris = outlines_on(store.absolute(task.settings.label.debris), grid)
-    return labels.part_debris(label, debris == 1)
+    return labels.part_debris(label, outlines_on(file, grid).mask == 1)
 
 
 def measure_snow(task: MonthTask, bands: dict[str, NDArray[Any]], grid: Grid) -> float | None:
@@ -307,12 +315,6 @@ def measure_snow(task: MonthTask, bands: dict[str, NDArray[Any]], grid: Grid) ->
         return None
     green, nir, swir1 = (colour(bands, name) for name in ("green", "nir", "swir1"))
     snow = labels.label_ndsi(green, nir, swir1, settings.ndsi_above, settings.nir_above)
-    ground = outlines_on(store.absolute(settings.outlines), grid) == 0
+    ground = glacier_on(settings, grid) == 0
     ground &= snow != labels.IGNORE
     return round(float((snow[ground] == 1).mean()), 4) if ground.any() else None
-
-
-@lru_cache(maxsize=8)
-def outlines_on(address: str, grid: Grid) -> NDArray[np.uint8]:
-    """Outlines as pixels, read once per worker for all months of a region."""
-    return rasterise_outlines(address, grid)

@@ -30,6 +30,9 @@ from glacier.samples.dataset import (
 )
 from glacier.samples.month import MonthTask, extra_bands, prepare_month
 
+MAX_NOTES = 8
+"""Notes on outlines that the end of a run names; it counts the others."""
+
 
 def run_prepare(config: Config) -> int:
     """Make the samples of a run; returns how many months failed past the allowed number.
@@ -140,6 +143,10 @@ def report_outcome(samples: SampleSet, folder: str) -> None:
             f"prepare: {snowy} months left out for snow outside the outlines; "
             "prepare.label.max_snow_outside 1 keeps them"
         )
+    for note, regions in list(samples.notes.items())[:MAX_NOTES]:
+        say(f"prepare: {note}" + (f", in {regions} regions" if regions > 1 else ""))
+    if len(samples.notes) > MAX_NOTES:
+        say(f"prepare: and {len(samples.notes) - MAX_NOTES} more notes in its summary.json")
     reasons = Counter(month.reason for month in samples.failed)
     for reason, count in reasons.most_common(5):
         say(f"prepare: {count} failed: {reason}")

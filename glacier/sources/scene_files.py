@@ -181,7 +181,7 @@ def read_metadata(name: str, files: Files, box: BoundingBox) -> tuple[datetime, 
     day = datetime.strptime(name.split("_")[3], "%Y%m%d").date()
     for path in sorted(next(iter(files.values())).parent.glob("*_MTL.*")):
         if path.name.upper().startswith(name.rpartition("_02_")[0]):
-            text = path.read_text(errors="replace")
+            text = path.read_text(encoding="utf-8", errors="replace")
             sun = re.search(r"SUN_ELEVATION\W+(-?[\d.]+)", text)
             clock = re.search(r"SCENE_CENTER_TIME\W+(\d\d:\d\d:\d\d)", text)
             if sun and clock:

@@ -4,7 +4,9 @@ import shutil
 import subprocess
 import sys
 import time
+import unicodedata
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import geopandas
 import numpy as np
 import pytest
 import yaml
-from shapely.geometry import MultiPolygon, Point, Polygon, box
+from shapely.geometry import GeometryCollection, MultiPolygon, Point, Polygon, box
 
 from glacier.command import read_file
 from glacier.config import Config, RegionFile, config_digest
@@ -144,6 +146,116 @@ def test_thousands_of_glaciers_are_a_longer_list(tmp_path: Path) -> None:
     assert regions == sorted(regions, key=lambda region: region.name)
 
 
+def test_letters_with_marks_are_the_same_however_they_are_coded(tmp_path: Path) -> None:
+    name = "Kötlujökull"
+    forms = [unicodedata.normalize(form, name) for form in ("NFC", "NFD")]
+    assert forms[0] != forms[1]
+    for k, (asked, stored) in enumerate(product(forms, forms)):
+        column = unicodedata.normalize("NFD", "Gletscherübung")
+        file = write(tmp_path / f"{k}.gpkg", [], [TAKU], **{column: [stored]})
+        found = read(file, column="Gletscherübung", ids=[asked])
+        assert [region.name for region in found] == ["kotlujokull"]
+
+
+def test_ids_of_digits_are_texts_or_numbers_as_the_column_is(tmp_path: Path) -> None:
+    text = write(tmp_path / "a.gpkg", [], [TAKU, MENDENHALL], wgi=["00712", "712"])
+    assert [region.name for region in read(text, column="wgi", ids=["00712"])] == ["00712"]
+    numbers = write(tmp_path / "b.gpkg", [], [TAKU, MENDENHALL], wgi=[712, 713])
+    assert [region.name for region in read(numbers, column="wgi", ids=["00712"])] == ["712"]
+    with pytest.raises(ConfigError, match=r"column wgi: no glacier x7; known: 712, 713"):
+        read(numbers, column="wgi", ids=["x7"])
+
+
+def test_an_id_behind_a_nought_is_no_octal_number(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.gpkg", [], [TAKU, MENDENHALL], wgi=["00712", "00713"])
+    path = tmp_path / "run.yaml"
+    text = yaml.safe_dump(tiny_values(tmp_path) | {"regions": []}).replace(
+        "regions: []", f"regions: [{{file: {file}, column: wgi, ids: [00712]}}]"
+    )
+    path.write_text(text)
+    config = load_config([str(path)], "Test.", read_file)
+    assert [region.name for region in config.regions] == ["00712"]
+
+
+# One name for several glaciers, several layers, and rows that are no ice.
+
+
+SOUTH, NORTH = box(-131.53, 56.97, -131.47, 57.03), box(-134.53, 58.47, -134.47, 58.53)
+
+
+@pytest.mark.parametrize("shapes", [[SOUTH, NORTH], [MultiPolygon([SOUTH, NORTH])]])
+def test_a_name_that_far_glaciers_share_is_refused_with_their_places(
+    tmp_path: Path, shapes: list
+) -> None:
+    names = ["West Glacier"] * len(shapes)
+    file = write(tmp_path / "a.gpkg", [], shapes, Name=names)
+    said = r"West Glacier \(57\.00 N 131\.50 W and 58\.50 N 134\.50 W\): one name for places more"
+    for ids in (None, ["West Glacier"]):
+        with pytest.raises(ConfigError, match=f"{said} than 20 km apart.*give each a name of its"):
+            read(file, column="Name", ids=ids)
+
+
+def test_a_column_that_tells_them_apart_is_named(tmp_path: Path) -> None:
+    ids = ["RGI60-01.00001", "RGI60-01.00002", "RGI60-01.00003"]
+    shapes, names = [SOUTH, NORTH, TAKU], ["West Glacier", "West Glacier", "Taku"]
+    file = write(tmp_path / "a.gpkg", [], shapes, Name=names, Area=[1.0, 2.0, 3.0], RGIId=ids)
+    with pytest.raises(ConfigError, match="such as column: RGIId"):
+        read(file, column="Name")
+    assert len(read(file)) == 3
+    assert [region.name for region in read(file, column="Name", ids=["Taku"])] == ["taku"]
+
+
+def test_what_an_inventory_calls_one_glacier_is_one(tmp_path: Path) -> None:
+    """Its own id is no name that two could share, but where two rows have it."""
+    file = write(tmp_path / "a.gpkg", ["g"], [MultiPolygon([SOUTH, NORTH])])
+    assert [region.name for region in read(file)] == ["g"]
+    with pytest.raises(ConfigError, match=r"g \(57\.00 N 131\.50 W and 58\.50 N 134\.50 W\)"):
+        read(write(tmp_path / "b.gpkg", ["g", "g"], [SOUTH, NORTH]))
+
+
+def test_parts_that_lie_near_each_other_are_one_glacier(tmp_path: Path) -> None:
+    chain = [box(10 + 0.2 * k, 46, 10.05 + 0.2 * k, 46.02) for k in range(3)]  # 12 km between
+    assert len(read(write(tmp_path / "a.gpkg", ["g"] * 3, chain))) == 1
+    ends = [box(179.95, 71.0, 180, 71.1), box(-180, 71.0, -179.9, 71.1)]
+    assert len(read(write(tmp_path / "b.gpkg", ["g"] * 2, ends))) == 1
+
+
+def test_the_only_layer_with_the_column_is_taken_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.gpkg"
+    for layer, columns in (("area", {"name": ["x"]}), ("glaciers", {"rgi_id": ["g"]})):
+        table = geopandas.GeoDataFrame(columns, geometry=[TAKU], crs=CRS)
+        table.to_file(path, layer=layer)
+    assert [region.name for region in read(path)] == ["g"]
+    assert "a.gpkg: layer glaciers was read" in capsys.readouterr().out
+    assert [region.name for region in read(path, layer="area", column="name")] == ["x"]
+    table.to_file(path, layer="more")
+    with pytest.raises(ConfigError, match=r"area, glaciers and more, of which 2 .* in layer"):
+        read(path)
+    with pytest.raises(ConfigError, match="no layer 'glacier'; did you mean glaciers"):
+        read(path, layer="glacier")
+
+
+def test_rows_that_are_no_ice_widen_no_frame(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shapes = [TAKU, box(-134.3, 58.3, -133.9, 58.7), box(-134.11, 58.5, -134.1, 58.51)]
+    kinds = ["glac_bound", "basin", "intrnl_rock"]
+    file = write(tmp_path / "a.gpkg", [], shapes, glac_id=["g"] * 3, line_type=kinds)
+    plain = write(tmp_path / "b.gpkg", [], [TAKU], glac_id=["g"])
+    assert read(file, column="glac_id") == read(plain, column="glac_id")
+    said = "a.gpkg: 2 of 3 rows are no ice (1 line_type basin, 1 line_type intrnl_rock)"
+    assert said in capsys.readouterr().out
+
+
+def test_a_collection_that_holds_a_polygon_is_an_outline(tmp_path: Path) -> None:
+    mixed = GeometryCollection([Point(-134.1, 58.5), TAKU])
+    assert read(write(tmp_path / "a.gpkg", ["g"], [mixed])) == read(
+        write(tmp_path / "b.gpkg", ["g"], [TAKU])
+    )
+
+
 # What is refused, and how it is said.
 
 
@@ -192,8 +304,9 @@ def test_files_that_cannot_be_read(tmp_path: Path, content: bytes | None, said: 
 def test_files_without_crs_column_or_rows(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="'crs' was not provided"):
         bare = write(tmp_path / "a.shp", ["g"], [TAKU], crs=None)
-    with pytest.raises(ConfigError, match="no CRS; assign one"):
+    with pytest.raises(ConfigError, match=r"no CRS; assign one .* as crs$"):
         read(bare)
+    assert len(read(bare, column="rgi_id", crs="EPSG:4326")) == 1
     with pytest.raises(ConfigError, match=r"no column rgi_id or RGIId: name one; .* are Name"):
         read(write(tmp_path / "b.gpkg", [], [TAKU], Name=["a"]))
     with pytest.raises(ConfigError, match="column Name is empty in 1 of 2 rows"):

@@ -3,14 +3,18 @@ from pathlib import Path
 import geopandas
 import numpy as np
 import pytest
+import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from shapely.geometry import MultiPolygon, Point, box
+from shapely.affinity import affine_transform
+from shapely.geometry import GeometryCollection, MultiPolygon, Point, Polygon, box
 
 from glacier.errors import GlacierError, VectorError
 from glacier.geo.raster import Grid
-from glacier.geo.vectors import encode_outlines, rasterise_outlines
+from glacier.geo.vector_layers import VectorFile
+from glacier.geo.vectors import burn_outlines, encode_outlines, rasterise_outlines, read_outlines
+from tests.support.rings import SOUP, hold, near_edge
 
 GRID = Grid("EPSG:32608", 500025.0, 6500025.0, 30.0, 40, 50)
 
@@ -129,3 +133,137 @@ def test_the_real_outlines_cover_54_percent_of_the_real_frame(real_data: Path) -
     grid = Grid("EPSG:32645", 478000.0, 3108140.0, 30.0, 655, 800)
     outlines = real_data / "everest_l7_rgi" / "15_rgi60_glacier_outlines.gpkg"
     assert rasterise_outlines(str(outlines), grid).mean() == pytest.approx(0.54, abs=0.002)
+
+
+# Polygons of every kind.
+
+
+def burnt(path: str, grid: Grid = GRID):
+    return burn_outlines(read_outlines(VectorFile(path)), grid)
+
+
+CENTRES = np.stack(np.meshgrid(np.arange(50) + 0.5, np.arange(40) + 0.5), -1).reshape(-1, 2)
+"""Of all pixels, in columns and rows."""
+
+
+@settings(derandomize=True, deadline=None, max_examples=150)
+@given(soup=SOUP, degrees=st.booleans(), far=st.booleans())
+def test_any_soup_of_polygons_is_its_union_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, soup: list, degrees: bool, far: bool
+) -> None:
+    """Against rings counted by hand, also after a way to degrees and back."""
+    side, x, y = GRID.pixel_m, GRID.left_m, GRID.top_m
+    rows = [shape if shape.geom_type != "GeometryCollection" else shape.geoms[0] for shape in soup]
+    inside = np.any([hold(shape, CENTRES) for shape in soup], axis=0)
+    sure = ~np.any([near_edge(shape, CENTRES, 0.01) for shape in rows], axis=0)
+    ground = [affine_transform(shape, [side, 0, 0, -side, x, y]) for shape in soup]
+    frame = geopandas.GeoSeries([*ground, *([box(0, 1, 2, 3)] if far else [])], crs=GRID.crs)
+    path = tmp_path_factory.getbasetemp() / "soup.gpkg"
+    path.unlink(missing_ok=True)
+    frame.to_crs("EPSG:4326" if degrees else GRID.crs).to_file(path)
+    try:
+        mask = rasterise_outlines(str(path), GRID).ravel()
+    except VectorError as error:
+        assert "lies on the region's grid" in str(error) and not (inside & sure).any()
+        return
+    np.testing.assert_array_equal(mask[sure], inside[sure])
+
+
+def test_what_lies_within_a_hole_is_ice_again(tmp_path: Path) -> None:
+    ring = Polygon(pixels(0, 30, 0, 30).exterior, [pixels(5, 25, 5, 25).exterior])
+    nunatak = Polygon(pixels(10, 20, 10, 20).exterior, [pixels(12, 14, 12, 14).exterior])
+    for name, shapes in (("a", [ring, nunatak]), ("b", [MultiPolygon([ring, nunatak])])):
+        mask = rasterise_outlines(write(tmp_path / f"{name}.gpkg", shapes), GRID)
+        assert mask.sum() == 900 - 400 + 100 - 4
+
+
+def test_a_ring_over_itself_is_its_union_and_said(tmp_path: Path) -> None:
+    """Two squares of 20 x 20 pixels in one ring, a quarter of each over the other."""
+    first, second = (
+        np.array(pixels(*at).exterior.coords) for at in ((0, 20, 0, 20), (10, 30, 10, 30))
+    )
+    bridge = np.concatenate([first, second, first[:1]])
+    found = burnt(write(tmp_path / "a.gpkg", [Polygon(bridge), pixels(0, 1, 0, 1)]))
+    assert found.mask.sum() == 400 + 400 - 100
+    (note,) = found.notes
+    assert note.startswith("a.gpkg: polygons on the region's grid that were invalid")
+    assert "mended: 1;" in note
+
+
+def test_rows_are_cut_out_or_left_out_by_the_inventorys_own_column(tmp_path: Path) -> None:
+    shapes = [pixels(0, 20, 0, 20), pixels(5, 10, 5, 10), pixels(15, 30, 15, 30), Point(0, 0)]
+    kinds = ["glac_bound", "intrnl_rock", "pro_lake", "snowline"]
+    found = burnt(write(tmp_path / "a.shp", shapes[:3], line_type=kinds[:3]))
+    assert found.mask.sum() == 400 - 25
+    assert found.notes == (
+        "a.shp: 1 of 3 rows cut out of the ice (1 line_type intrnl_rock)",
+        "a.shp: 1 of 3 rows left out (1 line_type pro_lake)",
+    )
+    found = burnt(write(tmp_path / "a.gpkg", shapes[::-1], line_type=kinds[::-1]))
+    assert found.mask.sum() == 400 - 25
+    assert "2 of 4 rows left out (1 line_type pro_lake, 1 line_type snowline)" in found.notes[1]
+
+
+def test_every_type_with_area_counts_and_the_others_are_counted(tmp_path: Path) -> None:
+    square = pixels(0, 2, 0, 2)
+    shapes = [
+        square, MultiPolygon([pixels(4, 6, 0, 2), pixels(8, 10, 0, 2)]),
+        GeometryCollection([Point(0, 0), pixels(12, 14, 0, 2)]),
+        shapely.force_3d(pixels(16, 18, 0, 2), 4000), Point(0, 0),
+        shapely.LineString(square.exterior), None, Polygon(),
+    ]  # fmt: skip
+    found = burnt(write(tmp_path / "a.gpkg", shapes))
+    assert found.mask.sum() == 5 * 4
+    (note,) = found.notes
+    assert (
+        note == "a.gpkg: 4 of 8 rows left out (1 LineString, 1 Point, 2 no shape that can be read)"
+    )
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_curves_measures_and_corners_that_are_no_numbers(tmp_path: Path) -> None:
+    x, y = GRID.left_m, GRID.top_m
+    disc = f"CURVEPOLYGON (CIRCULARSTRING ({x} {y - 300}, {x + 600} {y - 300}, {x} {y - 300}))"
+    rows = [
+        disc, f"POLYGON ZM (({x} {y} 1 2, {x + 60} {y} 1 2, {x + 60} {y - 60} 1 2, {x} {y} 1 2))",
+        f"POLYGON (({x} {y}, nan {y}, {x} {y - 900}, {x} {y}))",
+        f"POLYGON (({x} {y - 900}, {x + 60} {y - 900}, {x + 60} {y - 960}, {x} {y - 960}))",  # open
+    ]  # fmt: skip
+    (tmp_path / "a.csv").write_text("n,WKT\n" + "".join(f'1,"{row}"\n' for row in rows))
+    outlines = read_outlines(VectorFile(str(tmp_path / "a.csv"), crs=GRID.crs))
+    found = burn_outlines(outlines, GRID)
+    assert found.mask.sum() == pytest.approx(np.pi * 10**2 + 2 + 4, abs=6)
+    assert found.notes == ("a.csv: 1 of 4 rows left out (1 a corner that is no number)",)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:4326", GRID.crs])
+def test_swapped_axes_are_told_from_the_wrong_file(tmp_path: Path, crs: str) -> None:
+    shapes = geopandas.GeoSeries([pixels(5, 20, 10, 30)], crs=GRID.crs).to_crs(crs)
+    swapped = [shapely.transform(shape, lambda xy: xy[:, ::-1]) for shape in shapes]
+    with pytest.raises(VectorError, match="only with their axes swapped"):
+        burnt(write(tmp_path / "a.gpkg", swapped, crs))
+
+
+def test_longitudes_from_0_to_360_and_over_the_date_line(tmp_path: Path) -> None:
+    over = Grid("EPSG:32601", 359_025.0, 7_900_025.0, 30.0, 40, 50)  # west edge at 179.4 W
+    line = Grid("EPSG:32601", 378_025.0 - 1_500 * 30, 7_900_025.0, 30.0, 40, 1000)
+    for name, grid in (("beside", over), ("across", line)):
+        ground = pixels(5, 20, 10, grid.width - 10, grid)
+        degrees = geopandas.GeoSeries([shapely.segmentize(ground, 300)], crs=grid.crs).to_crs(4326)
+        forms = {
+            "plain": degrees[0],
+            "turned": shapely.transform(
+                degrees[0], lambda xy: np.stack([xy[:, 0] % 360, xy[:, 1]], 1)
+            ),
+        }
+        for form, shape in forms.items():
+            mask = burnt(write(tmp_path / f"{name}{form}.gpkg", [shape], 4326), grid).mask
+            assert mask.sum() == 15 * (grid.width - 20), (name, form)
+            assert mask[5:20, 10:-10].all()
+
+
+def test_a_whole_world_of_polygons_costs_and_changes_nothing(tmp_path: Path) -> None:
+    world = [box(x, y, x + 1, y + 1) for x in range(-180, 180, 4) for y in range(-89, 89, 3)]
+    here = geopandas.GeoSeries([pixels(5, 20, 10, 30)], crs=GRID.crs).to_crs(4326)
+    clear = [shape for shape in world if not shape.intersects(here[0].buffer(1))]
+    assert burnt(write(tmp_path / "a.gpkg", [*clear, *here], 4326)).mask.sum() == 15 * 20
