@@ -43,6 +43,8 @@ class Ranking(Model):
     """Encoder to take; None without a ranking."""
     verdict: str
     """The same for people."""
+    evidence: str = ""
+    """The statistics behind it: means, p values and what the folds cannot see."""
     pairs: tuple[Pair, ...] = ()
     """Every two encoders."""
     against_baselines: dict[str, str]
@@ -250,10 +252,11 @@ def list_folds(found: Comparison, splits: Sequence[Split]) -> list[dict[str, Any
 
 
 def list_epochs(sweep: SweepResult) -> list[dict[str, Any]]:
-    """A table's row per encoder, fold and epoch (from 0): the learning curves."""
+    """A table's row per encoder, fold and epoch, which people count from 1: the learning curves."""
     return [
         {"encoder": trial.encoder, "fold": trial.fold}
         | epoch.model_dump()
+        | {"epoch": epoch.epoch + 1}
         | {"chosen": int(epoch.epoch == trial.best_epoch)}
         for trial in sweep.trials
         for epoch in trial.epochs
