@@ -67,6 +67,12 @@ class Comparison(Ranking):
         return rank_encoders(self.encoders)
 
     @property
+    def shown(self) -> str:
+        """Encoder, or the ensemble, that a page shows: the one to take, else the best by Dice."""
+        networks = {*self.encoders, *(["ensemble"] if self.ensemble else [])}
+        return self.choice if self.choice in networks and self.choice else self.ranked[0]
+
+    @property
     def scored_baselines(self) -> dict[str, MethodScores]:
         """Baselines that have scores."""
         return {name: s for name, s in self.baselines.items() if isinstance(s, MethodScores)}

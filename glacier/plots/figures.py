@@ -43,9 +43,10 @@ FAMILIAR = {
     "efficientnet-b0": Style(COLOURS[4], "v"),
     "resnet18": Style(COLOURS[5], "P"),
     "ensemble": Style(COLOURS[6], "X"),
-    "random forest": Style(MUTED, "X"),
 }
 """Methods that stand together often, so that no two of them look alike."""
+BASELINE = Style(MUTED, "X")
+"""A method that is no network; its title is words, where an encoder's name is one."""
 
 DPI = 144
 CHART_COLOURS = 64
@@ -100,6 +101,8 @@ def style_of(name: str) -> Style:
     """
     if name in FAMILIAR:
         return FAMILIAR[name]
+    if " " in name:
+        return BASELINE
     whole, colours = zlib.crc32(name.encode()), len(COLOURS) - 1  # black is the ensemble's
     return Style(COLOURS[whole % colours], MARKERS[whole // colours % len(MARKERS)])
 
