@@ -89,6 +89,9 @@ ADDRESS = "address"
 SELECTION = "selection"
 """Mark of a field that says which units there are, never what is in one of them."""
 
+PRIVATE = "private"
+"""Mark of a field that names an account or a machine: no page that is passed on shows it."""
+
 
 class Model(BaseModel):
     """What the configuration and all stored values share: unknown fields refused, none changed."""
@@ -289,7 +292,7 @@ class Stac(Service):
 
     grows: ClassVar[bool] = True
 
-    url: str = Field(PLANETARY_COMPUTER, pattern=r"^https?://")
+    url: Annotated[str, PRIVATE] = Field(PLANETARY_COMPUTER, pattern=r"^https?://")
     """Address of the STAC API. Planetary Computer's pixels need no account; the pixels of Earth
     Search and USGS are in a bucket whose reader pays, which this version does not read."""
     collection: str = "landsat-c2-l2"
@@ -308,16 +311,18 @@ class EarthEngine(Service):
 
     grows: ClassVar[bool] = True
 
-    project: str | None = None
+    project: Annotated[str | None, PRIVATE] = None
     """Google Cloud project that is registered for Earth Engine; None: the credentials' own."""
-    service_account: str | None = None
+    service_account: Annotated[str | None, PRIVATE] = None
     """E-mail address of a service account; a JSON key file holds it already."""
-    key_file: PathText | None = None
+    key_file: Annotated[PathText | None, PRIVATE] = None
     """Key file of the service account, at the same path on every node; None: application
     default credentials, or those of ``earthengine authenticate``."""
     endpoint: Literal["high-volume", "standard"] = "high-volume"
     """high-volume: made for many automated requests. standard: caches more, allows fewer."""
-    url: str | None = Field(None, pattern=r"^(https://|http://(127\.0\.0\.1|localhost)(:|/|$))")
+    url: Annotated[str | None, PRIVATE] = Field(
+        None, pattern=r"^(https://|http://(127\.0\.0\.1|localhost)(:|/|$))"
+    )
     """Address of a private endpoint; wins over ``endpoint``."""
     attempts: int = Field(6, ge=1, le=20)
     """Times that a request is sent before its month counts as failed."""
@@ -602,7 +607,7 @@ class Sweep(Model):
 class Cluster(Model):
     """Where Ray runs."""
 
-    address: str = "local"
+    address: Annotated[str, PRIVATE] = "local"
     """local: a private Ray on this machine. Inside ``ray job submit`` the job's own cluster is
     used whatever stands here. Else the address of a running cluster."""
     cpus: int | None = Field(None, ge=1)
@@ -616,9 +621,9 @@ class Config(Model):
 
     name: Name
     """Name of the run; its outputs carry it."""
-    storage: Annotated[PathText, RUNTIME_ONLY] = "./data"
+    storage: Annotated[PathText, RUNTIME_ONLY, PRIVATE] = "./data"
     """Folder or object-store address for archive, samples, sweeps and models."""
-    results: Annotated[PathText, RUNTIME_ONLY] = "./results"
+    results: Annotated[PathText, RUNTIME_ONLY, PRIVATE] = "./results"
     """Folder for reports."""
     seed: int = Field(42, ge=0, lt=2**32)
     """Seed of everything that is drawn at random."""

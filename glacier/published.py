@@ -20,6 +20,12 @@ class PublishedLosses:
     """Those one by one."""
 
 
+INTRODUCTION = (
+    "a notebook of 2024 that mapped the Mendenhall Glacier in ten years of monthly images with "
+    "three encoders"
+)
+"""What it was, as an apposition, wherever a page speaks of the published experiment."""
+
 PUBLISHED = {
     "resnet34": PublishedLosses(0.0810, 0.1059, (0.0810, 0.0968, 0.1424, 0.1175, 0.0917)),
     "resnet50": PublishedLosses(0.0865),

@@ -1,7 +1,8 @@
-"""How lists of names stand in sentences and messages."""
+"""How names, and lists of them, stand in sentences and messages."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 
@@ -14,3 +15,17 @@ def shorten_list(names: Sequence[str], most: int) -> str:
     """Names with commas between, the first of many and the number of the others."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def name_place(name: str, synthetic: bool = False) -> str:
+    """A region's name as people write it: ``gorner_west`` -> ``Gorner West``.
+
+    Args:
+        name: Identifier of a region; one of an inventory stays a code, in capitals.
+        synthetic: Its scenes are made up, which its name then says.
+    """
+    if re.match(r"rgi\d|g\d{3}", name):
+        shown = name.upper()
+    else:
+        shown = " ".join(word.capitalize() for word in re.split("[-_]+", name) if word)
+    return f"Synthetic {shown}" if synthetic else shown

@@ -25,6 +25,7 @@ from glacier.landsat import months_between
 from glacier.progress import say
 from glacier.sources.factory import open_source
 from glacier.sources.source import Source
+from glacier.wording import name_place
 
 if TYPE_CHECKING:
     from glacier.plots.calendar import Square
@@ -318,6 +319,7 @@ def draw_archive(records: Iterable[MonthRecord]) -> Picture | None:
 
     regions: dict[str, list[Square]] = {}
     for r in records:
-        regions.setdefault(r.region, []).append(Square(r.day, r.status, r.kind, r.valid_share))
+        place = name_place(r.region, r.source == "synthetic")
+        regions.setdefault(place, []).append(Square(r.day, r.status, r.kind, r.valid_share))
     months = {square.month for squares in regions.values() for square in squares}
     return draw_calendar(regions) if len(months) > 1 else None

@@ -7,6 +7,7 @@ from typing import Any
 
 from glacier.config import Config, Label, Months, Sweep
 from glacier.evaluation.kinds import FOLDS, LABELS
+from glacier.published import INTRODUCTION
 
 CHANGES: dict[tuple[str, Any], str] = {
     ("sweep.protocol", "honest"): "The checkpoint is chosen on a validation part and the test "
@@ -60,7 +61,10 @@ def explain_run(
             where nobody knows.
         bare: Folds whose test part has no known glacier pixel.
     """
-    sentences = [explain_labels(config.prepare.label)]
+    sentences = []
+    if config.sweep.protocol == "notebook":
+        sentences.append(f"This run goes by the published experiment: {INTRODUCTION}.")
+    sentences.append(explain_labels(config.prepare.label))
     if config.prepare.label.kind == "outlines":
         sentences.append(explain_outlines(config.prepare.label, config.months))
     sentences.append(explain_protocol(config.sweep))

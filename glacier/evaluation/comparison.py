@@ -38,7 +38,7 @@ class Ranking(Model):
     verdict: str
     """The same for people, in plain words."""
     evidence: str = ""
-    """The numbers behind it."""
+    """The statistics behind it: means, p values and what the folds cannot see."""
     pairs: tuple[Pair, ...] = ()
     """Every two encoders."""
     against_baselines: dict[str, str] = pydantic.Field(default_factory=dict)
@@ -64,6 +64,12 @@ class Comparison(Ranking):
     def ranked(self) -> tuple[str, ...]:
         """Encoders, the highest mean Dice first; those that lost a fold come last."""
         return rank_encoders(self.encoders)
+
+    @property
+    def shown(self) -> str:
+        """Encoder, or the ensemble, that a page shows: the one to take, else the best by Dice."""
+        networks = {*self.encoders, *(["ensemble"] if self.ensemble else [])}
+        return self.choice if self.choice in networks and self.choice else self.ranked[0]
 
     @property
     def scored_baselines(self) -> dict[str, MethodScores]:
@@ -229,10 +235,11 @@ def list_folds(found: Comparison, splits: Sequence[Split]) -> list[dict[str, Any
 
 
 def list_epochs(sweep: SweepResult) -> list[dict[str, Any]]:
-    """A table's row per encoder, fold and epoch (from 0): the learning curves."""
+    """A table's row per encoder, fold and epoch, which people count from 1: the learning curves."""
     return [
         {"encoder": trial.encoder, "fold": trial.fold}
         | epoch.model_dump()
+        | {"epoch": epoch.epoch + 1}
         | {"chosen": int(epoch.epoch == trial.best_epoch)}
         for trial in sweep.trials
         for epoch in trial.epochs

@@ -7,6 +7,7 @@ nothing is shared between figures.
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,28 @@ MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 DASHES = ("--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 4)), (0, (9, 3)))
 INK, MUTED, HAIR = "#1c2733", "#5b6875", "#d8dee4"
 
+
+@dataclass(frozen=True)
+class Style:
+    """How a method is drawn on every chart."""
+
+    colour: str
+    marker: str
+
+
+FAMILIAR = {
+    "resnet34": Style(COLOURS[0], "o"),
+    "resnet50": Style(COLOURS[1], "s"),
+    "efficientnet-b4": Style(COLOURS[2], "D"),
+    "mobilenet_v2": Style(COLOURS[3], "^"),
+    "efficientnet-b0": Style(COLOURS[4], "v"),
+    "resnet18": Style(COLOURS[5], "P"),
+    "ensemble": Style(COLOURS[6], "X"),
+}
+"""Methods that stand together often, so that no two of them look alike."""
+BASELINE = Style(MUTED, "X")
+"""A method that is no network; its title is words, where an encoder's name is one."""
+
 DPI = 144
 CHART_COLOURS = 64
 
@@ -38,6 +61,8 @@ class Picture:
     """The same in words."""
     size_px: tuple[int, int]
     """Height and width."""
+    svg: bytes | None = None
+    """The same with lines that stay sharp at any size; None: the PNG is all."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +92,19 @@ class Curve:
     def kept_loss(self) -> float:
         """Loss of the epoch that was kept, on the split that chose it, else in training."""
         return (self.selection or self.train)[self.best_epoch]
+
+
+def style_of(name: str) -> Style:
+    """Colour and mark of a method: by its name alone, so the same on every chart and page.
+
+    Of networks beside :data:`FAMILIAR` two may share a colour; then their marks mostly differ.
+    """
+    if name in FAMILIAR:
+        return FAMILIAR[name]
+    if " " in name:
+        return BASELINE
+    whole, colours = zlib.crc32(name.encode()), len(COLOURS) - 1  # black is the ensemble's
+    return Style(COLOURS[whole % colours], MARKERS[whole // colours % len(MARKERS)])
 
 
 def new_figure(width_in: float, height_in: float) -> Figure:
@@ -123,11 +161,11 @@ def draw_folds(scores: Mapping[str, Sequence[float]], baselines: Mapping[str, fl
             linewidth=1.6,
             label=f"{name} {mean:.3f}",
         )
-    for k, values in enumerate(scores.values()):
-        colour, heights = COLOURS[k % len(COLOURS)], spread_heights(len(values)) + k
-        axes.plot([np.mean(values)] * 2, [k - 0.32, k + 0.32], color=colour, linewidth=3.5)
+    for k, (name, values) in enumerate(scores.items()):
+        style, heights = style_of(name), spread_heights(len(values)) + k
+        axes.plot([np.mean(values)] * 2, [k - 0.32, k + 0.32], color=style.colour, linewidth=3.5)
         axes.scatter(
-            values, heights, s=44, color=colour, marker=MARKERS[k % len(MARKERS)],
+            values, heights, s=44, color=style.colour, marker=style.marker,
             edgecolors="white", linewidths=0.8, zorder=3,
         )  # fmt: skip
     axes.set_yticks(range(len(scores)), list(scores), color=INK, fontsize=11)
@@ -160,15 +198,22 @@ def draw_cost(points: Sequence[CostPoint]) -> Picture:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     largest = max(point.parameters for point in points)
-    for k, point in enumerate(points):
+    for point in points:
         (mean, sd), area = point.dice, 30 + 330 * point.parameters / largest
-        colour, name = COLOURS[k % len(COLOURS)], f"{point.name}, {point.parameters / 1e6:.1f} M"
+        style, name = style_of(point.name), f"{point.name}, {point.parameters / 1e6:.1f} M"
         axes.errorbar(
-            point.epoch_s, mean, sd, linewidth=1.2, capsize=3, zorder=2, color=colour, alpha=0.6
+            point.epoch_s,
+            mean,
+            sd,
+            linewidth=1.2,
+            capsize=3,
+            zorder=2,
+            color=style.colour,
+            alpha=0.6,
         )
         axes.scatter(
             point.epoch_s, mean, s=area, alpha=0.85, edgecolors="white", linewidths=0.8, zorder=3,
-            label=name, color=colour, marker=MARKERS[k % len(MARKERS)],
+            label=name, color=style.colour, marker=style.marker,
         )  # fmt: skip
     axes.margins(x=0.15, y=0.12)
     legend = figure.legend(
@@ -196,10 +241,10 @@ def draw_reliability(curves: Mapping[str, Sequence[tuple[float, float]]]) -> Pic
     axes = figure.add_subplot()
     style_axes(axes, "probability given", "share that is glacier")
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1.2, linestyle="--", label="as it should be")
-    for k, (name, points) in enumerate(curves.items()):
-        given, found = zip(*points, strict=True)
+    for name, points in curves.items():
+        (given, found), style = zip(*points, strict=True), style_of(name)
         axes.plot(
-            given, found, color=COLOURS[k % len(COLOURS)], marker=MARKERS[k % len(MARKERS)],
+            given, found, color=style.colour, marker=style.marker,
             markersize=5, markeredgecolor="white", markeredgewidth=0.6, linewidth=1.6, label=name,
         )  # fmt: skip
     axes.set_xlim(-0.02, 1.02)
@@ -228,11 +273,12 @@ def draw_conditions(title: str, methods: Mapping[str, Mapping[str, float]]) -> P
     style_axes(axes, title, "test Dice")
     conditions = list(dict.fromkeys(name for found in methods.values() for name in found))
     words = []
-    for k, (method, found) in enumerate(methods.items()):
+    for method, found in methods.items():
+        style = style_of(method)
         places = [place for place, name in enumerate(conditions) if name in found]
         axes.plot(
             places, [found[conditions[place]] for place in places], label=method, linewidth=1.4,
-            color=COLOURS[k % len(COLOURS)], marker=MARKERS[k % len(MARKERS)], markersize=6,
+            color=style.colour, marker=style.marker, markersize=6,
             markeredgecolor="white", markeredgewidth=0.6,
         )  # fmt: skip
         low = min(found, key=lambda name: found[name])
@@ -246,7 +292,7 @@ def draw_conditions(title: str, methods: Mapping[str, Mapping[str, float]]) -> P
 
 
 def draw_curves(
-    name: str, curves: Sequence[Curve], top: float, loss_names: tuple[str, str | None], colour: str
+    name: str, curves: Sequence[Curve], top: float, loss_names: tuple[str, str | None]
 ) -> Picture:
     """Loss by epoch of all folds of one encoder, with the epochs that were kept.
 
@@ -256,12 +302,11 @@ def draw_curves(
         top: Upper end of the loss axis, so that encoders can be compared.
         loss_names: What the loss in training, and that on the selection split, are called; None
             where nothing chose.
-        colour: Of its lines.
     """
     figure = new_figure(4.0, 3.1)
     axes = figure.add_subplot()
     style_axes(axes, "epoch", "loss")
-    training, selection = loss_names
+    (training, selection), colour = loss_names, style_of(name).colour
     axes.set_title(name, color=INK, fontsize=11.5, loc="left", fontweight="bold")
     for k, curve in enumerate(curves):
         epochs = np.arange(1, len(curve.train) + 1)

@@ -8,14 +8,13 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from glacier.plots.figures import (
-    COLOURS,
     INK,
-    MARKERS,
     Picture,
     encode_figure,
     new_figure,
     spread_heights,
     style_axes,
+    style_of,
 )
 
 Rows = Mapping[str, Mapping[str, Sequence[float]]]
@@ -61,12 +60,12 @@ def draw_row(
         if not values:
             continue
         centre = place + (k - (len(methods) - 1) / 2) * lane
-        colour, mark = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
-        mean = float(np.mean(values))
-        axes.plot([mean] * 2, [centre - lane * 0.4, centre + lane * 0.4], color=colour, linewidth=3)
+        style, mean = style_of(method), float(np.mean(values))
+        ends = [centre - lane * 0.4, centre + lane * 0.4]
+        axes.plot([mean] * 2, ends, color=style.colour, linewidth=3)
         axes.scatter(
-            values, centre + spread_heights(len(values)) * lane, s=36, color=colour, marker=mark,
-            edgecolors="white", linewidths=0.8, zorder=3, label=method,
+            values, centre + spread_heights(len(values)) * lane, s=36, color=style.colour,
+            marker=style.marker, edgecolors="white", linewidths=0.8, zorder=3, label=method,
         )  # fmt: skip
 
 

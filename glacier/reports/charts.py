@@ -10,7 +10,7 @@ from glacier.evaluation.comparison import Comparison
 from glacier.evaluation.results import SweepResult, TrialResult
 from glacier.evaluation.scores import MethodScores
 from glacier.plots import figures
-from glacier.plots.figures import COLOURS, CostPoint, Curve, Picture
+from glacier.plots.figures import CostPoint, Curve, Picture
 
 Lines = dict[str, dict[str, float]]
 """Method to condition to its Dice."""
@@ -113,10 +113,8 @@ def draw_learning(sweep: SweepResult, ranked: Sequence[str]) -> dict[str, Pictur
         for loss in (*curve.train, *(curve.selection or ()))
     ]
     return {
-        f"curves-{name}": figures.draw_curves(
-            name, found, 1.05 * max(losses), sweep.loss_names, COLOURS[k % len(COLOURS)]
-        )
-        for k, (name, found) in enumerate(curves.items())
+        f"curves-{name}": figures.draw_curves(name, found, 1.05 * max(losses), sweep.loss_names)
+        for name, found in curves.items()
     }
 
 

@@ -241,12 +241,7 @@ def show_bands(samples: SampleSet, image: NDArray[np.float32]) -> NDArray[np.uin
     Returns:
         (H, W, 3) uint8.
     """
-    bands, (low, high) = samples.bands, samples.shown_range
-    false_colour = ("nir", "red", "green")
-    if all(name in bands for name in false_colour):
-        places = [bands.index(name) for name in false_colour]
-    else:
-        places = [0, 1, 2] if len(bands) >= 3 else [0]
+    (low, high), places = samples.shown_range, place_colours(samples.bands)
     brightness = (np.mean([samples.mean[place] for place in places]) - low) / (high - low)
     gamma = np.log(0.45) / np.log(np.clip(brightness, 0.05, 0.95))
     return pictures.paint_colour(image[places], (low, high), float(np.clip(gamma, 0.45, 1.3)))
@@ -305,3 +300,11 @@ def make_group(
     rows = {strip.view.key: strip.pictures for strip in strips}
     sheet = pictures.draw_sheet(columns, rows, title)
     return Group(name, title, note, columns, tuple(strips), sheet)
+
+
+def place_colours(bands: Sequence[str]) -> list[int]:
+    """Which bands are shown as red, green and blue, or as grey."""
+    false_colour = ("nir", "red", "green")
+    if all(name in bands for name in false_colour):
+        return [bands.index(name) for name in false_colour]
+    return [0, 1, 2] if len(bands) >= 3 else [0]

@@ -6,6 +6,7 @@ import base64
 import calendar
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from itertools import pairwise
 
@@ -22,20 +23,33 @@ from glacier.evaluation.metrics import SIZES_KM2
 from glacier.plots import pictures
 from glacier.plots.figures import Picture
 from glacier.progress import duration
-from glacier.published import PUBLISHED, SLIPS
+from glacier.published import INTRODUCTION, PUBLISHED, SLIPS
 from glacier.reports.gallery import Group
+from glacier.reports.portrait import Portrait
+from glacier.reports.sharing import share_config
 from glacier.reports.summary import Summary
+from glacier.reports.terms import TERMS
 from glacier.samples.dataset import SampleMonth
 from glacier.training.saved import SavedSweep
-from glacier.wording import shorten_list
+from glacier.wording import name_place, shorten_list
+
+MAX_HEADLINE = 240
+"""Letters of a verdict that stand large."""
 
 MAX_UNITS = 24
 """Units of a test part that the page names; folds.json names all."""
 
 
-def render_page(
-    sweep: SavedSweep, summary: Summary, charts: dict[str, Picture], groups: list[Group]
-) -> str:
+@dataclass(frozen=True)
+class Drawn:
+    """All pictures of a page."""
+
+    portrait: Portrait | None
+    charts: dict[str, Picture]
+    groups: list[Group]
+
+
+def render_page(sweep: SavedSweep, summary: Summary, drawn: Drawn) -> str:
     """The HTML page, with every picture inside it."""
     result, samples = sweep.result, sweep.samples
     return load_template().render(
@@ -44,19 +58,19 @@ def render_page(
         config=result.config,
         samples=samples,
         span=name_span(samples.months),
-        about=explain_run(
-            result.config,
-            summary.months.ok,
-            min(len(split.validation) for split in result.splits),
-            mean_clipped(samples.months),
-            list_bare_folds(summary),
-        ),
+        about=explain_sweep(sweep, summary),
         table=summary.methods,
         ranked=summary.ranked,
-        charts=charts,
-        groups=groups,
+        pick=summary.shown,
+        lead=summary.encoders.get(summary.shown) or summary.ensemble,
+        best=summary.ranked[0],
+        selection=result.selection_split,
+        charts=drawn.charts,
+        groups=drawn.groups,
+        portrait=drawn.portrait,
         classes=list_colours(len(summary.encoders) > 1),
         published=PUBLISHED,
+        introduction=INTRODUCTION,
         slips=SLIPS,
         calendar=draw_archive(sweep.records),
         sizes=name_sizes(),
@@ -64,7 +78,29 @@ def render_page(
         units={fold: shorten_list(names, MAX_UNITS) for fold, names in summary.test_units.items()},
         made=list_origin(sweep, summary),
         config_yaml=encode_config(result.config),
+        synthetic=result.config.ingest.chosen.knows_truth,
+        terms=TERMS,
+        **dict(zip(("headline", "rest"), split_verdict(summary.verdict), strict=True)),
     )
+
+
+def explain_sweep(sweep: SavedSweep, summary: Summary) -> list[str]:
+    """What the scores say and do not say, in sentences."""
+    return explain_run(
+        sweep.result.config,
+        summary.months.ok,
+        min(len(split.validation) for split in sweep.result.splits),
+        mean_clipped(sweep.samples.months),
+        list_bare_folds(summary),
+    )
+
+
+def split_verdict(verdict: str) -> tuple[str, str]:
+    """What stands large, and what stands below it: a short verdict is all large."""
+    if len(verdict) <= MAX_HEADLINE:
+        return verdict, ""
+    first, stop, rest = verdict.partition(". ")
+    return first + stop.strip(), rest
 
 
 def load_template() -> jinja2.Template:
@@ -80,6 +116,7 @@ def load_template() -> jinja2.Template:
         "data_uri": data_uri,
         "duration": lambda seconds: keep_together(duration(seconds)),
         "keep_together": keep_together,
+        "place": name_place,
     }
     return environment.get_template("report.html.j2")
 
@@ -87,12 +124,12 @@ def load_template() -> jinja2.Template:
 def name_span(months: Sequence[SampleMonth]) -> str:
     """The first and the last of some months, or the only one."""
     first, last = min(m.month for m in months), max(m.month for m in months)
-    return f"{first:%Y-%m} to {last:%Y-%m}" if first < last else f"{first:%Y-%m}"
+    return f"{first:%B %Y} to {last:%B %Y}" if first < last else f"{first:%B %Y}"
 
 
 def encode_config(config: Config) -> str:
-    """A configuration as YAML, keys sorted."""
-    return str(yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True))
+    """What of a configuration may be passed on as YAML, keys sorted."""
+    return str(yaml.safe_dump(share_config(config), allow_unicode=True))
 
 
 def mean_clipped(months: Sequence[SampleMonth]) -> float | None:
@@ -153,6 +190,7 @@ def list_origin(sweep: SavedSweep, summary: Summary) -> list[tuple[str, str]]:
     result, config = sweep.result, sweep.result.config
     devices = sorted({f"{t.device}, threads a trial: {t.threads}" for t in result.trials})
     models = "/".join(result.trials[0].model.split("/")[-4:-2])
+    failed = f"{len(result.failed)} failed" if result.failed else "none failed"
     times = {"sweep": summary.sweep_s, "pipeline": summary.wall_s}
     packages = ("torch", "segmentation-models-pytorch", "ray", "numpy")
     return [
@@ -165,6 +203,7 @@ def list_origin(sweep: SavedSweep, summary: Summary) -> list[tuple[str, str]]:
         ("epochs", f"{config.sweep.epochs}, batches of {config.sweep.batch_size}"),
         ("encoder weights", config.sweep.encoder_weights.rpartition("/")[2]),
         ("seed", str(config.seed)),
+        ("trials", f"{len(result.trials)} done, {failed}"),
         ("device", "; ".join(devices)),
         ("time of all training, added up", duration(summary.train_s)),
         *((f"time of the {name}", duration(s)) for name, s in times.items() if s is not None),

@@ -7,6 +7,7 @@ there for a sweep is not made again.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from glacier import store
 from glacier.config import Config
@@ -16,7 +17,9 @@ from glacier.plots.figures import Picture
 from glacier.progress import say
 from glacier.reports.charts import draw_charts
 from glacier.reports.gallery import draw_strips, group_strips
-from glacier.reports.page import render_page
+from glacier.reports.page import Drawn, render_page
+from glacier.reports.portrait import draw_portrait
+from glacier.reports.sharing import share_text
 from glacier.reports.summary import SCHEMA, read_stamp, summarise, summary_address
 from glacier.reports.tables import encode_csv
 from glacier.training.saved import SavedSweep, find_sweep
@@ -59,12 +62,15 @@ def is_current(folder: str, sha256: str) -> bool:
 def write_report(sweep: SavedSweep, folder: str, wall_s: float | None) -> str:
     """Write page, tables and figures, and the summary last; returns the verdict."""
     strips = draw_strips(sweep)
-    found = compare_methods(sweep.result)
+    found = hide_reasons(compare_methods(sweep.result), sweep.result.config)
     charts = draw_charts(sweep.result, found)
     groups = group_strips(sweep.result, strips)
+    portrait = draw_portrait(sweep, found.shown)
     pictures = charts | {group.name: group.sheet for group in groups}
+    if portrait:
+        pictures = {"glacier": portrait.picture} | pictures
     summary = summarise(sweep, found, strips, pictures, wall_s)
-    page = render_page(sweep, summary, charts, groups)
+    page = render_page(sweep, summary, Drawn(portrait, charts, groups))
     write_tables(folder, sweep.result, found)
     write_figures(folder, pictures)
     store.write_bytes(store.join(folder, "report.html"), page.encode())
@@ -72,12 +78,31 @@ def write_report(sweep: SavedSweep, folder: str, wall_s: float | None) -> str:
     return summary.verdict
 
 
+def hide_reasons(found: Comparison, config: Config) -> Comparison:
+    """The comparison without what is private in the messages of failed trials."""
+    failed = tuple(
+        trial.model_copy(update={"reason": share_text(trial.reason, config)})
+        for trial in found.failed_trials
+    )
+    return found.model_copy(update={"failed_trials": failed})
+
+
 def write_tables(folder: str, sweep: SweepResult, found: Comparison) -> None:
     """Write the scores fold by fold and the learning curves."""
-    rows = list_folds(found, sweep.splits)
+    rows = [name_kept_epoch(row) for row in list_folds(found, sweep.splits)]
     store.write_bytes(store.join(folder, "folds.csv"), encode_csv(rows))
     store.write_json(store.join(folder, "folds.json"), rows)
     store.write_bytes(store.join(folder, "epochs.csv"), encode_csv(list_epochs(sweep)))
+
+
+def name_kept_epoch(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of a table for people, who count epochs from 1: ``epoch_kept``."""
+    if row.get("best_epoch") is None:
+        return {name: value for name, value in row.items() if name != "best_epoch"}
+    return {
+        "epoch_kept" if name == "best_epoch" else name: value + 1 if name == "best_epoch" else value
+        for name, value in row.items()
+    }
 
 
 def write_figures(folder: str, pictures: Mapping[str, Picture]) -> None:
@@ -85,5 +110,8 @@ def write_figures(folder: str, pictures: Mapping[str, Picture]) -> None:
     earlier = read_stamp(folder).figures
     for name, picture in pictures.items():
         store.write_bytes(store.join(folder, "figures", f"{name}.png"), picture.png)
+        if picture.svg is not None:
+            store.write_bytes(store.join(folder, "figures", f"{name}.svg"), picture.svg)
     for name in set(earlier) - set(pictures):
-        store.remove(store.join(folder, "figures", f"{name.rpartition('/')[2]}.png"))
+        for kind in ("png", "svg"):
+            store.remove(store.join(folder, "figures", f"{name.rpartition('/')[2]}.{kind}"))

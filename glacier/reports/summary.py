@@ -19,9 +19,10 @@ from glacier.evaluation.comparison import (
 )
 from glacier.evaluation.results import SweepResult
 from glacier.reports.gallery import ShownScore, Strip
+from glacier.reports.sharing import share_part
 from glacier.training.saved import SavedSweep
 
-SCHEMA = 7
+SCHEMA = 8
 """Counts up when a report's content changes for the same sweep."""
 
 
@@ -107,7 +108,7 @@ def summarise(
     return Summary(
         name=config.name,
         protocol=config.sweep.protocol,
-        labels=config.prepare.label,
+        labels=share_part(config.prepare.label),
         fold_kind=config.sweep.folds.kind,
         test_units={split.fold: split.test for split in result.splits},
         regions=tuple(region.name for region in config.regions),
