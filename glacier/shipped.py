@@ -31,7 +31,7 @@ def find_configuration(path: str) -> Path:
 def describe_configuration(path: Path) -> str:
     """First sentence of the comment that a configuration begins with."""
     lines = []
-    for line in path.read_text().splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
             break
         lines.append(line.lstrip("# "))
