@@ -78,6 +78,7 @@ def run_command(
 
 def read_file(wanted: RegionFile) -> Sequence[Region]:
     """The glaciers of a vector file; the libraries for it are imported where one is named."""
+    print(f"reading regions from {wanted.file}", flush=True)
     from glacier.geo.regions import read_regions
 
     return read_regions(wanted)

@@ -123,8 +123,11 @@ def check_address(settings: Cluster) -> None:
         ConfigError: With the setting, its value and the remedy.
     """
     address, named = find_address(settings), name_address(settings)
-    if address in ("local", "auto"):
-        return
+    if address == "auto":
+        address = read_last_address()
+        named += f", the cluster at {address} that was started here last"
+    if address in ("", "local"):
+        return  # without a last one Ray looks among the processes, and soon says so
     if address.startswith(("http://", "https://")):
         raise ConfigError(
             f"{named} is where jobs are submitted: ray job submit --address {address} ... -- "
@@ -145,6 +148,15 @@ def check_address(settings: Cluster) -> None:
             f"{named}: no Ray cluster answers there ({reason}); start one (ray start --head) or "
             f"correct the address; a private Ray needs cluster.address local and no {ADDRESS}"
         )
+
+
+def read_last_address() -> str:
+    """Address of the cluster that was started on this machine last; empty where none was."""
+    base = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+    try:
+        return (Path(base) / "ray" / "ray_current_cluster").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
 
 
 def refuses_grpc(host: str, port: int) -> str:
