@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python
 
-.PHONY: demo test lint bench realism stale docs site notebooks lock clean
+.PHONY: demo test test-slow lint bench realism stale docs site notebooks lock clean
 
 demo: .venv/ready
 	$(RUN) -m jobs.pipeline jobs/demo.yaml
 
 test: .venv/ready
 	$(RUN) -m pytest
+
+test-slow: .venv/ready
+	$(RUN) -m pytest -m slow
 
 lint: .venv/ready
 	$(BIN)/ruff check .

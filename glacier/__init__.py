@@ -16,9 +16,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from glacier.archive.dry_run import dry_run_ingest as dry_run_ingest
     from glacier.archive.ingest import run_ingest as run_ingest
     from glacier.config import Config as Config
+    from glacier.dry_runs import dry_run as dry_run
     from glacier.errors import GlacierError as GlacierError
     from glacier.flags import load_config as load_config
     from glacier.geo.regions import read_regions as read_regions
@@ -46,7 +46,7 @@ __all__ = [
     "MonthImage",
     "SampleSet",
     "SavedSweep",
-    "dry_run_ingest",
+    "dry_run",
     "find_sweep",
     "load_config",
     "load_model",
@@ -64,9 +64,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "archive.dry_run": ("dry_run_ingest",),
     "archive.ingest": ("run_ingest",),
     "config": ("Config",),
+    "dry_runs": ("dry_run",),
     "errors": ("GlacierError",),
     "flags": ("load_config",),
     "geo.regions": ("read_regions",),

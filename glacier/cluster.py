@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,38 +18,126 @@ os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # else an interrupted
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the trial keeps its own rows
 
 import ray
+from ray.experimental.internal_kv import _internal_kv_get
 
 from glacier.config import Cluster
-from glacier.errors import GlacierError
+from glacier.errors import ConfigError, GlacierError
+from glacier.machine import (
+    Room,
+    check_address,
+    check_local_room,
+    choose_temp_folder,
+    find_address,
+    name_address,
+)
+from glacier.progress import say
+
+AUTOSCALER_STATUS = b"__autoscaling_status"
+"""Key under which an autoscaler tells its state. Source: ray/_private/ray_constants.py."""
 
 
 @contextmanager
-def connect(settings: Cluster) -> Iterator[None]:
+def connect(settings: Cluster, room: Room | None = None) -> Iterator[None]:
     """Have Ray for the length of the block; a Ray that is already there is used and left alone.
 
     Inside ``ray job submit`` the address is set in the environment and wins over the
     configuration, so that one file serves the laptop and the cluster.
+
+    Args:
+        settings: Where Ray runs.
+        room: What a trial needs of a node; None: no trial will run.
+
+    Raises:
+        ConfigError: Ray cannot be had, or no node has the room.
     """
     if ray.is_initialized():
+        check_room(room)
         yield
         return
-    address = os.environ.get("RAY_ADDRESS") or settings.address
-    if address == "local":
-        ray.init(
-            address="local",
-            num_cpus=settings.cpus,
-            num_gpus=settings.gpus,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-    else:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    if room is not None:
+        check_local_room(room, settings)
+    start_ray(settings)
     quieten()
     try:
+        check_room(room)
         yield
     finally:
         ray.shutdown()
+
+
+def start_ray(settings: Cluster) -> None:
+    """Start a private Ray, or join a cluster.
+
+    Raises:
+        ConfigError: It cannot be had; the message is a sentence.
+    """
+    address = find_address(settings)
+    options: dict[str, Any] = {"address": address}
+    if address == "local":
+        options |= {
+            "num_cpus": settings.cpus,
+            "num_gpus": settings.gpus,
+            "include_dashboard": False,
+            "_temp_dir": choose_temp_folder(),
+        }
+        say("ray: starting on this machine, which takes some seconds")
+    else:
+        check_address(settings)
+        say(f"ray: joining the cluster at {address}")
+    try:
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+    except Exception as error:  # Ray raises every kind here: versions, tokens, sockets, processes
+        ray.shutdown()
+        raise ConfigError(explain_no_ray(settings, error)) from error
+
+
+def explain_no_ray(settings: Cluster, error: Exception) -> str:
+    """Why Ray could not be started or joined, in a sentence."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if "ersion mismatch" in text:
+        remedy = "use the same versions of Ray and Python here and on the cluster"
+    elif find_address(settings) == "local":
+        remedy = "look into the logs below /tmp/ray, or set RAY_TMPDIR to another folder"
+    else:
+        remedy = "is the cluster up, and is its token here (RAY_AUTH_MODE=token)?"
+    return f"{name_address(settings)}: Ray cannot be used: {text[:400]}; {remedy}"
+
+
+def check_room(room: Room | None) -> None:
+    """Refuse trials that no node of the connected Ray could ever run.
+
+    Raises:
+        ConfigError: No node has the room, nor could one be added.
+    """
+    if room is None:
+        return
+    known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    nodes = [node["Resources"] for node in known if node["Alive"]] + list_addable()
+    sizes = [(float(node.get("CPU", 0)), float(node.get("GPU", 0))) for node in nodes]
+    if any(room.fits(*size) for size in sizes):
+        return
+    most = [max((size[k] for size in sizes), default=0.0) for k in (0, 1)]
+    reason = room.explain(most[0], most[1], "Ray")
+    if not has_autoscaler():
+        raise ConfigError(reason)
+    say(f"warning: {reason}; waiting for the autoscaler, if it has such nodes")
+
+
+def list_addable() -> list[dict[str, float]]:
+    """Resources of the kinds of nodes that the cluster may add, where it tells."""
+    read = getattr(ray._private.state.state, "get_cluster_config", None)
+    found = read() if read else None
+    return [dict(group.resources) for group in found.node_group_configs] if found else []
+
+
+def has_autoscaler() -> bool:
+    """Whether nodes may be added: then their kinds have names, else each node is its own kind."""
+    try:
+        status = json.loads(_internal_kv_get(AUTOSCALER_STATUS) or "{}")
+    except ValueError:
+        return True
+    kinds = (status.get("autoscaler_report") or {}).get("active_nodes") or {}
+    return not all(re.fullmatch("node_[0-9a-f]+", kind) for kind in kinds)
 
 
 def quieten() -> None:

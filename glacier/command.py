@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from glacier.config import Config, Region, RegionFile, expand_path
 from glacier.errors import ConfigError, GlacierError
+from glacier.faults import explain_fault, find_fault
 from glacier.flags import load_config
 
 IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
@@ -18,8 +19,17 @@ Stage = Callable[[Config], int]
 """Takes the configuration, returns how many units failed past the allowed number."""
 
 
+Check = Callable[[Config], None]
+"""Raises a ConfigError where a configuration cannot be run."""
+
+
 def run_command(
-    argv: Sequence[str], about: str, stage: Stage, modes: Mapping[str, Stage] | None = None
+    argv: Sequence[str],
+    about: str,
+    stage: Stage,
+    modes: Mapping[str, Stage] | None = None,
+    check: Check | None = None,
+    sections: Collection[str] | None = None,
 ) -> int:
     """Run one stage as a command.
 
@@ -30,17 +40,24 @@ def run_command(
             answered at once.
         modes: Flags without a value, such as ``--dry-run``, and what each runs in place of the
             stage.
+        check: Looks at the configuration before the stage, not before what a mode runs.
+        sections: Fields that the help shows, by how their names begin; None: all.
 
     Returns:
         0 when all is well, 1 when units failed or an expected error ended the work, 2 when the
-        configuration is wrong, 130 when interrupted.
+        configuration or the machine cannot do it, 130 when interrupted.
     """
+    name = ""
     try:
-        modes = modes or {}
-        for flag in [flag for flag in argv if flag in modes]:
-            stage = modes[flag]
-        config = load_config([word for word in argv if word not in modes], about, read_file)
+        modes, chosen = modes or {}, [flag for flag in argv if flag in (modes or {})]
+        words = [word for word in argv if word not in modes]
+        config = load_config(words, about, read_file, sections)
+        name = config.name
         check_folders(config)
+        if chosen:
+            return 1 if modes[chosen[-1]](config) else 0
+        if check is not None:
+            check(config)
         return 1 if stage(config) else 0
     except ConfigError as error:
         print(f"configuration error\n{error}", file=sys.stderr)
@@ -52,10 +69,16 @@ def run_command(
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
         return 130
+    except Exception as error:
+        if (fault := find_fault(error)) is None:
+            raise  # a defect
+        print(explain_fault(fault, name), file=sys.stderr)
+        return 1
 
 
 def read_file(wanted: RegionFile) -> Sequence[Region]:
     """The glaciers of a vector file; the libraries for it are imported where one is named."""
+    print(f"reading regions from {wanted.file}", flush=True)
     from glacier.geo.regions import read_regions
 
     return read_regions(wanted)

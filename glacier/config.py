@@ -4,7 +4,7 @@ Reading it from a file and flags is ``flags.load_config``.
 
 Every field states its unit and range. A bad value is answered with its name, what was given,
 what is allowed and the nearest spelling. Environment variables are read only where a path
-names one (``$GLACIER_REAL_DATA/everest_l7_rgi``).
+names one (``$GLACIER_REAL_DATA/everest_l7_rgi``); ``$$`` there is a plain dollar.
 """
 
 from __future__ import annotations
@@ -42,19 +42,29 @@ Band = Literal["SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B6", "SR_B7"]
 CrsCode = Annotated[str, Field(pattern=r"^EPSG:[1-9][0-9]{3,5}$")]
 """A coordinate reference system by its code, such as ``EPSG:32608``."""
 
+VARIABLE = re.compile(r"\$(?:(\$)|([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
+"""A doubled dollar, or a variable's name with braces or without."""
+
 
 def expand_path(value: str) -> str:
-    """Put environment variables into a path.
+    """Put environment variables into a path; ``$$`` stands for a dollar that is meant as one.
 
     Raises:
         ValueError: A variable that the path names is not set.
     """
-    expanded = os.path.expanduser(os.path.expandvars(value))
-    if missing := re.search(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)", expanded):
-        raise ValueError(
-            f"the environment variable {missing[1]} is not set; set it or write the path out"
-        )
-    return expanded
+
+    def put_in(found: re.Match[str]) -> str:
+        name = found[2] or found[3]
+        if not name:
+            return "$"
+        if name not in os.environ:
+            raise ValueError(
+                f"the environment variable {name} is not set; set it, or write the path out, with "
+                "$$ for a dollar that is meant"
+            )
+        return os.environ[name]
+
+    return VARIABLE.sub(put_in, os.path.expanduser(value))
 
 
 STORED = {"stored": True}
@@ -73,7 +83,7 @@ def check_path(value: str, info: ValidationInfo) -> str:
 
 
 PathText = Annotated[str, AfterValidator(check_path)]
-"""A local path or object-store address; ``store.absolute`` puts variables in."""
+"""A local path or object-store address; ``store.absolute`` puts variables in. ``$$``: a dollar."""
 
 
 PLANETARY_COMPUTER = "https://planetarycomputer.microsoft.com/api/stac/v1"

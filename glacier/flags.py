@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -25,6 +25,7 @@ from pydantic_settings import (
 
 from glacier.config import Config, Region, RegionFile
 from glacier.errors import ConfigError
+from glacier.field_help import describe_fields
 from glacier.shipped import find_configuration, list_shipped
 
 
@@ -32,9 +33,8 @@ class Settings(Config, BaseSettings):
     """The configuration as pydantic-settings reads it: flags over file, nothing else."""
 
     model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, cli_avoid_json=True, cli_hide_none_type=True,
-        cli_use_class_docs_for_groups=True, cli_exit_on_error=False,
-    )  # fmt: skip
+        extra="forbid", frozen=True, cli_avoid_json=True, cli_exit_on_error=False
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -53,14 +53,21 @@ ReadFile = Callable[[RegionFile], Sequence[Region]]
 """What makes regions of an entry that names a vector file."""
 
 
-def load_config(argv: Sequence[str], about: str = "", read_file: ReadFile | None = None) -> Config:
+def load_config(
+    argv: Sequence[str],
+    about: str = "",
+    read_file: ReadFile | None = None,
+    sections: Collection[str] | None = None,
+) -> Config:
     """Read the file that the first argument names and apply the flags after it.
 
     Args:
-        argv: ``[file, "--field", "value", ...]``; ``--help`` prints every field and exits 0. The
-            bare name of a configuration that ships, such as ``demo.yaml``, is found from anywhere.
+        argv: ``[file, "--field", "value", ...]``; ``--help`` prints fields and exits 0, ``--help
+            all`` every field. The bare name of a configuration that ships, such as ``demo.yaml``,
+            is found from anywhere.
         about: What the command does, for its help.
         read_file: Called for regions that name a vector file; None: they are refused.
+        sections: How the names of the fields begin that ``--help`` shows; None: all.
 
     Raises:
         ConfigError: The file or a flag is wrong; the message has a line for every fault.
@@ -69,9 +76,11 @@ def load_config(argv: Sequence[str], about: str = "", read_file: ReadFile | None
     if not argv or "--help" in argv or "-h" in argv:
         print(
             f"{about.strip()}\n\nThe first argument is the configuration file, or the name of one "
-            "that ships (glacier\nconfigs). Any field in it can be set by a flag.\n"
+            "that ships (glacier\nconfigs). Any field in it can be set by a flag, shown with what "
+            "it takes and [its default]:\n"
         )
-        read_flags({}, ["--help"])
+        print(describe_fields(None if "all" in argv else sections))
+        raise SystemExit(0)
     if argv[0].startswith("-"):
         raise ConfigError(f"the first argument is {argv[0]!r}: it must be the configuration file")
     path, flags = str(find_configuration(argv[0])), list(argv[1:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from types import TracebackType
@@ -12,6 +13,14 @@ from rich.live import Live
 from rich.text import Text
 
 LOG_EVERY_S = 10.0
+
+LEAST_MARKS = 8
+"""Reports of parts of units from which a pace can be told before two units have finished."""
+
+MOST_APART = 3.0
+"""How much slower one half may be than the whole for the time left to be said."""
+
+MAX_MARKS = 1000
 
 
 def say(text: str) -> None:
@@ -27,8 +36,19 @@ def duration(seconds: float) -> str:
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
+def span(low_s: float, high_s: float) -> str:
+    """``3 to 5 min``, ``about 2 h`` or ``under 10 s``: whole units around both ends."""
+    unit, name = (3600, "h") if high_s >= 2 * 3600 else (60, "min") if high_s >= 90 else (1, "s")
+    step = 5 if unit == 1 else 1
+    low = int(low_s / unit / step) * step
+    high = max(step, math.ceil(high_s / unit / step) * step)
+    if not low:
+        return f"under {high} {name}"
+    return f"about {high} {name}" if low == high else f"{low} to {high} {name}"
+
+
 class Progress:
-    """Counts finished units of a stage and shows the time left.
+    """Counts finished units of a stage and shows the time left, once it can be told.
 
     Used as a context manager; it owns the terminal's last line while it lasts.
     """
@@ -37,6 +57,8 @@ class Progress:
         """Count towards ``total`` units of a stage."""
         self.stage, self.total, self.done = stage, total, 0.0
         self.started = self.printed = time.monotonic()
+        self.marks = [(self.started, 0.0)]
+        """When how many units had finished."""
         self.live = Live(console=Console(file=sys.stdout)) if sys.stdout.isatty() else None
 
     def __getstate__(self) -> dict[str, object]:
@@ -69,6 +91,9 @@ class Progress:
         """
         self.done += units
         now = time.monotonic()
+        self.marks.append((now, self.done))
+        if len(self.marks) > MAX_MARKS:
+            self.marks = [*self.marks[:-1:2], self.marks[-1]]
         if self.live:
             line = Text(self.line(what))
             self.live.update(Group(above, line) if above else line, refresh=True)
@@ -77,7 +102,25 @@ class Progress:
             say(self.line(what))
 
     def line(self, what: str) -> str:
-        """The state in one line, with the time left if all units take as long."""
-        spent = time.monotonic() - self.started
-        left = spent / self.done * (self.total - self.done) if self.done else 0.0
-        return f"{self.stage}: {self.done:.4g}/{self.total}, {duration(left)} left; {what}"
+        """The state in one line."""
+        left = self.time_left()
+        count = f"{self.done:.4g}/{self.total}"
+        return f"{self.stage}: {f'{count}, {left} left' if left else count}; {what}"
+
+    def time_left(self) -> str:
+        """A range that holds the time left at the pace so far and at that of the later half.
+
+        Nothing while it would be a guess: before two units have finished, or as many reports of
+        parts of them as tell a pace, and while both paces are too far apart.
+        """
+        if self.done >= self.total or (self.done < 2 and len(self.marks) <= LEAST_MARKS):
+            return ""
+        now, _ = self.marks[-1]
+        middle = next(mark for mark in self.marks if mark[1] >= self.done / 2)
+        if middle[1] >= self.done or now <= middle[0]:
+            return ""
+        paces = [(now - at) / (self.done - done) for at, done in (self.marks[0], middle)]
+        if max(paces) > MOST_APART * min(paces):
+            return ""
+        rest = self.total - self.done
+        return span(rest * min(paces), rest * max(paces))

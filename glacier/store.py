@@ -50,6 +50,16 @@ def absolute(address: str) -> str:
     return address if "://" in address else str(Path(address).absolute())
 
 
+def explain_unusable(address: str) -> str:
+    """Why an object-store address can never be used; nothing where it may. Nothing is asked."""
+    protocol = address.partition("://")[0]
+    try:
+        fsspec.get_filesystem_class(protocol)
+    except UNREACHABLE as error:
+        return f"{protocol}:// is no store that can be used here: {str(error).rstrip('.')}"
+    return ""
+
+
 def exists(address: str) -> bool:
     """Whether a file is there.
 

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import io
+import locale
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import glacier
@@ -37,41 +40,61 @@ class Verb:
     """Name in the public interface of what takes the configuration and counts failures."""
     example: str = "demo.yaml"
     """A configuration that ships and that shows the verb."""
-    modes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """Flags without a value, and the summary and name of what runs in place of the above."""
+    sections: tuple[str, ...] = ()
+    """How the names of the fields begin that its help shows."""
+    has_variants: bool = False
+    """It trains every variant of the configuration."""
 
+
+DRY_RUN = "--dry-run"
+"""Flag of every verb: say what would be done, and what would be refused."""
+
+RUN = ("name", "storage", "results", "seed", "regions", "months", "cluster.")
+INGEST = ("ingest.source", "ingest.cloud", "ingest.min", "ingest.platforms", "ingest.mask",
+          "ingest.max", "ingest.synthetic", "ingest.folder.holds", "ingest.folder.path",
+          "ingest.folder.image")  # fmt: skip
+PREPARE, SWEEP = ("prepare.",), ("sweep.",)
+"""Fields in groups, by how their names begin."""
 
 VERBS = {
     "pipeline": Verb(
         "Ingest, prepare, sweep and report in one driver; what is complete is not done again.",
         "run_pipeline",
+        sections=(*RUN, *INGEST, *PREPARE, *SWEEP),
     ),
     "ingest": Verb(
         "Region and months -> one cloud-masked composite a month, in the archive.",
         "run_ingest",
-        modes={"--dry-run": ("says what would be fetched, and fetches nothing", "dry_run_ingest")},
+        sections=("ingest.", *RUN),
     ),
     "prepare": Verb(
         "Archive -> labelled samples in Parquet, with quick looks of every month.",
         "run_prepare",
+        sections=(*PREPARE, "ingest.source", *RUN),
     ),
     "sweep": Verb(
         "Samples -> one trained model per encoder and fold, side by side on Ray.",
         "run_sweep",
+        sections=(*SWEEP, *RUN),
     ),
     "report": Verb(
         "A finished sweep -> the comparison, as one HTML page and its tables.",
         "run_report",
+        sections=RUN[:3],
     ),
     "study": Verb(
         "Run the variants of one configuration and compare them.",
         "run_study",
         "leakage.yaml",
+        ("variants", *RUN, *INGEST[:4], *PREPARE, *SWEEP),
+        has_variants=True,
     ),
     "claims": Verb(
         "Test what the published experiment claims.",
         "run_claims",
         "claims.yaml",
+        ("variants", *RUN, *INGEST[:4], *PREPARE, *SWEEP),
+        has_variants=True,
     ),
 }
 """All that takes a configuration. A new one is an entry here and a file in ``jobs/``."""
@@ -89,7 +112,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if argv is None:
         speak_utf8()
-    name, *rest = (sys.argv[1:] if argv is None else argv) or [""]
+        argv = sys.argv[1:]
+    name, *rest = argv or [""]
     if not hasattr(glacier, "__version__"):
         print(OVERWRITTEN, file=sys.stderr)
         return 1
@@ -98,18 +122,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-
-
-def speak_utf8() -> None:
-    """Start this process anew in Python's UTF-8 mode, where the locale is of another code.
-
-    Configurations and vector files are UTF-8, and so are names of files wherever they were made;
-    under a Latin-1 locale Python would look for others. Processes that this one starts inherit
-    the mode. Python 3.15 is in it without being asked (PEP 686).
-    """
-    if sys.getfilesystemencoding().lower() not in ("utf-8", "utf8"):
-        os.environ["PYTHONUTF8"] = "1"
-        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 def dispatch(name: str, rest: Sequence[str]) -> int:
@@ -143,9 +155,63 @@ def run_verb(name: str, argv: Sequence[str] | None = None) -> int:
     from glacier.command import run_command  # late: it takes half a second
 
     verb = VERBS[name]
-    modes = {flag: late(runs) for flag, (_, runs) in verb.modes.items()}
-    argv = sys.argv[1:] if argv is None else argv
-    return run_command(argv, describe_verb(name), late(verb.runs), modes)
+    if argv is None:
+        speak_utf8()
+        argv = sys.argv[1:]
+    return run_command(
+        argv, describe_verb(name), make_stage(verb), {DRY_RUN: partial(dry_run, name)},
+        partial(begin, name), verb.sections,
+    )  # fmt: skip
+
+
+def make_stage(verb: Verb) -> Stage:
+    """What a verb runs."""
+    run = late(verb.runs)
+    if not verb.has_variants:
+        return run
+
+    def stage(config: glacier.Config) -> int:
+        from glacier.pipeline import run_variants
+
+        return run_variants(config, run)
+
+    return stage
+
+
+def dry_run(name: str, config: glacier.Config) -> int:
+    """Say what a verb would do."""
+    return glacier.dry_run(config, name)
+
+
+def begin(name: str, config: glacier.Config) -> None:
+    """Say that a verb has begun, then look whether it can come to an end.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    months = f"{config.months.first} to {config.months.last}"
+    regions = f"{len(config.regions)} region{'s' if len(config.regions) > 1 else ''}"
+    print(f"{name}: {config.name}, {regions}, {months}; looking at what it needs", flush=True)
+    from glacier.checks import refuse_run  # late: it takes a second
+
+    refuse_run(config, name)
+
+
+def speak_utf8() -> None:
+    """Read and write UTF-8 whatever the locale says, and print what the terminal can show.
+
+    Python decides at its start how it reads files and their names, so it is started again, once,
+    where it has decided otherwise. Workers of Ray inherit what is set here.
+    """
+    here = locale.getpreferredencoding(False).lower().replace("-", "")
+    if here != "utf8" and os.environ.get("PYTHONUTF8") != "1":
+        os.environ["PYTHONUTF8"] = "1"
+        os.environ.setdefault("PYTHONIOENCODING", f"{sys.stdout.encoding}:replace")
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def late(runs: str) -> Stage:
@@ -162,8 +228,8 @@ def describe_verb(name: str) -> str:
     """What a verb does, and how it is typed."""
     verb = VERBS[name]
     typed = f"    glacier {name} {verb.example}"
-    modes = [f"{typed} {flag}   {summary}" for flag, (summary, _) in verb.modes.items()]
-    return "\n".join([verb.summary, "", typed, *modes])
+    dry = f"{typed} {DRY_RUN}   says what would be done and refused, and does nothing"
+    return "\n".join([verb.summary, "", typed, dry])
 
 
 def summaries() -> dict[str, str]:
@@ -180,8 +246,9 @@ def describe_verbs() -> str:
         "usage: glacier <verb> [config.yaml] [--field value]\n"
         "       glacier --help | --version\n\n"
         f"{rows}\n\n"
-        "`glacier <verb> --help` lists every field. Exit codes: 0 all is well, 1 units failed, 2 "
-        "the\nconfiguration or the verb is wrong, 130 interrupted."
+        "`glacier <verb> --help` lists the fields of a verb, `glacier <verb> --help all` all. Exit "
+        "codes:\n0 all is well, 1 units failed, 2 the configuration, the verb or the machine is "
+        "not up to it,\n130 interrupted."
     )
 
 
@@ -216,7 +283,7 @@ def show_completion(argv: Sequence[str]) -> int:
             "    zsh    glacier completion zsh > _glacier, in a folder of $fpath",
         ]  # fmt: skip
         return explain_aside(argv, "\n".join(how))
-    flags = {name: verb.modes for name, verb in VERBS.items()}
+    flags = dict.fromkeys(VERBS, (DRY_RUN,))
     print(write_completion(argv[0], summaries(), flags))
     return 0
 

@@ -34,6 +34,22 @@ def window_starts(length: int, size: int, stride: int) -> list[int]:
     return [*range(0, length - size, stride), length - size]
 
 
+def pad_to(array: NDArray[T], size: int, fill: float) -> NDArray[T]:
+    """An array whose last two axes are at least a window wide: itself, or with a margin.
+
+    Args:
+        array: (..., H, W).
+        size: Side of a window, pixels.
+        fill: Value of the rows below and the columns on the right that are added.
+    """
+    height, width = array.shape[-2:]
+    if min(height, width) >= size:
+        return array
+    margins = [(0, 0)] * (array.ndim - 2)
+    margins += [(0, max(0, size - height)), (0, max(0, size - width))]
+    return np.pad(array, margins, constant_values=array.dtype.type(fill))
+
+
 def free_starts(allowed: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
     """Where a window may start so that it lies wholly in allowed pixels.
 
@@ -130,7 +146,8 @@ def predict_blended(
 
     Args:
         predict: The network.
-        image: (B, H, W) float32, normalised; H and W at least ``size``.
+        image: (B, H, W) float32, NaN where unseen, as is what lies beyond the edge of an image
+            that is smaller than a window.
         wanted: (H, W) bool, pixels whose answer is needed.
         size: Side of a window, pixels.
         stride: Step between windows, pixels, at most ``size``.
@@ -139,6 +156,8 @@ def predict_blended(
     Returns:
         (H, W) float32 logits; NaN where not wanted.
     """
+    frame = np.s_[: wanted.shape[0], : wanted.shape[1]]
+    image, wanted = pad_to(image, size, np.nan), pad_to(wanted, size, False)
     height, width = wanted.shape
     corners = [
         (row, col)
@@ -156,4 +175,4 @@ def predict_blended(
             total[row : row + size, col : col + size] += logits * weights
             weight[row : row + size, col : col + size] += weights
     with np.errstate(invalid="ignore"):
-        return np.where(wanted, total / weight, np.float32(np.nan))
+        return np.where(wanted, total / weight, np.float32(np.nan))[frame]

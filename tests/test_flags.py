@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from glacier import store
 from glacier.command import run_command
-from glacier.config import Config, config_digest, digest, variants_digest
+from glacier.config import Config, config_digest, digest, expand_path, variants_digest
 from glacier.errors import ConfigError, SourceError
 from glacier.flags import field_names, load_config, read_yaml
 
@@ -62,13 +62,24 @@ def run_sweep_job(*argv: str) -> tuple[int, str, str, set[str]]:
 
 
 def test_help_names_every_field_and_imports_neither_torch_nor_ray() -> None:
-    code, out, errors, modules = run_sweep_job("--help")
+    code, out, errors, modules = run_sweep_job("--help", "all")
     assert code == 0 and "Traceback" not in errors
     for flag in ("--sweep.epochs", "--prepare.label.kind", "--ingest.folder.image.scale"):
-        assert flag in out
+        assert f"  {flag}  " in out
     assert "Passes over the training samples" in out
     assert "glacier.config" in modules
     assert not {"torch", "ray", "rasterio", "sklearn"} & modules
+
+
+def test_the_help_of_a_job_shows_its_own_fields_first_and_briefly() -> None:
+    code, out, _, _ = run_sweep_job("--help")
+    lines = out.splitlines()
+    shown = [line.split()[0] for line in lines if line.startswith("  --")]
+    assert code == 0 and len(lines) < 120 and max(map(len, lines)) <= 100
+    assert shown[0] == "--sweep.encoders" and "--cluster.cpus" in shown
+    assert not [flag for flag in shown if flag.startswith("--ingest")]
+    assert "  --sweep.folds.count  whole number, 2 to 20 [5]" in lines
+    assert "--help all" in lines[-1]
 
 
 def test_mistyped_key_is_named_with_its_value_and_nearest_spelling(tmp_path: Path) -> None:
@@ -141,6 +152,24 @@ def test_variables_in_paths_stay_as_written_and_are_put_in_when_used(
     monkeypatch.delenv("GLACIER_TEST_PLACE")
     with pytest.raises(ConfigError, match=r"storage: .*GLACIER_TEST_PLACE is not set"):
         load(place, nest({"storage": "$GLACIER_TEST_PLACE/x"}))
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("/a/$$b/x", "/a/$b/x"), ("/a/$$$HERE", "/a/$/there"), ("/a/$5", "/a/$5"), ("$$", "$")],
+)
+def test_a_doubled_dollar_is_a_dollar(
+    monkeypatch: pytest.MonkeyPatch, written: str, meant: str
+) -> None:
+    monkeypatch.setenv("HERE", "/there")
+    assert expand_path(written) == meant
+
+
+@pytest.mark.parametrize("written", ["$NOWHERE/x", "a/${NOWHERE}", "$$$NOWHERE"])
+def test_a_variable_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    monkeypatch.delenv("NOWHERE", raising=False)
+    with pytest.raises(ValueError, match=r"NOWHERE is not set.*\$\$ for a dollar"):
+        expand_path(written)
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "jobs").glob("*.yaml")), ids=lambda p: p.stem)

@@ -19,11 +19,14 @@ ORDER = (
 
 TOP = {
     "config", "flags", "errors", "wording", "progress", "store", "cluster", "landsat", "indices",
-    "composite", "labels", "windows", "published", "shipped",
+    "composite", "labels", "windows", "published", "shipped", "machine", "field_help",
 }  # fmt: skip
 """Modules that stand in no folder, and below all of them."""
 
-ENTRANCE = {"runs", "command", "pipeline", "verbs", "completion", "__main__"}
+ENTRANCE = {
+    "command", "pipeline", "verbs", "completion", "checks", "dry_runs", "faults", "runs",
+    "__main__",
+}  # fmt: skip
 """Modules that stand in no folder, and above all of them."""
 
 HOMES = {
@@ -141,7 +144,7 @@ def test_little_is_imported_before_the_configuration_is_good() -> None:
     found = imports_at_once(ROOT / "glacier/verbs.py") | imports_at_once(
         ROOT / "glacier/command.py"
     )
-    light = {f"glacier.{name}" for name in ("command", "config", "errors", "flags")}
+    light = {f"glacier.{name}" for name in ("command", "config", "errors", "faults", "flags")}
     assert {name for name in found if name.startswith("glacier.")} <= light
 
 

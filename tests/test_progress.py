@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 
 from glacier import progress
-from glacier.progress import Progress, duration
+from glacier.progress import MAX_MARKS, Progress, duration, span
 
 
 @pytest.mark.parametrize(
@@ -26,17 +26,71 @@ def test_a_log_gets_few_lines_and_always_the_last(capsys: pytest.CaptureFixture)
     with Progress("ingest", 50) as shown:
         for month in range(50):
             shown.advance(f"month {month}")
-    assert capsys.readouterr().out.splitlines() == ["ingest: 50/50, 0 s left; month 49"]
+    assert capsys.readouterr().out.splitlines() == ["ingest: 50/50; month 49"]
 
 
-def test_the_time_left_supposes_that_all_units_take_as_long(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+class Clock:
+    """Stands still until it is told what time it is."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        patch.setattr(progress.time, "monotonic", lambda: self.now)
+
+    def show(self, shown: Progress, *ends: float, units: float = 1) -> str:
+        """The time left once units have ended at these times."""
+        for self.now in ends:
+            shown.advance("x", units)
+        return shown.time_left()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (181, 299, "3 to 5 min"),
+        (170, 175, "2 to 3 min"),
+        (21, 24, "20 to 25 s"),
+        (1, 8, "under 10 s"),
+        (7300, 9000, "2 to 3 h"),
+        (5, 5, "about 5 s"),
+        (10, 120, "under 2 min"),
+    ],
+)
+def test_the_time_left_is_a_range_around_both_ends(low: float, high: float, text: str) -> None:
+    assert span(low, high) == text
+
+
+def test_no_time_is_told_before_two_units_nor_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    shown = Progress("ingest", 4)
+    assert clock.show(shown, 130) == ""
+    assert clock.show(shown, 160) != ""
+    assert clock.show(shown, 190) == "about 30 s"
+    assert clock.show(shown, 220) == ""
+
+
+def test_parts_of_units_tell_a_pace_once_there_are_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    shown = Progress("sweep", 3)
+    assert clock.show(shown, *range(101, 108), units=0.1) == ""
+    assert clock.show(shown, 108, units=0.1) == "20 to 25 s"
+
+
+def test_a_slow_start_widens_the_range_and_a_changing_pace_silences_it(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clock = iter([100.0, 130.0, 130.0])
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
-    with Progress("sweep", 4) as shown:
-        shown.advance("resnet34", 0.5)
-    assert capsys.readouterr().out == "sweep: 0.5/4, 3 min 30 s left; resnet34\n"
+    clock = Clock(monkeypatch)
+    slow_start = Progress("ingest", 20)  # half a minute until the first, then one in ten seconds
+    assert clock.show(slow_start, 130, 140, 150, 160, 170, 180) == "2 to 4 min"
+    clock.now = 100
+    cached = Progress("ingest", 20)  # a quarter of an hour, then many at once
+    assert clock.show(cached, 1000, 1001, 1002, 1003, 1004, 1005) == ""
+
+
+def test_a_long_count_keeps_few_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    shown = Progress("ingest", 10_000)
+    left = clock.show(shown, *(100 + k for k in range(1, 5001)))
+    assert left == "83 to 84 min" and len(shown.marks) <= MAX_MARKS + 1
 
 
 def test_a_terminal_gets_a_table_and_a_line() -> None:

@@ -1,17 +1,16 @@
-"""What an ingest would fetch, and roughly how large it is; nothing is fetched, no Ray started."""
+"""What an ingest would fetch, where, and roughly how large it is; nothing is fetched."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from glacier.archive.records import ArchiveMonth, complete_record, list_region_months
 from glacier.config import Config, Region
 from glacier.geo.raster import Grid
 from glacier.landsat import BANDS
-from glacier.progress import say
-from glacier.sources.factory import open_source
-from glacier.sources.night import predict_night
+from glacier.sources.night import find_centre, predict_night
 from glacier.sources.source import Source
 
 MAX_SHOWN = 10
@@ -33,6 +32,13 @@ class RegionDryRun:
     """Months that will be empty for want of sun."""
     pending: int
     """Months that would be asked for."""
+    images: int = 0
+    """Complete months that have an image."""
+
+    @property
+    def usable(self) -> int:
+        """Months that may have an image once all are complete."""
+        return self.images + self.pending
 
     @property
     def archive_mb(self) -> float:
@@ -40,33 +46,25 @@ class RegionDryRun:
         return self.pending * math.prod(self.grid.shape) * BAND_BYTES / 1e6
 
 
-def dry_run_ingest(config: Config) -> int:
-    """Say what :func:`ingest.run_ingest` would do with this configuration; returns 0.
-
-    Raises:
-        ConfigError: The source cannot be used, or a region has no grid.
-    """
-    source = open_source(config)
-    rows = [dry_run_region(config, region, source) for region in config.regions]
+def describe_ingest(rows: Sequence[RegionDryRun], source: Source) -> Iterator[str]:
+    """What an ingest would do, line by line."""
     for row in rows[:MAX_SHOWN]:
-        say(f"dry run: {describe(row)}")
+        yield describe(row)
     if len(rows) > MAX_SHOWN:
-        say(f"dry run: and {len(rows) - MAX_SHOWN} more regions")
+        yield f"and {len(rows) - MAX_SHOWN} more regions"
     complete, dark, pending = (
         sum(row.complete for row in rows), sum(row.dark for row in rows),
         sum(row.pending for row in rows),
     )  # fmt: skip
-    say(
-        f"dry run: {len(rows)} regions, {complete + dark + pending} months: {complete} complete, "
+    yield (
+        f"{len(rows)} regions, {complete + dark + pending} months: {complete} complete, "
         f"{dark} without sun, {pending} to fetch"
     )
     size_mb, requests = (
         sum(r.archive_mb for r in rows),
         source.describe_requests(len(rows), pending),
     )
-    say(f"dry run: up to {size_mb:.0f} MB of archive; {requests}")
-    say("dry run: nothing was fetched; the same command without --dry-run does it")
-    return 0
+    yield f"up to {size_mb:.0f} MB of archive; {requests}"
 
 
 def dry_run_region(config: Config, region: Region, source: Source) -> RegionDryRun:
@@ -76,9 +74,12 @@ def dry_run_region(config: Config, region: Region, source: Source) -> RegionDryR
         ConfigError: The region has no grid.
     """
     grid, months = source.grid(region), list_region_months(config, region, source)
-    missing = [target for target in months if complete_record(target) is None]
+    records = {target: complete_record(target) for target in months}
+    missing = [target for target, record in records.items() if record is None]
+    images = sum(record is not None and record.status == "ok" for record in records.values())
     dark = sum(is_dark(target, grid, source) for target in missing)
-    return RegionDryRun(region.name, grid, len(months) - len(missing), dark, len(missing) - dark)
+    complete, pending = len(months) - len(missing), len(missing) - dark
+    return RegionDryRun(region.name, grid, complete, dark, pending, images)
 
 
 def is_dark(target: ArchiveMonth, grid: Grid, source: Source) -> bool:
@@ -90,7 +91,13 @@ def describe(row: RegionDryRun) -> str:
     """A region's dry run in a line."""
     grid = row.grid
     return (
-        f"{row.name}: {grid.height} x {grid.width} px of {grid.pixel_m:g} m in {grid.crs}; "
-        f"{row.complete} complete, {row.dark} without sun, {row.pending} to fetch, up to "
-        f"{row.archive_mb:.0f} MB"
+        f"{row.name}: {describe_place(grid)}, {math.prod(grid.shape) * grid.pixel_km2:.4g} km2, "
+        f"{grid.height} x {grid.width} px of {grid.pixel_m:g} m in {grid.crs}; {row.complete} "
+        f"complete, {row.dark} without sun, {row.pending} to fetch, up to {row.archive_mb:.0f} MB"
     )
+
+
+def describe_place(grid: Grid) -> str:
+    """The middle of a grid, such as ``58.505 N, 134.520 W``."""
+    lat, lon = find_centre(grid)
+    return f"{abs(lat):.3f} {'N' if lat >= 0 else 'S'}, {abs(lon):.3f} {'E' if lon >= 0 else 'W'}"

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from glacier import labels
 from glacier.config import Prepare
-from glacier.errors import SampleError
 from glacier.samples.dataset import MonthImage
 from glacier.samples.folds import block_rectangles
-from glacier.windows import window_starts
+from glacier.windows import pad_to, window_starts
 
 
 def resize_sample(
@@ -64,28 +63,23 @@ def shrink_classes(codes: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 def cut_rows(month: MonthImage, settings: Prepare) -> list[dict[str, Any]]:
     """Rows of all windows of a month; together they hold every pixel.
 
+    A window that is larger than the month reaches over its lower and right edge, where all is
+    unseen.
+
     Args:
         month: What is cut.
         settings: Size and step of the windows, grid of blocks.
 
     Returns:
         Values by column of ``dataset.SCHEMA``.
-
-    Raises:
-        SampleError: The month is smaller than a window.
     """
     height, width = month.label.shape
     size = settings.size_px
-    if min(height, width) < size:
-        raise SampleError(
-            f"the region is {height} x {width} px, smaller than prepare.size_px = {size}; "
-            "lower it, or take a larger region"
-        )
     stride = settings.stride_px or size // 2
     boxes = block_rectangles((height, width), settings.blocks)
     rows = []
-    for row in window_starts(height, size, stride):
-        for col in window_starts(width, size, stride):
+    for row in window_starts(max(height, size), size, stride):
+        for col in window_starts(max(width, size), size, stride):
             place = np.s_[row : row + size, col : col + size]
             touched = [
                 name
@@ -102,18 +96,26 @@ def cut_rows(month: MonthImage, settings: Prepare) -> list[dict[str, Any]]:
                     "block": "+".join(touched),
                     "status": "ok",
                     "reason": "",
-                    "image": encode_window(month.image, place),
-                    "label": encode_window(month.label, place),
-                    "extra": encode_window(month.extra, place),
-                    "surface": encode_window(month.surface, place),
+                    "image": encode_window(month.image, place, np.nan),
+                    "label": encode_window(month.label, place, labels.IGNORE),
+                    "extra": encode_window(month.extra, place, np.nan),
+                    "surface": encode_window(month.surface, place, 0),
                 }
             )
     return rows
 
 
-def encode_window(layer: NDArray[Any] | None, place: tuple[slice, slice]) -> bytes | None:
-    """Little-endian bytes of a window of (..., H, W); None of no layer."""
+def encode_window(
+    layer: NDArray[Any] | None, place: tuple[slice, slice], unseen: float
+) -> bytes | None:
+    """Little-endian bytes of a window of (..., H, W); None of no layer.
+
+    Args:
+        layer: What is cut.
+        place: Rows and columns, as many of both; they may reach over the lower and right edge.
+        unseen: Value beyond the edge.
+    """
     if layer is None:
         return None
-    window = layer[(..., *place)]
+    window = pad_to(layer[(..., *place)], place[0].stop - place[0].start, unseen)
     return window.astype(window.dtype.newbyteorder("<")).tobytes()

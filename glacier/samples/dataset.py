@@ -41,7 +41,8 @@ SCHEMA = pa.schema(
         pa.field("surface", pa.binary()),
     ]
 )
-"""``row_px``, ``col_px``: upper-left pixel in the archive grid (0 for a resized sample).
+"""``row_px``, ``col_px``: upper-left pixel in the archive grid (0 for a resized sample). A
+window that is larger than the month reaches over its lower and right edge, where all is unseen.
 ``block``: ground blocks that the window touches, joined by ``+``. ``status``: ok, empty or
 failed. ``image``: little-endian float32 (B, H, W), reflectance, NaN where unseen (0 for labels
 with unseen = background). ``label``: uint8 (H, W). ``extra``: float32 (E, H, W), reflectance of
@@ -309,13 +310,15 @@ def assemble(
     label = np.full(shape, 255, np.uint8)
     surface = np.zeros(shape, np.uint8)
     for row in rows:
-        place = np.s_[row["row_px"] : row["row_px"] + size, row["col_px"] : row["col_px"] + size]
-        image[(slice(None), *place)] = np.frombuffer(row["image"], "<f4").reshape(bands, size, size)
+        top, left = row["row_px"], row["col_px"]
+        place = np.s_[..., top : top + size, left : left + size]
+        inside = np.s_[..., : shape[0] - top, : shape[1] - left]  # a window may reach over the edge
+        image[place] = np.frombuffer(row["image"], "<f4").reshape(bands, size, size)[inside]
         if extras:
             layers = np.frombuffer(row["extra"], "<f4").reshape(extras, size, size)
-            extra[(slice(None), *place)] = layers
-        label[place] = np.frombuffer(row["label"], np.uint8).reshape(size, size)
+            extra[place] = layers[inside]
+        label[place] = np.frombuffer(row["label"], np.uint8).reshape(size, size)[inside]
         if row["surface"] is not None:
-            surface[place] = np.frombuffer(row["surface"], np.uint8).reshape(size, size)
+            surface[place] = np.frombuffer(row["surface"], np.uint8).reshape(size, size)[inside]
         region, month = row["region"], row["month"]
     return MonthImage(region, month, image, label, extra, surface if surface.any() else None)

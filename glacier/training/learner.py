@@ -110,8 +110,7 @@ class Learner:
         self.trial, self.settings, self.sampler = trial, settings, sampler
         self.mean, self.std = mean, std
         self.size = trial.samples.size_px
-        on_gpu = settings.gpus_per_trial > 0 and torch.cuda.is_available()
-        self.device = torch.device("cuda" if on_gpu else "cpu")
+        self.device = choose_device(settings.gpus_per_trial)
         torch.manual_seed(trial.trial_seed)
         weights = store.read_bytes(trial.weights) if trial.weights else None
         model = build_unet(trial.encoder, len(mean), weights, settings.batch_norm_momentum)
@@ -292,6 +291,23 @@ class Learner:
         self.model.load_state_dict(checkpoint.model)
         self.optimizer.load_state_dict(checkpoint.optimizer)
         return checkpoint
+
+
+def choose_device(gpus: float) -> torch.device:
+    """The GPU where a trial was given a share of one, else the CPU.
+
+    Raises:
+        TrainingError: The GPU that it was given cannot be used; hours on a CPU are no answer.
+    """
+    if not gpus:
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise TrainingError(
+            f"sweep.gpus_per_trial = {gpus:g}, but PyTorch {torch.__version__} finds no CUDA "
+            "device on this node; repair its driver or install a PyTorch built for it, or set it "
+            "to 0 to train on cores"
+        )
+    return torch.device("cuda")
 
 
 def describe_device(device: torch.device) -> str:

@@ -13,7 +13,7 @@ from glacier.config import Sweep
 from glacier.errors import TrainingError
 from glacier.labels import IGNORE
 from glacier.samples.dataset import MonthImage
-from glacier.windows import centred_starts, turn
+from glacier.windows import centred_starts, pad_to, turn
 
 Batch = tuple[NDArray[np.float32], NDArray[np.uint8]]
 """(N, B, size, size) float32 images, NaN unseen; (N, size, size) uint8 labels."""
@@ -59,7 +59,8 @@ class WindowSampler:
                 continue
             key = np.packbits(mask).tobytes() + bytes(str(mask.shape), "ascii")
             if key not in known:
-                known[key] = centred_starts(mask, size)[: 1 if whole else None]
+                allowed = pad_to(mask, size, True)  # nothing is known beyond a small image's edge
+                known[key] = centred_starts(allowed, size)[: 1 if whole else None]
             starts.append(known[key])
             pixels += int(mask.sum()) if len(known[key]) else 0
         if not any(len(found) for found in starts):
@@ -108,7 +109,8 @@ class WindowSampler:
             label = image.label[row : row + size, col : col + size]
             if (label != IGNORE).any():
                 break
-        return image.image[:, row : row + size, col : col + size], label
+        window = image.image[:, row : row + size, col : col + size]
+        return pad_to(window, size, np.nan), pad_to(label, size, IGNORE)
 
 
 def split_batches(order: NDArray[np.int64], batch: int) -> list[NDArray[np.int64]]:

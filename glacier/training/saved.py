@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from glacier import store
 from glacier.archive.records import MonthRecord, read_records
 from glacier.config import RUNTIME_ONLY, SELECTION, Config, digest, identity
-from glacier.errors import StoreError
+from glacier.errors import GlacierError, StoreError
 from glacier.evaluation.results import FORMAT, SweepResult, TrialResult
 from glacier.samples.dataset import (
     MonthImage,
@@ -73,6 +73,17 @@ def place_sweep(config: Config, samples_at: str) -> SweepPlaces:
     }
     places = [store.join(storage, kind, f"{config.name}-{key}") for kind, key in keys.items()]
     return SweepPlaces(samples_at, *places)
+
+
+def is_swept(config: Config) -> bool:
+    """Whether a run's sweep is there, without a failed trial."""
+    try:
+        places = place_sweep(config, samples_folder(config, read_records(config)))
+        return (
+            store.exists(places.result) and not store.read_model(places.result, SweepResult).failed
+        )
+    except GlacierError:  # what comes before it is not there
+        return False
 
 
 def name_device_and_weights(config: Config) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,12 +32,13 @@ from glacier.evaluation.results import (
 )
 from glacier.evaluation.scores import score_trial
 from glacier.geo.frames import find_overlaps, is_southern
+from glacier.machine import Room
 from glacier.progress import Progress, say
 from glacier.samples.dataset import SampleSet, read_images, read_set, samples_folder
 from glacier.samples.folds import FoldMasks, Split, make_splits
 from glacier.training.saved import SweepPlaces, place_sweep
 from glacier.training.trial import Trial
-from glacier.training.tuning import await_weights, tune_trials
+from glacier.training.tuning import Networks, await_weights, tune_trials
 
 SCORES = {
     **dict.fromkeys(("dice", "iou", "precision", "recall"), pa.float64()),
@@ -76,7 +77,7 @@ class SweepPlan:
     splits: list[Split]
     masks: FoldMasks
 
-    def list_trials(self, weights: dict[str, str | None]) -> list[Trial]:
+    def list_trials(self, weights: Mapping[str, str | None]) -> list[Trial]:
         """Every (encoder, fold), encoder by encoder.
 
         Args:
@@ -103,8 +104,8 @@ def run_sweep(config: Config) -> int:
     """Train, test and export every trial; returns how many failed past the allowed number.
 
     Raises:
-        ConfigError: The folds cannot be made of the samples, or an encoder is unknown.
-        WeightsError: The encoder weights cannot be had.
+        ConfigError: The folds cannot be made of the samples, no node has room for a trial, or an
+            encoder or its weights cannot be had.
         SweepError: Every trial failed, or some ended without an outcome.
     """
     places = place_sweep(config, samples_folder(config, read_records(config)))
@@ -155,14 +156,14 @@ def train_and_score(plan: SweepPlan) -> SweepResult:
     """Run what is missing of a sweep, and put its results together.
 
     Raises:
-        WeightsError: The encoder weights cannot be had.
+        ConfigError: No node has room for a trial, or an encoder or its weights cannot be had.
         SweepError: Every trial failed, or some ended without an outcome.
     """
     config, places, began = plan.config, plan.places, time.monotonic()
-    with connect(config.cluster):
+    with connect(config.cluster, Room.of(config.sweep)):
+        trials = plan.list_trials(await_weights(Networks.of(config)))
         images = ray.remote(num_cpus=1)(read_images).remote(places.samples, plan.samples)
         baselines = start_baselines(plan, images)
-        trials = plan.list_trials(await_weights(config))
         pending = [trial for trial in trials if not trial.is_done()]
         done_before = len(trials) - len(pending)
         say(f"sweep: {len(trials)} trials, {done_before} done before, in {places.sweep}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import ray
@@ -14,7 +16,7 @@ from rich.table import Table as RichTable
 from glacier import store
 from glacier.cluster import get_result
 from glacier.config import Config, Sweep
-from glacier.errors import GlacierError, SweepError
+from glacier.errors import ConfigError, GlacierError, SweepError, TrainingError, WeightsError
 from glacier.evaluation.results import Epoch, FailedTrial
 from glacier.progress import Progress, duration, say
 from glacier.training.saved import TrialKey
@@ -26,49 +28,84 @@ CREDENTIALS = (
 """Environment variables that must stand in no log."""
 
 
-def fetch_weights(encoders: Sequence[str], source: str, place: str) -> dict[str, str | None]:
-    """Store the initial weights of some encoders where all workers read them.
+@dataclass(frozen=True)
+class Networks:
+    """The networks of a run, before any training."""
+
+    encoders: tuple[str, ...]
+    """Names in segmentation-models-pytorch."""
+    weights: str
+    """As in :func:`unet.fetch_encoder`."""
+    place: str
+    """Folder that the weights are stored in."""
+    bands: int
+    size_px: int
+    """Side of a window."""
+    gpus: float
+    """Share of a GPU that a trial will have."""
+
+    @classmethod
+    def of(cls, config: Config) -> Networks:
+        """Those of a run."""
+        source, sweep = config.sweep.encoder_weights, config.sweep
+        if source not in ("none", "imagenet"):
+            source = store.absolute(source)
+        place = store.join(store.absolute(config.storage), "weights")
+        bands, size = len(config.prepare.image), config.prepare.size_px
+        return cls(sweep.encoders, source, place, bands, size, sweep.gpus_per_trial)
+
+
+def fetch_weights(networks: Networks, on_gpu: bool) -> dict[str, str | None]:
+    """Store the initial weights of a run's encoders where all workers read them.
 
     A worker does it, so that the driver needs no torch.
 
     Args:
-        encoders: Names in segmentation-models-pytorch.
-        source: As in :func:`unet.fetch_encoder`.
-        place: Folder that the weights are stored in.
+        networks: What is asked for.
+        on_gpu: The worker has been given a trial's share of a GPU, which has to be of use.
 
     Returns:
         Encoder to the address of its weights, None for random ones.
 
     Raises:
-        ConfigError: An encoder is unknown.
+        ConfigError: An encoder is unknown, no network can be made of it, or the GPU is of no use.
         WeightsError: Its weights cannot be had.
     """
-    from glacier.training.unet import fetch_encoder  # torch is needed in workers only
+    from glacier.training.learner import choose_device  # torch is needed in workers only
+    from glacier.training.unet import check_network, fetch_encoder
 
+    if on_gpu:
+        choose_device(networks.gpus)
     found: dict[str, str | None] = {}
-    for encoder in encoders:
-        data = fetch_encoder(encoder, source)
+    for encoder in networks.encoders:
+        check_network(encoder, networks.bands, networks.size_px)
+        data = fetch_encoder(encoder, networks.weights)
         found[encoder] = None
         if data is not None:
             name = f"{encoder}-{store.checksum(data)[:8]}.safetensors"
-            found[encoder] = store.join(place, name)
-            store.write_bytes(store.join(place, name), data)
+            found[encoder] = store.join(networks.place, name)
+            store.write_bytes(store.join(networks.place, name), data)
     return found
 
 
-def await_weights(config: Config) -> dict[str, str | None]:
+@cache
+def await_weights(networks: Networks) -> Mapping[str, str | None]:
     """Encoder to the address of its initial weights, None for random ones.
 
+    What a process has asked once is not asked again, so that a pipeline can ask before it begins.
+
     Raises:
-        ConfigError: An encoder is unknown.
-        WeightsError: Its weights cannot be had.
+        ConfigError: An encoder is unknown, its weights cannot be had, no network can be made of
+            it, or a GPU is of no use.
     """
-    source = config.sweep.encoder_weights
-    if source not in ("none", "imagenet"):
-        source = store.absolute(source)
-    place = store.join(store.absolute(config.storage), "weights")
+    on_gpu = 0 < networks.gpus <= ray.cluster_resources().get("GPU", 0)  # type: ignore[no-untyped-call]
     task = ray.remote(num_cpus=1, max_retries=3)(fetch_weights)
-    return dict(get_result(task.remote(config.sweep.encoders, source, place)))
+    if on_gpu:
+        task = task.options(num_gpus=networks.gpus)
+    try:
+        return dict(get_result(task.remote(networks, on_gpu)))
+    except (WeightsError, TrainingError) as error:  # found before any work: the run cannot be
+        raise ConfigError(str(error)) from error
 
 
 def tune_trials(

@@ -5,7 +5,6 @@ A model is a folder with ``model.safetensors`` and ``model.json``; nothing is un
 
 from __future__ import annotations
 
-import difflib
 import io
 
 import numpy as np
@@ -21,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from glacier import store
 from glacier.errors import ConfigError, WeightsError
 from glacier.evaluation.calibration import Calibration
+from glacier.training.encoders import TIMM, check_encoder
 from glacier.training.model_card import ModelCard, describe_model
 from glacier.windows import Predictor, average_orientations, predict_blended
 
@@ -29,19 +29,61 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 """Statistics of ImageNet's RGB in 0..1, as torchvision publishes them."""
 
 
-def check_encoder(encoder: str) -> None:
-    """Refuse an encoder that segmentation-models-pytorch does not know.
+def check_network(encoder: str, bands: int, size: int) -> None:
+    """Refuse an encoder of which no U-Net can be built, or none for windows of a size.
+
+    Shapes alone are followed, without weights or numbers, where the network allows it.
+
+    Args:
+        encoder: Name in segmentation-models-pytorch.
+        bands: Number of input bands B.
+        size: Side of a window, pixels.
 
     Raises:
-        ConfigError: With the nearest known names.
+        ConfigError: With the encoder and what the network says.
     """
-    known = smp.encoders.get_encoder_names()
-    if encoder not in known and not encoder.startswith("tu-"):
-        close = difflib.get_close_matches(encoder, known, n=3) or ["resnet34", "efficientnet-b4"]
+    check_encoder(encoder)
+    try:
+        try:
+            run_empty(encoder, bands, size, "meta")
+        except RuntimeError:  # some networks compute with numbers while they are built
+            run_empty(encoder, bands, size, "cpu")
+    except Exception as error:  # every network has its own kinds
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
         raise ConfigError(
-            f"sweep.encoders: {encoder!r} is not an encoder of segmentation-models-pytorch; "
-            f"did you mean {', '.join(close)}?"
+            f"sweep.encoders: no U-Net over {encoder!r} maps windows of prepare.size_px = {size} "
+            f"with {bands} band(s): {reason}; take another encoder, such as resnet34"
+        ) from error
+
+
+def run_empty(encoder: str, bands: int, size: int, device: str) -> None:
+    """Map an empty window with a new network.
+
+    Raises:
+        Exception: Whatever the network raises, or RuntimeError where the answer has another size.
+    """
+    with torch.device(device), torch.inference_mode():
+        answer = build_unet(encoder, bands).eval()(torch.zeros(1, bands, size, size))
+    if answer.shape != (1, 1, size, size):
+        raise RuntimeError(f"its answer has the shape {tuple(answer.shape)}")
+
+
+def name_imagenet(encoder: str) -> str:
+    """Where the ImageNet weights of an encoder come from, and how they are given as a file."""
+    if encoder.startswith(TIMM):
+        return (
+            "where there is a network, smp.encoders.get_encoder"
+            f"({encoder!r}, weights=True).state_dict() saved with safetensors is that file"
         )
+    settings = smp.encoders.encoders.get(encoder, {}).get("pretrained_settings", {})
+    found = settings.get("imagenet")
+    if not found or "repo_id" not in found:
+        return f"there are none for {encoder}"
+    return (
+        f"the file is https://huggingface.co/{found['repo_id']}/resolve/{found['revision']}/"
+        "model.safetensors: fetch it where there is a network, and set sweep.encoder_weights to "
+        "its path"
+    )
 
 
 def fetch_encoder(encoder: str, source: str) -> bytes | None:
@@ -73,6 +115,8 @@ def fetch_encoder(encoder: str, source: str) -> bytes | None:
         raise WeightsError(f"{error}; {choices}") from error
     except Exception as error:  # the hub, the network and torch each raise their own kinds
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        if source == "imagenet":
+            reason = f"{reason.rstrip('.')}; {name_imagenet(encoder)}"
         raise WeightsError(
             f"sweep.encoder_weights = {source!r} cannot be used for {encoder}: {reason}; {choices}"
         ) from error
@@ -282,7 +326,7 @@ def map_probability(folder: str, image: NDArray[np.float32]) -> NDArray[np.float
     Args:
         folder: Address of the model.
         image: (B, H, W) float32 reflectance of the bands, scale and pixel size that its card
-            says, NaN unseen; H and W at least the card's ``size_px``.
+            says, NaN unseen.
 
     Returns:
         (H, W) float32, 0..1, NaN where unseen. From the card's ``threshold`` on it is glacier.

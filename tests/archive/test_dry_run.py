@@ -3,11 +3,17 @@
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from glacier.archive.dry_run import RegionDryRun, dry_run_ingest, dry_run_region
+from glacier.archive.dry_run import (
+    RegionDryRun,
+    describe_ingest,
+    describe_place,
+    dry_run_region,
+)
 from glacier.archive.ingest import ingest_month
 from glacier.archive.records import list_months
 from glacier.config import Config
@@ -45,12 +51,16 @@ def test_months_are_counted_by_what_is_left_to_do(tmp_path: Path) -> None:
     assert counts(config) == (2, 1, 9)
 
 
-def test_the_size_is_that_of_the_archive_before_compression(
-    tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
+def described(config: Config) -> str:
+    """What is said of the ingest of a configuration."""
+    source = open_source(config)
+    rows = [dry_run_region(config, region, source) for region in config.regions]
+    return "\n".join(describe_ingest(rows, source))
+
+
+def test_the_size_is_that_of_the_archive_before_compression(tmp_path: Path) -> None:
     config = tiny_config(tmp_path, months=YEAR)
-    assert dry_run_ingest(config) == 0
-    out = capsys.readouterr().out
+    out = described(config)
     grid = dry_run(config).grid
     size = grid.height * grid.width * 8 * 2 * 10 / 1e6
     assert f"up to {size:.0f} MB of archive; no request over the network" in out
@@ -58,12 +68,21 @@ def test_the_size_is_that_of_the_archive_before_compression(
     assert not (tmp_path / "data").exists() and not (tmp_path / "results").exists()
 
 
-def test_many_regions_are_summed_up(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_region_is_told_by_its_middle_and_its_ground(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, months=YEAR)
+    grid = dry_run(config).grid
+    assert f"mendenhall: 58.505 N, 134.519 W, {grid.height * grid.width * 0.15**2:.4g} km2" in (
+        described(config)
+    )
+    south = replace(grid, crs="EPSG:32606", top_m=-4_000_000.0)
+    assert describe_place(south).split(", ")[0].endswith(" S")
+
+
+def test_many_regions_are_summed_up(tmp_path: Path) -> None:
     values = tiny_config(tmp_path, months=YEAR).model_dump()
     (one,) = values["regions"]
     values["regions"] = [one | {"name": f"r{k}"} for k in range(12)]
-    assert dry_run_ingest(Config.model_validate(values)) == 0
-    out = capsys.readouterr().out
+    out = described(Config.model_validate(values))
     assert "r9: " in out and "r10" not in out and "and 2 more regions" in out
     assert "12 regions, 144 months: 0 complete, 24 without sun, 120 to fetch" in out
 
@@ -77,11 +96,3 @@ def test_the_flag_says_it_and_neither_starts_ray_nor_writes(tmp_path: Path) -> N
     assert done.returncode == 0 and "8 months: 0 complete, 1 without sun, 7 to fetch" in done.stdout
     assert "| ray\n" not in done.stderr and "| torch\n" not in done.stderr
     assert list(tmp_path.iterdir()) == [file]
-
-
-def test_other_jobs_have_no_such_flag(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "jobs.prepare", str(write_tiny(tmp_path)), "--dry-run"],
-        cwd=ROOT, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 2 and "--dry-run : no such field" in done.stderr

@@ -4,8 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from glacier.training.learner import Learner, band_statistics, soft_dice_loss
+from glacier.errors import TrainingError
+from glacier.training.learner import (
+    Learner,
+    band_statistics,
+    choose_device,
+    soft_dice_loss,
+)
 from glacier.training.sampler import WindowSampler
 from tests.support.discs import SIZE, SPLIT, make_images, make_trial
 
@@ -57,3 +64,14 @@ def test_the_step_size_warms_up_from_zero(tmp_path: Path, schedule: str) -> None
         learner.set_step_size(epochs)
         found.append(learner.optimizer.param_groups[0]["lr"])
     assert found == pytest.approx([0, 0.05, 0.1, 0.1 if schedule == "constant" else 0.05])
+
+
+def test_a_gpu_that_cannot_be_used_is_an_error_and_no_quiet_run_on_a_cpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert choose_device(0) == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device(0) == torch.device("cpu") and choose_device(0.5) == torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(TrainingError, match=r"gpus_per_trial = 0\.5, but PyTorch .* no CUDA"):
+        choose_device(0.5)

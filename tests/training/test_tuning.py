@@ -13,6 +13,7 @@ from glacier.evaluation.results import FailedTrial
 from glacier.samples.folds import FoldMasks, Split
 from glacier.training import tuning
 from glacier.training.trial import MODEL_FILES, Trial
+from glacier.training.tuning import Networks, await_weights
 from tests.support.discs import SAMPLES
 from tests.support.tiny import ENCODER, tiny_config
 
@@ -133,4 +134,24 @@ def test_memory_that_stays_low_ends_the_sweep_with_what_helps(
 def test_an_unknown_encoder_is_refused_before_any_training(tmp_path: Path, ray_local: None) -> None:
     config = tiny_config(tmp_path, sweep={"encoders": [ENCODER, "resnet43"]})
     with pytest.raises(ConfigError, match=r"'resnet43'.*did you mean resnet34"):
-        tuning.await_weights(config)
+        await_weights(Networks.of(config))
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize(
+    ("sweep", "words"),
+    [
+        ({"encoder_weights": "/nowhere/w.pth"}, r"'/nowhere/w\.pth': no such file"),
+        ({"gpus_per_trial": 0.5}, "no CUDA device on this node"),
+        ({"encoders": ["tu-vit_base_patch16_224"]}, "no U-Net over 'tu-vit_base"),
+    ],
+)
+def test_what_no_trial_could_use_is_refused_before_any_training(
+    tmp_path: Path, ray_local: None, sweep: dict, words: str
+) -> None:
+    import torch
+
+    if "gpus_per_trial" in sweep and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(ConfigError, match=words):
+        await_weights(Networks.of(tiny_config(tmp_path, sweep=sweep)))

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from glacier.errors import ConfigError, StoreError, WeightsError
 from glacier.training.unet import (
     build_unet,
+    check_network,
     count_gflop,
     fetch_encoder,
     load_model,
@@ -85,6 +86,27 @@ def test_imagenet_without_network_says_what_to_choose(monkeypatch: pytest.Monkey
     monkeypatch.setattr(smp.encoders, "get_encoder", refuse)
     with pytest.raises(WeightsError, match=r"imagenet \(needs.*local file.*none \(random"):
         fetch_encoder("resnet18", "imagenet")
+    with pytest.raises(
+        WeightsError,
+        match=r"network is unreachable; the file is https://huggingface\.co/smp-hub/resnet18\."
+        r"imagenet/resolve/[0-9a-f]{40}/model\.safetensors: fetch it where there is a network, and "
+        r"set sweep\.encoder_weights to its path",
+    ):
+        fetch_encoder("resnet18", "imagenet")
+    with pytest.raises(WeightsError, match=r"get_encoder\('tu-resnet18', weights=True\)"):
+        fetch_encoder("tu-resnet18", "imagenet")
+
+
+@pytest.mark.parametrize("encoder", [TINY, "resnet18", "efficientnet-b0", "mit_b0"])
+def test_a_network_that_maps_its_windows_passes(encoder: str) -> None:
+    check_network(encoder, 3, 64)
+
+
+def test_one_that_cannot_be_built_or_maps_other_windows_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"no U-Net over 'tu-vit_base_patch16_224'.*224.*band"):
+        check_network("tu-vit_base_patch16_224", 3, 224)
+    with pytest.raises(ConfigError, match=r"prepare\.size_px = 96.*\(96\) doesn't match"):
+        check_network("tu-swin_tiny_patch4_window7_224", 3, 96)
 
 
 def test_a_misspelt_encoder_is_answered_with_the_nearest() -> None:

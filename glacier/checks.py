@@ -1,0 +1,260 @@
+"""What can be known of a run before its first byte: everything that would be refused later.
+
+Nothing is fetched and nothing is written, neither Ray nor torch is imported.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+from glacier import store
+from glacier.archive.dry_run import BAND_BYTES
+from glacier.config import Config
+from glacier.errors import ConfigError, GlacierError
+from glacier.geo.frames import find_overlaps
+from glacier.geo.raster import MAX_BYTES, Grid
+from glacier.landsat import months_between
+from glacier.machine import (
+    Room,
+    check_address,
+    check_local_room,
+    choose_temp_folder,
+    explain_unwritable,
+    find_address,
+)
+from glacier.samples.folds import Split, block_rectangles, make_splits
+from glacier.sources.factory import open_source
+from glacier.sources.night import predict_night
+from glacier.sources.source import Source
+from glacier.training.encoders import check_encoder
+from glacier.wording import shorten_list
+
+WINDOW_STEP_PX = 32
+"""Sizes of windows are multiples of this."""
+
+
+class Inputs(NamedTuple):
+    """What a run can have at most."""
+
+    grids: dict[str, Grid]
+    """Region to the grid of its months."""
+    images: list[tuple[str, date]]
+    """(region, month) of every image that there may be."""
+
+
+def refuse_run(config: Config, job: str) -> None:
+    """Refuse a run that cannot come to an end.
+
+    Args:
+        config: The run.
+        job: The verb.
+
+    Raises:
+        ConfigError: With a line for every reason.
+    """
+    if reasons := find_refusals(config, job):
+        raise ConfigError("\n".join(reasons))
+
+
+def find_refusals(config: Config, job: str) -> list[str]:
+    """Every reason why a job cannot do what it is asked for, a sentence each."""
+    reasons = dict.fromkeys(refuse_places(config))
+    if job == "report":
+        return list(reasons)
+    trains = job not in ("ingest", "prepare")
+    reasons |= dict.fromkeys(refuse_machine(config, trains))
+    if job == "study" and len(config.variants) < 2:
+        reasons[
+            f"variants = {list(config.variants)}: a study compares two or more; give names and "
+            "what differs, such as {plain: {}, shuffled: {sweep.folds.kind: shuffled}}"
+        ] = None
+    runs = {"": config}
+    if job in ("study", "claims") and config.variants:
+        runs = {f"variants.{name}: ": config.variant(name) for name in config.variants}
+    for prefix, run in runs.items():
+        if trains and prefix:
+            reasons |= dict.fromkeys(prefix + reason for reason in refuse_room(run))
+        reasons |= dict.fromkeys(prefix + reason for reason in refuse_work(run))
+    return list(reasons)
+
+
+def refuse_places(config: Config) -> Iterator[str]:
+    """Why outputs could not be written."""
+    for name, place in (("storage", config.storage), ("results", config.results)):
+        address = store.absolute(place)
+        if "://" in address:
+            if reason := store.explain_unusable(address):
+                yield f"{name} = {place!r}: {reason}"
+        elif reason := explain_unwritable(Path(address)):
+            yield f"{name} = {place!r}: {reason}; choose a folder that you may write to"
+
+
+def refuse_machine(config: Config, trains: bool) -> Iterator[str]:
+    """Why there could be no Ray, or none that has room for a trial."""
+    try:
+        if find_address(config.cluster) == "local":
+            choose_temp_folder()
+        else:
+            check_address(config.cluster)
+    except ConfigError as error:
+        yield str(error)
+    if trains:
+        yield from refuse_room(config)
+
+
+def refuse_room(config: Config) -> Iterator[str]:
+    """Why a private Ray would have no room for a trial."""
+    try:
+        check_local_room(Room.of(config.sweep), config.cluster)
+    except ConfigError as error:
+        yield str(error)
+
+
+def refuse_work(config: Config) -> Iterator[str]:
+    """Why the stages of a run could not do their work."""
+    yield from refuse_files(config)
+    for encoder in config.sweep.encoders:
+        try:
+            check_encoder(encoder)
+        except ConfigError as error:
+            yield str(error)
+    try:
+        inputs = list_inputs(config, open_source(config))
+    except GlacierError as error:
+        yield str(error)
+        return
+    yield from refuse_sizes(config, inputs.grids)
+    yield from refuse_folds(config, inputs)
+
+
+def refuse_files(config: Config) -> Iterator[str]:
+    """Why files that the configuration names cannot be read."""
+    label, weights = config.prepare.label, config.sweep.encoder_weights
+    named = {"prepare.label.outlines": label.outlines, "prepare.label.debris": label.debris}
+    if config.ingest.source == "earthengine":
+        named["ingest.earthengine.key_file"] = config.ingest.earthengine.key_file
+    if weights not in ("none", "imagenet"):
+        named["sweep.encoder_weights"] = weights
+    for name, place in named.items():
+        if place is None or "://" in (address := store.absolute(place)):
+            continue
+        if not os.path.exists(address):
+            yield f"{name} = {place!r}: there is no such file; correct the path"
+        elif not os.access(address, os.R_OK):
+            yield f"{name} = {place!r}: you may not read it"
+        elif name == "sweep.encoder_weights" and not os.path.isfile(address):
+            yield f"{name} = {place!r} is no file: wanted imagenet, none or a file of weights"
+
+
+def list_inputs(config: Config, source: Source) -> Inputs:
+    """The grids of a run, and the images that its months may become; night is left out.
+
+    Raises:
+        GlacierError: A region has no grid, or its files cannot be used.
+    """
+    grids = {region.name: source.grid(region) for region in config.regions}
+    span = months_between(*config.months.dates())
+    images = []
+    for region in config.regions:
+        held, grid = source.months(region), grids[region.name]
+        months = span if held is None else [month for month in span if month in set(held)]
+        if held and not months:
+            there = shorten_list([f"{month:%Y-%m}" for month in sorted(held)], 3)
+            raise ConfigError(
+                f"months = {config.months.first}..{config.months.last}: of region {region.name} "
+                f"the source holds {there} alone; set months.first and months.last so that they "
+                "span it"
+            )
+        dark = source.settings.predicts_night
+        images += [
+            (region.name, month)
+            for month in months
+            if not (dark and predict_night(grid, month) is not None)
+        ]
+    return Inputs(grids, images)
+
+
+def refuse_sizes(config: Config, grids: Mapping[str, Grid]) -> Iterator[str]:
+    """Why months that could be made could not be read again, or not be parted into blocks."""
+    for name, grid in grids.items():
+        size = math.prod(grid.shape) * BAND_BYTES
+        if size > MAX_BYTES:
+            yield (
+                f"region {name} is {grid.height} x {grid.width} px of {grid.pixel_m:g} m: a month "
+                f"would decode to {size / 1e9:.1f} GB, more than the {MAX_BYTES / 1e9:.1f} GB that "
+                "are opened; split it, or raise its pixel_m"
+            )
+        rows, cols = config.prepare.blocks
+        if config.sweep.folds.kind == "by_block" and (grid.height < rows or grid.width < cols):
+            yield (
+                f"prepare.blocks = {rows}, {cols}: region {name} is {grid.height} x {grid.width} "
+                "px, too few for so many blocks; lower them, or take other folds"
+            )
+
+
+def refuse_folds(config: Config, inputs: Inputs) -> Iterator[str]:
+    """Why the folds could not be made, if every month had an image."""
+    kind = config.sweep.folds.kind
+    if not inputs.images:
+        yield (
+            f"months = {config.months.first}..{config.months.last}: none can have an image, for "
+            "want of sun or of files; give others"
+        )
+        return
+    overlaps = find_overlaps(inputs.grids) if kind in ("by_block", "by_region") else []
+    try:
+        splits, _ = make_splits(
+            inputs.images, config.sweep.folds, config.prepare.blocks, config.seed, overlaps
+        )
+    except ConfigError as error:
+        yield str(error)
+        return
+    if kind == "by_block":
+        yield from refuse_windows(config, inputs.grids, splits)
+
+
+def refuse_windows(config: Config, grids: Mapping[str, Grid], splits: list[Split]) -> Iterator[str]:
+    """Why a fold of blocks has no place for a training window in any region."""
+    size, blocks = config.prepare.size_px, config.prepare.blocks
+
+    def has_place(split: Split, side: int) -> bool:
+        return any(fits_window(name, grid, blocks, split, side) for name, grid in grids.items())
+
+    if lacking := [split.fold for split in splits if not has_place(split, size)]:
+        fitting = [
+            side
+            for side in range(WINDOW_STEP_PX, size, WINDOW_STEP_PX)
+            if all(has_place(split, side) for split in splits)
+        ]
+        remedy = f"lower it to {fitting[-1]}" if fitting else "lower pixel_m of the regions"
+        yield (
+            f"prepare.size_px = {size}: no window of {size} px lies wholly in the training ground "
+            f"of fold {', '.join(map(str, lacking))}; {remedy}, or use fewer blocks "
+            f"(prepare.blocks = {blocks[0]}, {blocks[1]})"
+        )
+
+
+def fits_window(region: str, grid: Grid, blocks: tuple[int, int], split: Split, size: int) -> bool:
+    """Whether a window lies somewhere in a region's training blocks.
+
+    If one does, one that begins at the edges of blocks does: others can be moved up and left.
+    Beyond the lower and right edge of a frame smaller than a window nothing is in the way.
+    """
+    boxes = block_rectangles(grid.shape, blocks)
+    train = set(split.train)
+    taken = [box for name, box in boxes.items() if f"{region}/{name}" not in train]
+    tops = {top for top, *_ in boxes.values() if top + size <= max(grid.height, size)}
+    lefts = {box[2] for box in boxes.values() if box[2] + size <= max(grid.width, size)}
+    return any(
+        not any(
+            top < row + size and row < bottom and left < col + size and col < right
+            for top, bottom, left, right in taken
+        )
+        for row in tops
+        for col in lefts
+    )

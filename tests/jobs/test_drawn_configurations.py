@@ -1,0 +1,174 @@
+"""Any configuration that passes the check runs its stages, or was refused with a sentence.
+
+Fifty drawn ones, always the same, at toy size; a handful trains too.
+"""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from glacier.archive.ingest import ingest_month
+from glacier.archive.records import list_months, read_records
+from glacier.checks import find_refusals
+from glacier.config import Config
+from glacier.errors import ConfigError, TrainingError
+from glacier.flags import load_config
+from glacier.samples.dataset import MonthImage, read_images, samples_folder, set_address
+from glacier.samples.month import MonthTask, prepare_month
+from glacier.samples.prepare import describe_set
+from glacier.sources.factory import open_source
+from glacier.store import write_model
+from glacier.training.sampler import WindowSampler
+from glacier.training.saved import place_sweep
+from glacier.training.sweep import SweepPlan, plan_sweep
+from tests.support.tiny import ENCODER, write_tiny
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+DRAWN = 50
+LEAST_RUN = 15
+"""Configurations that have to pass, or the draw shows nothing."""
+
+PLACES = ((-134.5, 58.5), (8.05, 46.45), (-125.2, 51.3), (-73.2, -49.3), (-134.45, 58.52))
+"""Middles of regions, degrees; the last shares ground with the first."""
+
+
+def draw_region(rng: random.Random, at: int) -> dict[str, Any]:
+    """A small region, or a very small one."""
+    (lon, lat), half = PLACES[at], rng.choice([0.01, 0.05, 0.1, 0.1])
+    corners = [(-1, -1), (1, -1), (1, 1), (-1, 1)]
+    return {
+        "name": f"place{at}",
+        "polygon": [[lon + half * x, lat + half / 2 * y] for x, y in corners],
+        "pixel_m": rng.choice([60, 100, 200]),
+    }
+
+
+def draw_values(seed: int) -> dict[str, Any]:
+    """Values that a user might write, some of them beyond what can be."""
+    rng = random.Random(seed)
+    first = rng.randrange(12)
+    last = first + rng.choice([2, 8, 14, 30])
+    layout = rng.choice(["resize", "chips", "chips"])
+    size = rng.choice([32, 32, 32, 64, 128])
+    bands = ["nir", "red", "green", "blue", "swir1", "ndsi"]
+    protocol = rng.choice(["honest", "honest", "honest", "notebook"])
+    kinds = ["shuffled", "by_year", "by_region"]
+    if layout == "chips" or rng.random() < 0.1:
+        kinds += ["by_block"] * 3
+    image = rng.choice([["nir", "red", "green"], ["nir", "red", "green"], rng.sample(bands, 4)])
+    return {
+        "seed": rng.randrange(1000),
+        "regions": [draw_region(rng, at) for at in rng.sample(range(5), rng.choice([1, 2, 3, 4]))],
+        "months": {
+            "first": f"{2014 + first // 12}-{first % 12 + 1:02}",
+            "last": f"{2014 + last // 12}-{last % 12 + 1:02}",
+        },
+        "ingest": {"synthetic": {"cloud_share": rng.choice([0.1, 0.35, 0.9])}},
+        "prepare": {
+            "layout": layout,
+            "size_px": size,
+            "stride_px": rng.choice([None, 16, size]),
+            "image": image,
+            "scale": rng.choice(["reflectance", "reflectance", "own_maximum"]),
+            "blocks": [rng.choice([1, 2, 5]), rng.choice([3, 4, 5])],
+            "label": {"kind": rng.choice(["truth", "ndsi", "threshold"])},
+            "quick_looks": False,
+        },
+        "sweep": {
+            "encoders": ["resnet43" if rng.random() < 0.05 else ENCODER],
+            "protocol": protocol,
+            "folds": {
+                "kind": rng.choice(kinds),
+                "count": rng.choice([2, 2, 2, 2, 3]),
+                "validation_share": rng.choice([0, 0.2, 0.2]),
+                "hold_out_last": rng.random() < 0.2,
+            },
+            "epochs": 1,
+            "steps_per_epoch": 1,
+            "batch_size": 2,
+            "normalise": rng.choice(["training", "training", "training", "imagenet"]),
+            "calibrate": rng.random() < 0.1,
+            "test_time_augmentation": rng.random() < 0.2,
+            "random_forest": False,
+        },
+    }
+
+
+def check(folder: Path, seed: int) -> Config | str:
+    """The drawn configuration, or what is said against it."""
+    try:
+        config = load_config([str(write_tiny(folder, **draw_values(seed)))])
+    except ConfigError as error:
+        return str(error)
+    return "\n".join(find_refusals(config, "pipeline")) or config
+
+
+def run_stages(config: Config) -> tuple[SweepPlan, list[MonthImage]]:
+    """Ingest, prepare and the plan of the sweep, as the jobs do them but without Ray."""
+    for target in list_months(config, open_source(config)):
+        assert ingest_month(config, target).status != "failed"
+    archives = read_records(config)
+    folder = samples_folder(config, archives)
+    tasks = [
+        MonthTask(record, archive, folder, config.prepare)
+        for archive, records in archives.items()
+        for record in records
+    ]
+    samples = describe_set(config, [prepare_month(task) for task in tasks])
+    assert not samples.failed, samples.failed
+    write_model(set_address(folder), samples)
+    images = read_images(folder, samples)
+    return plan_sweep(config, place_sweep(config, folder)), images
+
+
+def plan_windows(plan: SweepPlan, images: list[MonthImage]) -> None:
+    """Training windows of every fold, one batch of each drawn."""
+    size, whole = plan.samples.size_px, plan.samples.layout == "resize"
+    for split in plan.splits:
+        masks = [plan.masks.mask(image, split.train) for image in images]
+        sampler = WindowSampler.plan(images, masks, size, whole)
+        rng = np.random.default_rng(0)
+        image, label = next(sampler.draw_epoch(images, rng, plan.config.sweep))
+        assert image.shape[-2:] == label.shape[-2:] == (size, size)
+
+
+def lacks_images(config: Config) -> bool:
+    """Whether clouds or snow have left fewer months than there might be, which nobody foresees."""
+    return any(r.status != "ok" for records in read_records(config).values() for r in records)
+
+
+@pytest.mark.parametrize("seed", range(DRAWN))
+def test_a_configuration_runs_or_is_refused_with_a_sentence(tmp_path: Path, seed: int) -> None:
+    config = check(tmp_path, seed)
+    if isinstance(config, str):
+        assert config and "Traceback" not in config
+        assert all(len(line) < 600 for line in config.splitlines())
+        return
+    try:
+        plan_windows(*run_stages(config))
+    except (ConfigError, TrainingError) as error:
+        assert lacks_images(config) and str(error)
+
+
+def test_enough_of_them_can_run(tmp_path: Path) -> None:
+    found = [check(tmp_path, seed) for seed in range(DRAWN)]
+    assert LEAST_RUN <= sum(isinstance(config, Config) for config in found) < DRAWN
+
+
+@pytest.mark.ray
+def test_a_handful_trains(tmp_path: Path, ray_local: None) -> None:
+    from glacier.training.sweep import run_sweep
+
+    trained = 0
+    for seed in range(DRAWN):
+        config = check(tmp_path / str(seed), seed)
+        if isinstance(config, str) or trained == 6:
+            continue
+        run_stages(config)
+        assert run_sweep(config) == 0, config
+        trained += 1
+    assert trained == 6

@@ -1,0 +1,114 @@
+"""Ray is had, or one sentence says why not."""
+
+import json
+from typing import Any
+
+import pytest
+
+from glacier import cluster
+from glacier.cluster import check_room, connect, explain_no_ray, has_autoscaler
+from glacier.config import Cluster
+from glacier.errors import ConfigError
+from glacier.machine import Room
+
+STATIC = {"active_nodes": {"node_0071357b75": 1}}
+GROWING = {"active_nodes": {"ray.head.default": 1}}
+
+
+def report(patch: pytest.MonkeyPatch, status: Any) -> None:
+    patch.setattr(cluster, "_internal_kv_get", lambda _: status and json.dumps(status).encode())
+
+
+@pytest.mark.parametrize(
+    ("status", "grows"),
+    [
+        (None, False),
+        ({"autoscaler_report": None}, False),
+        ({"autoscaler_report": STATIC}, False),
+        ({"autoscaler_report": GROWING}, True),
+    ],
+)
+def test_whether_nodes_may_be_added(
+    monkeypatch: pytest.MonkeyPatch, status: Any, grows: bool
+) -> None:
+    report(monkeypatch, status)
+    assert has_autoscaler() == grows
+
+
+def hold(patch: pytest.MonkeyPatch, *nodes: dict[str, float]) -> None:
+    """Let Ray have these nodes, and one that is gone."""
+    alive = [{"Alive": True, "Resources": node} for node in nodes]
+    gone = {"Alive": False, "Resources": {"CPU": 99.0, "GPU": 9.0}}
+    patch.setattr(cluster.ray, "nodes", lambda: [*alive, gone])
+    patch.setattr(cluster, "list_addable", list)
+
+
+def test_room_on_no_node_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    report(monkeypatch, None)
+    hold(monkeypatch, {"CPU": 8.0}, {"CPU": 4.0, "GPU": 1.0})
+    for room in (Room(8, 0), Room(4, 1), Room(1, 0.5)):
+        check_room(room)
+    check_room(None)
+    with pytest.raises(ConfigError, match=r"cpus_per_trial = 9: Ray has at most 8 cores a node"):
+        check_room(Room(9, 0))
+    with pytest.raises(ConfigError, match=r"gpus_per_trial = 2: Ray has at most 1 a node"):
+        check_room(Room(1, 2))
+    with pytest.raises(ConfigError, match="no node of Ray has both"):
+        check_room(Room(8, 1))
+
+
+def test_nodes_that_may_be_added_count(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    hold(monkeypatch, {"CPU": 8.0})
+    monkeypatch.setattr(cluster, "list_addable", lambda: [{"CPU": 16.0, "GPU": 4.0}])
+    check_room(Room(16, 1))
+    monkeypatch.setattr(cluster, "list_addable", list)
+    report(monkeypatch, {"autoscaler_report": GROWING})
+    check_room(Room(1, 0.5))
+    out = capsys.readouterr().out
+    assert out.startswith("warning: sweep.gpus_per_trial = 0.5: Ray has no GPU")
+    assert out.endswith("waiting for the autoscaler, if it has such nodes\n")
+
+
+@pytest.mark.parametrize(
+    ("raised", "words"),
+    [
+        (
+            RuntimeError("Version mismatch: The cluster was started with:\n    Ray: 2.9.0"),
+            "The cluster was started with: Ray: 2.9.0; use the same versions",
+        ),
+        (ConnectionError(), "ConnectionError; is the cluster up, and is its token here"),
+    ],
+)
+def test_why_a_cluster_cannot_be_joined_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, raised: Exception, words: str
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(cluster.ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(cluster.ray, "shutdown", lambda: None)  # that of the session stays
+    monkeypatch.setattr(cluster, "check_address", lambda _: None)
+
+    def refuse(**_: Any) -> None:
+        raise raised
+
+    monkeypatch.setattr(cluster.ray, "init", refuse)
+    settings = Cluster(address="10.0.0.5:6379")
+    with pytest.raises(ConfigError) as caught, connect(settings):
+        pytest.fail("there is no Ray")
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+    assert str(caught.value).startswith("cluster.address = '10.0.0.5:6379': Ray cannot be used")
+
+
+def test_a_private_ray_that_cannot_start_names_its_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert "RAY_TMPDIR" in explain_no_ray(Cluster(), OSError("x"))
+
+
+@pytest.mark.ray
+def test_a_ray_that_is_there_is_asked_for_room(ray_local: None) -> None:
+    with connect(Cluster(), Room(8, 4)):
+        pass
+    wanted = connect(Cluster(), Room(9, 0))
+    with pytest.raises(ConfigError, match="Ray has at most 8 cores"), wanted:
+        pytest.fail("no node has nine")

@@ -1,0 +1,121 @@
+"""What a job would do, said without doing any of it."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from glacier import dry_runs
+from glacier.archive.ingest import ingest_month
+from glacier.archive.records import list_months
+from glacier.dry_runs import STAGES, dry_run, plan_run, show_gb
+from glacier.errors import ConfigError
+from glacier.samples.month import prepare_month
+from glacier.sources.factory import open_source
+from glacier.verbs import VERBS
+from tests.support.tiny import ENCODER, make_task, tiny_config, write_tiny
+
+ROOT = Path(__file__).parents[1]
+Said = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("asked the network"))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+
+def test_every_verb_has_one() -> None:
+    assert set(STAGES) == set(VERBS)
+
+
+@pytest.mark.parametrize("job", VERBS)
+def test_each_says_what_it_would_do_and_does_nothing(
+    tmp_path: Path, job: str, capsys: Said
+) -> None:
+    variants = {"a": {}, "b": {"sweep.epochs": 3}}
+    assert dry_run(tiny_config(tmp_path, variants=variants), job) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith("dry run: ") for line in lines) and len(set(lines)) == len(lines)
+    assert lines[-1] == "dry run: nothing was fetched; the same command without --dry-run does it"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_stages_of_a_pipeline_are_told_with_their_sizes(tmp_path: Path, capsys: Said) -> None:
+    assert dry_run(tiny_config(tmp_path)) == 0
+    out = capsys.readouterr().out
+    for words in (
+        "ingest: mendenhall: 58.505 N, 134.519 W, 228.6 km2, 127 x 80 px of 150 m in EPSG:32608",
+        "prepare: up to 7 samples of 32 x 32 px in 3 band(s) from 7 months, labels by truth",
+        f"sweep: 2 trials ({ENCODER}; 2 folds shuffled) of up to 2 epochs; 1 core(s) and 0 GPU",
+        "shared memory on each node (this machine has",
+        f"report: in {tmp_path}/results/tiny",
+        f"in {tmp_path}/data, where ",
+    ):
+        assert words in out
+
+
+def test_chips_are_counted_as_they_will_be(tmp_path: Path) -> None:
+    for size, stride in ((32, None), (96, 96), (64, 40)):
+        prepare = {"layout": "chips", "size_px": size, "stride_px": stride}
+        config = tiny_config(tmp_path / str(size), prepare=prepare)
+        plan = plan_run(config)
+        assert plan.windows(plan.regions[0]) == prepare_month(make_task(config)).rows
+
+
+def test_complete_months_are_told_apart(tmp_path: Path, capsys: Said) -> None:
+    config = tiny_config(tmp_path)
+    for target in list_months(config, open_source(config)):
+        ingest_month(config, target)
+    capsys.readouterr()
+    assert dry_run(config, "ingest") == 0
+    assert "8 months: 8 complete, 0 without sun, 0 to fetch" in capsys.readouterr().out
+
+
+def test_all_that_would_be_refused_is_listed(tmp_path: Path, capsys: Said) -> None:
+    sweep = {"encoders": ["resnt18"], "folds": {"kind": "by_year", "count": 4}}
+    with pytest.raises(ConfigError) as caught:
+        dry_run(tiny_config(tmp_path, sweep=sweep))
+    assert len(str(caught.value).splitlines()) == 2
+    out = capsys.readouterr().out
+    assert "sweep: 4 trials (resnt18" in out and "refused for 2 reason(s)" in out
+
+
+def test_a_source_that_cannot_be_used_is_one_reason(tmp_path: Path, capsys: Said) -> None:
+    folder = {"source": "folder", "folder": {"path": str(tmp_path / "none")}}
+    config = tiny_config(tmp_path, ingest=folder, prepare={"label": {"kind": "ndsi"}})
+    with pytest.raises(ConfigError, match="no such folder") as caught:
+        dry_run(config)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_too_small_a_disk_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    full = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr(dry_runs.shutil, "disk_usage", lambda _: full)
+    dry_run(tiny_config(tmp_path))
+    assert "where 0 MB are free; this may not be enough" in capsys.readouterr().out
+
+
+def test_a_store_says_no_more_than_it_can(tmp_path: Path, capsys: Said) -> None:
+    dry_run(tiny_config(tmp_path, storage="memory://x"), "ingest")
+    assert "MB in memory://x\n" in capsys.readouterr().out
+
+
+def test_sizes_have_the_unit_that_suits_them() -> None:
+    assert (show_gb(0.0214), show_gb(3.04)) == ("21 MB", "3.0 GB")
+
+
+@pytest.mark.parametrize(("flags", "code"), [([], 0), (["--sweep.encoders", "resnt18"], 2)])
+def test_the_flag_starts_neither_ray_nor_torch(tmp_path: Path, flags: list[str], code: int) -> None:
+    file = write_tiny(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "jobs.pipeline", str(file), "--dry-run", *flags],
+        cwd=ROOT, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == code and "dry run: ingest: mendenhall" in done.stdout
+    assert "| ray\n" not in done.stderr and "| torch\n" not in done.stderr
+    assert list(tmp_path.iterdir()) == [file]

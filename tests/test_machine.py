@@ -1,0 +1,183 @@
+"""What is known of a machine and of an address before Ray is imported."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from glacier import machine
+from glacier.config import Cluster
+from glacier.errors import ConfigError
+from glacier.machine import (
+    SOCKET_PATH_BYTES,
+    Room,
+    check_address,
+    check_local_room,
+    choose_temp_folder,
+    explain_unwritable,
+    find_address,
+    refuses_grpc,
+)
+
+SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RAY_ADDRESS", "RAY_TMPDIR", "TMPDIR", "RAY_USE_TLS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@contextmanager
+def listen(answer: bytes | None) -> Iterator[int]:
+    """A port of this machine that gives one answer, or none at all."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            line, _ = server.accept()
+            with line:
+                line.recv(64)
+                if answer is None:
+                    done.wait(10)
+                else:
+                    line.sendall(answer)
+
+        done = threading.Event()
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        done.set()
+        thread.join(10)
+
+
+def test_a_job_s_own_address_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_address(Cluster(address="a:1")) == "a:1"
+    monkeypatch.setenv("RAY_ADDRESS", "b:2")
+    assert find_address(Cluster(address="a:1")) == "b:2"
+
+
+@pytest.mark.parametrize(
+    ("address", "parts"),
+    [
+        ("127.0.0.1:1", ["no Ray cluster answers there (connection refused)", "ray start --head"]),
+        ("http://127.0.0.1:8265", ["ray job submit --address http://127.0.0.1:8265"]),
+        ("ray://127.0.0.1:10001", ["Ray Client", "ray job submit"]),
+        ("127.0.0.1:0", ["<host>:<port>"]),
+        ("127.0.0.1:x", ["<host>:<port>"]),
+        ("s3://bucket", ["<host>:<port>"]),
+        (":6379", ["<host>:<port>"]),
+    ],
+)
+def test_an_address_that_no_driver_joins_is_refused(address: str, parts: list[str]) -> None:
+    began = time.monotonic()
+    with pytest.raises(ConfigError) as caught:
+        check_address(Cluster(address=address))
+    assert all(part in str(caught.value) for part in [f"cluster.address = {address!r}", *parts])
+    assert time.monotonic() - began < 15
+
+
+def test_the_variable_is_named_where_the_address_is_from_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(ConfigError, match=r"environment variable RAY_ADDRESS = '127\.0\.0\.1:1'"):
+        check_address(Cluster())
+
+
+def test_a_head_answers_and_another_service_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    with listen(SETTINGS) as port:
+        check_address(Cluster(address=f"127.0.0.1:{port}"))
+    with listen(b"HTTP/1.1 400 Bad Request\r\n") as port:
+        assert refuses_grpc("127.0.0.1", port) == "what listens there is no Ray head"
+    monkeypatch.setattr(machine, "CONNECT_S", 0.2)
+    with listen(None) as port:
+        assert refuses_grpc("127.0.0.1", port) == "no answer within 0.2 s"
+    monkeypatch.setenv("RAY_USE_TLS", "1")  # it speaks to no stranger
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert refuses_grpc("127.0.0.1", server.getsockname()[1]) == ""
+
+
+def test_auto_is_the_cluster_that_was_started_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    check_address(Cluster(address="auto"))
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray/ray_current_cluster").write_text("127.0.0.1:1")
+    with pytest.raises(ConfigError, match=r"'auto', the cluster at 127\.0\.0\.1:1 .* no Ray"):
+        check_address(Cluster(address="auto"))
+
+
+@pytest.mark.parametrize(
+    ("room", "cluster", "parts"),
+    [
+        (Room(1, 0.5), {}, ["sweep.gpus_per_trial = 0.5: this machine has no GPU; set it to 0"]),
+        (Room(1, 2), {"gpus": 1}, ["sweep.gpus_per_trial = 2", "at most 1 a node", "1 or less"]),
+        (Room(1, 1), {"gpus": 0}, ["sweep.gpus_per_trial = 1", "no GPU"]),
+        (Room(16, 0), {"cpus": 4}, ["sweep.cpus_per_trial = 16", "cluster.cpus 4", "4 or less"]),
+        (Room(10_000, 0), {}, ["sweep.cpus_per_trial = 10000: this machine has at most"]),
+    ],
+)
+def test_trials_without_room_here_are_refused(
+    monkeypatch: pytest.MonkeyPatch, room: Room, cluster: dict, parts: list[str]
+) -> None:
+    monkeypatch.setattr(machine, "may_have_gpu", lambda: False)
+    with pytest.raises(ConfigError) as caught:
+        check_local_room(room, Cluster(**cluster))
+    assert all(part in str(caught.value) for part in parts)
+
+
+def test_trials_with_room_or_elsewhere_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "may_have_gpu", lambda: False)
+    check_local_room(Room(1, 0), Cluster())
+    check_local_room(Room(16, 0.5), Cluster(cpus=16, gpus=1))
+    check_local_room(Room(16, 4), Cluster(address="10.0.0.5:6379"))  # Ray will know
+    monkeypatch.setattr(machine, "may_have_gpu", lambda: True)
+    check_local_room(Room(1, 4), Cluster())
+
+
+def test_both_on_no_one_node_is_said() -> None:
+    assert Room(4, 1).explain(4, 1, "Ray").endswith("no node of Ray has both; lower one")
+
+
+def test_a_short_folder_of_the_user_s_own_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", "/tmp/glacier-t")
+    assert choose_temp_folder() == "/tmp/glacier-t/ray"
+    monkeypatch.setenv("RAY_TMPDIR", "/tmp/glacier-r")
+    assert choose_temp_folder() == "/tmp/glacier-r/ray"
+    assert not os.path.exists("/tmp/glacier-r")
+
+
+@pytest.mark.parametrize("folder", ["/tmp/" + "x" * 115, "/dev/null/x"])
+def test_one_that_is_too_long_or_no_folder_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    monkeypatch.setenv("TMPDIR", folder)
+    found = choose_temp_folder()
+    assert not found.startswith(folder)
+    socket_path = f"{found}/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
+    assert len(socket_path.encode()) <= SOCKET_PATH_BYTES
+
+
+def test_without_any_folder_each_reason_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = [Path("/dev/null/ray"), Path("/tmp") / ("x" * 120)]
+    monkeypatch.setattr(machine, "list_temp_folders", lambda: iter(bad))
+    with pytest.raises(ConfigError, match=r"/dev/null/ray cannot .*bytes long.*RAY_TMPDIR"):
+        choose_temp_folder()
+
+
+def test_why_a_folder_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    assert explain_unwritable(tmp_path / "a" / "b") == ""
+    assert explain_unwritable(tmp_path / "file") == f"{tmp_path}/file is a file"
+    assert explain_unwritable(tmp_path / "file" / "x") == f"{tmp_path}/file is a file"
+    assert explain_unwritable(tmp_path / "link") == f"{tmp_path}/link leads nowhere"
+    monkeypatch.setattr(machine.os, "access", lambda *_: False)  # the superuser may write anywhere
+    assert explain_unwritable(tmp_path / "a") == f"you may not write to {tmp_path}"
+    assert list(tmp_path.glob("a")) == []
