@@ -82,7 +82,7 @@ def draw_portrait(sweep: SavedSweep, method: str) -> Portrait | None:
     picture = draw_map(
         lay_ground(sweep.samples, image, parts),
         Wording(
-            title, f"outline by {method}", name_label(sweep.samples.label),
+            title, f"outline by {name_method(method)}", name_label(sweep.samples.label),
             describe(title, method, parts, image.label),
         ),
     )  # fmt: skip
@@ -186,6 +186,11 @@ def stretch_bands(samples: SampleSet, image: MonthImage) -> NDArray[np.uint8]:
     return paint_colour(bands, (low, high), gamma)
 
 
+def name_method(method: str) -> str:
+    """An encoder by its name; ``the ensemble``."""
+    return f"the {method}" if method == ENSEMBLE else method
+
+
 def name_label(label: Label) -> str:
     """What the dashed outline is."""
     if label.kind == "outlines" and label.provenance:
@@ -201,7 +206,7 @@ def describe(
     mask = np.any([np.isfinite(part) for part in parts], axis=0)
     counts = count_pixels(predicted, label, mask)
     return (
-        f"{title} from above, with the outline by {method} around "
+        f"{title} from above, with the outline by {name_method(method)} around "
         f"{100 * float(predicted[mask].mean()):.0f} % of the ground that was seen. It finds "
         f"{counts.tp} of the {counts.tp + counts.fn} pixels of glacier."
     )
@@ -211,10 +216,8 @@ def write_caption(config: Config, samples: SampleSet, method: str) -> str:
     """Whose outline it is, that it is an honest one, and what the colours are."""
     colours = name_colours(samples.bands)
     made = " The image is made up, not a satellite's." if config.ingest.chosen.knows_truth else ""
-    return (
-        f"Yellow: the outline by {method}, drawn {UNTRAINED[config.sweep.folds.kind]}. "
-        f"Dashed: {name_label(samples.label)}. {colours}{made}"
-    )
+    drawn = f"the outline by {name_method(method)}, drawn {UNTRAINED[config.sweep.folds.kind]}"
+    return f"Yellow: {drawn}. Dashed: {name_label(samples.label)}. {colours}{made}"
 
 
 def name_colours(bands: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from glacier.evaluation.metrics import Counts, pool_counts
 from glacier.evaluation.results import FailedTrial, TrialResult
 from glacier.reports import report
 from glacier.reports.gallery import plan_views
+from glacier.reports.page import split_verdict
 from glacier.reports.summary import SCHEMA, Summary
 from glacier.samples.folds import unit_rectangles
 from glacier.training import saved
@@ -249,7 +250,7 @@ def test_pictures_of_an_earlier_sweep_do_not_stay(make_sweep):
     config, _ = make_sweep()
     report.run_report(config)
     summary, _, _ = read_results(config)
-    assert sorted(path.stem for path in folder.iterdir()) == sorted(summary["figures"])
+    assert {path.stem for path in folder.iterdir()} == set(summary["figures"])
     assert "held-out" not in summary["figures"]
 
 
@@ -267,7 +268,7 @@ def test_a_report_of_another_version_is_made_anew_and_its_figures_do_not_stay(ma
     (folder / "figures" / "x.png").write_bytes(b"")
     report.run_report(config)
     assert read_results(config)[0] == summary
-    assert sorted(path.stem for path in folder.glob("figures/*")) == sorted(summary["figures"])
+    assert {path.stem for path in folder.glob("figures/*")} == set(summary["figures"])
 
 
 def test_the_summary_is_written_last(make_sweep, monkeypatch):
@@ -442,6 +443,81 @@ def test_the_page_shows_the_archives_calendar_and_says_it_in_words(make_sweep):
     report.run_report(config)
     page = read_results(config)[1]
     assert (
-        'alt="Calendar of the archive, years by months. ridge: 4 months, 2 with an image '
+        'alt="Calendar of the archive, years by months. Ridge: 4 months, 2 with an image '
         '(50 to 90 % of the pixels seen, median 70 %), 1 sun too low, 1 failed (RasterError)."'
     ) in page
+
+
+def test_a_page_that_is_passed_on_names_no_account_and_no_place(make_sweep, tmp_path):
+    reason = f"StoreError: {tmp_path}/data/x.tif, of icy-project, is damaged"
+    failed = FailedTrial(encoder="resnet50", fold=2, reason=reason)
+    config, result = make_sweep(failed=[failed])
+    account = {"project": "icy-project", "service_account": "robot@icy.example",
+               "key_file": "/home/alice/key.json"}  # fmt: skip
+    earthengine = config.ingest.earthengine.model_copy(update=account)
+    ingest = config.ingest.model_copy(update={"earthengine": earthengine})
+    label = config.prepare.label.model_copy(update={"outlines": "/home/alice/rgi.gpkg"})
+    prepare = config.prepare.model_copy(update={"label": label})
+    stored = config.model_copy(update={"ingest": ingest, "prepare": prepare})
+    write_result(config, result.model_copy(update={"config": stored}))
+    report.run_report(config)
+    folder = Path(config.results) / "tiny"
+    for path in folder.rglob("*"):
+        if path.is_file():
+            text = path.read_bytes().decode(errors="ignore")
+            for secret in ("icy-project", "robot@icy", "key.json", "alice", str(tmp_path)):
+                assert secret not in text, (path.name, secret)
+    assert "…/rgi.gpkg" in (folder / "report.html").read_text()
+
+
+def test_epochs_are_counted_from_one_wherever_people_read(make_sweep):
+    config, _ = make_sweep()
+    report.run_report(config)
+    summary, page, table = read_results(config)
+    folder = Path(config.results) / "tiny"
+    epochs = list(csv.DictReader((folder / "epochs.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in epochs[:3]] == ["1", "2", "3"]
+    assert table[0]["epoch_kept"] == "2" and "best_epoch" not in table[0]
+    assert '<td data-label="epoch kept">2</td>' in page
+    assert "at epoch 2 of 3" in page
+    assert summary["encoders"]["resnet34"]["folds"][0]["best_epoch"] == 1  # for programs, from 0
+
+
+def test_the_page_opens_with_the_verdict_the_glacier_and_the_same_choice(make_sweep):
+    config, _ = make_sweep()
+    report.run_report(config)
+    summary, page, _ = read_results(config)
+    head = page[page.index("<h1>") : page.index("</header>")]
+    assert "<h1>Ridge</h1>" in head and "October 2014 to July 2016" in head
+    assert f"outline by {summary['choice']}" in head and "The scale bar is" in head
+    assert page.count('<span class="tag">take</span>') == 1
+    assert re.search(rf"{summary['choice']}<span class=.tag.>take</span>", page)
+    assert "leads</span>" not in page
+    figures = Path(config.results) / "tiny" / "figures"
+    assert b"<svg" in (figures / "glacier.svg").read_bytes()
+    assert (figures / "glacier.png").exists() and "glacier" in summary["figures"]
+
+
+def test_every_cell_of_a_table_names_its_column_on_a_narrow_screen(make_sweep):
+    config, _ = make_sweep(**NOTEBOOK)
+    report.run_report(config)
+    _, page, _ = read_results(config)
+    cells = re.findall(r"<td[^>]*>", page)
+    assert len(cells) > 100
+    assert [cell for cell in cells if "data-label" not in cell and 'class="text"' not in cell] == []
+    for measure in ("Dice", "IoU", "Precision", "Recall", "Boundary F1", "ECE"):
+        assert f"<b>{measure}</b>: " in page
+
+
+def test_the_published_experiment_is_introduced(make_sweep):
+    for settings in ({}, NOTEBOOK):
+        config, _ = make_sweep(**settings)
+        report.run_report(config)
+        page = read_results(config)[1]
+        assert "a notebook of 2024 that mapped the Mendenhall Glacier" in page
+
+
+def test_a_long_verdict_stands_large_by_its_first_sentence():
+    assert split_verdict("Take a. It is good.") == ("Take a. It is good.", "")
+    long = "Take a, with Dice 0.9 here. b " + 300 * "x"
+    assert split_verdict(long) == ("Take a, with Dice 0.9 here.", "b " + 300 * "x")
