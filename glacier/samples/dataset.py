@@ -47,7 +47,7 @@ the bands that only baselines read, NaN where unseen or not in the archive. ``su
 (H, W), codes of ``labels.Surface``, shaded or not, 0 where no class is known; null where none is
 in the month."""
 
-FORMAT = 6
+FORMAT = 7
 """Counts up when the samples' bytes change for the same configuration."""
 
 MONTH = b"glacier"
