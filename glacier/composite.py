@@ -62,7 +62,8 @@ class Empty:
     """A month that has no usable pixel: a result, not a failure."""
 
     reason: str
-    """``solar_zenith``, ``no_scene``, ``all_masked`` or ``valid_share``, then details."""
+    """``solar_zenith``, ``no_scene``, ``off_scene`` (all lie beside the region), ``no_data`` (all
+    fill), ``all_masked`` or ``valid_share``, then details."""
     repeats: int = 0
     """Requests that had to be sent again."""
 

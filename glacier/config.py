@@ -201,6 +201,11 @@ class SourceSettings(Model):
     """A month without sun is known to be empty before the source is asked for it."""
 
     @property
+    def inapplicable(self) -> dict[str, str]:
+        """Fields of ``Ingest`` that cannot act on the source, each with why."""
+        return {}
+
+    @property
     def reader(self) -> str:
         """What reads by these settings: a key of ``sources.factory.SOURCES``."""
         raise NotImplementedError
@@ -230,6 +235,12 @@ class Synthetic(SourceSettings):
         return self
 
     @property
+    def inapplicable(self) -> dict[str, str]:
+        """What would choose among satellites and tiers, since the scenes have but one."""
+        why = "its scenes are all of one made-up Landsat 8, in Tier 1"
+        return {"platforms": why, "tiers": why}
+
+    @property
     def reader(self) -> str:
         """The synthetic archive."""
         return "synthetic"
@@ -251,12 +262,25 @@ class Image(Model):
     """The month it stands for."""
     bands: dict[Band, BandFile] = Field(min_length=1)
     """Landsat-8 band name (SR_B2..SR_B7) to the file and position that hold it."""
-    scale: float = Field(2.75e-5, gt=0)
-    """Factor from the file's numbers to reflectance."""
-    offset: float = -0.2
-    """Added after the factor, reflectance."""
+    scale: float | None = Field(None, gt=0)
+    """Factor from the file's numbers to reflectance, above 0; needs ``offset``. None: what the file
+    declares, else Landsat's, 2.75e-5."""
+    offset: float | None = None
+    """Added after the factor, reflectance; needs ``scale``. None: what the file declares, else
+    Landsat's, -0.2."""
     nodata: float | None = None
-    """Number that means no data in the files; None: every pixel holds data."""
+    """Number that means no data in the files, beside what they declare themselves (a number, a mask
+    or an alpha band); None: no other."""
+
+    @model_validator(mode="after")
+    def check_scale(self) -> Self:
+        """Refuse one half of a scale: the other would be Landsat's, which nobody means."""
+        if (self.scale is None) != (self.offset is None):
+            raise ValueError(
+                f"scale {self.scale} and offset {self.offset} go together: give both, or neither "
+                "for what the file declares"
+            )
+        return self
 
 
 class Folder(SourceSettings):
@@ -267,11 +291,26 @@ class Folder(SourceSettings):
 
     holds: Literal["months", "scenes"] = "months"
     """months: composites named ``<YYYY-MM>.tif``, or the one image. scenes: Landsat Collection 2
-    Level 2 files by their USGS names, also in a folder each."""
+    Level 2 files by their USGS names, also in folders, up to four deep."""
     path: PathText = "."
     """Folder of the files; for many regions, ``<path>/<region>/`` where that exists."""
     image: Image | None = None
     """The one image; None: files named ``<YYYY-MM>.tif`` whose bands carry Landsat names."""
+
+    @model_validator(mode="after")
+    def check_image(self) -> Self:
+        """Refuse an image beside scenes, since only one of them can be read."""
+        if self.holds == "scenes" and self.image is not None:
+            raise ValueError("image is not read where holds is scenes: leave one of them out")
+        return self
+
+    @property
+    def inapplicable(self) -> dict[str, str]:
+        """Of finished images all that judges or chooses scenes."""
+        if self.holds == "scenes":
+            return {}
+        why = "month files and single images come without quality bands and scenes"
+        return dict.fromkeys(("cloud_profile", "mask_saturated", "platforms", "tiers"), why)
 
     @property
     def reader(self) -> str:
@@ -307,8 +346,6 @@ class Stac(Service):
     Search and USGS are in a bucket whose reader pays, which this version does not read."""
     collection: str = "landsat-c2-l2"
     """Collection of Landsat Collection 2 Level 2 scenes."""
-    tiers: tuple[Literal["T1", "T2"], ...] = Field(("T1",), min_length=1)
-    """Tier 1 lies on the ground within 12 m; Tier 2 does not, or nobody knows."""
 
     @property
     def reader(self) -> str:
@@ -365,6 +402,9 @@ class Ingest(Model):
     """Least share of pixels with a clear observation; a month below it is EMPTY."""
     platforms: tuple[Literal[8, 9], ...] = Field((8,), min_length=1)
     """Landsat satellites whose scenes are used; 9 flies since late 2021."""
+    tiers: tuple[Literal["T1", "T2"], ...] = Field(("T1",), min_length=1)
+    """Tiers of the scenes that are used. Tier 1 lies on the ground within 12 m; Tier 2 does not, or
+    nobody knows. Of a scene in both the better one is read."""
     mask_saturated: bool = False
     """Leave out observations with a saturated band (QA_RADSAT); on snow these are the brightest."""
     max_failed: Annotated[int, RUNTIME_ONLY] = Field(0, ge=0)
@@ -377,6 +417,17 @@ class Ingest(Model):
     """Settings of the Earth Engine source."""
     stac: Stac = Stac()
     """Settings of the STAC source."""
+
+    @model_validator(mode="after")
+    def check_settings(self) -> Self:
+        """Refuse a setting that would not act on the source, and seem to."""
+        for name, why in self.chosen.inapplicable.items():
+            value = getattr(self, name)
+            if value != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"{name} {value!r} cannot act on source {self.source}: {why}; leave it out"
+                )
+        return self
 
     @property
     def chosen(self) -> SourceSettings:

@@ -10,27 +10,34 @@ from numpy.typing import NDArray
 from glacier.errors import SampleError
 from glacier.landsat import BAND_OF, reflectance
 
+INDICES = frozenset({"ndsi"})
+"""Bands of an image that are ratios, without a brightness of their own."""
+
 
 def normalised_difference(
     first: NDArray[np.float32], second: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """(first - second) / (first + second).
+    """(first - second) / (first + second), of what is above zero.
+
+    Corrected reflectance can go below zero, over water and in shadow, and means no light: it counts
+    as 0. (As it is, the ratio would leave -1..1 and change its sign with noise.)
 
     Args:
         first: Reflectance, float32, any shape; NaN stays NaN.
         second: The same of the other band.
 
     Returns:
-        Same shape, float32, clipped to -1..1 (corrected reflectance can go below zero, and the
-        ratio then leaves that range); 0 where the sum is 0.
+        Same shape, float32, -1..1; NaN, so unknown, where neither band is above 0.
     """
+    first, second = np.maximum(first, 0), np.maximum(second, 0)
     total = first + second
-    ratio = np.divide(first - second, total, out=np.zeros_like(total), where=total != 0)
-    return np.asarray(np.clip(ratio, -1, 1, out=ratio), np.float32)
+    ratio = np.full_like(total, np.nan)
+    np.divide(first - second, total, out=ratio, where=total > 0)
+    return ratio
 
 
 def colour(bands: dict[str, NDArray[Any]], name: str) -> NDArray[np.float32]:
-    """Reflectance of a colour, or the NDSI: (H, W) float32, NaN where unseen.
+    """Reflectance of a colour, or the NDSI: (H, W) float32, NaN where unseen or without light.
 
     Raises:
         SampleError: The month lacks the band.

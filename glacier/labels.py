@@ -79,13 +79,14 @@ def label_ndsi(
         nir_above: Near-infrared reflectance must exceed this, which water does not.
 
     Returns:
-        (H, W) uint8: 1 ice or snow, 0 not, 255 where any band is unseen.
+        (H, W) uint8: 1 ice or snow, 0 not, 255 where any band is unseen, and where neither green
+        nor short-wave infrared is above 0, so that there is no NDSI.
 
     Source:
         Hall, Riggs & Salomonson 1995 (NDSI > 0.4, NIR > 0.11), Remote Sensing of Environment 54.
     """
-    seen = np.isfinite(green) & np.isfinite(nir) & np.isfinite(swir1)
     ndsi = normalised_difference(green, swir1)
+    seen = np.isfinite(ndsi) & np.isfinite(nir)
     with np.errstate(invalid="ignore"):
         label = ((ndsi > ndsi_above) & (nir > nir_above)).astype(np.uint8)
     label[~seen] = IGNORE

@@ -130,17 +130,19 @@ def reflectance(dn: NDArray[np.uint16]) -> NDArray[np.float32]:
     return values
 
 
-def digital_number(values: NDArray[np.floating]) -> NDArray[np.uint16]:
+def digital_number(values: NDArray[np.floating], band: str = OPTICAL[0]) -> NDArray[np.uint16]:
     """Digital numbers of surface reflectance, the inverse of :func:`reflectance`.
 
     Args:
-        values: Any shape, reflectance; NaN where there is no data.
+        values: Any shape, reflectance, or kelvin for a thermal band; NaN where there is no data.
+        band: Landsat band name, which decides the scale.
 
     Returns:
         Same shape, uint16, clipped to 1..65535; 0 where the input is not finite.
     """
     finite = np.isfinite(values)
-    scaled = np.rint((np.where(finite, values, 0.0) - SR_OFFSET) / SR_SCALE)
+    scale, offset = band_scale(band)
+    scaled = np.rint((np.where(finite, values, 0.0) - offset) / scale)
     return np.where(finite, np.clip(scaled, 1, 65535), NODATA).astype(np.uint16)
 
 

@@ -38,14 +38,19 @@ def test_the_normalised_difference_in_closed_form() -> None:
     np.testing.assert_allclose(found, [0.6, 0.0, -0.5, 1.0], atol=1e-7)
 
 
-def test_it_stays_within_its_range_where_reflectance_goes_below_zero() -> None:
+def test_reflectance_below_zero_is_no_light() -> None:
+    """As it is, -0.01 and -0.03 would give 0.5: snow, in the dark."""
     found = normalised_difference(f32(0.8, -0.05, 0.01), f32(-0.1, 0.2, -0.009))
     assert found.tolist() == [1.0, -1.0, 1.0]
 
 
-def test_a_zero_sum_is_zero_and_unseen_stays_unseen() -> None:
-    found = normalised_difference(f32(0.0, 0.1, np.nan, 0.5), f32(0.0, -0.1, 0.5, np.nan))
-    np.testing.assert_array_equal(found, f32(0.0, 0.0, np.nan, np.nan))
+def test_without_light_in_either_band_nobody_knows() -> None:
+    found = normalised_difference(
+        f32(0.0, 0.1, np.nan, 0.5, -0.01), f32(0.0, -0.1, 0.5, np.nan, -0.03)
+    )
+    np.testing.assert_array_equal(found, f32(np.nan, 1.0, np.nan, np.nan, np.nan))
+    dark, bright = f32(-0.01, 0.0), f32(0.5, 0.5)
+    assert (label_ndsi(dark, bright, dark, 0.4, 0.11) == IGNORE).all()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -53,7 +58,9 @@ def test_exchanging_the_bands_changes_the_sign(seed: int) -> None:
     first, second = np.random.default_rng(seed).uniform(-0.2, 1.6, (2, 8, 9)).astype(np.float32)
     forth, back = normalised_difference(first, second), normalised_difference(second, first)
     np.testing.assert_array_equal(forth, -back)
-    assert (np.abs(forth) <= 1).all()
+    known = (first > 0) | (second > 0)
+    np.testing.assert_array_equal(np.isfinite(forth), known)
+    assert (np.abs(forth[known]) <= 1).all()
 
 
 # NDSI.

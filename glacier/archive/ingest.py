@@ -191,5 +191,5 @@ def say_outcome(records: list[MonthRecord]) -> None:
     why = Counter((record.status, record.kind) for record in records if record.status != "ok")
     for (status, kind), count in why.most_common(MAX_REASONS):
         first = next(r for r in records if (r.status, r.kind) == (status, kind))
-        example = f"; {first.region} {first.month}: {first.why}" if status == "failed" else ""
+        example = f"; {first.region} {first.month}: {first.why}" if first.why != kind else ""
         say(f"ingest: {count:5} {status}: {kind}{example}")

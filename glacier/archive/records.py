@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from glacier.plots.calendar import Square
     from glacier.plots.figures import Picture
 
-FORMAT = 3
+FORMAT = 4
 """Counts up when the archive's bytes change for the same configuration."""
 
 Status = Literal["ok", "empty", "failed"]

@@ -26,6 +26,7 @@ from rasterio.warp import transform
 
 from glacier.config import Region
 from glacier.errors import ConfigError, RasterError
+from glacier.geo.declared import check_sidecars, read_as_landsat
 from glacier.geo.scale import check_scale, utm_zone
 from glacier.landsat import NODATA, band_scale
 
@@ -149,15 +150,15 @@ def grid_of_region(region: Region) -> Grid:
 def safe_open(path: str | Path, max_bytes: int = MAX_BYTES) -> Iterator[DatasetReader]:
     """Open a GeoTIFF that a user named, without letting it reach anything else.
 
-    Only a regular local file with a TIFF signature is opened, by the GeoTIFF driver alone: no
-    VRT, no virtual file system, no network. Its size is checked before a pixel is decoded.
+    Only a regular local file with a TIFF signature is opened, by the GeoTIFF driver alone: no VRT,
+    no virtual file system, no network. Its size is checked before a pixel is decoded.
 
     Args:
         path: Local file.
         max_bytes: Largest decoded size, bytes.
 
     Raises:
-        RasterError: The path is no plain GeoTIFF, is too large, or cannot be read.
+        RasterError: It is no plain GeoTIFF, too large, changed by a file beside it, or damaged.
     """
     text = str(path)
     if any(mark in text for mark in ("/vsi", "://", "<", "\0")) or text.startswith("MEM:"):
@@ -167,6 +168,7 @@ def safe_open(path: str | Path, max_bytes: int = MAX_BYTES) -> Iterator[DatasetR
     with open(text, "rb") as file:
         if file.read(4) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             raise RasterError(f"{text} is not a GeoTIFF (its first bytes say so)")
+    check_sidecars(text)
     environment = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
     try:
         with (
@@ -238,17 +240,14 @@ def read_named(
         wanted: Names of the bands to read, those that are there; None: all.
 
     Returns:
-        Band name to (H, W) array in the file's dtype, and the grid.
+        Band name to (H, W) array in the file's dtype, 0 where the file hides it by a number, a
+        mask or alpha, uint16 Landsat numbers of bands that declare another scale; and the grid.
 
     Raises:
-        RasterError: The file cannot be read, marks no data by another number than 0, or its
-            bands have no distinct names.
+        RasterError: The file cannot be read, its bands have no distinct names, or what it
+            declares cannot be honoured.
     """
     with safe_open(path) as source:
-        if source.nodata not in (None, NODATA):
-            raise RasterError(
-                f"{path}: no data is {source.nodata}, wanted {NODATA} (gdalwarp -dstnodata 0)"
-            )
         names = source.descriptions
         if None in names or len(set(names)) != len(names):
             raise RasterError(
@@ -256,7 +255,10 @@ def read_named(
                 "such as SR_B4 (gdal_edit.py, or a band map in the configuration)"
             )
         places = {name: k for k, name in enumerate(names, 1) if wanted is None or name in wanted}
-        return dict(zip(places, source.read(list(places.values())), strict=True)), grid_of(source)
+        stored = source.read(list(places.values())) if places else ()
+        read = zip(places.items(), stored, strict=True)
+        bands = {name: read_as_landsat(source, at, name, raw) for (name, at), raw in read}
+        return bands, grid_of(source)
 
 
 def encode_cog(bands: dict[str, NDArray[Any]], grid: Grid, tags: dict[str, str]) -> bytes:

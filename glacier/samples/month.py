@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from glacier import labels, store
 from glacier.archive.records import MonthRecord, Status
 from glacier.config import Prepare
-from glacier.errors import GlacierError
+from glacier.errors import GlacierError, SampleError
 from glacier.geo.raster import Grid, read_named
 from glacier.indices import colour
 from glacier.landsat import BAND_OF, SR_SCALE
@@ -36,6 +36,7 @@ from glacier.samples.outlines import (
     outlines_on,
 )
 from glacier.samples.quicklooks import write_quick_looks
+from glacier.samples.variety import check_variety
 
 BASELINE_BANDS = ("green", "red", "nir", "swir1")
 """What the baselines read, as plain reflectance."""
@@ -116,7 +117,14 @@ def make_rows(task: MonthTask) -> tuple[Rows, SampleMonth]:
         reason = f"seasonal_snow: on {snow:.0%} of the ground outside the outlines, over {most:.0%}"
         notes = list_notes([glacier_file(task.settings.label)], grid)
         return [], task.outcome("empty", reason, snow_outside=snow, notes=notes)
+    if not bands:
+        raise SampleError(f"the month holds none of the bands {sorted(used_bands(task.settings))}")
     image = make_image(bands, task.settings)
+    check_variety(
+        {name: bands[name] for name in sorted(used_bands(task.settings) & set(bands))},
+        dict(zip(task.settings.image, image, strict=True)),
+        task.settings.reflectance_range,
+    )
     label = make_label(task, bands, image, grid)
     extra = make_extra(bands, extra_bands(task.settings))
     surface = make_surface(task, bands, label, grid)
@@ -198,8 +206,11 @@ def read_archived(task: MonthTask) -> tuple[dict[str, NDArray[Any]], Grid]:
 
 def needed_bands(settings: Prepare) -> set[str] | None:
     """Bands of the archive that a month's samples are made of; None: all, for the pictures."""
-    if settings.quick_looks:
-        return None
+    return None if settings.quick_looks else used_bands(settings)
+
+
+def used_bands(settings: Prepare) -> set[str]:
+    """Bands that image, label and baselines are made of, by their Landsat names."""
     colours = {*settings.image, *extra_bands(settings)} | LABEL_BANDS.get(
         settings.label.kind, set()
     )

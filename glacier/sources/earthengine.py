@@ -1,8 +1,11 @@
 """Google Earth Engine: the month's composite made there, its pixels fetched onto the region's grid.
 
-The definition is that of ``composite.composite_scenes``, written for Earth Engine: the same
-quality bits, the same median, the same rounding. Pixels of 30 m on Landsat's own edges are read as
-they are; for coarser ones Earth Engine reads its pyramids, which are means of the bands.
+The definition is that of ``scenes`` and ``composite``, written for Earth Engine: scenes masked on
+their own pixels, laid onto the grid, rows of a pass as one observation, the median of those, the
+same rounding. Pixels of 30 m in the scene's own zone are read as they are. Where a coarser grid is
+asked for, Earth Engine by itself reads its pyramids, which are means of bands and votes of quality
+bits made before any mask: cloud would be mixed in. So each masked scene is reduced from its own
+pixels (``reduceResolution``), which weighs them with mask and shared area.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import dataclasses
 import io
 import math
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any, Self
 
 import ee
@@ -26,6 +29,8 @@ from glacier.landsat import OPTICAL, QA_MASK, SATURATED_OPTICAL, THERMAL, month_
 from glacier.sources.ee_session import ReplyError, Requests, TooLargeError
 from glacier.sources.limiter import Limiter, RequestLimit
 from glacier.sources.night import predict_night
+from glacier.sources.passes import Product, choose_versions, group_passes, read_product
+from glacier.sources.resample import MIN_VALID_AREA
 from glacier.sources.source import Source
 
 MAX_REQUEST_BYTES = 48 * 1024**2
@@ -35,6 +40,14 @@ Source: the service's "Total request size (..) must be less than or equal to 503
 """
 
 COUNTS = ["n_obs", "saturated"]
+
+GLARE = "glare"
+"""Band of the share of what was seen that is saturated, 0..1."""
+
+OWN_PIXEL_M = 30
+"""Side of Landsat's pixels, metres."""
+
+QUALITY = "QA_PIXEL"
 
 Pixels = dict[str, NDArray[np.uint16]]
 
@@ -48,6 +61,22 @@ class SceneRow:
     sun_elevation_deg: float
     has_thermal: bool
     """Whether the thermal band is among its bands."""
+    collection: str
+    """Collection that holds it, such as ``LANDSAT/LC08/C02/T1_L2``."""
+    crs: str
+    """Coordinate system of its pixels, such as ``EPSG:32608``."""
+
+    @property
+    def acquired(self) -> datetime:
+        """Time of observation, UTC."""
+        return datetime.fromtimestamp(self.acquired_ms / 1000, UTC)
+
+    @property
+    def product(self) -> Product | None:
+        """What tells it from others, by its name and collection."""
+        found = read_product(self.scene_id)
+        tier = self.collection.rpartition("/")[2].partition("_")[0]
+        return None if found is None else dataclasses.replace(found, tier=tier)
 
 
 class EarthEngineSource(Source):
@@ -74,7 +103,12 @@ class EarthEngineSource(Source):
     def identity(self, region: Region) -> dict[str, Any]:
         """What changes the pixels; not whose account asks, nor how fast."""
         platforms = sorted(set(self.ingest.platforms))
-        return {"platforms": platforms, "mask_saturated": self.ingest.mask_saturated, "format": 1}
+        return {
+            "platforms": platforms,
+            "tiers": sorted(set(self.ingest.tiers)),
+            "mask_saturated": self.ingest.mask_saturated,
+            "format": 2,
+        }
 
     def describe_requests(self, regions: int, months: int) -> str:
         """Two for each month with sun and a scene."""
@@ -105,18 +139,21 @@ class EarthEngineSource(Source):
         The list reads properties alone, which costs Earth Engine next to nothing, and spares the
         months without a scene the request that computes.
         """
-        scenes = select_scenes(self.ingest.platforms, grid, month)
+        scenes = select_scenes(self.ingest, grid, month)
         query = list_scenes(scenes)
-        rows = requests.send(lambda: read_rows(query))
+        rows = choose_versions(
+            (row.product, row) for row in requests.send(lambda: read_rows(query))
+        )
         if not rows:
             return Empty("no_scene: Earth Engine holds no scene of this month")
-        thermal = [row.has_thermal for row in rows]
-        bands = [*OPTICAL, THERMAL] if any(thermal) else [*OPTICAL]
-        if any(thermal) and not all(thermal):
-            scenes = add_thermal(scenes)
-        saturated_mask = SATURATED_OPTICAL if self.ingest.mask_saturated else 0
-        image = composite_scenes(scenes, bands, QA_MASK[self.ingest.cloud_profile], saturated_mask)
-        pixels = fetch_pixels(requests, image, grid, [*bands, *COUNTS])
+        bands = [*OPTICAL, *([THERMAL] if any(row.has_thermal for row in rows) else [])]
+        mask = QA_MASK[self.ingest.cloud_profile]
+        hide = self.ingest.mask_saturated
+        looks = [
+            merge_rows([place_scene(row, bands, mask, hide, grid) for row in one], bands)
+            for one in group_passes((row.product, row.acquired, row) for row in rows)
+        ]
+        pixels = fetch_pixels(requests, composite_looks(looks, bands), grid, [*bands, *COUNTS])
         n_obs, saturated = (pixels.pop(name) for name in COUNTS)
         if not n_obs.any():
             return Empty("all_masked")
@@ -129,30 +166,38 @@ class EarthEngineSource(Source):
         )
 
 
-def select_scenes(platforms: tuple[int, ...], grid: Grid, month: date) -> ee.ImageCollection:
-    """Scenes over a grid in a month, of all platforms; the interval is half open, in UTC."""
+def select_scenes(ingest: Ingest, grid: Grid, month: date) -> ee.ImageCollection:
+    """Scenes over a grid in a month, of all platforms and tiers; half open, in UTC."""
     frame = ee.Geometry.Rectangle(list(grid.bounds), proj=grid.crs, geodesic=False)
     start, end = (instant.date().isoformat() for instant in month_interval(month))
-    several = []
-    for platform in sorted(set(platforms)):
-        scenes = ee.ImageCollection(f"LANDSAT/LC0{platform}/C02/T1_L2")
-        here = scenes.filterBounds(frame).filterDate(start, end)
-        # merge() puts a number before each system:index, so the name is kept elsewhere.
-        several.append(here.map(lambda image: image.set("scene", image.get("system:index"))))
-    first, *others = several
+    names = [
+        f"LANDSAT/LC0{platform}/C02/{tier}_L2"
+        for platform in sorted(set(ingest.platforms))
+        for tier in sorted(set(ingest.tiers))
+    ]
+    first, *others = (name_scenes(name, frame, start, end) for name in names)
     for other in others:
         first = first.merge(other)
     return first
 
 
+def name_scenes(name: str, frame: ee.Geometry, start: str, end: str) -> ee.ImageCollection:
+    """Scenes of a collection that know where they are from: merge() changes ``system:index``."""
+    here = ee.ImageCollection(name).filterBounds(frame).filterDate(start, end)
+    return here.map(
+        lambda image: image.set({"scene": image.get("system:index"), "collection": name})
+    )
+
+
 def list_scenes(scenes: ee.ImageCollection) -> ee.ComputedObject:
-    """Rows of time, name, sun elevation and place of the thermal band, from properties alone."""
+    """Rows of ``SceneRow``'s facts, from properties alone."""
 
-    def note_thermal(image: ee.Image) -> ee.Image:
-        return image.set("thermal", image.bandNames().indexOf(THERMAL))
+    def note(image: ee.Image) -> ee.Image:
+        thermal = image.bandNames().indexOf(THERMAL)
+        return image.set({"thermal": thermal, "crs": image.select(QUALITY).projection().crs()})
 
-    columns = ["system:time_start", "scene", "SUN_ELEVATION", "thermal"]
-    rows = scenes.map(note_thermal).reduceColumns(ee.Reducer.toList(len(columns)), columns)
+    columns = ["system:time_start", "scene", "SUN_ELEVATION", "thermal", "collection", "crs"]
+    rows = scenes.map(note).reduceColumns(ee.Reducer.toList(len(columns)), columns)
     return rows.get("list")
 
 
@@ -167,53 +212,82 @@ def read_rows(query: ee.ComputedObject) -> list[SceneRow]:
     except KeyError as error:
         raise ReplyError(f"an answer without {error}") from error
     try:
-        rows = [SceneRow(int(t), str(name), float(sun), at >= 0) for t, name, sun, at in reply]
+        rows = [
+            SceneRow(int(t), str(name), float(sun), at >= 0, str(collection), str(crs))
+            for t, name, sun, at, collection, crs in reply
+        ]
     except (TypeError, ValueError) as error:
         raise ReplyError(f"the list of scenes came as {str(reply)[:200]}") from error
     return sorted(rows, key=lambda row: (row.acquired_ms, row.scene_id))
 
 
-def add_thermal(scenes: ee.ImageCollection) -> ee.ImageCollection:
-    """Give a thermal band without a pixel to the scenes that were processed without one.
-
-    A scene that has the band keeps it: a second band of the same name is named otherwise.
-    """
-    absent = ee.Image.constant(0).toUint16().selfMask().rename(THERMAL)
-    return scenes.map(lambda image: image.addBands(absent))
-
-
-def composite_scenes(
-    scenes: ee.ImageCollection, bands: list[str], qa_mask: int, radsat_mask: int
+def place_scene(
+    row: SceneRow, bands: list[str], qa_mask: int, mask_saturated: bool, grid: Grid
 ) -> ee.Image:
-    """Median of the clear observations of each pixel and band, and their counts.
+    """A scene on a grid: masked on its own pixels, then each pixel the mean of what is valid.
 
     Args:
-        scenes: Scenes of one month.
-        bands: Bands that each of them has.
+        row: The scene.
+        bands: Bands of the composite; the thermal one is wholly masked where the scene lacks it.
         qa_mask: QA_PIXEL bits that hide a pixel.
-        radsat_mask: QA_RADSAT bits that hide a pixel, 0 for none.
+        mask_saturated: Saturated observations are hidden, too.
+        grid: The region's grid.
+
+    Returns:
+        The bands, masked where less than ``MIN_VALID_AREA`` of a pixel is valid, and ``GLARE``.
+    """
+    image = ee.Image(f"{row.collection}/{row.scene_id}")
+    glare = image.select("QA_RADSAT").bitwiseAnd(SATURATED_OPTICAL).neq(0)
+    good = image.select(QUALITY).bitwiseAnd(qa_mask).eq(0)
+    if mask_saturated:
+        good = good.And(glare.Not())
+    there = [name for name in bands if name != THERMAL or row.has_thermal]
+    numbers = image.select(there)
+    numbers = numbers.updateMask(good).updateMask(numbers.neq(0))
+    if len(there) < len(bands):  # of the scene's own pixels: a constant has others
+        numbers = numbers.addBands(image.select(QUALITY).updateMask(0).rename(THERMAL))
+    seen = numbers.unmask(0, False).reduce(ee.Reducer.max()).gt(0)
+    clear = numbers.toFloat().addBands(glare.updateMask(seen).toFloat().rename(GLARE))
+    if grid.pixel_m == OWN_PIXEL_M and grid.crs == row.crs:
+        return clear
+    # Own pixels that a pixel can touch, also where it lies across them.
+    most = math.ceil(1.5 * grid.pixel_m / OWN_PIXEL_M + 2) ** 2
+    mean = clear.reduceResolution(ee.Reducer.mean(), False, most)
+    # The mean is of the valid part alone; how large that is, the mean of the mask tells.
+    area = clear.mask().unmask(0, False).reduceResolution(ee.Reducer.mean(), False, most)
+    whole = mean.select(bands).add(0.5).floor().addBands(mean.select(GLARE))
+    return whole.updateMask(area.gte(MIN_VALID_AREA))
+
+
+def merge_rows(rows: list[ee.Image], bands: list[str]) -> ee.Image:
+    """Rows of a pass as one look: of each pixel and band the first row that has it."""
+    if len(rows) == 1:
+        return rows[0]
+    first = ee.ImageCollection(rows).reduce(ee.Reducer.firstNonNull())
+    return first.rename([*bands, GLARE])
+
+
+def composite_looks(looks: list[ee.Image], bands: list[str]) -> ee.Image:
+    """Median of the observations of each pixel and band, and their counts.
+
+    Args:
+        looks: What :func:`place_scene` and :func:`merge_rows` make, one a pass.
+        bands: Bands that each of them has.
 
     Returns:
         uint16 bands, ``n_obs`` and ``saturated`` (observations with any band, and those of them
         that are saturated); 0 is no data.
     """
 
-    def clear(image: ee.Image) -> ee.Image:
-        numbers = image.select(bands)
-        good = image.select("QA_PIXEL").bitwiseAnd(qa_mask).eq(0)
-        if radsat_mask:
-            good = good.And(image.select("QA_RADSAT").bitwiseAnd(radsat_mask).eq(0))
-        return numbers.updateMask(good).updateMask(numbers.neq(0))
-
-    def count(image: ee.Image) -> ee.Image:
+    def count(look: ee.Image) -> ee.Image:
         # Masked bands become 0 first: what a reducer makes of them need not be known.
-        seen = clear(image).unmask(0, False).reduce(ee.Reducer.max()).gt(0)
-        bright = image.select("QA_RADSAT").bitwiseAnd(SATURATED_OPTICAL).neq(0).unmask(0, False)
+        seen = look.select(bands).unmask(0, False).reduce(ee.Reducer.max()).gt(0)
+        bright = look.select(GLARE).gte(MIN_VALID_AREA).unmask(0, False)
         return ee.Image.cat([seen, seen.And(bright)]).rename(COUNTS)
 
     # The mean of the middle two may end in .5; floor(x + 0.5) says which way that goes.
-    median = scenes.map(clear).median().add(0.5).floor()
-    counts = scenes.map(count).sum()
+    median = ee.ImageCollection([look.select(bands) for look in looks]).median().add(0.5).floor()
+    counts = ee.ImageCollection([count(look) for look in looks]).sum()
     return median.addBands(counts).toUint16().unmask(0, False)
 
 

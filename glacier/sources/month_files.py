@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glacier.composite import Composite, Empty
 from glacier.config import Config, Folder, Region
@@ -89,10 +90,31 @@ class MonthFilesSource(Source):
         if wrong := {name: str(b.dtype) for name, b in measured.items() if b.dtype != np.uint16}:
             raise SourceError(
                 f"{path} holds {wrong}; wanted Landsat digital numbers in uint16: "
-                "(reflectance + 0.2) / 2.75e-5, 0 for no data"
+                "(reflectance + 0.2) / 2.75e-5, 0 for no data; or declare the scale of other "
+                "numbers (gdal_edit.py -scale 0.0001 -offset 0)"
             )
         if not measured:
             raise SourceError(f"{path} holds bands {list(bands)}; wanted some of {BANDS}")
         seen = np.any([band != NODATA for band in measured.values()], axis=0)
-        n_obs = np.asarray(bands.get("n_obs", seen), np.uint16)
+        n_obs = count_looks(path, bands.get("n_obs"), seen)
         return Composite(measured, n_obs, [path.name]) if seen.any() else Empty("all_masked")
+
+
+def count_looks(
+    path: Path, given: NDArray[Any] | None, seen: NDArray[np.bool_]
+) -> NDArray[np.uint16]:
+    """Clear observations of each pixel: as the file counts them, none where no band is seen.
+
+    Args:
+        path: The file, for messages.
+        given: (H, W) of its ``n_obs``; None: it counts none, so that what is seen was seen once.
+        seen: (H, W) bool, pixels with a number in any band.
+
+    Raises:
+        SourceError: Its counts are no counts.
+    """
+    if given is None:
+        return seen.astype(np.uint16)
+    if given.dtype.kind not in "ui" or (given.dtype.kind == "i" and given.min() < 0):
+        raise SourceError(f"{path}: n_obs holds {given.dtype}; wanted counts, 0 or more")
+    return np.where(seen, np.minimum(given, np.iinfo(np.uint16).max), 0).astype(np.uint16)

@@ -10,16 +10,20 @@ from glacier.composite import Empty
 from glacier.geo.raster import WGS84, Grid
 from glacier.landsat import MAX_SOLAR_ZENITH_DEG, highest_sun
 
+RESERVE_DEG = 2.0
+"""Landsat judges the sun at a scene's centre, which may lie a degree south of a region that it
+shows, and passes some minutes off the usual time; so much lower must the sun stay, degrees."""
+
 
 def predict_night(grid: Grid, month: date) -> Empty | None:
-    """Why a month cannot have a scene: the sun is too low at every pass; None where it can.
+    """Why a month cannot have a scene: the sun is too low at every pass; None where it might.
 
     Args:
         grid: The region's grid.
         month: First day of the month.
     """
     sun_deg = highest_sun(*find_centre(grid), month)
-    if sun_deg < 90 - MAX_SOLAR_ZENITH_DEG:
+    if sun_deg < 90 - MAX_SOLAR_ZENITH_DEG - RESERVE_DEG:
         return Empty(f"solar_zenith: sun at most {sun_deg:.1f} deg high")
     return None
 

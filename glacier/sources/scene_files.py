@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections import defaultdict
-from datetime import UTC, date, datetime
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-import pystac
-from rasterio.coords import BoundingBox
-from rasterio.warp import transform_bounds
-
 from glacier.composite import Composite, Empty, Scene
 from glacier.config import Config, Folder, Ingest, Region
 from glacier.errors import SourceError
-from glacier.geo.raster import WGS84, Grid, grid_of, safe_open
-from glacier.landsat import overpass_time, sun_position
+from glacier.geo.raster import Grid, grid_of, safe_open
 from glacier.sources.folders import find_folder, identify_files
 from glacier.sources.limiter import RequestLimit
 from glacier.sources.night import predict_night
+from glacier.sources.passes import Product, choose_versions, read_product
 from glacier.sources.scenes import (
     BAND_OF_ASSET,
-    COLLECTION,
     QA_PIXEL,
     QA_RADSAT,
+    SceneFiles,
+    Unseen,
     compose_scenes,
     load_scene,
 )
 from glacier.sources.source import Source
 
 SCENE_FILE = re.compile(
-    r"^(?P<scene>LC0(?P<platform>[89])_L2S[PR]_\d{6}_(?P<day>\d{8}))_(?P<made>\d{8})_"
-    r"(?P<tier>02_T[12])_(?P<band>SR_B[2-7]|ST_B10|QA_PIXEL|QA_RADSAT)\.TIFF?$",
+    r"^(?P<product>LC0[89]_L2S[PR]_\d{6}_\d{8}_\d{8}_02_T[12])_"
+    r"(?P<band>SR_B[2-7]|ST_B10|QA_PIXEL|QA_RADSAT)\.TIFF?$",
     re.IGNORECASE,
 )
 """USGS product identifier and band.
@@ -41,8 +41,11 @@ SCENE_FILE = re.compile(
 Source: Landsat Collection 2 Level 2 Science Product Guide (LSDS-1619), naming convention.
 """
 
-GROUPS = ("scene", "platform", "made", "tier", "band")
-"""Groups of ``SCENE_FILE`` that a scene's files are sorted by."""
+MAX_DEPTH = 4
+"""Folders below the settings' path that a scene may lie in."""
+
+MAX_SHOWN = 3
+"""Files that are named where no scene is found."""
 
 ASSET_OF_BAND = {band: asset for asset, band in BAND_OF_ASSET.items()} | {
     "QA_PIXEL": QA_PIXEL,
@@ -51,6 +54,20 @@ ASSET_OF_BAND = {band: asset for asset, band in BAND_OF_ASSET.items()} | {
 
 Files = dict[str, Path]
 """Asset name to file."""
+
+
+@dataclass(frozen=True)
+class FoundScene:
+    """A version of a scene that lies in the folder."""
+
+    product: Product
+    files: Files
+
+    @property
+    def name(self) -> str:
+        """Its name without processing date, as catalogues have it."""
+        p = self.product
+        return f"LC0{p.platform}_{p.level}_{p.path:03}{p.row:03}_{p.day:%Y%m%d}_02_{p.tier}"
 
 
 class SceneFilesSource(Source):
@@ -69,27 +86,42 @@ class SceneFilesSource(Source):
         return cls(config.ingest)
 
     def scenes(self, region: Region) -> dict[str, Files]:
-        """Files of each scene of the wanted satellites, by its name without processing date.
+        """Files of each scene of the wanted satellites and tiers, by its name.
 
-        Of a scene that was processed twice the newer one is taken.
+        Of a scene that was made more than once the best version is taken, see ``passes``.
 
         Raises:
-            SourceError: The folder is not there, or holds no scene.
+            SourceError: The folder is not there, or holds no such scene.
         """
         folder = find_folder(self.settings, region)
-        versions: dict[str, dict[str, Files]] = defaultdict(lambda: defaultdict(dict))
-        for path in sorted([*folder.iterdir(), *folder.glob("*/*")]):
-            if match := SCENE_FILE.match(path.name):
-                scene, platform, made, tier, band = match.group(*GROUPS)
-                if int(platform) in self.ingest.platforms:
-                    name = f"{scene}_{tier}".upper()
-                    versions[name][made][ASSET_OF_BAND[band.upper()]] = path
-        if not versions:
-            raise SourceError(
-                f"{folder} holds no scene of Landsat {self.ingest.platforms}: wanted files such "
-                "as LC08_L2SP_057019_20200705_20200912_02_T1_SR_B4.TIF, also in a folder a scene"
-            )
-        return {name: found[max(found)] for name, found in sorted(versions.items())}
+        found = find_scenes(list_files(folder))
+        wanted = [scene for scene in found if self.wants(scene.product)]
+        if not wanted:
+            raise SourceError(f"{folder} {self.explain_nothing(folder, found)}")
+        chosen = choose_versions((scene.product, scene) for scene in wanted)
+        return {scene.name: scene.files for scene in sorted(chosen, key=lambda scene: scene.name)}
+
+    def wants(self, product: Product) -> bool:
+        """Whether satellite and tier are among those to be read."""
+        return product.platform in self.ingest.platforms and product.tier in self.ingest.tiers
+
+    def explain_nothing(self, folder: Path, found: list[FoundScene]) -> str:
+        """That a folder holds no wanted scene, and what it holds instead."""
+        wanted = (
+            f"holds no scene of Landsat {self.ingest.platforms}, tiers {self.ingest.tiers}: wanted "
+            "files such as LC08_L2SP_057019_20200705_20200912_02_T1_SR_B4.TIF, also in folders up "
+            f"to {MAX_DEPTH} deep"
+        )
+        if found:
+            kinds = Counter(f"Landsat {s.product.platform} in {s.product.tier}" for s in found)
+            there = ", ".join(f"{count} of {kind}" for kind, count in sorted(kinds.items()))
+            return f"{wanted}; there are {there}: set ingest.platforms and ingest.tiers"
+        names = [path.name for path in list_files(folder)]
+        if not names:
+            return f"{wanted}; there are no files"
+        shown = ", ".join(names[:MAX_SHOWN])
+        unpack = "; unpack the archives" if any(n.endswith((".tar", ".gz")) for n in names) else ""
+        return f"{wanted}; there are {len(names)} other files, such as {shown}{unpack}"
 
     def identity(self, region: Region) -> Any:
         """Name, size and time of every file that is read, and what is done with them."""
@@ -122,72 +154,62 @@ class SceneFilesSource(Source):
         if not found:
             nothing = Empty("no_scene: the folder holds no scene of this month")
             return predict_night(grid, month) or nothing
-        loads = [(name, partial(read_scene, name, files, grid)) for name, files in found.items()]
+        loads = [
+            (name, partial(read_scene, name, files, grid, self.ingest))
+            for name, files in found.items()
+        ]
         return compose_scenes(loads, self.ingest)
 
 
-def read_scene(name: str, files: Files, grid: Grid) -> Scene:
+def list_files(folder: Path) -> list[Path]:
+    """Files of a folder and of those below it, some deep, by path."""
+    found: list[Path] = []
+    for place, below, names in os.walk(folder, followlinks=True):
+        if len(Path(place).relative_to(folder).parts) >= MAX_DEPTH:
+            below.clear()
+        found += [Path(place, name) for name in names]
+    return sorted(found)
+
+
+def find_scenes(paths: Iterable[Path]) -> list[FoundScene]:
+    """All versions of scenes among some files."""
+    versions: dict[str, Files] = defaultdict(dict)
+    for path in paths:
+        if match := SCENE_FILE.match(path.name):
+            asset = ASSET_OF_BAND[match["band"].upper()]
+            versions[match["product"].upper()].setdefault(asset, path)
+    return list(name_versions(versions))
+
+
+def name_versions(versions: dict[str, Files]) -> Iterator[FoundScene]:
+    """Versions with what their names tell; a name with a day that is none is left out."""
+    for name, files in versions.items():
+        if (product := read_product(name)) is not None:
+            yield FoundScene(product, files)
+
+
+def read_scene(name: str, files: Files, grid: Grid, settings: Ingest) -> Scene | Unseen:
     """One scene on the region's grid.
 
     Raises:
         SourceError: It lacks its quality band.
-        RasterError: A file is no plain GeoTIFF.
-        RasterioError: A file is damaged.
+        RasterError: A file is damaged, no plain GeoTIFF, or does not hold Landsat's numbers.
     """
-    return load_scene(describe_scene(name, files), grid)
+    return load_scene(describe_scene(name, files), grid, settings)
 
 
-def describe_scene(name: str, files: Files) -> pystac.Item:
-    """A STAC item of a scene's files, as a catalogue would describe it.
-
-    Raises:
-        RasterError: A file is no plain GeoTIFF.
-    """
-    assets = {}
-    for asset, path in files.items():
-        with safe_open(path) as source:
-            crs, bounds, place = source.crs, source.bounds, source.transform
-            shape = [source.height, source.width]
-        layout = {"proj:transform": list(place[:6]), "proj:shape": shape}
-        assets[asset] = pystac.Asset(str(path.absolute()), extra_fields=layout)
-    box = BoundingBox(*transform_bounds(crs, WGS84, *bounds))
-    when, sun_deg = read_metadata(name, files, box)
-    item = pystac.Item(
-        id=name,
-        geometry={"type": "Polygon", "coordinates": [ring(box)]},
-        bbox=list(box),
-        datetime=when,
-        properties={"proj:code": f"EPSG:{crs.to_epsg()}", "view:sun_elevation": sun_deg},
-        assets=assets,
-    )
-    item.collection_id = COLLECTION
-    return item
-
-
-def ring(box: BoundingBox) -> list[list[float]]:
-    """A box as a closed ring of (longitude, latitude)."""
-    west, south, east, north = box
-    return [[west, south], [east, south], [east, north], [west, north], [west, south]]
-
-
-def read_metadata(name: str, files: Files, box: BoundingBox) -> tuple[datetime, float]:
-    """UTC time and sun elevation, degrees: from the MTL file, or of a usual pass without one.
-
-    Args:
-        name: The scene's name.
-        files: Its files; the MTL file (txt, json or xml) lies beside them.
-        box: Its frame in degrees.
-    """
-    day = datetime.strptime(name.split("_")[3], "%Y%m%d").date()
+def describe_scene(name: str, files: Files) -> SceneFiles:
+    """A scene by its files: time and sun from the MTL file (txt, json or xml) beside them."""
+    product = read_product(name)
+    assert product is not None  # as all that were found
+    addresses = {asset: str(path.absolute()) for asset, path in files.items()}
+    stem = name.rpartition("_02_")[0]
     for path in sorted(next(iter(files.values())).parent.glob("*_MTL.*")):
-        if path.name.upper().startswith(name.rpartition("_02_")[0]):
+        if path.name.upper().startswith(stem):
             text = path.read_text(encoding="utf-8", errors="replace")
             sun = re.search(r"SUN_ELEVATION\W+(-?[\d.]+)", text)
             clock = re.search(r"SCENE_CENTER_TIME\W+(\d\d:\d\d:\d\d)", text)
             if sun and clock:
-                when = datetime.fromisoformat(f"{day}T{clock[1]}+00:00")
-                return when, float(sun[1])
-    longitude, latitude = (box.left + box.right) / 2, (box.bottom + box.top) / 2
-    local = overpass_time(longitude, day)
-    when = datetime.combine(day, local.time(), UTC)  # the name's day is by UTC
-    return when, 90 - sun_position(latitude, longitude, when)[0]
+                when = datetime.fromisoformat(f"{product.day}T{clock[1]}+00:00")
+                return SceneFiles(name, addresses, product.day, when, float(sun[1]))
+    return SceneFiles(name, addresses, product.day)

@@ -1,32 +1,45 @@
 """Scenes -> composite: the one path that local scene files and STAC items share.
 
-Every scene is read onto the region's grid by itself, masked by its own quality bits, and only then
-do scenes meet in the median; a clear observation is never hidden by a cloudy one of the same day.
+Every scene is masked on its own pixels by its own quality bits, where they tell of one pixel, and
+only then laid onto the region's grid (``resample``). Rows of one pass become one observation
+(``passes``); then observations meet in the median, where a clear one is never hidden by a cloudy
+one of the same day.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
-from datetime import UTC
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 
-import odc.stac
-import pystac
+import numpy as np
 import rasterio
-from affine import Affine
-from odc.geo.geobox import GeoBox
-from odc.loader import RioDriver, RioReader
-from odc.loader.types import RasterSource
+from numpy.typing import NDArray
 from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
 
 from glacier.composite import Composite, Empty, Scene, composite_scenes
 from glacier.config import Ingest
 from glacier.errors import GlacierError, RasterError, SourceError
+from glacier.geo.declared import declared_scale, find_hidden, same_scale
 from glacier.geo.raster import Grid, check_size, safe_open
-
-COLLECTION = "landsat-c2-l2"
+from glacier.landsat import (
+    CLEAR,
+    CLOUD,
+    FILL,
+    NODATA,
+    SATURATED_OPTICAL,
+    band_scale,
+    is_clear,
+    overpass_time,
+    sun_position,
+)
+from glacier.sources.passes import merge_scenes
+from glacier.sources.resample import OwnPixels, place_layers
 
 BAND_OF_ASSET = {
     "blue": "SR_B2",
@@ -44,12 +57,40 @@ Source: common names of the STAC extension ``eo``, as USGS and Planetary Compute
 
 QA_PIXEL, QA_RADSAT = "qa_pixel", "qa_radsat"
 
-NUMBERS = {"data_type": "uint16", "nodata": 0}
-ASSETS = {"*": NUMBERS, QA_PIXEL: NUMBERS | {"nodata": 1}}
-"""Said here, since items may say nothing: without it bands come as floats, and where a scene ends
-the quality band would read 0, which means clear."""
+GLARE = "glare"
+"""Layer of the looks: 1 where seen, 2 where a reflective band is saturated too, 0 unseen."""
 
-Load = Callable[[], Scene]
+MAX_NAMED = 3
+"""Scenes that a reason names."""
+
+
+@dataclass(frozen=True)
+class SceneFiles:
+    """Where a scene lies, and what is known of it without its pixels."""
+
+    name: str
+    """Its USGS name without processing date, or what the catalogue calls it."""
+    addresses: Mapping[str, str]
+    """Asset name to local path or web address."""
+    day: date
+    """Day of the observation, by UTC."""
+    acquired: datetime | None = None
+    """Time of observation, UTC; None: unknown, so that of a usual pass."""
+    sun_elevation_deg: float | None = None
+    """Height of the sun at the scene's centre, degrees; None: unknown, so by place and time."""
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """A scene that shows nothing of a region, whatever its clouds."""
+
+    why: str
+    """``beside`` the region, or ``blank`` over it: fill alone."""
+    frame: str
+    """Where the scene lies, in words."""
+
+
+Load = Callable[[], Scene | Unseen]
 """Reads one scene onto the region's grid."""
 
 FAULTS = (GlacierError, RasterioError, OSError, ValueError)
@@ -63,29 +104,53 @@ def compose_scenes(loads: Sequence[tuple[str, Load]], settings: Ingest) -> Compo
     are kept. A scene whose frame ends before the region takes no part.
 
     Args:
-        loads: Name and reader of each scene of a month.
-        settings: Cloud profile, and whether saturated observations count.
+        loads: Name and reader of each scene of a month; what they read is masked already.
+        settings: Cloud profile.
 
     Raises:
         SourceError: None of the scenes can be read.
     """
-    scenes, skipped = [], []
+    scenes: list[Scene] = []
+    skipped, unseen = [], {}
     for name, load in loads:
         try:
-            scene = load()
+            found = load()
         except FAULTS as error:
             skipped.append(f"{name}: {type(error).__name__}: {first_line(error)}")
             continue
-        if any(band.any() for band in scene.bands.values()):
-            scenes.append(scene)
+        if isinstance(found, Unseen):
+            unseen[name] = found
+        else:
+            scenes.append(found)
     if skipped and not scenes:
         raise SourceError(f"none of {len(loads)} scenes can be read: {'; '.join(skipped)}")
-    result = composite_scenes(
-        scenes, settings.cloud_profile, mask_saturated=settings.mask_saturated
+    if not scenes:
+        return explain_unseen(unseen)
+    result = composite_scenes(merge_scenes(scenes), settings.cloud_profile)
+    if isinstance(result, Empty):
+        return result
+    ordered = sorted(scenes, key=lambda scene: (scene.acquired, scene.scene_id))
+    return dataclasses.replace(
+        result,
+        scene_ids=[scene.scene_id for scene in ordered],
+        sun_elevation_deg=float(np.mean([scene.sun_elevation_deg for scene in ordered])),
+        skipped=tuple(skipped),
     )
-    if isinstance(result, Composite):
-        return dataclasses.replace(result, skipped=tuple(skipped))
-    return result
+
+
+def explain_unseen(unseen: Mapping[str, Unseen]) -> Empty:
+    """Why scenes of a month show nothing of a region: they lie beside it, or are all fill."""
+    blank = [name for name, scene in unseen.items() if scene.why == "blank"]
+    if blank:
+        return Empty(f"no_data: {list_names(blank)} reach over the region and hold only fill there")
+    frames = [f"{name} {scene.frame}" for name, scene in unseen.items()]
+    return Empty(f"off_scene: none of the month's scenes touches the region: {list_names(frames)}")
+
+
+def list_names(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return ", ".join(names[:MAX_NAMED]) + more
 
 
 def first_line(error: BaseException) -> str:
@@ -93,102 +158,167 @@ def first_line(error: BaseException) -> str:
     return hide_signature((str(error).strip().splitlines() or ["no message"])[0])[:300]
 
 
-def load_scene(item: pystac.Item, grid: Grid) -> Scene:
-    """Read one item onto a grid.
+def load_scene(scene: SceneFiles, grid: Grid, settings: Ingest) -> Scene | Unseen:
+    """Read one scene: masked on its own pixels, then laid onto a grid.
 
     Args:
-        item: Assets under their STAC names; those that it lacks are left out, the thermal band
+        scene: Assets under their STAC names; those that it lacks are left out, the thermal band
             of scenes without one above all.
         grid: The region's grid.
+        settings: Cloud profile, and whether saturated observations count.
+
+    Returns:
+        Bands that are 0 wherever the scene is not clear, with quality bits that say no more than
+        that, and saturated where half of what was seen is.
 
     Raises:
         SourceError: It has no quality band, or no band of reflectance.
-        RasterError: A file cannot be read, or is no plain GeoTIFF.
+        RasterError: A file cannot be read, is no plain GeoTIFF, or holds other numbers.
     """
-    bands = [name for name in BAND_OF_ASSET if name in item.assets]
-    if QA_PIXEL not in item.assets or not bands:
+    bands = [name for name in BAND_OF_ASSET if name in scene.addresses]
+    if QA_PIXEL not in scene.addresses or not bands:
         raise SourceError(
-            f"{item.id} has assets {sorted(item.assets)}; wanted {QA_PIXEL} and bands"
+            f"{scene.name} has assets {sorted(scene.addresses)}; wanted {QA_PIXEL} and bands"
         )
-    quality = [QA_PIXEL, *([QA_RADSAT] if QA_RADSAT in item.assets else [])]
-    loaded = odc.stac.load(
-        [item],
-        bands=[*bands, *quality],
-        geobox=GeoBox(grid.shape, Affine(*grid.transform[:6]), grid.crs),
-        groupby="id",
-        resampling={"*": choose_resampling(item, grid), QA_PIXEL: "nearest", QA_RADSAT: "nearest"},
-        stac_cfg={item.collection_id or "*": {"assets": ASSETS}},
-        fail_on_error=True,
-        driver=GuardedDriver(),
-    )
-    pixels = {name: loaded[name].to_numpy()[0] for name in (*bands, *quality)}
-    assert item.datetime is not None  # every item of the catalogue has one
+    with open_pixels(scene.addresses[QA_PIXEL]) as source:
+        whole = OwnPixels.of(source)
+        window = whole.window_over(grid)
+        if window is None:
+            return Unseen("beside", describe_frame(whole))
+        qa = read_numbers(source, QA_PIXEL, window, FILL)
+    reader = Reader(scene.addresses, whole, window)
+    radsat = reader.read(QA_RADSAT) if QA_RADSAT in scene.addresses else None
+    layers = {BAND_OF_ASSET[name]: reader.read(name) for name in bands}
+    if not any(layer.any() for layer in layers.values()):
+        return Unseen("blank", describe_frame(whole))
+    hidden = ~is_clear(qa, settings.cloud_profile) | (qa & FILL != 0)
+    if radsat is not None:
+        radsat &= np.uint16(SATURATED_OPTICAL)
+        if settings.mask_saturated:
+            hidden |= radsat != 0
+    for layer in layers.values():
+        layer[hidden] = NODATA
+    if radsat is not None:
+        seen = np.any([layer != NODATA for layer in layers.values()], axis=0)
+        layers[GLARE] = (seen * (1 + (radsat != 0))).astype(np.uint16)
+    placed = place_layers(layers, whole.cut(window), grid)
+    return finish_scene(scene, placed, *time_scene(scene, whole))
+
+
+def finish_scene(
+    scene: SceneFiles, placed: dict[str, NDArray[np.uint16]], acquired: datetime, sun_deg: float
+) -> Scene:
+    """The scene of layers on the grid."""
+    glare = placed.pop(GLARE, None)
+    seen = np.any([layer != NODATA for layer in placed.values()], axis=0)
+    qa = np.where(seen, np.uint16(CLEAR), np.uint16(FILL | CLOUD))  # every profile hides clouds
+    radsat = None if glare is None else np.where(glare == 2, SATURATED_OPTICAL, 0)
     return Scene(
-        item.id,
-        item.datetime.astimezone(UTC),
-        {BAND_OF_ASSET[name]: pixels[name] for name in bands},
-        pixels[QA_PIXEL],
-        float(item.properties["view:sun_elevation"]),
-        pixels.get(QA_RADSAT),
-    )
+        scene.name, acquired, placed, qa, sun_deg,
+        None if radsat is None else radsat.astype(np.uint16),
+    )  # fmt: skip
 
 
-class GuardedReader(RioReader):
-    """Reads a GeoTIFF of a sane size, and nothing else.
+def time_scene(scene: SceneFiles, own: OwnPixels) -> tuple[datetime, float]:
+    """UTC time and sun elevation, degrees; of a usual pass where the scene does not say."""
+    latitude, longitude = own.centre()
+    acquired = scene.acquired
+    if acquired is None:
+        local = overpass_time(longitude, scene.day)
+        acquired = datetime.combine(scene.day, local.time(), UTC)  # the name's day is by UTC
+    sun_deg = scene.sun_elevation_deg
+    if sun_deg is None:
+        sun_deg = 90 - sun_position(latitude, longitude, acquired)[0]
+    return acquired, sun_deg
+
+
+def describe_frame(own: OwnPixels) -> str:
+    """Where a scene lies, in words."""
+    latitude, longitude = own.centre()
+    height_km = own.height * -own.transform.e / 1000
+    width_km = own.width * own.transform.a / 1000
+    return f"({height_km:.0f} x {width_km:.0f} km about {latitude:.2f} N {longitude:.2f} E)"
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads the window of a scene from each of its files."""
+
+    addresses: Mapping[str, str]
+    whole: OwnPixels
+    window: Window
+
+    def read(self, asset: str) -> NDArray[np.uint16]:
+        """Numbers of an asset: (h, w) uint16, 0 where it holds no data.
+
+        Raises:
+            RasterError: The file cannot be read, or lies elsewhere than the quality band.
+        """
+        with open_pixels(self.addresses[asset]) as source:
+            own = OwnPixels.of(source)
+            if own != self.whole:
+                raise RasterError(
+                    f"{name_of(source.name)} lies on {own.describe()}, the scene's quality band on "
+                    f"{self.whole.describe()}"
+                )
+            return read_numbers(source, asset, self.window, NODATA)
+
+
+def read_numbers(
+    source: DatasetReader, asset: str, window: Window, hidden_as: int
+) -> NDArray[np.uint16]:
+    """Numbers of an open file: (h, w) uint16, ``hidden_as`` where the file hides them.
+
+    Raises:
+        RasterError: They are not Landsat's own, by their type or a declared scale.
+    """
+    name, band = name_of(source.name), BAND_OF_ASSET.get(asset)
+    if source.dtypes[0] != "uint16":
+        raise RasterError(
+            f"{name} holds {source.dtypes[0]}; Landsat Collection 2 Level 2 holds uint16, so "
+            "somebody has changed these numbers: take the files as USGS delivers them, or read "
+            "scaled ones as month files (ingest.folder.holds: months)"
+        )
+    scale = declared_scale(source, 1)
+    if scale is not None and not (band and same_scale(scale, band_scale(band))):
+        raise RasterError(
+            f"{name} declares scale {scale[0]:g} and offset {scale[1]:g}, which are not Landsat's"
+        )
+    numbers: NDArray[np.uint16] = source.read(1, window=window)
+    hidden = find_hidden(source, 1, numbers, window)
+    if hidden is not None:
+        numbers[hidden] = hidden_as
+    return numbers
+
+
+@contextmanager
+def open_pixels(address: str) -> Iterator[DatasetReader]:
+    """Open a GeoTIFF of a sane size, and nothing else.
 
     A file is what its bytes say: one that is called ``.TIF`` could make GDAL open others, here or
     anywhere on the network.
+
+    Raises:
+        RasterError: The file is missing, damaged, too large or no GeoTIFF.
     """
-
-    def __init__(self, source: RasterSource, context: Any) -> None:
-        """Read this file."""
-        super().__init__(source, context)
-        self.address = source.uri
-
-    def read(self, *args: Any, **kwargs: Any) -> Any:
-        """Check the file, then read it as odc does; GDAL keeps what the check has read of it.
-
-        Raises:
-            RasterError: The file is missing, damaged, too large or no GeoTIFF.
-        """
-        name = re.split("[?#]", self.address)[0].rpartition("/")[2]
-        try:
-            if "://" not in self.address:
-                with safe_open(self.address):
-                    return super().read(*args, **kwargs)
-            with rasterio.open(self.address, driver="GTiff", sharing=False) as source:
+    try:
+        if "://" not in address:
+            with safe_open(address) as source:
+                yield source
+        else:
+            with rasterio.open(address, driver="GTiff", sharing=False) as source:
                 check_size(source)
-            return super().read(*args, **kwargs)
-        except RasterioError as error:
-            # Without its cause, which holds the address with its signature.
-            raise RasterError(f"{name}: {hide_signature(str(error))}") from None
+                yield source
+    except RasterioError as error:
+        # Without its cause, which holds the address with its signature.
+        raise RasterError(f"{name_of(address)}: {hide_signature(str(error))}") from None
 
 
-class GuardedDriver(RioDriver):
-    """Makes odc read through :class:`GuardedReader`."""
-
-    def open(self, src: RasterSource, ctx: Any) -> RioReader:
-        """The reader of a file."""
-        return GuardedReader(src, ctx)
+def name_of(address: str) -> str:
+    """The name of the file at an address, without what signs it."""
+    return re.split("[?#]", address)[0].rpartition("/")[2]
 
 
 def hide_signature(text: str) -> str:
     """Text without what follows the ``?`` of web addresses, where secrets stand."""
     return re.sub(r"(https?://[^\s?'\"]*)\?[^\s'\"]*", r"\1?...", text)
-
-
-def choose_resampling(item: pystac.Item, grid: Grid) -> str:
-    """How bands come onto a grid: copied where pixels can coincide, else averaged.
-
-    In the scene's own zone and pixel size ``nearest`` copies digital numbers as they are. Coarser
-    grids take the mean of the pixels below, another zone interpolates between four. The quality
-    bits are always copied, since there is nothing between two of them.
-    """
-    code = item.properties.get("proj:code") or f"EPSG:{item.properties.get('proj:epsg')}"
-    first = next(iter(item.assets.values()))
-    steps = first.extra_fields.get("proj:transform") or item.properties.get("proj:transform")
-    step_m = abs(steps[0]) if steps else 30.0
-    if grid.pixel_m > 1.5 * step_m:
-        return "average"
-    same = code == grid.crs and abs(grid.pixel_m - step_m) < 1e-6
-    return "nearest" if same else "bilinear"

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from glacier.composite import Composite, Empty
 from glacier.config import BandFile, Config, Folder, Image, Region, identity
-from glacier.errors import SourceError
+from glacier.errors import ConfigError, SourceError
+from glacier.geo.declared import declared_scale, find_hidden, same_scale
 from glacier.geo.raster import Grid, grid_of, safe_open
-from glacier.landsat import BANDS, NODATA, digital_number
+from glacier.landsat import BANDS, NODATA, SR_OFFSET, SR_SCALE, digital_number
 from glacier.sources.folders import find_folder, identify_files
 from glacier.sources.limiter import RequestLimit
 from glacier.sources.source import Source
@@ -31,9 +32,18 @@ class SingleImageSource(Source):
 
     @classmethod
     def from_config(cls, config: Config, limiter: RequestLimit | None = None) -> Self:
-        """The source of ``ingest.folder.image``."""
-        folder = config.ingest.folder
+        """The source of ``ingest.folder.image``.
+
+        Raises:
+            ConfigError: The image stands for a month that the run does not have.
+        """
+        folder, span = config.ingest.folder, config.months
         assert folder.image is not None  # else its reader is another
+        if not span.first <= folder.image.month <= span.last:
+            raise ConfigError(
+                f"ingest.folder.image.month = {folder.image.month} lies outside the months "
+                f"{span.first} to {span.last}: set months.first and months.last around it"
+            )
         return cls(folder, folder.image)
 
     def identity(self, region: Region) -> Any:
@@ -81,7 +91,7 @@ def read_band(folder: Path, band: BandFile, image: Image, grid: Grid) -> NDArray
     """One band of an image: (H, W) uint16 Landsat digital numbers.
 
     Raises:
-        SourceError: The file has no such band, or lies on another grid.
+        SourceError: The file has no such band, lies on another grid, or declares another scale.
         RasterError: The file cannot be read.
     """
     with safe_open(folder / band.file) as source:
@@ -90,7 +100,31 @@ def read_band(folder: Path, band: BandFile, image: Image, grid: Grid) -> NDArray
         if grid_of(source) != grid:
             raise SourceError(f"{source.name} lies on {grid_of(source)}, another band on {grid}")
         raw = source.read(band.band)
-    values = raw.astype(np.float64) * image.scale + image.offset
+        hidden = find_hidden(source, band.band, raw)
+        scale, offset = choose_scale(source.name, declared_scale(source, band.band), image)
+    values = raw.astype(np.float64) * scale + offset
     if image.nodata is not None:
         values[raw == image.nodata] = np.nan
+    if hidden is not None:
+        values[hidden] = np.nan
     return digital_number(values)
+
+
+def choose_scale(
+    name: str, declared: tuple[float, float] | None, image: Image
+) -> tuple[float, float]:
+    """Scale and offset of a band: the configuration's, what the file declares, or Landsat's.
+
+    Raises:
+        SourceError: The first two differ, so that one of them must be wrong.
+    """
+    if image.scale is None or image.offset is None:
+        return declared or (SR_SCALE, SR_OFFSET)
+    given = image.scale, image.offset
+    if declared is not None and not same_scale(declared, given):
+        raise SourceError(
+            f"{name} declares scale {declared[0]:g} and offset {declared[1]:g}, "
+            f"ingest.folder.image says {given[0]:g} and {given[1]:g}: leave those out, or remove "
+            "the file's (gdal_edit.py -unsetscale -unsetoffset)"
+        )
+    return given

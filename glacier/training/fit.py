@@ -52,6 +52,7 @@ def run_trial(trial: Trial, images: list[MonthImage], on_epoch: OnEpoch) -> Tria
         [trial.mask(image, trial.split.train) for image in images],
         trial.samples.size_px,
         whole=trial.samples.layout == "resize",
+        bands=trial.samples.bands,
     )
     learner = Learner(trial, sampler, mean, std)
     checkpoint = learner.train(images, on_epoch)

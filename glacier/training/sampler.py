@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from glacier.config import Sweep
 from glacier.errors import TrainingError
+from glacier.indices import INDICES
 from glacier.labels import IGNORE
 from glacier.samples.dataset import MonthImage
 from glacier.windows import centred_starts, pad_to, turn
@@ -35,10 +36,17 @@ class WindowSampler:
     each of its pixels; of a whole image one."""
     per_epoch: int
     """Windows an epoch that together have the size of the training ground."""
+    indices: tuple[int, ...] = ()
+    """Places of bands that are ratios of others, which brightness does not change."""
 
     @classmethod
     def plan(
-        cls, images: list[MonthImage], masks: list[NDArray[np.bool_]], size: int, whole: bool
+        cls,
+        images: list[MonthImage],
+        masks: list[NDArray[np.bool_]],
+        size: int,
+        whole: bool,
+        bands: Sequence[str] = (),
     ) -> WindowSampler:
         """Find the windows that lie wholly in training pixels.
 
@@ -47,6 +55,7 @@ class WindowSampler:
             masks: (H, W) bool per image, its training pixels.
             size: Side of a window, pixels.
             whole: Each image is one window.
+            bands: Names of the images' bands, of which ``ndsi`` is an index.
 
         Raises:
             TrainingError: No window fits.
@@ -68,7 +77,8 @@ class WindowSampler:
                 f"no window of {size} px lies wholly in training ground; lower prepare.size_px, "
                 "or use fewer blocks (prepare.blocks)"
             )
-        return cls(size, whole, starts, math.ceil(pixels / size**2))
+        indices = tuple(at for at, name in enumerate(bands) if name in INDICES)
+        return cls(size, whole, starts, math.ceil(pixels / size**2), indices)
 
     def draw_epoch(
         self, images: list[MonthImage], rng: np.random.Generator, settings: Sweep
@@ -85,7 +95,9 @@ class WindowSampler:
             images_out = np.stack([image for image, _ in pairs])
             if jitter := settings.brightness_jitter:
                 factors = rng.uniform(1 - jitter, 1 + jitter, (len(pairs), 1, 1, 1))
-                images_out *= factors.astype(np.float32)
+                by_band = np.repeat(factors.astype(np.float32), images_out.shape[1], axis=1)
+                by_band[:, list(self.indices)] = 1
+                images_out *= by_band
             yield images_out, np.stack([label for _, label in pairs])
 
     def count_windows(self, settings: Sweep) -> int:

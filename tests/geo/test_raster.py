@@ -365,15 +365,24 @@ def test_a_link_is_as_good_as_what_it_points_to(tmp_path: Path) -> None:
             pytest.fail(f"a link to {target} was opened")
 
 
-def test_files_beside_the_raster_change_nothing(tmp_path: Path) -> None:
+def test_files_beside_the_raster_change_nothing_or_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     path.write_bytes(encode_cog(coordinates(), GRID, {}))
-    (tmp_path / "a.tif.aux.xml").write_text(
-        '<PAMDataset><PAMRasterBand band="1"><Description>SR_B7</Description>'
-        "<NoDataValue>257</NoDataValue></PAMRasterBand></PAMDataset>"
+    beside = tmp_path / "a.tif.aux.xml"
+    for name in ("NoDataValue", "Scale", "Offset"):
+        beside.write_text(f"<PAMDataset><PAMRasterBand><{name}>257</{name}></PAMRasterBand>")
+        with pytest.raises(RasterError, match=rf"{name} in .*a\.tif\.aux\.xml, which is not read"):
+            read_named(path)
+    beside.write_text(
+        '<PAMDataset><PAMRasterBand band="1"><Description>SR_B7</Description></PAMRasterBand>'
+        "<Metadata><MDI key='STATISTICS_MEAN'>7</MDI></Metadata></PAMDataset>"
     )
-    (tmp_path / "a.tif.msk").write_bytes(write_plain(tmp_path / "m.tif").read_bytes())
     assert list(read_named(path)[0]) == ["SR_B2", "ST_B10", "n_obs"]
+    mask = tmp_path / "a.tif.msk"
+    mask.write_bytes(write_plain(tmp_path / "m.tif").read_bytes())
+    with pytest.raises(RasterError, match=r"a mask in .*a\.tif\.msk"):
+        read_named(path)
+    mask.unlink()
     with safe_open(path) as source:
         assert source.nodata == 0
         assert source.mask_flag_enums[0] == [MaskFlags.nodata]

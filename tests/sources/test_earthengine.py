@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,17 @@ import numpy as np
 import pytest
 
 from glacier.composite import Composite, Empty, Scene
-from glacier.config import Config, EarthEngine, config_digest
+from glacier.config import Config, EarthEngine, Ingest, config_digest
 from glacier.errors import ConfigError, SourceError
+from glacier.geo.raster import Grid
 from glacier.landsat import QA_MASK
 from glacier.sources import earthengine, ee_session
-from glacier.sources.earthengine import EarthEngineSource
+from glacier.sources.earthengine import EarthEngineSource, SceneRow
 from glacier.sources.factory import open_source
+from glacier.sources.passes import choose_versions, group_passes
+from glacier.sources.scene_files import ASSET_OF_BAND
+from glacier.sources.scenes import SceneFiles, compose_scenes, load_scene
+from tests.support.earthengine_graphs import Evaluator
 from tests.support.fake_earthengine import (
     BROKEN,
     DENIED,
@@ -34,12 +39,23 @@ from tests.support.fake_earthengine import (
     calls,
     constants,
     date_range,
+    images_asked,
+    month_asked,
     nodes,
     serve,
     synthetic_scenes,
     write_key,
 )
+from tests.support.scene_grids import (
+    CLOUDS,
+    SIDE_PX,
+    OwnScene,
+    grid_over,
+    make_scene,
+    share_off,
+)
 from tests.support.tiny import tiny_config
+from tests.support.user_files import write_image
 
 JULY, AUGUST, DECEMBER = (date(2014, month, 1) for month in (7, 8, 12))
 
@@ -185,6 +201,11 @@ def test_scenes_without_a_thermal_band_leave_it_out(config: Config, fake: FakeEa
 # What is asked: the graphs.
 
 
+def row_of(name: str, thermal: bool = True, crs: str = "EPSG:32608", **facts: Any) -> SceneRow:
+    values = {"acquired_ms": 0, "collection": "LANDSAT/LC08/C02/T1_L2"} | facts
+    return SceneRow(scene_id=name, sun_elevation_deg=40.0, has_thermal=thermal, crs=crs, **values)
+
+
 def graphs(config: Config, fake: FakeEarthEngine, month: date = JULY) -> list[dict[str, Any]]:
     fetch(config, month)
     return [asked.body["expression"] for asked in fake.asked]
@@ -199,21 +220,25 @@ def test_every_function_of_the_graphs_exists_with_these_arguments(
     config = with_account(tmp_path, fake, **ingest)
     fetch(config)
     grid = open_source(config).grid(config.regions[0])
-    scenes = earthengine.select_scenes((8, 9), grid, JULY)
-    partly_thermal = earthengine.composite_scenes(
-        earthengine.add_thermal(scenes), ["SR_B4", "ST_B10"], 25, 126
-    )
+    both = Ingest(platforms=(8, 9), tiers=("T1", "T2"), source="earthengine")
+    listed = earthengine.list_scenes(earthengine.select_scenes(both, grid, JULY))
+    bands = ["SR_B4", "ST_B10"]
+    rows = [row_of("LC08_057019_20140705", thermal) for thermal in (True, False)]
+    images = [earthengine.place_scene(row, bands, 25, True, grid) for row in rows]
+    look = earthengine.merge_rows(images, bands)
+    composite = earthengine.composite_looks([look], bands)
     posted = [asked.body["expression"] for asked in fake.asked]
-    posted.append(json.loads(partly_thermal.serialize(for_cloud_api=True)))
+    posted += [json.loads(graph.serialize(for_cloud_api=True)) for graph in (listed, composite)]
     shipped = json.loads((SHIPPED / "algorithms.json").read_text())["algorithms"]
     known = {entry["name"].removeprefix("algorithms/"): entry for entry in shipped}
     for expression in posted:
         assert len(calls(expression)) > 5
         for call in calls(expression):
-            arguments = known[call["functionName"]]["arguments"]
+            arguments = known[call["functionName"]].get("arguments", [])
             names = {entry["argumentName"] for entry in arguments}
             needed = {entry["argumentName"] for entry in arguments if not entry.get("optional")}
-            assert needed <= set(call["arguments"]) <= names, call["functionName"]
+            given = set(call.get("arguments", {}))
+            assert needed <= given <= names, call["functionName"]
 
 
 @pytest.mark.parametrize(
@@ -223,14 +248,14 @@ def test_every_function_of_the_graphs_exists_with_these_arguments(
 def test_a_month_is_half_open(
     config: Config, fake: FakeEarthEngine, month: date, dates: tuple[str, str]
 ) -> None:
-    for expression in graphs(config, fake, month):
-        assert date_range(expression) == dates
+    listing, pixels = graphs(config, fake, month)
+    assert date_range(listing) == month_asked(pixels) == dates
 
 
 def test_december_ends_with_the_year(config: Config, fake: FakeEarthEngine) -> None:
     fetch(config)  # the client knows its functions from now on
     grid = open_source(config).grid(config.regions[0])
-    query = earthengine.list_scenes(earthengine.select_scenes((8,), grid, DECEMBER))
+    query = earthengine.list_scenes(earthengine.select_scenes(config.ingest, grid, DECEMBER))
     posted = json.loads(query.serialize(for_cloud_api=True))
     assert date_range(posted) == ("2014-12-01", "2015-01-01")
 
@@ -251,7 +276,8 @@ def test_the_quality_bits_are_those_of_the_profile(
     # Bits 1..6 of QA_RADSAT are bands 2..7.
     assert set(constants(posted, "Image.bitwiseAnd")) == {QA_MASK[profile], 0b1111110}
     # A saturated observation is counted; to be left out, it must also be no good one.
-    assert len(calls(posted, "Image.and")) == 1 + mask_saturated
+    count = len(images_asked(posted))
+    assert len(calls(posted, "Image.and")) == count * (1 + mask_saturated)
 
 
 def test_the_grid_is_sent_as_it_is(config: Config, fake: FakeEarthEngine) -> None:
@@ -264,30 +290,34 @@ def test_the_grid_is_sent_as_it_is(config: Config, fake: FakeEarthEngine) -> Non
         "scaleX": 150, "shearX": 0, "translateX": grid.left_m,
         "shearY": 0, "scaleY": -150, "translateY": grid.top_m,
     }  # fmt: skip
-    for expression in (asked.body["expression"] for asked in fake.asked):
-        (frame,) = {
-            tuple(call["arguments"]["coordinates"]["constantValue"])
-            for call in calls(expression, "GeometryConstructors.Rectangle")
-        }
-        right, bottom = grid.left_m + 150 * grid.width, grid.top_m - 150 * grid.height
-        assert frame == (grid.left_m, bottom, right, grid.top_m)
+    (frame,) = {
+        tuple(call["arguments"]["coordinates"]["constantValue"])
+        for call in calls(fake.asked[0].body["expression"], "GeometryConstructors.Rectangle")
+    }
+    right, bottom = grid.left_m + 150 * grid.width, grid.top_m - 150 * grid.height
+    assert frame == (grid.left_m, bottom, right, grid.top_m)
 
 
 @pytest.mark.parametrize(("platforms", "names"), [([8], "8"), ([9], "9"), ([9, 8, 8], "89")])
-def test_the_collections_are_those_of_the_platforms(
+@pytest.mark.parametrize("tiers", [["T1"], ["T2", "T1"]])
+def test_the_collections_are_those_of_the_platforms_and_tiers(
     fake: FakeEarthEngine,
     tmp_path: Path,
     platforms: list[int],
     names: str,
+    tiers: list[str],
 ) -> None:
-    config = with_account(tmp_path, fake, platforms=platforms)
-    for expression in graphs(config, fake):
-        found = {
-            node["constantValue"]
-            for node in nodes(expression)
-            if str(node.get("constantValue")).startswith("LANDSAT/")
-        }
-        assert found == {f"LANDSAT/LC0{name}/C02/T1_L2" for name in names}
+    config = with_account(tmp_path, fake, platforms=platforms, tiers=tiers)
+    listing, pixels = graphs(config, fake)
+    found = {
+        node["constantValue"]
+        for node in nodes(listing)
+        if str(node.get("constantValue")).startswith("LANDSAT/")
+    }
+    assert found == {f"LANDSAT/LC0{name}/C02/{tier}_L2" for name in names for tier in tiers}
+    assert images_asked(pixels) and all(
+        name.startswith(fake.collection) for name in images_asked(pixels)
+    )
 
 
 # What goes wrong.
@@ -511,3 +541,101 @@ def test_who_asks_and_how_fast_changes_no_archive(config: Config) -> None:
 def test_settings_that_cannot_be_meant_are_refused(settings: dict, word: str) -> None:
     with pytest.raises(ValueError, match=word):
         EarthEngine.model_validate(settings)
+
+
+# What the graphs make of scenes on pixels of their own.
+
+
+def evaluate(rows: list[SceneRow], scenes: dict, grid: Grid, saturated: bool = False) -> dict:
+    """What the service makes of these scenes, in one pass or several."""
+    bands = ["SR_B3", "ST_B10"]
+    passes = group_passes((row.product, row.acquired, row) for row in rows)
+    looks = [
+        earthengine.merge_rows(
+            [earthengine.place_scene(r, bands, QA_MASK["ice"], saturated, grid) for r in rows],
+            bands,
+        )
+        for rows in passes
+    ]
+    graph = earthengine.composite_looks(looks, bands).serialize(for_cloud_api=True)
+    return Evaluator(scenes, grid).run(json.loads(graph))
+
+
+def own_bands(scene: OwnScene) -> dict[str, np.ndarray]:
+    glare = np.where(np.arange(SIDE_PX)[:, None] < 48, 2, 0) + np.zeros((SIDE_PX, SIDE_PX), int)
+    both = dict.fromkeys(("SR_B3", "ST_B10"), scene.numbers)
+    return both | {"QA_PIXEL": scene.qa_pixel, "QA_RADSAT": glare}
+
+
+@pytest.fixture
+def connected(config: Config) -> None:
+    fetch(config)  # the client knows its functions from now on
+
+
+@pytest.mark.usefixtures("connected")
+@pytest.mark.parametrize("pixel_m", [30, 60, 120, 240])
+@pytest.mark.parametrize("zone", ["EPSG:32645", "EPSG:32644"])
+@pytest.mark.parametrize("kind", CLOUDS)
+def test_the_graph_masks_own_pixels_before_it_averages(kind: str, zone: str, pixel_m: int) -> None:
+    scene, grid = make_scene(kind, zone), grid_over(pixel_m)
+    row = row_of("LC08_140041_20150805", crs=zone)
+    found = evaluate([row], {f"{row.collection}/{row.scene_id}": (scene, own_bands(scene))}, grid)
+    for band in ("SR_B3", "ST_B10"):
+        assert share_off(found[band].astype(np.uint16), scene, grid, most=2e-5) == 0
+    np.testing.assert_array_equal(found["n_obs"], found["SR_B3"] > 0)
+
+
+@pytest.mark.usefixtures("connected")
+@pytest.mark.parametrize("pixel_m", [30, 120])
+@pytest.mark.parametrize("mask_saturated", [False, True])
+def test_the_graph_makes_the_composite_of_the_same_scenes_as_files(
+    tmp_path: Path, pixel_m: int, mask_saturated: bool
+) -> None:
+    """Two rows of a pass, one without thermal band, and another pass; also what is saturated."""
+    names = ("140041_20150805", "140042_20150805", "141041_20150812")
+    grid, rows, scenes, loads = grid_over(pixel_m), [], {}, []
+    ingest = Ingest(source="earthengine", mask_saturated=mask_saturated)
+    for k, name in enumerate(names):
+        scene = make_scene("patchy", "EPSG:32645", seed=k)
+        when = datetime(2015, 8, int(name[-2:]), 4, k, tzinfo=UTC)
+        row = row_of(f"LC08_{name}", k != 1, "EPSG:32645", acquired_ms=when.timestamp() * 1000)
+        bands = own_bands(scene)
+        if k == 1:
+            del bands["ST_B10"]
+        rows.append(row)
+        scenes[f"{row.collection}/{row.scene_id}"] = scene, bands
+        layers = {n: b for n, b in bands.items() if n != "SR_B3"} | {"SR_B3": scene.numbers}
+        short = f"LC08_L2SP_{name}_02_T1"
+        files = write_layers(tmp_path, scene, short, layers)
+        found = SceneFiles(short, files, when.date(), when, 40.0)
+        loads.append((short, lambda f=found: load_scene(f, grid, ingest)))
+    expected = compose_scenes(loads, ingest)
+    found = evaluate(rows, scenes, grid, mask_saturated)
+    assert isinstance(expected, Composite) and expected.n_obs.max() == 2
+    for band, values in expected.bands.items():
+        np.testing.assert_array_equal(found[band], values)
+    np.testing.assert_array_equal(found["n_obs"], expected.n_obs)
+    seen = expected.n_obs > 0
+    share = (found["saturated"][seen] > 0).mean()
+    assert share == pytest.approx(expected.saturated_share)
+    assert bool(share) is not mask_saturated
+
+
+def write_layers(folder: Path, scene: OwnScene, name: str, layers: dict) -> dict[str, str]:
+    """A scene's own layers as files, by asset."""
+    grid = Grid(scene.crs, scene.left_m, scene.top_m, 30.0, SIDE_PX, SIDE_PX)
+    files = {}
+    for band, pixels in layers.items():
+        path = folder / f"{name}_{band}.TIF"
+        write_image(path, pixels.astype(np.uint16)[None], grid)
+        files[ASSET_OF_BAND[band]] = str(path)
+    return files
+
+
+def test_of_a_scene_in_two_tiers_the_better_is_asked_for() -> None:
+    rows = [
+        row_of("LC08_140041_20150805", collection=f"LANDSAT/LC08/C02/{tier}_L2")
+        for tier in ("T2", "T1")
+    ]
+    (chosen,) = choose_versions((row.product, row) for row in rows)
+    assert chosen.collection.endswith("T1_L2")

@@ -11,6 +11,7 @@ from glacier.composite import Composite, Empty
 from glacier.config import Config, Folder, Region
 from glacier.errors import RasterError, SourceError
 from glacier.geo.raster import Grid
+from glacier.landsat import reflectance
 from glacier.sources.factory import open_source
 from glacier.sources.month_files import MonthFilesSource
 from tests.support.user_files import GRID, REGION, coordinates, write_image, write_month
@@ -125,12 +126,50 @@ def test_numbers_that_are_not_landsats_are_refused_and_not_cut_to_fit(
         MonthFilesSource(Folder(path=str(tmp_path))).fetch_month(REGION, JUNE)
 
 
-def test_another_number_for_no_data_is_refused_and_not_taken_for_snow(tmp_path: Path) -> None:
-    write_month(tmp_path, "2014-06.tif")
+def test_another_number_for_no_data_is_unseen_and_not_taken_for_snow(tmp_path: Path) -> None:
+    bands = coordinates()
+    bands["SR_B3"][:2] = bands["SR_B5"][:2] = 65535
+    write_month(tmp_path, "2014-06.tif", bands)
     with rasterio.open(tmp_path / "2014-06.tif", "r+", IGNORE_COG_LAYOUT_BREAK="YES") as out:
         out.nodata = 65535
-    with pytest.raises(RasterError, match=r"2014-06\.tif: no data is 65535"):
+    month = MonthFilesSource(Folder(path=str(tmp_path))).fetch_month(REGION, JUNE)
+    assert isinstance(month, Composite)
+    assert (month.n_obs[:2] == 0).all() and (month.n_obs[2:] == 1).all()
+    assert (month.bands["SR_B3"][:2] == 0).all()
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int16, np.float32])
+def test_a_declared_scale_is_applied(tmp_path: Path, kind: type) -> None:
+    """Reflectance times 10,000, which as Landsat's own numbers would be black."""
+    path, values = tmp_path / "2014-06.tif", np.arange(500, 620).reshape(1, 12, 10)
+    write_image(path, values.astype(kind))
+    with rasterio.open(path, "r+") as out:
+        out.descriptions, out.nodata = ("SR_B3",), 505
+        out.scales, out.offsets = (1e-4,), (0.01,)
+    month = MonthFilesSource(Folder(path=str(tmp_path))).fetch_month(REGION, JUNE)
+    assert isinstance(month, Composite)
+    found = reflectance(month.bands["SR_B3"])
+    np.testing.assert_allclose(found[1:], values[0, 1:] * 1e-4 + 0.01, atol=1.4e-5)
+    assert np.isnan(found[0, 5]) and np.isfinite(found).sum() == 119
+
+
+def test_landsats_own_scale_changes_nothing_and_that_of_counts_is_refused(tmp_path: Path) -> None:
+    bands = coordinates() | {"n_obs": np.full((12, 10), 3, np.uint16)}
+    write_month(tmp_path, "2014-06.tif", bands)  # which declares Landsat's
+    month = MonthFilesSource(Folder(path=str(tmp_path))).fetch_month(REGION, JUNE)
+    np.testing.assert_array_equal(month.bands["SR_B3"], bands["SR_B3"])
+    with rasterio.open(tmp_path / "2014-06.tif", "r+", IGNORE_COG_LAYOUT_BREAK="YES") as out:
+        out.scales = (2.75e-5, 2.75e-5, 0.5)
+    with pytest.raises(RasterError, match=r"band n_obs declares scale 0\.5"):
         MonthFilesSource(Folder(path=str(tmp_path))).fetch_month(REGION, JUNE)
+
+
+def test_counts_of_what_is_not_seen_are_none(tmp_path: Path) -> None:
+    bands = coordinates() | {"n_obs": np.full((12, 10), 3, np.uint16)}
+    bands["SR_B3"][0] = bands["SR_B5"][0] = 0
+    write_month(tmp_path, "2014-06.tif", bands)
+    month = MonthFilesSource(Folder(path=str(tmp_path))).fetch_month(REGION, JUNE)
+    assert (month.n_obs[0] == 0).all() and (month.n_obs[1:] == 3).all()
 
 
 def test_folders_that_are_not_there_or_hold_nothing(tmp_path: Path) -> None:

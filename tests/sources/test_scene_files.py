@@ -15,7 +15,7 @@ from glacier.geo.raster import Grid, grid_of_region, safe_open
 from glacier.landsat import NODATA, is_clear, reflectance
 from glacier.sources.factory import open_source
 from glacier.sources.scene_files import SceneFilesSource, describe_scene
-from glacier.sources.scenes import choose_resampling, load_scene
+from glacier.sources.scenes import load_scene
 from tests.support.landsat_files import product_name, scenes_of, synthetic, write_scene
 from tests.support.tiny import tiny_config
 
@@ -93,6 +93,55 @@ def test_of_a_scene_processed_twice_the_newer_is_read(july: tuple, tmp_path: Pat
     assert found.bands["SR_B4"].max() > 9000
 
 
+def rename(folder: Path, old: str, new: str) -> None:
+    """Give a scene's files another name."""
+    for path in folder.glob(f"**/*{old}*.TIF"):
+        path.rename(path.with_name(path.name.replace(old, new)))
+
+
+def test_of_a_scene_in_two_tiers_the_better_is_one_look(july: tuple, tmp_path: Path) -> None:
+    """Whatever was processed last, and whichever tiers are wanted."""
+    config, scenes = july
+    darker = {name: np.where(band > 9000, 9000, band) for name, band in scenes[0].bands.items()}
+    for scene in scenes:
+        shutil.rmtree(next(tmp_path.glob(f"*_{scene.acquired:%Y%m%d}_*")))
+    write_scene(tmp_path, config, dataclasses.replace(scenes[0], bands=darker))
+    rename(tmp_path, "_20260101_02_T1_", "_20270101_02_T2_")
+    (region,) = config.regions
+    assert open_source_with(config, tiers=("T2",)).fetch_month(region, JULY).n_obs.max() == 1
+    with pytest.raises(SourceError, match=r"there are 1 of Landsat 8 in T2: set .*ingest\.tiers"):
+        open_source(config).fetch_month(region, JULY)
+    write_scene(tmp_path, config, scenes[0])
+    found = open_source_with(config, tiers=("T1", "T2")).fetch_month(region, JULY)
+    assert found.scene_ids == [product_name(scenes[0])]
+    assert found.n_obs.max() == 1 and found.bands["SR_B4"].max() > 9000
+
+
+def open_source_with(config: Config, **ingest: object) -> SceneFilesSource:
+    return SceneFilesSource(config.ingest.model_copy(update=ingest))
+
+
+@pytest.mark.parametrize("folders", ["2014", "2014/07", "a/b/c"])
+def test_scenes_are_found_in_folders_within_folders(
+    july: tuple, tmp_path: Path, folders: str
+) -> None:
+    config, scenes = july
+    home = tmp_path / folders
+    home.mkdir(parents=True)
+    for path in list(tmp_path.glob("LC08*")):
+        path.rename(home / path.name)
+    (tmp_path / "loop").symlink_to(tmp_path)  # a folder that holds itself ends, too
+    found = open_source(config).fetch_month(config.regions[0], JULY)
+    assert found.scene_ids == [product_name(scene) for scene in scenes]
+
+
+def test_a_folder_of_other_files_says_what_is_there(tmp_path: Path) -> None:
+    (tmp_path / "LC08_L2SP_057019_20140705_20200912_02_T1.tar").write_bytes(b"")
+    config = scene_config(tmp_path)
+    with pytest.raises(SourceError, match=r"1 other files, such as LC08.*tar; unpack the archives"):
+        open_source(config).fetch_month(config.regions[0], JULY)
+
+
 def test_only_the_wanted_satellites_take_part(july: tuple, tmp_path: Path) -> None:
     config, scenes = july
     write_scene(tmp_path, config, dataclasses.replace(
@@ -115,7 +164,10 @@ def test_a_month_without_scenes_says_whether_there_could_be_any(july: tuple) -> 
 def test_a_scene_beside_the_region_takes_no_part(july: tuple) -> None:
     config, _ = july
     away = Region(name="away", polygon=((-134, 59.5), (-133.9, 59.5), (-133.9, 59.6)), pixel_m=150)
-    assert open_source(config).fetch_month(away, JULY) == Empty("no_scene")
+    found = open_source(config).fetch_month(away, JULY)
+    assert isinstance(found, Empty)
+    assert found.reason.startswith("off_scene: none of the month's scenes touches the region: LC08")
+    assert "km about 58.5" in found.reason
 
 
 @pytest.mark.parametrize(("pixel_m", "exact"), [(150, True), (450, False)])
@@ -138,12 +190,10 @@ def test_another_zone_is_resampled_onto_the_regions_grid(july: tuple) -> None:
     config, _ = july
     source, (region,) = open_source(config), config.regions
     files = next(iter(source.scenes(region).values()))
-    item = describe_scene("LC08_L2SP_057019_20140701_02_T1", files)
+    scene = describe_scene("LC08_L2SP_057019_20140701_02_T1", files)
     here = grid_of_region(region)
-    assert choose_resampling(item, here) == "nearest"
     other = Grid("EPSG:32607", 872085.0, 6520005.0, 150.0, 170, 120)
-    assert choose_resampling(item, other) == "bilinear"
-    values = [load_scene(item, grid).bands["SR_B5"] for grid in (here, other)]
+    values = [load_scene(scene, grid, config.ingest).bands["SR_B5"] for grid in (here, other)]
     seen = [reflectance(v)[v != NODATA] for v in values]
     assert seen[1].size > 0.5 * seen[0].size
     assert seen[1].mean() == pytest.approx(seen[0].mean(), abs=0.03)
@@ -162,18 +212,20 @@ def test_time_and_sun_come_from_the_metadata_in_any_form(july: tuple, ending: st
         "xml": "<SCENE_CENTER_TIME>20:01:02.5Z</SCENE_CENTER_TIME><SUN_ELEVATION>51.25<",
     }[ending]
     mtl.with_suffix(f".{ending}").write_text(text)
-    item = describe_scene(product_name(scenes[0]), files)
-    assert item.properties["view:sun_elevation"] == 51.25
-    assert item.datetime == scenes[0].acquired.replace(hour=20, minute=1, second=2, microsecond=0)
+    found = describe_scene(product_name(scenes[0]), files)
+    assert found.sun_elevation_deg == 51.25
+    assert found.acquired == scenes[0].acquired.replace(hour=20, minute=1, second=2, microsecond=0)
     mtl.with_suffix(f".{ending}").unlink()
-    guess = describe_scene(product_name(scenes[0]), files)
-    expected = scenes[0].sun_elevation_deg
-    assert guess.properties["view:sun_elevation"] == pytest.approx(expected, abs=1.5)
+    bare = describe_scene(product_name(scenes[0]), files)
+    guess = load_scene(bare, source.grid(region), config.ingest)
+    assert guess.sun_elevation_deg == pytest.approx(scenes[0].sun_elevation_deg, abs=1.5)
 
 
 def test_a_folder_without_scenes_says_what_was_wanted(tmp_path: Path) -> None:
     config = scene_config(tmp_path)
-    with pytest.raises(SourceError, match=r"holds no scene of Landsat \(8,\): wanted files such"):
+    with pytest.raises(
+        SourceError, match=r"holds no scene of Landsat \(8,\), tiers .*there are no files"
+    ):
         open_source(config).fetch_month(config.regions[0], JULY)
 
 
@@ -198,20 +250,19 @@ GREENLAND = Region(
 
 def real_source(real_data: Path) -> SceneFilesSource:
     folder = {"path": str(real_data / "landsat_c2l2"), "holds": "scenes"}
-    return SceneFilesSource(Ingest(source="folder", folder=folder))
+    return SceneFilesSource(Ingest(source="folder", folder=folder, tiers=("T1", "T2")))
 
 
 def test_real_scenes_are_found_with_their_frames(real_data: Path) -> None:
     scenes = real_source(real_data).scenes(GREENLAND)
     assert list(scenes) == ["LC08_L2SP_005009_20150710_02_T2", "LC08_L2SP_008059_20191201_02_T1"]
-    items = [describe_scene(name, files) for name, files in scenes.items()]
-    assert [item.properties["proj:code"] for item in items] == ["EPSG:32624", "EPSG:32618"]
-    assert items[1].properties["view:sun_elevation"] == 57.08727307
-    assert items[0].datetime == datetime(2015, 7, 10, 14, 34, 35, tzinfo=UTC)
+    described = [describe_scene(name, files) for name, files in scenes.items()]
+    assert described[1].sun_elevation_deg == 57.08727307
+    assert described[0].acquired == datetime(2015, 7, 10, 14, 34, 35, tzinfo=UTC)
 
 
 def test_a_real_scene_composites_with_its_own_scale_and_clouds(real_data: Path) -> None:
-    """Non-square pixels of about 515 m, copied to the nearest of a grid in the scene's zone."""
+    """Non-square pixels of about 515 m, laid onto a grid in the scene's zone."""
     found = real_source(real_data).fetch_month(GREENLAND, date(2015, 7, 1))
     assert isinstance(found, Composite)
     assert found.scene_ids == ["LC08_L2SP_005009_20150710_02_T2"]

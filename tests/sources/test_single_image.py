@@ -9,12 +9,13 @@ import rasterio
 
 from glacier.composite import Composite, Empty
 from glacier.config import Folder, Image
-from glacier.errors import RasterError, SourceError
+from glacier.errors import ConfigError, RasterError, SourceError
 from glacier.flags import load_config
 from glacier.geo.raster import Grid, encode_cog, read_named
 from glacier.landsat import reflectance
 from glacier.sources.factory import open_source
 from glacier.sources.single_image import SingleImageSource
+from tests.support.tiny import tiny_config
 from tests.support.user_files import GRID, REGION, coordinates, write_image
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +66,61 @@ def test_scale_and_offset_are_applied(tmp_path: Path) -> None:
     month = image_source(tmp_path, bands, scale=2.75e-5, offset=-0.2).fetch_month(REGION, OCTOBER)
     assert isinstance(month, Composite)
     np.testing.assert_array_equal(month.bands["SR_B3"], dn)  # Landsat's own encoding: unchanged
+
+
+def declare(path: Path, scale: float, offset: float) -> None:
+    with rasterio.open(path, "r+") as out:
+        out.scales, out.offsets = (scale,), (offset,)
+
+
+@pytest.mark.parametrize("given", [{}, {"scale": 1e-4, "offset": 0.1}])
+def test_what_a_file_declares_of_its_scale_is_used(tmp_path: Path, given: dict) -> None:
+    values = np.arange(2000, 2120).reshape(1, 12, 10).astype(np.int16)
+    write_image(tmp_path / "a.tif", values)
+    declare(tmp_path / "a.tif", 1e-4, 0.1)
+    settings = {"scale": None, "offset": None} | given
+    source = image_source(tmp_path, {"SR_B3": {"file": "a.tif"}}, **settings)
+    month = source.fetch_month(REGION, OCTOBER)
+    found = reflectance(month.bands["SR_B3"])
+    np.testing.assert_allclose(found, values[0] * 1e-4 + 0.1, atol=1.4e-5)
+
+
+def test_a_scale_that_contradicts_the_file_is_refused(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.tif", np.ones((1, 12, 10), np.int16))
+    declare(tmp_path / "a.tif", 1e-4, 0.0)
+    source = image_source(tmp_path, {"SR_B3": {"file": "a.tif"}})
+    with pytest.raises(SourceError, match=r"a\.tif declares scale 0\.0001 .*image says 0\.0039"):
+        source.fetch_month(REGION, OCTOBER)
+
+
+def test_without_any_scale_the_numbers_are_landsats(tmp_path: Path) -> None:
+    dn = coordinates()["SR_B3"]
+    write_image(tmp_path / "a.tif", dn[None])
+    source = image_source(tmp_path, {"SR_B3": {"file": "a.tif"}}, scale=None, offset=None)
+    np.testing.assert_array_equal(source.fetch_month(REGION, OCTOBER).bands["SR_B3"], dn)
+
+
+@pytest.mark.parametrize("half", [{"scale": 1e-4}, {"offset": 0.0}])
+def test_half_a_scale_is_refused(half: dict) -> None:
+    """The other half would be Landsat's -0.2, and every pixel too dark."""
+    with pytest.raises(ValueError, match="go together"):
+        Image.model_validate({"month": "2000-10", "bands": {"SR_B3": {"file": "a.tif"}}} | half)
+
+
+@pytest.mark.parametrize("months", [("2016-01", "2016-12"), ("1999-01", "2000-09")])
+def test_a_month_outside_the_span_is_refused_before_any_work(
+    tmp_path: Path, months: tuple[str, str]
+) -> None:
+    first, last = months
+    folder = {"path": str(tmp_path), "image": {"month": "2000-10", "bands": TWO_FILES}}
+    config = tiny_config(
+        tmp_path,
+        months={"first": first, "last": last},
+        ingest={"source": "folder", "folder": folder},
+        prepare={"label": {"kind": "ndsi"}},
+    )
+    with pytest.raises(ConfigError, match=rf"2000-10 lies outside .* {first} to {last}"):
+        open_source(config)
 
 
 def test_no_data_in_one_band_hides_the_pixel(tmp_path: Path) -> None:

@@ -1,28 +1,38 @@
 """Scenes of a catalogue: searched once, equal to the same scenes as files, and what goes wrong."""
 
+import dataclasses
 import json
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pystac
 import pytest
 import rasterio.shutil
 
 from glacier import store
 from glacier.archive.ingest import ingest_month
 from glacier.archive.records import list_months
-from glacier.composite import Composite, Empty
-from glacier.config import PLANETARY_COMPUTER, Config
+from glacier.composite import Composite, Empty, Scene
+from glacier.config import PLANETARY_COMPUTER, Config, Ingest, Region
 from glacier.errors import ConfigError, SourceError
 from glacier.sources import stac
 from glacier.sources.factory import open_source
 from glacier.sources.limiter import Limiter
-from glacier.sources.stac import StacSource, name_scene, pick_items
+from glacier.sources.scenes import SceneFiles
+from glacier.sources.stac import StacSource
+from glacier.sources.stac_items import (
+    ListedScene,
+    keep_item,
+    list_item,
+    name_scene,
+    pick_items,
+    read_items,
+)
 from tests.support.fake_stac import FakeStac, serve_stac
 from tests.support.landsat_files import product_name, scenes_of, synthetic, write_scene
+from tests.support.scene_grids import CLOUDS, grid_over, make_scene, share_off, write_own
 from tests.support.tiny import VALUES, tiny_config
 
 JULY = date(2014, 7, 1)
@@ -33,7 +43,6 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStac]:
     """A catalogue with the scenes of a synthetic July."""
     for name in ("GDAL_HTTP_RETRY_DELAY", "GDAL_HTTP_MAX_RETRY"):
         monkeypatch.setitem(stac.GDAL, name, {"GDAL_HTTP_RETRY_DELAY": 0.01}.get(name, 3))
-    stac.configure_reading.cache_clear()
     with serve_stac(FakeStac()) as server:
         config = stac_config(tmp_path, server)
         for scene in scenes_of(config, JULY):
@@ -125,19 +134,21 @@ def test_a_busy_file_server_is_asked_again(fake: FakeStac, tmp_path: Path, statu
     assert len(found.scene_ids) == len(fake.items)
 
 
+def with_signature(scene: SceneFiles, signature: str) -> SceneFiles:
+    signed = {name: f"{at}?sig={signature}" for name, at in scene.addresses.items()}
+    return dataclasses.replace(scene, addresses=signed)
+
+
 def test_a_signature_that_runs_out_in_mid_read_is_renewed(
     fake: FakeStac, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signed = []
 
-    def sign(item: pystac.Item, url: str) -> pystac.Item:
+    def sign(scene: SceneFiles, url: str) -> SceneFiles:
         signed.append(fake.signature)
-        copy = item.clone()
-        for asset in copy.assets.values():
-            asset.href = f"{asset.href}?sig={fake.signature}"
-        return copy
+        return with_signature(scene, str(fake.signature))
 
-    monkeypatch.setattr(stac, "sign_item", sign)
+    monkeypatch.setattr(stac, "sign_scene", sign)
     fake.signature, fake.reads_until_expiry = "first", 5
     config = stac_config(tmp_path, fake)
     found = fetch(config)
@@ -149,9 +160,10 @@ def test_a_signature_that_runs_out_in_mid_read_is_renewed(
 def test_planetary_computers_items_are_signed_and_no_one_elses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(stac.planetary_computer, "sign", lambda item: f"signed {item}")
-    assert stac.sign_item("x", PLANETARY_COMPUTER) == "signed x"
-    assert stac.sign_item("x", "https://example.org/stac") == "x"
+    monkeypatch.setattr(stac.planetary_computer, "sign", lambda address: f"signed {address}")
+    scene = SceneFiles("x", {"red": "a"}, JULY)
+    assert stac.sign_scene(scene, PLANETARY_COMPUTER).addresses == {"red": "signed a"}
+    assert stac.sign_scene(scene, "https://example.org/stac") is scene
 
 
 def test_a_corrupt_scene_is_left_out_and_named(fake: FakeStac, tmp_path: Path) -> None:
@@ -184,13 +196,7 @@ def test_a_file_that_would_open_others_is_not_followed(fake: FakeStac, tmp_path:
 def test_a_signature_stands_in_no_record(
     fake: FakeStac, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def sign(item: pystac.Item, url: str) -> pystac.Item:
-        copy = item.clone()
-        for asset in copy.assets.values():
-            asset.href = f"{asset.href}?sig=SECRET"
-        return copy
-
-    monkeypatch.setattr(stac, "sign_item", sign)
+    monkeypatch.setattr(stac, "sign_scene", lambda scene, _: with_signature(scene, "SECRET"))
     fake.signature = "SECRET"
     gone = next(name for name in sorted(fake.files) if name.endswith("SR_B4.TIF"))
     del fake.files[gone]
@@ -208,33 +214,117 @@ def test_a_band_that_a_scene_lacks_comes_from_the_others(fake: FakeStac, tmp_pat
     assert (found.bands["SR_B6"] > 0).sum() <= (whole.bands["SR_B6"] > 0).sum()
 
 
+@pytest.mark.parametrize("sun", [None, "low", 400.0])
+def test_an_item_without_sun_elevation_has_that_of_its_time(
+    fake: FakeStac, tmp_path: Path, sun: object
+) -> None:
+    for item in fake.items:
+        item["properties"]["view:sun_elevation"] = sun
+    config = stac_config(tmp_path, fake)
+    found, expected = fetch(config), synthetic(config).fetch_month(config.regions[0], JULY)
+    assert not found.skipped
+    assert found.sun_elevation_deg == pytest.approx(expected.sun_elevation_deg, abs=0.5)
+
+
+def elsewhere(item: dict) -> None:
+    item["assets"]["red"]["href"] = "s3://usgs-landsat/x.TIF"
+
+
+def without_bands(item: dict) -> None:
+    item["assets"] = {}
+
+
+def without_assets(item: dict) -> None:
+    del item["assets"]
+
+
+def with_text_for_assets(item: dict) -> None:
+    item["assets"]["red"] = "nothing"
+
+
+@pytest.mark.parametrize("spoil", [elsewhere, without_bands, without_assets, with_text_for_assets])
+def test_a_faulty_item_costs_itself_alone_and_is_named(
+    fake: FakeStac, tmp_path: Path, spoil: Callable[[dict], None]
+) -> None:
+    spoil(fake.items[0])
+    found = fetch(stac_config(tmp_path, fake))
+    assert isinstance(found, Composite) and len(found.scene_ids) == len(fake.items) - 1
+    (skipped,) = found.skipped
+    assert skipped.startswith(fake.items[0]["id"])
+
+
+def test_an_item_without_an_instant_belongs_to_its_start_or_is_named_by_its_day() -> None:
+    scene, day = "LC08_L2SP_057019_20140705_02_T1", "2014-07-05T20:00:00Z"
+    started = item_of("s", None, start_datetime=day, end_datetime=day)
+    chosen, faults = pick_items((item_of(scene, None), started), JULY, Ingest(source="stac"))
+    assert [found.name for found in chosen] == ["s"]
+    assert faults[scene].startswith("no STAC item: ")
+
+
+def test_an_item_without_any_time_is_said_and_left_out(
+    fake: FakeStac, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = json.loads(json.dumps(fake.items[0])) | {"id": "lost"}
+    lost["properties"]["datetime"] = None
+    features = [*fake.items, lost]
+    fake.search = lambda _: {"type": "FeatureCollection", "features": features, "links": []}
+    found = fetch(stac_config(tmp_path, fake))
+    assert len(found.scene_ids) == len(fake.items)
+    assert "left out without a time: lost" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("pixel_m", [60, 120, 240])
+@pytest.mark.parametrize("zone", ["EPSG:32645", "EPSG:32644"])
+@pytest.mark.parametrize("kind", CLOUDS)
+def test_no_pixel_of_a_catalogue_mixes_cloud_or_fill(
+    fake: FakeStac, tmp_path: Path, kind: str, zone: str, pixel_m: int
+) -> None:
+    own, name = make_scene(kind, zone), "LC08_L2SP_140041_20140705_20200909_02_T1"
+    files = write_own(tmp_path / "own", own, name, ("SR_B3",))
+    fake.items.clear()
+    when = datetime(2014, 7, 5, 4, tzinfo=UTC)
+    fake.add(Scene(name, when, {}, np.zeros((1, 1), np.uint16), 50.0), files)
+    grid = grid_over(pixel_m)
+    source = StacSource(stac_config(tmp_path, fake))
+    source.grid = lambda _: grid
+    found = source.fetch_month(Region(name="own"), JULY)
+    assert isinstance(found, Composite)
+    assert share_off(found.bands["SR_B3"], own, grid, most=2e-5) == 0
+
+
 @pytest.mark.parametrize(
     "href", ["s3://usgs-landsat/x.TIF", "/vsicurl/http://a/b.TIF", "file:///x"]
 )
 def test_addresses_that_are_not_on_the_web_are_refused(
     fake: FakeStac, tmp_path: Path, href: str
 ) -> None:
-    fake.items[0]["assets"]["red"]["href"] = href
+    for item in fake.items:
+        item["assets"]["red"]["href"] = href
     with pytest.raises(ConfigError, match=r"its pixels lie at .*not on the web"):
         fetch(stac_config(tmp_path, fake))
 
 
-def item_of(name: str, when: str, **properties: Any) -> pystac.Item:
-    return pystac.Item.from_dict({
+def item_of(name: str, when: str | None, **properties: Any) -> ListedScene:
+    return list_item(keep_item({
         "type": "Feature", "stac_version": "1.0.0", "id": name, "geometry": None, "links": [],
         "assets": {}, "properties": {"datetime": when, "platform": "landsat-8"} | properties,
-    })  # fmt: skip
+    }))  # fmt: skip
+
+
+def pick(items: tuple[ListedScene, ...], **settings: Any) -> list[str]:
+    """Names of the items of July that are read."""
+    return [scene.name for scene in pick_items(items, JULY, Ingest(source="stac", **settings))[0]]
 
 
 def test_a_month_is_half_open_in_utc() -> None:
     times = ("2014-06-30T23:59:59Z", "2014-07-01T00:00:00Z", "2014-07-31T23:59:59.9Z",
              "2014-08-01T00:00:00Z")  # fmt: skip
     items = tuple(item_of(f"s{k}", when) for k, when in enumerate(times))
-    assert list(pick_items(items, JULY, (8,), ("T1",))) == ["s1", "s2"]
+    assert pick(items) == ["s1", "s2"]
 
 
 def test_platform_tier_and_version_are_chosen_here() -> None:
-    def make(name: str, **properties: Any) -> pystac.Item:
+    def make(name: str, **properties: Any) -> ListedScene:
         return item_of(name, "2014-07-05T20:00:00Z", **properties)
 
     scene = "LC08_L2SP_057019_20140705"
@@ -245,10 +335,8 @@ def test_platform_tier_and_version_are_chosen_here() -> None:
         make("usgs", platform="LANDSAT_8"),
         make("two", **{"landsat:collection_category": "T2"}),
     )
-    found = pick_items(items, JULY, (8,), ("T1",))
-    assert list(found) == [f"{scene}_02_T1", "usgs"]
-    assert found[f"{scene}_02_T1"].id == f"{scene}_20210101_02_T1"
-    assert len(pick_items(items, JULY, (8, 9), ("T1", "T2"))) == 4
+    assert pick(items) == [f"{scene}_02_T1", "usgs"]
+    assert len(pick(items, platforms=(8, 9), tiers=("T1", "T2"))) == 4
 
 
 def test_a_scene_has_one_name_in_files_and_catalogues() -> None:
@@ -290,7 +378,7 @@ def test_a_search_of_months_that_may_still_gain_scenes_counts_for_its_day(
 def test_a_damaged_search_says_what_to_remove(fake: FakeStac, tmp_path: Path) -> None:
     config = stac_config(tmp_path, fake)
     open_source(config).survey(config.regions[0])
-    stac.read_items.cache_clear()
+    read_items.cache_clear()
     kept_search(config).write_text(json.dumps({"features": [{}]}))
     with pytest.raises(store.StoreError, match=r"no kept search.*remove it"):
         fetch(config)

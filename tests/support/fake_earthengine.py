@@ -17,7 +17,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -70,8 +70,8 @@ class Asked:
 
     @property
     def month(self) -> str:
-        """First date in the graph."""
-        return date_range(self.body["expression"])[0]
+        """First day of the month that is asked about, YYYY-MM-DD."""
+        return month_asked(self.body["expression"])[0]
 
 
 class FakeEarthEngine:
@@ -133,6 +133,8 @@ class FakeEarthEngine:
                 scene.scene_id,
                 scene.sun_elevation_deg,
                 list(scene.bands).index("ST_B10") if "ST_B10" in scene.bands else -1,
+                self.collection,
+                self.crs,
             ]
             for scene in reversed(scenes)  # in an order of its own
         ]
@@ -140,7 +142,9 @@ class FakeEarthEngine:
 
     def pixels(self, body: dict[str, Any]) -> bytes:
         """np.save of a structured (h, w) array; of the rows that were asked for."""
-        scenes = self.scenes_of(*date_range(body["expression"]))
+        asked = {name.rpartition("/")[2] for name in images_asked(body["expression"])}
+        listed = self.scenes_of(*month_asked(body["expression"]))
+        scenes = [scene for scene in listed if scene.scene_id in asked]
         (mask,) = {m for m in constants(body["expression"], "Image.bitwiseAnd") if m in PROFILES}
         composite = composite_scenes(scenes, PROFILES[mask])
         height, width = scenes[0].qa_pixel.shape
@@ -163,6 +167,10 @@ class FakeEarthEngine:
         for name in body["bandIds"]:
             whole[name] = layers[name][first : first + rows]
         return npy(whole)
+
+    collection = "LANDSAT/LC08/C02/T1_L2"
+    crs = "EPSG:32608"
+    """Where all scenes are from, and in which zone they lie."""
 
     top_m: float | None = None
     """North edge of the whole grid, for answers in parts."""
@@ -223,6 +231,22 @@ def constants(expression: dict[str, Any], function: str) -> list[Any]:
             if "constantValue" in value:
                 found.append(value["constantValue"])
     return found
+
+
+def images_asked(expression: dict[str, Any]) -> list[str]:
+    """Addresses of the images that a graph loads."""
+    loads = calls(expression, "Image.load")
+    return [resolve(expression, call["arguments"]["id"])["constantValue"] for call in loads]
+
+
+def month_asked(expression: dict[str, Any]) -> tuple[str, str]:
+    """Half-open month of a graph, ISO: of its filter by date, or of the images that it loads."""
+    if calls(expression, "DateRange"):
+        return date_range(expression)
+    (first, *_) = images_asked(expression)
+    year, month = int(first[-8:-4]), int(first[-4:-2])
+    start, after = date(year, month, 1), date(year + month // 12, month % 12 + 1, 1)
+    return start.isoformat(), after.isoformat()
 
 
 def date_range(expression: dict[str, Any]) -> tuple[str, str]:

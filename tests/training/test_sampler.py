@@ -45,6 +45,20 @@ def test_an_epoch_covers_the_ground_once_by_default_and_steps_fix_it() -> None:
     assert crops.count_steps(Sweep(batch_size=4)) == len(draw(crops, images))
 
 
+def test_brightness_leaves_indices_alone() -> None:
+    """NDSI is a ratio: light that is a third brighter does not change it."""
+    image = MonthImage(
+        "a", date(2020, 1, 1), np.full((3, 32, 32), 0.5, np.float32), np.ones((32, 32), np.uint8)
+    )
+    crops = WindowSampler.plan(
+        [image], [np.ones((32, 32), bool)], 32, whole=True, bands=("nir", "ndsi", "green")
+    )
+    (pictures, _), *_ = draw(crops, [image], brightness_jitter=0.3, steps_per_epoch=1)
+    assert (pictures[:, 1] == 0.5).all()
+    assert (pictures[:, 0] != 0.5).all()
+    np.testing.assert_array_equal(pictures[:, 0], pictures[:, 2])
+
+
 def test_a_batch_of_one_window_is_never_drawn() -> None:
     """Batch normalisation needs two."""
     images = make_images(1, (32, 32))

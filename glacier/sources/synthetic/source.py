@@ -73,19 +73,27 @@ class SyntheticSource(Source):
 
     settings: Synthetic
 
-    def __init__(self, settings: Synthetic, profile: CloudProfile, seed: int) -> None:
+    def __init__(
+        self, settings: Synthetic, profile: CloudProfile, seed: int, mask_saturated: bool = False
+    ) -> None:
         """Make scenes by these settings; composites by this cloud profile."""
         super().__init__(settings)
-        self.profile, self.seed = profile, seed
+        self.profile, self.seed, self.mask_saturated = profile, seed, mask_saturated
 
     @classmethod
     def from_config(cls, config: Config, limiter: RequestLimit | None = None) -> Self:
         """The source of ``ingest.synthetic`` and the seed."""
-        return cls(config.ingest.synthetic, config.ingest.cloud_profile, config.seed)
+        ingest = config.ingest
+        return cls(ingest.synthetic, ingest.cloud_profile, config.seed, ingest.mask_saturated)
 
     def identity(self, region: Region) -> dict[str, Any]:
         """Settings and seed."""
-        return {"settings": identity(self.settings), "seed": self.seed, "format": 4}
+        return {
+            "settings": identity(self.settings),
+            "seed": self.seed,
+            "mask_saturated": self.mask_saturated,
+            "format": 4,
+        }
 
     def key(self, region: Region, *what: object) -> int:
         """Seed that follows from seed, region and purpose alone."""
@@ -115,7 +123,8 @@ class SyntheticSource(Source):
             suns = [sun_at(*find_centre(region), day) for day in self.passes(region, month)]
             height = max(sun.elevation_deg() for sun in suns)
             return Empty(f"solar_zenith: sun at most {height:.1f} deg high")
-        return composite_scenes(scenes, self.profile, self.truth(region, month))
+        truth = self.truth(region, month)
+        return composite_scenes(scenes, self.profile, truth, self.mask_saturated)
 
     def fetch_scenes(self, region: Region, month: date) -> list[Scene]:
         """Scenes of the passes at which the sun stands high enough; none in deep winter."""

@@ -1,0 +1,214 @@
+"""Items of a STAC catalogue: what is kept of them, and which are read for a month.
+
+An item that cannot be used costs itself alone: it is kept with the reason, and named in its month.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import pystac
+
+from glacier import store
+from glacier.config import PLANETARY_COMPUTER, Ingest
+from glacier.errors import ConfigError, SourceError, StoreError
+from glacier.landsat import month_interval
+from glacier.sources.passes import Product, choose_versions, read_product
+from glacier.sources.scenes import BAND_OF_ASSET, QA_PIXEL, QA_RADSAT, SceneFiles
+
+NEEDED = (*BAND_OF_ASSET, QA_PIXEL, QA_RADSAT)
+"""Assets of a scene that are read, a file each."""
+
+PROPERTIES = ("datetime", "start_datetime", "platform", "created", "updated", "view:sun_elevation")
+PREFIXES = ("landsat:",)
+
+Kept = Mapping[str, Any]
+"""An item as it is kept: ``id``, ``properties``, ``assets`` with unsigned addresses, ``fault``."""
+
+
+@dataclass(frozen=True)
+class ListedScene:
+    """An item of a catalogue, read or not to be read."""
+
+    files: SceneFiles
+    product: Product | None
+    platform: int | None
+    """8 for Landsat 8; None where nothing says."""
+    tier: str
+    fault: str = ""
+    """Why it cannot be read; empty where it can."""
+
+
+def keep_items(found: Iterable[Any], url: str) -> dict[str, Any]:
+    """Items of a search as a GeoJSON collection, each no larger than reading needs.
+
+    Args:
+        found: Items as a catalogue gives them.
+        url: The catalogue, for messages.
+
+    Raises:
+        ConfigError: The pixels of all items lie elsewhere than on the web.
+    """
+    kept = [keep_item(item) for item in found]
+    elsewhere = [item["elsewhere"] for item in kept if "elsewhere" in item]
+    if elsewhere and len(elsewhere) == len(kept):
+        raise ConfigError(
+            f"ingest.stac.url = {url}: its pixels lie at {elsewhere[0]}, not on the web; "
+            "s3:// buckets of USGS let their reader pay and need an AWS account, which "
+            f"this version does not use; take {PLANETARY_COMPUTER}"
+        )
+    return {"type": "FeatureCollection", "features": kept}
+
+
+def keep_item(raw: Any) -> dict[str, Any]:
+    """What reading needs of an item, as plain values, its addresses unsigned."""
+    plain = raw if isinstance(raw, dict) else {}
+    values = plain.get("properties")
+    properties = values if isinstance(values, dict) else {}
+    kept: dict[str, Any] = {
+        "type": "Feature",
+        "id": str(plain.get("id", "item without an id")),
+        "properties": {
+            key: value
+            for key, value in properties.items()
+            if key in PROPERTIES or key.startswith(PREFIXES)
+        },
+        "assets": {},
+    }
+    try:
+        assets = pystac.Item.from_dict(plain).assets
+    except Exception as error:  # a library's reading of what anyone may have written
+        return kept | {"fault": f"no STAC item: {type(error).__name__}: {error}"[:300]}
+    for name in NEEDED:
+        if name in assets:
+            address = unsigned_address(assets[name])
+            # Only the web is opened: a catalogue could else name any file of this machine.
+            if urlsplit(address).scheme not in ("http", "https"):
+                fault = f"{name} lies at {address}, not on the web"
+                return kept | {"fault": fault, "elsewhere": address}
+            kept["assets"][name] = {"href": address}
+    return kept
+
+
+def find_undated(kept: Mapping[str, Any]) -> list[str]:
+    """Names of kept items that belong to no month, since neither time nor name tells one."""
+    items = (list_item(item) for item in kept["features"])
+    return [item.files.name for item in items if item.files.day == date.min]
+
+
+def unsigned_address(asset: pystac.Asset) -> str:
+    """Where an asset lies, without the query that signs it."""
+    return (asset.get_absolute_href() or asset.href).partition("?")[0]
+
+
+@lru_cache(maxsize=64)
+def read_items(address: str) -> tuple[ListedScene, ...]:
+    """Items of a kept search.
+
+    Raises:
+        StoreError: The file is damaged; remove it to search again.
+    """
+    try:
+        return tuple(list_item(item) for item in store.read_json(address)["features"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise StoreError(f"{address} is no kept search: {error!r}; remove it") from error
+
+
+def list_item(item: Kept) -> ListedScene:
+    """An item by its properties, or by its name where they say nothing.
+
+    Raises:
+        KeyError: It was not kept by :func:`keep_item`.
+    """
+    name, properties = item["id"], item["properties"]
+    product = read_product(name)
+    when = read_time(properties)
+    day = when.date() if when else product.day if product else None
+    said = re.search(r"landsat[-_ ]?(\d+)", str(properties.get("platform", "")).lower())
+    platform = int(said[1]) if said else product.platform if product else None
+    tier = str(
+        properties.get("landsat:collection_category") or (product.tier if product else "T1")
+    ).upper()
+    fault = item.get("fault", "")
+    if platform is None:
+        fault = fault or "says no platform"
+    if product is not None:
+        stamp = str(properties.get("updated") or properties.get("created") or "")
+        made = product.made or re.sub(r"\D", "", stamp)
+        product = replace(product, tier=tier, made=made, platform=platform or product.platform)
+    files = SceneFiles(
+        name_scene(name),
+        {asset: str(value["href"]) for asset, value in item["assets"].items()},
+        day or date.min,
+        when,
+        read_angle(properties.get("view:sun_elevation")),
+    )
+    return ListedScene(files, product, platform, tier, fault if day else "says no time")
+
+
+def read_time(properties: Mapping[str, Any]) -> datetime | None:
+    """UTC time of an item, its start where it has no instant; None where it says none."""
+    for key in ("datetime", "start_datetime"):
+        try:
+            when = datetime.fromisoformat(str(properties.get(key)))
+        except ValueError:
+            continue
+        return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+    return None
+
+
+def read_angle(value: Any) -> float | None:
+    """A sun elevation in degrees; None where it is no such number."""
+    try:
+        angle = float(value)
+    except (TypeError, ValueError):
+        return None
+    return angle if -90 <= angle <= 90 else None
+
+
+def pick_items(
+    items: Sequence[ListedScene], month: date, ingest: Ingest
+) -> tuple[list[SceneFiles], dict[str, str]]:
+    """Items of a month, half open in UTC, one version of each scene.
+
+    Returns:
+        Scenes by name, and those that cannot be read: name to the reason.
+    """
+    start, end = month_interval(month)
+    here = [
+        item
+        for item in items
+        if is_within(item.files, start, end)
+        and item.platform in (None, *ingest.platforms)
+        and item.tier in ingest.tiers
+    ]
+    chosen = choose_versions((item.product, item.files) for item in here if not item.fault)
+    faults = {item.files.name: item.fault for item in here if item.fault}
+    return sorted(chosen, key=lambda files: files.name), faults
+
+
+def is_within(files: SceneFiles, start: datetime, end: datetime) -> bool:
+    """Whether a scene was taken in an interval, by its time or else by its day."""
+    if files.acquired is not None:
+        return start <= files.acquired < end
+    return start.date() <= files.day < end.date()
+
+
+def refuse_item(fault: str) -> Any:
+    """Raise what makes an item unreadable, in place of reading it.
+
+    Raises:
+        SourceError: Always.
+    """
+    raise SourceError(fault)
+
+
+def name_scene(name: str) -> str:
+    """A scene's name without its processing date, as files and catalogues both can tell it."""
+    return re.sub(r"^(\w+_\d{6}_\d{8})_\d{8}_(02_T\d).*$", r"\1_\2", name)
