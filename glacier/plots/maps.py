@@ -45,6 +45,9 @@ WIDTH_IN, MAX_HEIGHT_IN = 5.2, 5.6
 BAR_SHARE = 0.3
 """Longest scale bar, as a share of the map's width."""
 
+LETTER_IN, MARKS_IN = 0.076, 1.1
+"""Width of a letter of the legend, and of the marks and gaps of two columns."""
+
 FEW_UNSEEN = 0.005
 """Share of unseen pixels that a legend need not explain."""
 
@@ -98,8 +101,9 @@ def draw_map(ground: Ground, wording: Wording) -> Picture:
         wording.label,
         *(["not seen"] if ground.unseen.mean() > FEW_UNSEEN else []),
     )
-    width_in = max(2.6, height_in * width_m / height_m)
-    columns = 2 if sum(map(len, names[:2])) < 12 * width_in else 1
+    widest_in = MARKS_IN / 2 + LETTER_IN * max(map(len, (*names, wording.title)))
+    width_in = max(widest_in, height_in * width_m / height_m)
+    columns = count_columns(names, width_in)
     figure = new_figure(width_in, height_in + 0.36 + 0.22 * -(-len(names) // columns))
     axes = figure.add_subplot()
     axes.imshow(reduce_pixels(ground.pixels), extent=(0, width_m, 0, height_m),
@@ -186,6 +190,13 @@ LETTERS: dict[str, Any] = {
     "path_effects": [withStroke(linewidth=2.4, foreground=EDGE)],
 }  # fmt: skip
 """Letters that can be read on snow and on rock."""
+
+
+def count_columns(names: Sequence[str], width_in: float) -> int:
+    """Columns, 2 or 1, in which the words of a legend fit below a map."""
+    first = names[: -(-len(names) // 2)]  # a legend fills column by column
+    letters = max(map(len, first)) + max(map(len, names[len(first) :]))
+    return 2 if letters * LETTER_IN + MARKS_IN < width_in else 1
 
 
 def explain_lines(figure: Figure, names: Sequence[str], columns: int) -> None:

@@ -182,7 +182,7 @@ def stretch_bands(samples: SampleSet, image: MonthImage) -> NDArray[np.uint8]:
     low, high = (float(np.quantile(known, share)) for share in STRETCH)
     high = max(high, low + 1e-6)
     middle = np.clip((float(np.median(known)) - low) / (high - low), 0.05, 0.95)
-    gamma = float(np.clip(np.log(0.45) / np.log(middle), 0.5, 1.1))
+    gamma = float(np.clip(np.log(0.45) / np.log(middle), 0.5, 0.85))
     return paint_colour(bands, (low, high), gamma)
 
 

@@ -128,3 +128,13 @@ def test_a_large_image_is_reduced_and_unseen_ground_explained():
     unseen = np.zeros_like(mask)
     unseen[:500] = True
     assert draw_map(make_ground(mask, unseen=unseen), WORDS).size_px[0] >= seen.size_px[0]
+
+
+@pytest.mark.parametrize("net", ["net", "efficientnet-b0", "a-network-with-quite-a-long-name"])
+def test_no_word_of_the_legend_is_cut_off(net):
+    tall = np.zeros((160, 100), bool)
+    tall[40:80, 20:60] = True
+    words = Wording("Ridge, July 2016", f"outline by {net}", "true outline", "Ridge from above.")
+    pixels = read_pixels(draw_map(make_ground(tall), words))
+    legend = pixels[int(0.9 * len(pixels)) :, -4:]
+    assert (legend > 230).all()
