@@ -16,7 +16,7 @@ from glacier import store
 from glacier.archive.dry_run import BAND_BYTES
 from glacier.config import Config
 from glacier.errors import ConfigError, GlacierError
-from glacier.geo.frames import find_overlaps
+from glacier.geo.frames import find_overlaps, is_southern
 from glacier.geo.raster import MAX_BYTES, Grid
 from glacier.landsat import months_between
 from glacier.machine import (
@@ -207,10 +207,10 @@ def refuse_folds(config: Config, inputs: Inputs) -> Iterator[str]:
         )
         return
     overlaps = find_overlaps(inputs.grids) if kind in ("by_block", "by_region") else []
+    southern = [name for name, grid in inputs.grids.items() if is_southern(grid)]
+    folds, blocks = config.sweep.folds, config.prepare.blocks
     try:
-        splits, _ = make_splits(
-            inputs.images, config.sweep.folds, config.prepare.blocks, config.seed, overlaps
-        )
+        splits, _ = make_splits(inputs.images, folds, blocks, config.seed, overlaps, southern)
     except ConfigError as error:
         yield str(error)
         return

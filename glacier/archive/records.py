@@ -241,7 +241,7 @@ def write_truth(
     # Only where the truth is known; workers of the other sources start a second sooner.
     from glacier.geo.vectors import encode_outlines
 
-    classes = encode_cog({"surface": truth}, grid, {})
+    classes = encode_cog({"surface": truth}, grid, {"source": "synthetic"})
     outlines = encode_outlines(label_truth(truth) == 1, grid, {"month": target.name})
     return replace(
         record,
