@@ -96,6 +96,9 @@ RUNTIME_ONLY = "runtime only"
 ADDRESS = "address"
 """Mark of a field that says where a file lies: the content of the file counts, not the place."""
 
+TEXT = "text"
+"""Mark of a field that pages repeat and nothing is computed from."""
+
 SELECTION = "selection"
 """Mark of a field that says which units there are, never what is in one of them."""
 
@@ -472,7 +475,7 @@ class Label(Model):
     """Layer of ``outlines``; None: the only one with polygons on a region's grid."""
     crs: CrsCode | None = None
     """CRS of ``outlines``, for a file that states none."""
-    provenance: Provenance | None = None
+    provenance: Annotated[Provenance | None, TEXT] = None
     """Where the outlines come from."""
     margin_m: float = Field(0.0, ge=0, le=1000)
     """Pixels within so many metres of an outline are unknown, for ``outlines``."""
@@ -506,6 +509,28 @@ class Label(Model):
                     raise ValueError(f"{name} {getattr(self, name)} is of {file}, which is None")
         return self
 
+    def effective(self) -> Label:
+        """The label with only those settings that its kind and its files make use of.
+
+        Files have their names alone, and provenance is left out: neither changes a pixel.
+        """
+        unused = {"provenance"}
+        if self.kind != "threshold":
+            unused.add("threshold")
+        if self.kind != "outlines":
+            unused.add("margin_m")
+        if self.outlines is None:
+            unused.add("max_snow_outside")
+            if self.kind != "ndsi":
+                unused |= {"ndsi_above", "nir_above"}
+        files = {
+            name: path.rpartition("/")[2]
+            for name in ("outlines", "debris")
+            if (path := getattr(self, name)) is not None
+        }
+        kept = self.model_dump(exclude=unused) | files
+        return Label.model_validate(kept, context=STORED)
+
 
 class Prepare(Model):
     """Composites -> samples."""
@@ -530,7 +555,7 @@ class Prepare(Model):
     """The labels."""
     blocks: tuple[PositiveInt, PositiveInt] = (5, 5)
     """Rows and columns of the grid of ground blocks that ``by_block`` folds use."""
-    quick_looks: bool = True
+    quick_looks: Annotated[bool, RUNTIME_ONLY] = True
     """Write false-colour, true-colour and NDSI pictures of every month."""
     max_failed: Annotated[int, RUNTIME_ONLY] = Field(0, ge=0)
     """Months of the archive that may fail here before the job's exit code says so."""

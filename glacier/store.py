@@ -278,6 +278,22 @@ def remove_folder(address: str) -> None:
         raise StoreError(f"cannot remove {address}: {error}") from error
 
 
+def move(address: str, place: str) -> None:
+    """Move a file to another address of the same store; one that is not there is no error.
+
+    Raises:
+        StoreError: It cannot be moved.
+    """
+    try:
+        fs, path = fsspec.core.url_to_fs(address)
+        if fs.exists(path):
+            target = fsspec.core.url_to_fs(place)[1]
+            fs.makedirs(target.rpartition("/")[0], exist_ok=True)
+            fs.mv(path, target)
+    except UNREACHABLE as error:
+        raise StoreError(f"cannot move {address} to {place}: {error}") from error
+
+
 @contextmanager
 def local_copy(address: str, sha256: str | None = None) -> Iterator[Path]:
     """The file as a local path: itself, or a copy that lasts as long as the block.

@@ -26,7 +26,7 @@ from glacier.archive.records import (
 )
 from glacier.archive.workers import open_pool
 from glacier.cluster import connect
-from glacier.composite import Composite, Empty
+from glacier.composite import Empty
 from glacier.config import Config
 from glacier.errors import ConfigError, GlacierError, SourceError
 from glacier.landsat import is_settled
@@ -127,9 +127,6 @@ def fetch_month(
     source = open_source(config, limiter)
     result = source.fetch_month(target.region, target.month)
     record = replace(record, repeats=result.repeats)
-    if isinstance(result, Composite) and result.valid_share() < config.ingest.min_valid_share:
-        share, least = result.valid_share(), config.ingest.min_valid_share
-        result = Empty(f"valid_share: {share:.3f} is below {least:.3f}")
     if isinstance(result, Empty):
         return replace(record, status="empty", reason=result.reason)
     return write_month(result, source.grid(target.region), target, record)
@@ -140,7 +137,8 @@ def conclude(config: Config, records: dict[ArchiveMonth, MonthRecord | None]) ->
     by_folder: dict[str, list[MonthRecord]] = {}
     for target, record in records.items():
         assert record is not None
-        by_folder.setdefault(target.folder, []).append(record)
+        judged = record.judge(config.ingest.min_valid_share)
+        by_folder.setdefault(target.folder, []).append(judged)
     if not by_folder:
         say("ingest: the source holds none of the months")
         return 0

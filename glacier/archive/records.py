@@ -85,6 +85,13 @@ class MonthRecord:
         """First day of the month."""
         return date.fromisoformat(f"{self.month}-01")
 
+    def judge(self, min_valid_share: float) -> MonthRecord:
+        """The record as a run sees it that wants so much of a month: its image stays, unused."""
+        if self.status != "ok" or self.valid_share >= min_valid_share:
+            return self
+        reason = f"valid_share: {self.valid_share:.3f} is below {min_valid_share:.3f}"
+        return replace(self, status="empty", reason=reason)
+
     @property
     def why(self) -> str:
         """Why there is no image, the error class in front of a failure's message."""
@@ -175,7 +182,6 @@ def archive_key(config: Config, region: Region, source: Source) -> str:
             "source": config.ingest.source,
             "identity": source.identity(region),
             "cloud_profile": config.ingest.cloud_profile,
-            "min_valid_share": config.ingest.min_valid_share,
         }
     )
 
@@ -309,7 +315,8 @@ def read_records(config: Config) -> dict[str, list[MonthRecord]]:
                     f"region {region.name}, month {target.name} is not in the archive {folder}; "
                     "run jobs.ingest with this configuration first"
                 )
-            found[folder].append(target.read_record())
+            record = target.read_record()
+            found[folder].append(record.judge(config.ingest.min_valid_share))
     return found
 
 

@@ -20,9 +20,12 @@ from glacier.reports.gallery import draw_strips, group_strips
 from glacier.reports.page import Drawn, render_page
 from glacier.reports.portrait import draw_portrait
 from glacier.reports.sharing import share_text
-from glacier.reports.summary import SCHEMA, read_stamp, summarise, summary_address
+from glacier.reports.summary import SCHEMA, Stamp, read_stamp, summarise, summary_address
 from glacier.reports.tables import encode_csv
 from glacier.training.saved import SavedSweep, find_sweep
+
+FILES = ("report.html", "folds.csv", "folds.json", "epochs.csv")
+"""What a report's folder holds besides the summary and the figures."""
 
 
 def run_report(config: Config, wall_s: float | None = None) -> int:
@@ -45,18 +48,40 @@ def run_report(config: Config, wall_s: float | None = None) -> int:
 
 def make_report(sweep: SavedSweep, folder: str, wall_s: float | None = None) -> None:
     """Write the report of a sweep into a folder, unless it is there already."""
-    if is_current(folder, sweep.sha256):
+    if is_current(folder, sweep):
         say(f"report: complete in {folder}")
         return
+    keep_earlier(folder, sweep.result.config_sha256)
     verdict = write_report(sweep, folder, wall_s)
     say(f"report: {verdict}")
     say(f"report: {store.join(folder, 'report.html')}")
 
 
-def is_current(folder: str, sha256: str) -> bool:
-    """Whether a folder holds the finished report of a sweep with that checksum."""
+def keep_earlier(folder: str, config_sha256: str) -> None:
+    """Move a report of other settings aside, under its own hash, so that it is not lost."""
     stamp = read_stamp(folder)
-    return (stamp.format, stamp.sweep_sha256) == (SCHEMA, sha256)
+    if stamp.config_sha256 in ("", config_sha256):
+        return
+    aside = f"{folder}-{stamp.config_sha256[:8]}"
+    # The summary goes last: it vouches for all others.
+    for name in (*FILES, *list_figures(stamp), "summary.json"):
+        store.move(store.join(folder, name), store.join(aside, name))
+    say(f"report: {folder} held a report of other settings, which is in {aside} now")
+
+
+def list_figures(stamp: Stamp) -> list[str]:
+    """Files of a report's figures, of which some are drawn as lines, too."""
+    return [f"figures/{name}.{kind}" for name in stamp.figures for kind in ("png", "svg")]
+
+
+def is_current(folder: str, sweep: SavedSweep) -> bool:
+    """Whether a folder holds the finished report of a sweep, with all of its files."""
+    stamp = read_stamp(folder)
+    found = (stamp.format, stamp.sweep_sha256, stamp.config_sha256)
+    if found != (SCHEMA, sweep.sha256, sweep.result.config_sha256):
+        return False
+    figures = (f"figures/{name}.png" for name in stamp.figures)
+    return all(store.exists(store.join(folder, name)) for name in (*FILES, *figures))
 
 
 def write_report(sweep: SavedSweep, folder: str, wall_s: float | None) -> str:

@@ -85,6 +85,7 @@ class Stamp(Model):
 
     format: int = Field(0, alias="schema")
     sweep_sha256: str = ""
+    config_sha256: str = ""
     figures: tuple[str, ...] = ()
 
 

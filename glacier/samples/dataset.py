@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from glacier import store
 from glacier.archive.records import MonthRecord, Status
-from glacier.config import ADDRESS, RUNTIME_ONLY, Config, Label, Model, digest, identity
+from glacier.config import ADDRESS, RUNTIME_ONLY, TEXT, Config, Label, Model, digest, identity
 from glacier.errors import StoreError
 from glacier.geo.raster import Grid
 from glacier.geo.vector_files import checksum_files
@@ -204,7 +204,10 @@ def samples_folder(config: Config, archives: dict[str, list[MonthRecord]]) -> st
     key = digest(
         {
             "format": FORMAT,
-            "settings": identity(config.prepare, (RUNTIME_ONLY, ADDRESS)),
+            "settings": identity(
+                config.prepare.model_copy(update={"label": label.effective()}),
+                (RUNTIME_ONLY, ADDRESS, TEXT),
+            ),
             "polygons": [
                 path and checksum_files(store.absolute(path))
                 for path in (label.outlines, label.debris)

@@ -29,6 +29,7 @@ from glacier.samples.dataset import (
     set_address,
 )
 from glacier.samples.month import MonthTask, extra_bands, prepare_month
+from glacier.samples.quicklooks import has_quick_looks
 
 MAX_NOTES = 8
 """Notes on outlines that the end of a run names; it counts the others."""
@@ -46,8 +47,11 @@ def run_prepare(config: Config) -> int:
         for archive, records in archives.items()
         for record in records
     ]
-    if not store.exists(set_address(folder)) or read_set(folder).failed:
-        pending = [task for task in tasks if not is_prepared(task)]
+    bare = config.prepare.quick_looks and not any(
+        has_quick_looks(task.quick_looks_stem) for task in tasks
+    )
+    pending = [t for t in tasks if not is_prepared(t) or (bare and t.record.status == "ok")]
+    if pending or not store.exists(set_address(folder)):
         made = prepare_months(config, pending) if pending else {}
         months = [made.get(task.rows_address) or read_month(task.rows_address) for task in tasks]
         store.write_model(set_address(folder), describe_set(config, months))
@@ -107,7 +111,7 @@ def describe_set(config: Config, months: Sequence[SampleMonth]) -> SampleSet:
         fill=0.0 if settings.label.unseen == "background" else "mean",
         mean=mean,
         std=std,
-        label=settings.label,
+        label=settings.label.effective(),
         regions={m.region: Frame(grid=m.grid, shape=m.shape) for m in months if m.grid and m.shape},
         months=tuple(months),
     )

@@ -28,6 +28,11 @@ def write_quick_looks(bands: dict[str, NDArray[Any]], stem: str) -> None:
         store.write_bytes(f"{stem}_{name}.png", encode_picture(image))
 
 
+def has_quick_looks(stem: str) -> bool:
+    """Whether a month has a picture."""
+    return any(store.exists(f"{stem}_{name}.png") for name in ("false", "true", "ndsi"))
+
+
 def encode_picture(image: NDArray[np.float32]) -> bytes:
     """PNG of a (3, H, W) reflectance picture or a (1, H, W) index; unseen pixels are clear."""
     seen = np.isfinite(image).all(axis=0)

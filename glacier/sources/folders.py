@@ -8,6 +8,7 @@ from pathlib import Path
 from glacier import store
 from glacier.config import Folder, Region
 from glacier.errors import SourceError
+from glacier.sources.checksums import checksum_file
 
 
 def find_folder(settings: Folder, region: Region) -> Path:
@@ -23,7 +24,6 @@ def find_folder(settings: Folder, region: Region) -> Path:
     return folder
 
 
-def identify_files(paths: Iterable[Path]) -> list[tuple[str, int, int]]:
-    """Name, size in bytes and time in nanoseconds of each file; those that are gone left out."""
-    stats = [(path.name, path.stat()) for path in paths if path.is_file()]
-    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+def identify_files(paths: Iterable[Path]) -> list[tuple[str, str]]:
+    """Name and checksum of the content of each file; those that are gone left out."""
+    return [(path.name, checksum_file(path)) for path in paths if path.is_file()]

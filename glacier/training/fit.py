@@ -139,7 +139,7 @@ def make_card(trial: Trial, learner: Learner, result: TrialResult) -> ModelCard:
         range=samples.range,
         size_px=samples.size_px,
         resize=samples.resize,
-        label=samples.label,
+        label=trial.label,
         data=span_months(samples.usable),
         mean=mean,
         std=std,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from glacier import store
 from glacier.archive.records import MonthRecord, read_records
-from glacier.config import RUNTIME_ONLY, SELECTION, Config, digest, identity
+from glacier.config import RUNTIME_ONLY, SELECTION, Config, config_digest, digest, identity
 from glacier.errors import GlacierError, StoreError
 from glacier.evaluation.results import FORMAT, SweepResult, TrialResult
 from glacier.samples.dataset import (
@@ -137,6 +137,8 @@ def find_sweep(config: Config) -> SavedSweep:
         )
     sha256 = store.checksum(store.read_bytes(places.result))
     result = store.read_model(places.result, SweepResult, sha256)
+    asked = {"config": config, "config_sha256": config_digest(config)}  # texts may be new
+    result = result.model_copy(update=asked)
     records = tuple(record for found in archives.values() for record in found)
     return SavedSweep(result, sha256, samples, records)
 

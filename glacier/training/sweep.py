@@ -94,6 +94,7 @@ class SweepPlan:
                 folder=self.places.trial(encoder, split.fold),
                 model_folder=self.places.model(encoder, split.fold),
                 weights=weights[encoder],
+                label=self.config.prepare.label,
             )
             for encoder in self.config.sweep.encoders
             for split in self.splits

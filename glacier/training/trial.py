@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glacier import store
-from glacier.config import Sweep, digest
+from glacier.config import Label, Sweep, digest
 from glacier.samples.dataset import MonthImage, SampleSet
 from glacier.samples.folds import FoldMasks, Split
 
@@ -36,6 +36,8 @@ class Trial:
     """Address that the best model is exported to."""
     weights: str | None = None
     """Address of the encoder's initial weights; None: random."""
+    label: Label = field(default_factory=Label)
+    """What the labels are, provenance and all, for the model's card."""
 
     @property
     def name(self) -> str:

@@ -16,6 +16,7 @@ from glacier.archive.records import (
     archive_folder,
     archive_key,
     complete_record,
+    list_months,
     read_records,
 )
 from glacier.composite import Composite
@@ -89,11 +90,6 @@ def test_an_empty_month_is_a_result_with_a_reason_and_no_image(tmp_path: Path) -
     assert record.status == "empty" and record.reason.startswith("solar_zenith")
     assert not Path(f"{target.folder}/2014-12.tif").exists()
     assert complete_record(target) == record  # and is not tried again
-
-
-def test_a_month_below_the_least_valid_share_is_empty(tmp_path: Path) -> None:
-    _, record = make(tiny_config(tmp_path, ingest={"min_valid_share": 1.0}))
-    assert record.status == "empty" and record.reason.startswith("valid_share: 0.")
 
 
 def test_an_expected_error_is_a_failed_row_that_is_tried_again(
@@ -246,3 +242,21 @@ def test_a_rerun_does_only_what_is_missing(
     assert "2 empty: solar_zenith" in out
     calendar = tmp_path / "results/tiny/calendar.png"
     assert f"calendar in {calendar}" in out and calendar.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_stricter_share_of_clear_pixels_changes_the_verdict_and_not_the_composite(
+    tmp_path: Path,
+) -> None:
+    """The image stays, the month is EMPTY for a run that wants more of it; the address is one."""
+    plain, strict = (
+        tiny_config(tmp_path, ingest={"min_valid_share": share}) for share in (0.0, 1.0)
+    )
+    source = open_source(plain)
+    (target, *_) = list_months(plain, source)
+    assert list_months(strict, open_source(strict))[0] == target
+    record = ingest.ingest_month(strict, target)
+    assert record.status == "ok" and record.valid_share < 1
+    assert record.judge(0.0) == record
+    judged = record.judge(1.0)
+    assert judged.status == "empty" and judged.sha256 == record.sha256
+    assert judged.reason == f"valid_share: {record.valid_share:.3f} is below 1.000"

@@ -254,6 +254,31 @@ def test_pictures_of_an_earlier_sweep_do_not_stay(make_sweep):
     assert "held-out" not in summary["figures"]
 
 
+def test_a_report_of_other_settings_is_kept_under_its_own_hash(make_sweep, capsys):
+    config, _ = make_sweep(**NOTEBOOK)
+    report.run_report(config)
+    folder = Path(config.results) / "tiny"
+    before = {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    sha256 = json.loads(before[Path("summary.json")])["config_sha256"]
+    config, _ = make_sweep()
+    report.run_report(config)
+    aside = folder.with_name(f"tiny-{sha256[:8]}")
+    assert {p.relative_to(aside): p.read_bytes() for p in aside.rglob("*") if p.is_file()} == before
+    assert f"held a report of other settings, which is in {aside}" in capsys.readouterr().out
+    assert read_results(config)[0]["config_sha256"] != sha256
+
+
+@pytest.mark.parametrize("name", ["report.html", "folds.csv", "epochs.csv", "figures/cost.png"])
+def test_a_deleted_file_of_a_report_is_made_again(make_sweep, name):
+    config, _ = make_sweep()
+    report.run_report(config)
+    path = Path(config.results) / "tiny" / name
+    made = path.read_bytes()
+    path.unlink()
+    report.run_report(config)
+    assert path.read_bytes() == made
+
+
 def test_a_report_of_another_version_is_made_anew_and_its_figures_do_not_stay(make_sweep):
     config, _ = make_sweep()
     report.run_report(config)

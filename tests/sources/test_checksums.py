@@ -1,0 +1,46 @@
+"""Content decides; size and time only save the reading."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from glacier.sources import checksums
+from glacier.sources.checksums import checksum_file
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def write(path: Path, data: bytes, time_ns: int) -> Path:
+    path.write_bytes(data)
+    os.utime(path, ns=(time_ns, time_ns))
+    return path
+
+
+def test_touching_a_file_changes_nothing_and_another_content_does(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", b"one", 10**18)
+    first = checksum_file(path)
+    assert first == hashlib.sha256(b"one").hexdigest()
+    assert checksum_file(write(path, b"one", 2 * 10**18)) == first
+    assert checksum_file(write(path, b"two", 3 * 10**18)) == hashlib.sha256(b"two").hexdigest()
+
+
+def test_an_unchanged_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.tif", b"one", 10**18)
+    first = checksum_file(path)
+    monkeypatch.setattr(checksums.hashlib, "file_digest", lambda *_: pytest.fail("read again"))
+    assert checksum_file(path) == first
+
+
+def test_without_a_cache_folder_every_file_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "blocked").write_text("a file")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "blocked"))
+    path = write(tmp_path / "a.tif", b"one", 10**18)
+    assert checksum_file(path) == hashlib.sha256(b"one").hexdigest()
