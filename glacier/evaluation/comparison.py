@@ -12,7 +12,12 @@ import pydantic
 
 from glacier.config import Model
 from glacier.evaluation.breakdown import LateSummer, late_summer_months, measure_late_summer
-from glacier.evaluation.recommendation import Field, explain_training, recommend, weigh_baselines
+from glacier.evaluation.recommendation import (
+    Contenders,
+    explain_training,
+    recommend,
+    weigh_baselines,
+)
 from glacier.evaluation.results import FailedTrial, SweepResult
 from glacier.evaluation.scores import (
     LeftOut,
@@ -176,8 +181,10 @@ def rank_methods(
         return Ranking.nobody(f"No test fold holds known ice, so there is no ranking.{lost}")
     ratio = part_ratio(sweep.splits)
     verdict = judge({name: scores.dice for name, scores in ranked.items()}, ratio)
-    unlearned = {name: explain_training(sweep.by_encoder[name]) for name in ranked}
-    field = Field(
+    unlearned = {
+        name: explain_training(sweep.by_encoder[name], sweep.config.sweep.loss) for name in ranked
+    }
+    field = Contenders(
         encoders=ranked,
         rivals={
             name: scores

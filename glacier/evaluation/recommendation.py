@@ -26,8 +26,9 @@ from glacier.wording import join_words
 FAR_BELOW = 0.02
 """Mean test Dice below the best network's from which another is not taken for its small size."""
 
-LEARNED_DICE_LOSS = 0.3
-"""Training Dice loss above which a network has not learned its own training ground."""
+LEARNED_LOSS = {"dice": 0.3, "dice_bce": 0.6}
+"""Training loss above which a network has not learned its own training ground: a Dice of 0.7, and
+as much again where cross-entropy is added."""
 
 STILL_FALLING = 0.01
 """Fall of the training loss between the last fifth of the epochs and the fifth before from which
@@ -47,7 +48,7 @@ class Recommendation:
 
 
 @dataclass(frozen=True)
-class Field:
+class Contenders:
     """All that is weighed: networks, and the simple methods that they have to beat."""
 
     encoders: Mapping[str, MethodScores]
@@ -65,10 +66,14 @@ class Field:
         return max(self.rivals, key=lambda name: self.rivals[name].dice_mean, default=None)
 
 
-def explain_training(trials: Sequence[TrialResult]) -> str | None:
+def explain_training(trials: Sequence[TrialResult], loss: str = "dice") -> str | None:
     """Why a network seems to have hardly learned, or None.
 
-    Its training Dice is low, and its loss was still falling when it was stopped.
+    Its training loss is high, and was still falling when it was stopped.
+
+    Args:
+        trials: Its trials.
+        loss: What was trained to fall, ``dice`` or ``dice_bce``.
     """
     finals, falls = [], []
     for trial in trials:
@@ -77,7 +82,7 @@ def explain_training(trials: Sequence[TrialResult]) -> str | None:
         finals.append(float(np.mean(losses[-fifth:])))
         before = losses[-2 * fifth : -fifth]
         falls.append(float(np.mean(before)) - finals[-1] if before else np.inf)
-    if np.median(finals) <= LEARNED_DICE_LOSS or np.median(falls) <= STILL_FALLING:
+    if np.median(finals) <= LEARNED_LOSS[loss] or np.median(falls) <= STILL_FALLING:
         return None
     epochs = max(len(trial.epochs) for trial in trials)
     return (
@@ -86,7 +91,7 @@ def explain_training(trials: Sequence[TrialResult]) -> str | None:
     )
 
 
-def recommend(field: Field, verdict: Verdict, ratio: float) -> Recommendation:
+def recommend(field: Contenders, verdict: Verdict, ratio: float) -> Recommendation:
     """Choose, and say why.
 
     Among the networks that none is shown to beat, the smallest is taken (parameters, then
@@ -126,7 +131,7 @@ def rank_size(scores: MethodScores) -> tuple[float, float, str]:
     return scores.parameters or np.inf, scores.gflop or np.inf, scores.title
 
 
-def say_choice(field: Field, choice: str | None, best: str) -> str:
+def say_choice(field: Contenders, choice: str | None, best: str) -> str:
     """What to take, and what it finds beside the best simple method."""
     rival = field.best_rival
     if choice is not None:
@@ -153,7 +158,7 @@ def say_found(scores: MethodScores) -> str:
     return f"finds {found:.0f} % of the ice, and {false:.0f} % of what it maps is none"
 
 
-def say_doubt(field: Field, verdict: Verdict, choice: str | None) -> str:
+def say_doubt(field: Contenders, verdict: Verdict, choice: str | None) -> str:
     """Which networks the folds tell from the one that is taken, and which they do not."""
     folds = count_folds(len(field.encoders[verdict.ranked[0]].dice)).capitalize()
     if len(verdict.ranked) == 1:
@@ -169,7 +174,7 @@ def say_doubt(field: Field, verdict: Verdict, choice: str | None) -> str:
     return f"{folds} cannot tell it from {join_words(rest)}{hardly}."
 
 
-def describe_scores(field: Field, verdict: Verdict) -> str:
+def describe_scores(field: Contenders, verdict: Verdict) -> str:
     """Mean test Dice of the best network, and its distance to every other."""
     best = verdict.ranked[0]
     scores = field.encoders[best]
@@ -194,7 +199,7 @@ def describe_gap(pair: Pair) -> str:
     )
 
 
-def weigh_baselines(encoder: str, field: Field, ratio: float) -> str:
+def weigh_baselines(encoder: str, field: Contenders, ratio: float) -> str:
     """Whether a network is worth more than the simple methods, in a sentence.
 
     Args:

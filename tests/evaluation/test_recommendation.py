@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from glacier.evaluation.recommendation import (
-    Field,
+    Contenders,
     Recommendation,
     explain_training,
     recommend,
@@ -23,7 +23,7 @@ def make_field(
     unlearned: Mapping[str, str] | None = None,
     sizes: Mapping[str, int] | None = None,
     **values: Sequence[float],
-) -> Field:
+) -> Contenders:
     """Networks with these test Dice by fold (and sizes), and baselines."""
     described = {
         name: make_baseline(found, name, phrase=PHRASES.get(name, name))
@@ -40,7 +40,7 @@ def make_field(
         )
         for name, scores in dice.items()
     }
-    return Field(
+    return Contenders(
         encoders,
         {name: s for name, s in rivals.items() if isinstance(s, MethodScores)},
         described,
@@ -48,7 +48,7 @@ def make_field(
     )
 
 
-def take(field: Field) -> Recommendation:
+def take(field: Contenders) -> Recommendation:
     """What is recommended."""
     verdict = judge({name: scores.dice for name, scores in field.encoders.items()}, 1 / 3)
     return recommend(field, verdict, 1 / 3)
@@ -128,6 +128,7 @@ def test_a_high_loss_that_still_falls_has_hardly_learned(losses, said):
     trials = [make_trial("a", fold, 0.5, [loss - 0.1 for loss in losses]) for fold in range(3)]
     why = explain_training(trials)
     assert (why is not None) is said
+    assert explain_training(trials, "dice_bce") is None  # where 0.5 is no high loss
     if why:
         epochs = "1 epoch" if len(losses) == 1 else "5 epochs"
         assert why == f"its training loss was still {losses[-1]:.2f} and falling after {epochs}"

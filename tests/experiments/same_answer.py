@@ -1,10 +1,10 @@
 """Whether another commit gives the same answer: weights byte for byte, tables but for times.
 
-    python tests/experiments/same_answer.py f0b35fa
+    python tests/experiments/same_answer.py COMMIT [OTHER]   # OTHER: this checkout if left out
 
-Both run the smallest pipeline (two encoders, two folds, a fixed seed) from nothing, the other one
-in a checkout of its own. Names of methods that have changed are translated; the order of rows and
-columns is no matter.
+Both run the smallest pipeline (two encoders, two folds, a fixed seed) from nothing, a commit in
+a checkout of its own. Names of methods that have changed are translated; columns that only one of
+them has are named, and the order of rows and columns is no matter.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ def read_tables(folder: Path) -> dict[str, list[dict[str, Any]]]:
     return {
         name: [
             {
-                column: RENAMED.get(row[column], row[column])
-                for column in sorted(row)
+                column: RENAMED.get(value, value)
+                for column, value in row.items()
                 if column not in TIMES | PLACES
             }
             for row in rows
@@ -84,25 +84,39 @@ def read_tables(folder: Path) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def main(commit: str) -> int:
-    """Compare; 0 when all is the same."""
+def sort_rows(rows: list[dict[str, Any]], columns: set[str]) -> list[str]:
+    """Some columns of every row, as text, in an order of their own."""
+    return sorted(str({name: row[name] for name in sorted(columns)}) for row in rows)
+
+
+def check_out(commit: str, folder: Path) -> Path:
+    """A checkout of a commit in a folder of its own."""
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    subprocess.run(["git", "checkout", "--quiet", commit], cwd=folder, check=True)
+    return folder
+
+
+def main(commit: str, other: str | None = None) -> int:
+    """Compare a commit with another one, or with this checkout; 0 when all is the same."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        checkout = folder / "checkout"
-        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(checkout)], check=True)
-        subprocess.run(["git", "checkout", "--quiet", commit], cwd=checkout, check=True)
-        run_pipeline(checkout, folder / "before")
-        run_pipeline(ROOT, folder / "after")
+        run_pipeline(check_out(commit, folder / "first"), folder / "before")
+        run_pipeline(check_out(other, folder / "second") if other else ROOT, folder / "after")
         before, after = (read_weights(folder / name) for name in ("before", "after"))
         print(f"{len(before)} models; weights {'equal' if before == after else 'DIFFER'}")
         same = bool(before) and before == after
         old, new = (read_tables(folder / name) for name in ("before", "after"))
         for name in old:
-            alike = sorted(map(str, old[name])) == sorted(map(str, new[name]))
-            print(f"{name}: {len(old[name])} rows {'equal' if alike else 'DIFFER'}")
+            shared = set(old[name][0]) & set(new[name][0])
+            alike = sort_rows(old[name], shared) == sort_rows(new[name], shared)
+            other = sorted(set(old[name][0]) ^ set(new[name][0]))
+            print(
+                f"{name}: {len(old[name])} rows, {len(shared)} columns "
+                f"{'equal' if alike else 'DIFFER'}; in one alone: {', '.join(other) or 'none'}"
+            )
             same &= alike
     return 0 if same else 1
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1]))
+    raise SystemExit(main(*sys.argv[1:]))
