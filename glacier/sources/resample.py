@@ -7,7 +7,8 @@ nothing; where it is more than half of the area, the pixel is not valid.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -33,8 +34,14 @@ ROUNDING = 1e-6
 ALIGNED_PX = 1e-3
 """Grids whose edges differ by less, in pixels, are the same: 3 cm of 30 m."""
 
-STRIP_ENTRIES = 1 << 20
+STRIP_ENTRIES = 1 << 18
 """Pairs of a pixel and an own pixel that are worked on at once."""
+
+MAX_KEPT_ENTRIES = 1 << 22
+"""So many of them are remembered for the next scene, 50 MB: a region of 680 x 680 px of 30 m."""
+
+Strip = tuple[slice, slice, sparse.csr_array]
+"""Rows of a grid, own rows below them, and what :func:`weigh_own_pixels` says of both."""
 
 EDGE_STEPS = 64
 """Steps along the sides of a grid when its place in a scene is looked for."""
@@ -153,18 +160,33 @@ def place_layers(
         for name, layer in layers.items():
             copy_shared(layer, offset, placed[name])
         return placed
-    for rows, weights in weigh_strips(own, grid):
-        known: NDArray[np.bool_] | None = None
-        for name, layer in layers.items():
-            flat = layer.ravel()
-            if known is None or not np.array_equal(known, flat != NODATA):
-                known = flat != NODATA  # the bands of a scene mostly share their holes
-                share = weights @ known.astype(np.float64)
-            total = weights @ flat.astype(np.float64)
+    for rows, own_rows, weights in recall_strips(own, grid):
+        values = np.stack([layer[own_rows].ravel() for layer in layers.values()], axis=1)
+        known, places = split_masks(values != NODATA)
+        both = weights @ np.concatenate([values, known], axis=1, dtype=np.float64)
+        totals, shares = both[:, : len(layers)], both[:, len(layers) :]
+        for k, name in enumerate(layers):
+            share = shares[:, places[k]]
             valid = share >= MIN_VALID_AREA - ROUNDING
-            mean = np.divide(total, share, out=np.zeros_like(total), where=valid)
+            mean = np.divide(totals[:, k], share, out=np.zeros_like(share), where=valid)
             placed[name][rows] = np.floor(mean + 0.5).reshape(-1, grid.width)
     return placed
+
+
+def split_masks(known: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], list[int]]:
+    """The different columns of a mask, and which of them each column is.
+
+    The bands of a scene mostly share their holes, so that their shares are worked out once.
+    """
+    different: list[int] = []
+    places: list[int] = []
+    for k in range(known.shape[1]):
+        same = (at for at, j in enumerate(different) if np.array_equal(known[:, j], known[:, k]))
+        place = next(same, len(different))
+        if place == len(different):
+            different.append(k)
+        places.append(place)
+    return known[:, different], places
 
 
 def copy_shared(
@@ -177,15 +199,36 @@ def copy_shared(
     out[top : top + part.shape[0], left : left + part.shape[1]] = part
 
 
-def weigh_strips(own: OwnPixels, grid: Grid) -> Iterator[tuple[slice, sparse.csr_array]]:
+def recall_strips(own: OwnPixels, grid: Grid) -> Iterable[Strip]:
+    """What :func:`weigh_strips` yields, remembered where that is small.
+
+    Scenes of one zone have their pixels on one lattice, so over a region all are weighed alike.
+    """
+    if math.prod(grid.shape) * count_touched(own, grid) > MAX_KEPT_ENTRIES:
+        return weigh_strips(own, grid)
+    return keep_strips(own, grid)
+
+
+@lru_cache(maxsize=2)
+def keep_strips(own: OwnPixels, grid: Grid) -> tuple[Strip, ...]:
+    """All strips of a grid over a scene."""
+    return tuple(weigh_strips(own, grid))
+
+
+def count_touched(own: OwnPixels, grid: Grid) -> int:
+    """Own pixels that a pixel touches at the most, turned by 45 degrees."""
+    ratio = max(grid.pixel_m / own.transform.a, grid.pixel_m / -own.transform.e)
+    return (int(1.5 * ratio) + 2) ** 2
+
+
+def weigh_strips(own: OwnPixels, grid: Grid) -> Iterator[Strip]:
     """Rows of a grid, some at a time, with the shares of their pixels' areas.
 
     Yields:
-        The rows, and (their pixels, own pixels) the share of a pixel's area in an own pixel.
+        The rows, the own rows below them, and (their pixels, own pixels of those rows) the share
+        of a pixel's area in an own pixel.
     """
-    ratio = max(grid.pixel_m / own.transform.a, grid.pixel_m / -own.transform.e)
-    entries = grid.width * (int(1.5 * ratio) + 2) ** 2  # turned by 45 degrees at the most
-    step = max(1, STRIP_ENTRIES // entries)
+    step = max(1, STRIP_ENTRIES // (grid.width * count_touched(own, grid)))
     for top in range(0, grid.height, step):
         bottom = min(top + step, grid.height)
         columns, rows = np.meshgrid(np.arange(grid.width + 1.0), np.arange(top, bottom + 1.0))
@@ -193,9 +236,12 @@ def weigh_strips(own: OwnPixels, grid: Grid) -> Iterator[tuple[slice, sparse.csr
         place[~np.isfinite(place).all(axis=-1)] = -1e6  # off the map of the scene's zone
         corners = [place[:-1, :-1], place[:-1, 1:], place[1:, 1:], place[1:, :-1]]
         quads = np.stack(corners, axis=2).reshape(-1, 4, 2)
-        beyond = (quads.max(axis=1) <= 0) | (quads.min(axis=1) >= (own.width, own.height))
-        if not beyond.any(axis=1).all():
-            yield slice(top, bottom), weigh_own_pixels(quads, own.height, own.width)
+        first = max(0, math.floor(quads[..., 1].min()))
+        last = min(own.height, math.ceil(quads[..., 1].max()))
+        if first < last and quads[..., 0].max() > 0 and quads[..., 0].min() < own.width:
+            quads[..., 1] -= first
+            weights = weigh_own_pixels(quads, last - first, own.width)
+            yield slice(top, bottom), slice(first, last), weights
 
 
 def weigh_own_pixels(quads: NDArray[np.float64], height: int, width: int) -> sparse.csr_array:
@@ -219,8 +265,9 @@ def weigh_own_pixels(quads: NDArray[np.float64], height: int, width: int) -> spa
     columns = base[:, 0, None, None] + np.arange(side)
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     shares[~inside] = 0
-    places = np.where(inside, rows * width + columns, 0).astype(np.int64)
-    starts = np.arange(len(quads) + 1) * side**2
+    whole = np.int32 if max(height * width, shares.size) < 1 << 31 else np.int64
+    places = np.where(inside, rows * width + columns, 0).astype(whole)
+    starts = np.arange(len(quads) + 1, dtype=whole) * side**2
     return sparse.csr_array(
         (shares.ravel(), places.ravel(), starts), shape=(len(quads), height * width)
     )

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from glacier.composite import Composite, Empty, Scene
 from glacier.config import Config, Folder, Ingest, Region
-from glacier.errors import SourceError
+from glacier.errors import RasterError, SourceError
 from glacier.geo.raster import Grid, grid_of, safe_open
 from glacier.sources.folders import find_folder, identify_files
 from glacier.sources.limiter import RequestLimit
@@ -130,17 +130,21 @@ class SceneFilesSource(Source):
         return {"scenes": scenes, "mask_saturated": self.ingest.mask_saturated}
 
     def grid(self, region: Region) -> Grid:
-        """The region's UTM grid, or without a polygon that of the first scene.
+        """The region's UTM grid, or without a polygon that of the first scene that can be read.
 
         Raises:
             SourceError: The folder is not there, or holds no scene.
-            RasterError: The region has no polygon, and the scene no square pixels.
+            RasterError: The region has no polygon, and no scene can be read or has square pixels.
         """
         if region.polygon is not None:
             return super().grid(region)
-        first = next(iter(self.scenes(region).values()))
-        with safe_open(next(iter(first.values()))) as source:
-            return grid_of(source)
+        for files in self.scenes(region).values():
+            try:
+                with safe_open(next(iter(files.values()))) as source:
+                    return grid_of(source)
+            except RasterError as error:  # that scene is left out, not the others
+                damaged = error
+        raise damaged
 
     def fetch_month(self, region: Region, month: date) -> Composite | Empty:
         """The composite of the month's scenes.

@@ -123,12 +123,14 @@ def compose_scenes(loads: Sequence[tuple[str, Load]], settings: Ingest) -> Compo
         else:
             scenes.append(found)
     if skipped and not scenes:
-        raise SourceError(f"none of {len(loads)} scenes can be read: {'; '.join(skipped)}")
+        few = f"{len(skipped)} of {len(loads)} scenes cannot be read, the others show no ground"
+        how = few if unseen else f"none of {len(loads)} scenes can be read"
+        raise SourceError(f"{how}: {'; '.join(skipped)}")
     if not scenes:
         return explain_unseen(unseen)
     result = composite_scenes(merge_scenes(scenes), settings.cloud_profile)
     if isinstance(result, Empty):
-        return result
+        return Empty(f"{result.reason}: not read: {'; '.join(skipped)}") if skipped else result
     ordered = sorted(scenes, key=lambda scene: (scene.acquired, scene.scene_id))
     return dataclasses.replace(
         result,

@@ -18,7 +18,8 @@ import pystac
 from glacier import store
 from glacier.config import PLANETARY_COMPUTER, Ingest
 from glacier.errors import ConfigError, SourceError, StoreError
-from glacier.landsat import month_interval
+from glacier.geo.declared import same_scale
+from glacier.landsat import band_scale, month_interval
 from glacier.sources.passes import Product, choose_versions, read_product
 from glacier.sources.scenes import BAND_OF_ASSET, QA_PIXEL, QA_RADSAT, SceneFiles
 
@@ -83,17 +84,52 @@ def keep_item(raw: Any) -> dict[str, Any]:
     }
     try:
         assets = pystac.Item.from_dict(plain).assets
+        for name in NEEDED:
+            if name in assets:
+                kept["assets"][name] = {"href": check_asset(name, assets[name])}
+    except ElsewhereError as error:
+        return kept | {"fault": str(error), "elsewhere": error.address}
     except Exception as error:  # a library's reading of what anyone may have written
-        return kept | {"fault": f"no STAC item: {type(error).__name__}: {error}"[:300]}
-    for name in NEEDED:
-        if name in assets:
-            address = unsigned_address(assets[name])
-            # Only the web is opened: a catalogue could else name any file of this machine.
-            if urlsplit(address).scheme not in ("http", "https"):
-                fault = f"{name} lies at {address}, not on the web"
-                return kept | {"fault": fault, "elsewhere": address}
-            kept["assets"][name] = {"href": address}
+        return kept | {"fault": f"no usable item: {type(error).__name__}: {error}"[:300]}
     return kept
+
+
+class ElsewhereError(SourceError):
+    """An asset that does not lie on the web."""
+
+    def __init__(self, name: str, address: str) -> None:
+        """Of this name, at this address."""
+        super().__init__(f"{name} lies at {address}, not on the web")
+        self.address = address
+
+
+def check_asset(name: str, asset: pystac.Asset) -> str:
+    """The unsigned address of an asset that can be read.
+
+    Raises:
+        ElsewhereError: It is not on the web: a catalogue could else name any file of this machine.
+        SourceError: Its numbers are not Landsat's.
+    """
+    address = unsigned_address(asset)
+    if urlsplit(address).scheme not in ("http", "https"):
+        raise ElsewhereError(name, address)
+    if fault := find_other_scale(name, asset.extra_fields):
+        raise SourceError(fault)
+    return address
+
+
+def find_other_scale(name: str, fields: Mapping[str, Any]) -> str:
+    """What an item says of an asset's numbers, where they are not Landsat's; else empty."""
+    bands = fields.get("raster:bands") or fields.get("bands") or [{}]
+    first = bands[0] if isinstance(bands, list) and isinstance(bands[0], dict) else {}
+    scale = first.get("scale", first.get("raster:scale", fields.get("raster:scale", 1)))
+    offset = first.get("offset", first.get("raster:offset", fields.get("raster:offset", 0)))
+    if (scale, offset) == (1, 0):
+        return ""
+    band = BAND_OF_ASSET.get(name)
+    if band and same_scale((float(scale), float(offset)), band_scale(band)):
+        return ""
+    return f"{name} has scale {scale} and offset {offset}, which are not Landsat's"
 
 
 def find_undated(kept: Mapping[str, Any]) -> list[str]:

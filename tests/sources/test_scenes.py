@@ -149,6 +149,43 @@ def test_a_file_without_a_place_costs_its_scene(tmp_path: Path) -> None:
         compose_scenes([(SHORT, lambda: load_scene(files, grid_over(30), INGEST))], INGEST)
 
 
+@pytest.mark.parametrize("way", ["number", "mask"])
+def test_what_a_scenes_file_hides_is_unknown(tmp_path: Path, way: str) -> None:
+    scene = make_scene("patchy", "EPSG:32645")
+    scene = dataclasses.replace(scene, cloud=np.zeros_like(scene.cloud))
+    files = describe(tmp_path, scene)
+    hidden = np.random.default_rng(1).random((SIDE_PX, SIDE_PX)) < 0.3
+    for asset in ("green", "nir08"):
+        pixels = np.where(hidden & (way == "number"), 65535, scene.numbers).astype(np.uint16)
+        with rasterio.open(files.addresses[asset]) as like:
+            profile = like.profile | {"nodata": 65535 if way == "number" else None}
+        with (
+            rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+            rasterio.open(files.addresses[asset], "w", **profile) as out,
+        ):
+            out.write(pixels, 1)
+            if way == "mask":
+                out.write_mask(~hidden)
+    grid = Grid("EPSG:32645", *HERE, 30.0, SIDE_PX, SIDE_PX)
+    found = load_scene(files, grid, INGEST).bands["SR_B3"]
+    np.testing.assert_array_equal(found == 0, hidden | (scene.numbers == 0))
+
+
+def test_scenes_that_were_not_read_are_named_whatever_the_others_show(tmp_path: Path) -> None:
+    def broken() -> Scene:
+        raise RasterError("cut short")
+
+    cloudy = make_scene("patchy", "EPSG:32645")
+    files = describe(tmp_path, dataclasses.replace(cloudy, cloud=np.ones_like(cloudy.cloud)))
+    away = Grid("EPSG:32645", HERE[0] + 50_000, HERE[1], 30.0, 10, 10)
+    loads = [("a", broken), (SHORT, lambda: load_scene(files, grid_over(30), INGEST))]
+    found = compose_scenes(loads, INGEST)
+    assert found == Empty("all_masked: not read: a: RasterError: cut short")
+    loads = [("a", broken), (SHORT, lambda: load_scene(files, away, INGEST))]
+    with pytest.raises(SourceError, match="1 of 2 scenes cannot be read, the others show no"):
+        compose_scenes(loads, INGEST)
+
+
 # Scenes over the date line, and rows of one pass.
 
 

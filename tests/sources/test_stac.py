@@ -214,6 +214,14 @@ def test_a_band_that_a_scene_lacks_comes_from_the_others(fake: FakeStac, tmp_pat
     assert (found.bands["SR_B6"] > 0).sum() <= (whole.bands["SR_B6"] > 0).sum()
 
 
+def test_landsats_own_scale_in_an_item_changes_nothing(fake: FakeStac, tmp_path: Path) -> None:
+    for item in fake.items:
+        item["assets"]["red"]["raster:bands"] = [{"scale": 2.75e-05, "offset": -0.2, "nodata": 0}]
+        item["assets"]["lwir11"]["raster:bands"] = [{"scale": 0.00341802, "offset": 149.0}]
+        item["assets"]["qa_pixel"]["raster:bands"] = [{"data_type": "uint16", "nodata": 1}]
+    assert not fetch(stac_config(tmp_path, fake)).skipped
+
+
 @pytest.mark.parametrize("sun", [None, "low", 400.0])
 def test_an_item_without_sun_elevation_has_that_of_its_time(
     fake: FakeStac, tmp_path: Path, sun: object
@@ -230,6 +238,10 @@ def elsewhere(item: dict) -> None:
     item["assets"]["red"]["href"] = "s3://usgs-landsat/x.TIF"
 
 
+def of_another_scale(item: dict) -> None:
+    item["assets"]["red"]["raster:bands"] = [{"scale": 0.0001, "offset": 0, "nodata": 0}]
+
+
 def without_bands(item: dict) -> None:
     item["assets"] = {}
 
@@ -242,7 +254,9 @@ def with_text_for_assets(item: dict) -> None:
     item["assets"]["red"] = "nothing"
 
 
-@pytest.mark.parametrize("spoil", [elsewhere, without_bands, without_assets, with_text_for_assets])
+@pytest.mark.parametrize(
+    "spoil", [elsewhere, of_another_scale, without_bands, without_assets, with_text_for_assets]
+)
 def test_a_faulty_item_costs_itself_alone_and_is_named(
     fake: FakeStac, tmp_path: Path, spoil: Callable[[dict], None]
 ) -> None:
@@ -258,7 +272,7 @@ def test_an_item_without_an_instant_belongs_to_its_start_or_is_named_by_its_day(
     started = item_of("s", None, start_datetime=day, end_datetime=day)
     chosen, faults = pick_items((item_of(scene, None), started), JULY, Ingest(source="stac"))
     assert [found.name for found in chosen] == ["s"]
-    assert faults[scene].startswith("no STAC item: ")
+    assert faults[scene].startswith("no usable item: ")
 
 
 def test_an_item_without_any_time_is_said_and_left_out(
