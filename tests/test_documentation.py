@@ -70,6 +70,7 @@ def test_notebooks_that_share_a_run_have_the_same_configuration() -> None:
     assert first == last
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.timeout(900)
 def test_the_notebooks_run_from_nothing(tmp_path: Path) -> None:
