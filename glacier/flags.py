@@ -247,6 +247,7 @@ RENAMED = {
     "sweep.average_turns": "sweep.test_time_augmentation",
     "sweep.forest": "sweep.random_forest",
     "prepare.label.pedigree": "prepare.label.provenance",
+    "ingest.stac.tiers": "ingest.tiers",
 }
 """Fields that had another name once."""
 

@@ -43,7 +43,6 @@ HOMES = {
     "pydantic_settings": {"flags"},
     "shtab": {"completion"},
     "ee": {"sources"},
-    "odc": {"sources"},
     "requests": {"sources"},
     "jinja2": {"reports"},
     "sklearn": {"samples.folds", "training.baselines"},

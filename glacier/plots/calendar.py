@@ -27,6 +27,8 @@ REASONS = {
     "solar_zenith": ("S", "sun too low", "////"),
     "no_scene": ("N", "no scene", ""),
     "all_masked": ("M", "all masked", "...."),
+    "off_scene": ("O", "no scene over the region", "oo"),
+    "no_data": ("D", "only fill", "++"),
     "valid_share": ("V", "too little seen", "\\\\\\\\"),
 }
 """Letter, words and hatching of the reasons why a month is empty."""

@@ -117,14 +117,7 @@ def make_rows(task: MonthTask) -> tuple[Rows, SampleMonth]:
         reason = f"seasonal_snow: on {snow:.0%} of the ground outside the outlines, over {most:.0%}"
         notes = list_notes([glacier_file(task.settings.label)], grid)
         return [], task.outcome("empty", reason, snow_outside=snow, notes=notes)
-    if not bands:
-        raise SampleError(f"the month holds none of the bands {sorted(used_bands(task.settings))}")
-    image = make_image(bands, task.settings)
-    check_variety(
-        {name: bands[name] for name in sorted(used_bands(task.settings) & set(bands))},
-        dict(zip(task.settings.image, image, strict=True)),
-        task.settings.reflectance_range,
-    )
+    image = make_checked_image(bands, task.settings)
     label = make_label(task, bands, image, grid)
     extra = make_extra(bands, extra_bands(task.settings))
     surface = make_surface(task, bands, label, grid)
@@ -217,6 +210,24 @@ def used_bands(settings: Prepare) -> set[str]:
     if "ndsi" in colours:
         colours = colours - {"ndsi"} | {"green", "swir1"}
     return {BAND_OF[name] for name in colours}
+
+
+def make_checked_image(bands: dict[str, NDArray[Any]], settings: Prepare) -> NDArray[np.float32]:
+    """The image that networks see, of a month that has something to tell.
+
+    Raises:
+        SampleError: The month lacks a band, or a band is one number wherever it was seen.
+    """
+    used = used_bands(settings)
+    if not bands:
+        raise SampleError(f"the month holds none of the bands {sorted(used)}")
+    image = make_image(bands, settings)
+    check_variety(
+        {name: bands[name] for name in sorted(used & set(bands))},
+        dict(zip(settings.image, image, strict=True)),
+        settings.reflectance_range,
+    )
+    return image
 
 
 def make_image(bands: dict[str, NDArray[Any]], settings: Prepare) -> NDArray[np.float32]:

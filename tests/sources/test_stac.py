@@ -287,7 +287,7 @@ def test_an_item_without_any_time_is_said_and_left_out(
     assert "left out without a time: lost" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("pixel_m", [60, 120, 240])
+@pytest.mark.parametrize("pixel_m", [30, 60, 120, 240])
 @pytest.mark.parametrize("zone", ["EPSG:32645", "EPSG:32644"])
 @pytest.mark.parametrize("kind", CLOUDS)
 def test_no_pixel_of_a_catalogue_mixes_cloud_or_fill(
