@@ -153,9 +153,9 @@ def say_choice(field: Contenders, choice: str | None, best: str) -> str:
 
 
 def say_found(scores: MethodScores) -> str:
-    """``finds 94 % of the ice, and 5 % of what it maps is none``."""
+    """``finds 94 % of the ice, and 5 % of what it maps is not ice``."""
     found, false = 100 * scores.recall_all_test_pixels, 100 - 100 * scores.precision_all_test_pixels
-    return f"finds {found:.0f} % of the ice, and {false:.0f} % of what it maps is none"
+    return f"finds {found:.0f} % of the ice, and {false:.0f} % of what it maps is not ice"
 
 
 def say_doubt(field: Contenders, verdict: Verdict, choice: str | None) -> str:

@@ -48,6 +48,9 @@ BAR_SHARE = 0.3
 LETTER_IN, MARKS_IN = 0.076, 1.1
 """Width of a letter of the legend, and of the marks and gaps of two columns."""
 
+TITLE_LETTER_IN = 0.115
+"""Width of a bold letter of the title."""
+
 FEW_UNSEEN = 0.005
 """Share of unseen pixels that a legend need not explain."""
 
@@ -101,8 +104,9 @@ def draw_map(ground: Ground, wording: Wording) -> Picture:
         wording.label,
         *(["not seen"] if ground.unseen.mean() > FEW_UNSEEN else []),
     )
-    widest_in = MARKS_IN / 2 + LETTER_IN * max(map(len, (*names, wording.title)))
-    width_in = max(widest_in, height_in * width_m / height_m)
+    widest_in = MARKS_IN / 2 + LETTER_IN * max(map(len, names))
+    title_in = TITLE_LETTER_IN * len(wording.title)
+    width_in = max(widest_in, title_in, height_in * width_m / height_m)
     columns = count_columns(names, width_in)
     figure = new_figure(width_in, height_in + 0.36 + 0.22 * -(-len(names) // columns))
     axes = figure.add_subplot()

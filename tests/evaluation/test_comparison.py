@@ -105,8 +105,8 @@ def test_the_verdict_names_the_encoder_that_the_folds_support():
     found = comparison.compare_methods(sweep)
     assert found.winner == found.choice == "a"
     assert found.verdict == (
-        "Take a: it finds 91 % of the ice, and 9 % of what it maps is none; calling everything "
-        "glacier finds 51 % of the ice, and 49 % of what it maps is none. 3 folds show it to be "
+        "Take a: it finds 91 % of the ice, and 9 % of what it maps is not ice; calling everything "
+        "glacier finds 51 % of the ice, and 49 % of what it maps is not ice. 3 folds show it to be "
         "better than every other network."
     )
     assert found.evidence.startswith("a has the highest mean test Dice, 0.910 ± 0.010 over 3")
