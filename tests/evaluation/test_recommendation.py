@@ -73,7 +73,8 @@ def test_what_lies_below_a_simple_method_is_not_taken():
     assert found.choice is None
     assert found.sentence == (
         "Take none of these networks: NDSI finds 95 % of the ice, and 5 % of what it maps is not "
-        "ice, where large, the best of them, finds 86 % of the ice, and 14 % of what it maps is not ice."
+        "ice, where large, the best of them, finds 86 % of the ice, and 14 % of what it maps is "
+        "not ice."
     )
     assert "large does not beat NDSI (0.950)." in found.evidence
 
