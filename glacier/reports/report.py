@@ -87,7 +87,7 @@ def is_current(folder: str, sweep: SavedSweep) -> bool:
 def write_report(sweep: SavedSweep, folder: str, wall_s: float | None) -> str:
     """Write page, tables and figures, and the summary last; returns the verdict."""
     strips = draw_strips(sweep)
-    found = hide_reasons(compare_methods(sweep.result), sweep.result.config)
+    found = hide_reasons(compare_methods(sweep.result), sweep)
     charts = draw_charts(sweep.result, found)
     groups = group_strips(sweep.result, strips)
     portrait = draw_portrait(sweep, found.shown)
@@ -103,10 +103,11 @@ def write_report(sweep: SavedSweep, folder: str, wall_s: float | None) -> str:
     return summary.verdict
 
 
-def hide_reasons(found: Comparison, config: Config) -> Comparison:
+def hide_reasons(found: Comparison, sweep: SavedSweep) -> Comparison:
     """The comparison without what is private in the messages of failed trials."""
+    configs = (sweep.result.config, sweep.trained_with or sweep.result.config)
     failed = tuple(
-        trial.model_copy(update={"reason": share_text(trial.reason, config)})
+        trial.model_copy(update={"reason": share_text(trial.reason, *configs)})
         for trial in found.failed_trials
     )
     return found.model_copy(update={"failed_trials": failed})

@@ -80,9 +80,10 @@ def shorten_address(text: str) -> str:
     return f"…/{parts[-1]}" if len(parts) > 1 else "…"
 
 
-def share_text(text: str, config: Config) -> str:
-    """A sentence without addresses, accounts and whatever else the configuration marks private."""
-    for secret in sorted(set(list_private(config)), key=len, reverse=True):
+def share_text(text: str, *configs: Config) -> str:
+    """A sentence without addresses, accounts and whatever else configurations mark private."""
+    secrets = {secret for config in configs for secret in list_private(config)}
+    for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     return IN_TEXT.sub(lambda match: shorten_address(match[2] or match[3]), text)
 

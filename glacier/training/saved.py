@@ -104,6 +104,8 @@ class SavedSweep:
     samples: SampleSet
     records: tuple[MonthRecord, ...] = ()
     """What became of the archive's months."""
+    trained_with: Config | None = None
+    """Configuration that the sweep ran with, whose names and addresses may differ."""
 
     def test_mask(self, image: MonthImage, fold: int) -> NDArray[np.bool_]:
         """Test pixels of an image in a fold: (H, W) bool; none of a held-out image."""
@@ -138,9 +140,9 @@ def find_sweep(config: Config) -> SavedSweep:
     sha256 = store.checksum(store.read_bytes(places.result))
     result = store.read_model(places.result, SweepResult, sha256)
     asked = {"config": config, "config_sha256": config_digest(config)}  # texts may be new
-    result = result.model_copy(update=asked)
+    trained_with, result = result.config, result.model_copy(update=asked)
     records = tuple(record for found in archives.values() for record in found)
-    return SavedSweep(result, sha256, samples, records)
+    return SavedSweep(result, sha256, samples, records, trained_with)
 
 
 TrialKey = tuple[str, int]

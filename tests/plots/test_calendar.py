@@ -26,9 +26,9 @@ def test_a_calendar_gives_each_share_and_each_outcome_its_own_look():
     ]
     looks = [json.dumps(calendar.style_square(square), sort_keys=True) for square in outcomes]
     assert looks[0] == looks[1] != looks[2] and looks[3] == looks[4]
-    assert len(set(looks)) == 3 + 5 + 1
+    assert len(set(looks)) == 3 + 7 + 1
     letters = [calendar.mark_of(square)[0] for square in outcomes[5:]]
-    assert len(set(letters)) == len(letters) == 6
+    assert len(set(letters)) == len(letters) == 8
     greys = [np.dot(tuple(bytes.fromhex(c[1:])), (0.3, 0.59, 0.11)) for c in calendar.SHARES]
     assert all(a - b > 20 for a, b in pairwise(greys))  # told apart on a black and white print
 

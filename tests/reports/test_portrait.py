@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -14,7 +15,7 @@ from glacier.reports.portrait import (
 from glacier.samples.dataset import LabelPixels, SampleMonth
 from glacier.training import saved
 from glacier.training.saved import find_sweep
-from tests.support.saved_sweeps import RECORDS, make_config, write_result, write_sweep
+from tests.support.saved_sweeps import RECORDS, make_config, write_sweep
 
 
 @pytest.fixture
@@ -97,6 +98,6 @@ def test_made_up_scenes_are_named_so(make_saved):
     corners = [[-134.6, 58.4], [-134.4, 58.4], [-134.4, 58.5]]
     values = config.model_dump(mode="json") | {"ingest": {"source": "synthetic"}}
     values["regions"][0]["polygon"] = corners
-    write_result(config, result.model_copy(update={"config": Config.model_validate(values)}))
-    portrait = draw_portrait(find_sweep(config), "resnet34")
+    made_up = result.model_copy(update={"config": Config.model_validate(values)})
+    portrait = draw_portrait(replace(find_sweep(config), result=made_up), "resnet34")
     assert "Synthetic Ridge" in portrait.picture.alt and "made up" in portrait.caption
