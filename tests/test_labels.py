@@ -98,7 +98,8 @@ def point_spectra(real_data: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     ("nir_above", "shares"),
     [
         (0.11, {"ice": 86.4, "snow": 94.9, "shadowed_snow": 78.6, "rock": 1.0, "water": 0.0}),
-        (-9.0, {"ice": 99.5, "snow": 95.2, "shadowed_snow": 84.5, "rock": 1.9, "water": 95.1}),
+        # 14 more rocks (1.9 %) pass where no light counts as a ratio of two negative numbers
+        (-9.0, {"ice": 99.5, "snow": 95.2, "shadowed_snow": 84.5, "rock": 1.4, "water": 95.1}),
     ],
 )
 def test_the_ndsi_rule_on_real_spectra(
