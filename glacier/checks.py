@@ -136,8 +136,8 @@ def refuse_files(config: Config) -> Iterator[str]:
     """Why files that the configuration names cannot be read."""
     label, weights = config.prepare.label, config.sweep.encoder_weights
     named = {"prepare.label.outlines": label.outlines, "prepare.label.debris": label.debris}
-    if config.ingest.source == "earthengine":
-        named["ingest.earthengine.key_file"] = config.ingest.earthengine.key_file
+    for field, file in config.ingest.chosen.files.items():
+        named[f"ingest.{config.ingest.source}.{field}"] = file
     if weights not in ("none", "imagenet"):
         named["sweep.encoder_weights"] = weights
     for name, place in named.items():

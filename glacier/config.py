@@ -209,6 +209,11 @@ class SourceSettings(Model):
         return {}
 
     @property
+    def files(self) -> dict[str, str | None]:
+        """Local files that it reads beside scenes, by field; None where the field is not set."""
+        return {}
+
+    @property
     def reader(self) -> str:
         """What reads by these settings: a key of ``sources.factory.SOURCES``."""
         raise NotImplementedError
@@ -387,6 +392,11 @@ class EarthEngine(Service):
                 f"service_account {self.service_account} needs key_file, the path of its key"
             )
         return self
+
+    @property
+    def files(self) -> dict[str, str | None]:
+        """The key of the service account."""
+        return {"key_file": self.key_file}
 
     @property
     def reader(self) -> str:
@@ -728,7 +738,7 @@ class Config(Model):
     variants: Annotated[dict[Name, dict[str, JsonValue]], RUNTIME_ONLY] = Field(
         default_factory=dict
     )
-    """Variants that ``jobs.study`` compares: name to dotted fields and values, such as
+    """Variants that ``glacier study`` compares: name to dotted fields and values, such as
     ``{sweep.folds.kind: shuffled}``; the first is the reference, and ``{}`` the run itself."""
 
     def variant(self, name: str) -> Config:

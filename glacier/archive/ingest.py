@@ -148,9 +148,7 @@ def conclude(config: Config, records: dict[ArchiveMonth, MonthRecord | None]) ->
         store.remove_leftovers(folder)
     done = [record for rows in by_folder.values() for record in rows]
     say_where(list(by_folder))
-    calendar = store.join(store.absolute(config.results), config.name, "calendar.png")
-    if changed or not store.exists(calendar):
-        write_calendar(calendar, done)
+    write_calendar(config, done, changed)
     say_outcome(done)
     failed = sum(record.status == "failed" for record in done)
     return max(0, failed - config.ingest.max_failed)
@@ -174,9 +172,12 @@ def write_manifest(folder: str, rows: list[MonthRecord]) -> bool:
     return True
 
 
-def write_calendar(address: str, records: list[MonthRecord]) -> None:
-    """Draw the months' calendar, where there are enough for one."""
-    if (picture := draw_archive(records)) is not None:
+def write_calendar(config: Config, records: list[MonthRecord], changed: bool) -> None:
+    """Draw the months' calendar, where they changed or it is missing and there are enough."""
+    address = store.join(store.absolute(config.results), config.name, "calendar.png")
+    if not changed and store.exists(address):
+        return
+    if (picture := draw_archive(records, config.ingest.chosen.knows_truth)) is not None:
         store.write_bytes(address, picture.png)
         say(f"ingest: calendar in {address}")
 

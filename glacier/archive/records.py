@@ -313,20 +313,25 @@ def read_records(config: Config) -> dict[str, list[MonthRecord]]:
             if not target.is_recorded():
                 raise StoreError(
                     f"region {region.name}, month {target.name} is not in the archive {folder}; "
-                    "run jobs.ingest with this configuration first"
+                    "run `glacier ingest` with this configuration first"
                 )
             record = target.read_record()
             found[folder].append(record.judge(config.ingest.min_valid_share))
     return found
 
 
-def draw_archive(records: Iterable[MonthRecord]) -> Picture | None:
-    """The calendar of an archive's months; None where there are fewer than two."""
+def draw_archive(records: Iterable[MonthRecord], synthetic: bool) -> Picture | None:
+    """The calendar of an archive's months; None where there are fewer than two.
+
+    Args:
+        records: The months, of one region or several.
+        synthetic: Their scenes are made up, which the picture then says.
+    """
     from glacier.plots.calendar import Square, draw_calendar  # no worker draws
 
     regions: dict[str, list[Square]] = {}
     for r in records:
-        place = name_place(r.region, r.source == "synthetic")
+        place = name_place(r.region, synthetic)
         regions.setdefault(place, []).append(Square(r.day, r.status, r.kind, r.valid_share))
     months = {square.month for squares in regions.values() for square in squares}
     return draw_calendar(regions) if len(months) > 1 else None

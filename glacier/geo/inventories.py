@@ -54,6 +54,8 @@ class Rows:
     """(R,) ``ice``, ``hole`` (cut out of the ice), or nothing: left out."""
     reasons: NDArray[np.str_]
     """(R,) the cell by which a row is a hole or left out, in words; empty for ice."""
+    dates: str
+    """What there is to say of glaciers drawn for several dates; empty where there are none."""
 
 
 def sort_rows(columns: dict[str, Any], count: int, theme: Theme, where: str) -> Rows:
@@ -82,7 +84,31 @@ def sort_rows(columns: dict[str, Any], count: int, theme: Theme, where: str) -> 
         if column in cells and KEYS[column] in cells:
             rows = np.array([word == value for word in cells[column]], bool)
             roles[rows], reasons[rows] = "", what
-    return Rows(roles, reasons.astype(str))
+    return Rows(roles, reasons.astype(str), describe_dates(cells, roles == "ice"))
+
+
+def describe_dates(cells: dict[str, list[str]], kept: NDArray[np.bool_]) -> str:
+    """How many glaciers have outlines of several dates, by GLIMS's ``glac_id`` and ``src_date``.
+
+    Args:
+        cells: Values (R,) by column, as words.
+        kept: (R,) bool, rows that are ice.
+    """
+    if not {"glac_id", "src_date"} <= set(cells):
+        return ""
+    days: dict[str, set[str]] = {}
+    for glacier, day, ice in zip(cells["glac_id"], cells["src_date"], kept, strict=True):
+        if ice and glacier and day:
+            days.setdefault(glacier, set()).add(day[:10])
+    several = [dates for dates in days.values() if len(dates) > 1]
+    if not several:
+        return ""
+    united = sorted(set().union(*several))
+    return (
+        f"{len(several)} of {len(days)} glaciers have outlines of several dates (src_date "
+        f"{united[0]} to {united[-1]}), which are united, so that the largest counts; keep the "
+        "rows of one date for the ice of that date"
+    )
 
 
 def check_any(

@@ -120,6 +120,7 @@ def sort_layer(name: str, table: Any, file: VectorFile) -> Layer:
     notes = (
         *count_rows(rows.reasons[kept & holes], len(table), "cut out of the ice", file),
         *count_rows(np.array(reasons)[~kept], len(table), "left out", file),
+        *([f"{file.name}: {rows.dates}"] if rows.dates else []),
     )
     return Layer(name, table.crs, areas[kept], holes[kept], len(table), notes)
 

@@ -72,7 +72,7 @@ def render_page(sweep: SavedSweep, summary: Summary, drawn: Drawn) -> str:
         published=PUBLISHED,
         introduction=INTRODUCTION,
         slips=SLIPS,
-        calendar=draw_archive(sweep.records),
+        calendar=draw_archive(sweep.records, result.config.ingest.chosen.knows_truth),
         sizes=name_sizes(),
         month_names=calendar.month_abbr,
         units={fold: shorten_list(names, MAX_UNITS) for fold, names in summary.test_units.items()},

@@ -261,8 +261,8 @@ def read_set(folder: str) -> SampleSet:
     """
     if not store.exists(set_address(folder)):
         raise StoreError(
-            f"there are no complete samples in {folder}; run jobs.prepare with this "
-            "configuration first"
+            f"there are no complete samples in {folder}; run `glacier prepare` with "
+            "this configuration first"
         )
     return store.read_model(set_address(folder), SampleSet)
 

@@ -134,8 +134,8 @@ def find_sweep(config: Config) -> SavedSweep:
     places = place_sweep(config, samples_at)
     if not store.exists(places.result):
         raise StoreError(
-            f"there is no finished sweep in {places.sweep}; run jobs.sweep with this "
-            "configuration first"
+            f"there is no finished sweep in {places.sweep}; run `glacier sweep` with "
+            "this configuration first"
         )
     sha256 = store.checksum(store.read_bytes(places.result))
     result = store.read_model(places.result, SweepResult, sha256)

@@ -216,7 +216,7 @@ def test_the_grid_is_part_of_the_archives_identity(
 
 
 def test_reading_an_archive_that_is_not_there_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"month 2014-05 is not in the archive.*jobs.ingest"):
+    with pytest.raises(StoreError, match=r"month 2014-05 is not in the archive.*glacier ingest"):
         read_records(tiny_config(tmp_path))
 
 

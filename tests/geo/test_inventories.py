@@ -36,6 +36,19 @@ def test_rows_of_the_randolph_inventory_that_are_no_outlines() -> None:
     assert sort_rows(strange, 4, "glacier", "a").roles.tolist() == ["ice"] * 4
 
 
+def test_glaciers_drawn_for_several_dates_are_said() -> None:
+    table = {
+        "line_type": ["glac_bound", "glac_bound", "glac_bound", "intrnl_rock"],
+        "glac_id": ["G1", "G1", "G2", "G2"],
+        "src_date": ["1990-08-01T00:00:00", "2015-08-14T00:00:00", "2015-08-14T00:00:00", "1980"],
+    }
+    said = sort_rows(table, 4, "glacier", "a").dates
+    assert said.startswith("1 of 2 glaciers have outlines of several dates")
+    assert "(src_date 1990-08-01 to 2015-08-14), which are united" in said
+    once = table | {"src_date": ["2015-08-14"] * 4}
+    assert sort_rows(once, 4, "glacier", "a").dates == ""
+
+
 def test_glaciers_that_are_gone() -> None:
     table = {"line_type": ["glac_bound"] * 2, "glac_stat": ["exists", "gone"]}
     assert sort_rows(table, 2, "glacier", "a").roles.tolist() == ["ice", ""]

@@ -1,10 +1,9 @@
 import math
 import os
 import struct
-import threading
 import zlib
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from glacier.geo.raster import (
     safe_open,
     trace,
 )
+from tests.support.loopback import serve_handler
 
 MENDENHALL = ((-134.62, 58.42), (-134.42, 58.42), (-134.42, 58.59), (-134.62, 58.59))
 GRID = Grid("EPSG:32608", 522075.0, 6494565.0, 30.0, 40, 50)
@@ -290,11 +290,8 @@ def canary() -> Iterator[tuple[str, list[str]]]:
 
         do_HEAD = do_GET
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", calls
-    server.shutdown()
-    server.server_close()
+    with serve_handler(Handler) as url:
+        yield url, calls
 
 
 VRT = """<VRTDataset rasterXSize="9" rasterYSize="8"><VRTRasterBand dataType="UInt16" band="1">

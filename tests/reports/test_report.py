@@ -314,7 +314,7 @@ def test_the_summary_is_written_last(make_sweep, monkeypatch):
 def test_without_a_sweep_the_job_to_run_is_named(make_sweep, tmp_path):
     config, result = make_sweep()
     store.remove(place_sweep(config, result.samples).result)
-    with pytest.raises(StoreError, match=r"run jobs\.sweep with this configuration first"):
+    with pytest.raises(StoreError, match=r"run `glacier sweep` with this configuration first"):
         report.run_report(config)
     assert not (tmp_path / "results").exists()
 
@@ -492,6 +492,21 @@ def test_a_page_that_is_passed_on_names_no_account_and_no_place(make_sweep, tmp_
             text = path.read_bytes().decode(errors="ignore")
             for secret in ("icy-project", "robot@icy", "key.json", "alice", str(tmp_path)):
                 assert secret not in text, (path.name, secret)
+
+
+def test_outlines_from_a_private_folder_are_shown_by_their_name(make_sweep, tmp_path):
+    config, _ = make_sweep()
+    outlines = tmp_path / "alice" / "rgi.gpkg"
+    outlines.parent.mkdir()
+    outlines.write_bytes(b"of a private folder")
+    label = config.prepare.label.model_copy(update={"outlines": str(outlines)})
+    prepare = config.prepare.model_copy(update={"label": label})
+    config = config.model_copy(update={"prepare": prepare})
+    write_sweep(config)
+    report.run_report(config)
+    page = read_results(config)[1]
+    assert "…/rgi.gpkg" in page
+    assert str(tmp_path) not in page
 
 
 def test_epochs_are_counted_from_one_wherever_people_read(make_sweep):

@@ -33,7 +33,7 @@ def test_what_comes_back_to_the_driver_does_not_grow_with_pixels(tmp_path: Path)
 
 
 def test_samples_that_are_not_there_say_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"run jobs\.prepare"):
+    with pytest.raises(StoreError, match=r"run `glacier prepare`"):
         dataset.read_set(str(tmp_path))
 
 

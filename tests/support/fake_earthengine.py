@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -32,6 +32,7 @@ from glacier.composite import Composite, Scene, composite_scenes
 from glacier.config import Config
 from glacier.landsat import QA_MASK, is_clear, months_between
 from glacier.sources.synthetic.source import SyntheticSource
+from tests.support.loopback import serve_handler
 
 SHIPPED = importlib.resources.files("ee") / "tests"
 PROFILES = {mask: profile for profile, mask in QA_MASK.items()}
@@ -345,27 +346,11 @@ class Handler(BaseHTTPRequestHandler):
         """Nothing: the terminal is the test's."""
 
 
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def handle_error(self, *_: object) -> None:
-        """Nothing: a client that is killed drops its connections."""
-
-
 @contextmanager
 def serve(fake: FakeEarthEngine) -> Iterator[FakeEarthEngine]:
     """The server on a free port for the length of the block."""
-    server = Server(("127.0.0.1", 0), type("Bound", (Handler,), {"fake": fake}))
-    fake.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with serve_handler(type("Bound", (Handler,), {"fake": fake})) as fake.url:
         yield fake
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def synthetic_scenes(config: Config) -> ScenesOf:

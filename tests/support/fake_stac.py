@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -17,6 +17,7 @@ from rasterio.warp import transform_bounds
 from glacier.composite import Scene
 from glacier.sources.scene_files import ASSET_OF_BAND
 from tests.support.landsat_files import product_name
+from tests.support.loopback import serve_handler
 
 CONFORMS = [
     "https://api.stacspec.org/v1.0.0/core",
@@ -169,12 +170,5 @@ def make_handler(fake: FakeStac) -> type[BaseHTTPRequestHandler]:  # noqa: C901
 @contextmanager
 def serve_stac(fake: FakeStac) -> Iterator[FakeStac]:
     """The server on a free port of the loopback, for the length of the block."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), make_handler(fake))
-    fake.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
+    with serve_handler(make_handler(fake)) as fake.url:
         yield fake
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -14,7 +14,6 @@ from glacier.evaluation.results import (
     BaselineFold,
     BaselineResult,
     EnsembleResult,
-    Epoch,
     FailedTrial,
     StoredFile,
     SweepResult,
@@ -29,6 +28,7 @@ from glacier.samples.dataset import Frame, MonthImage, SampleMonth, SampleSet, s
 from glacier.samples.folds import FoldMasks, Split, make_splits
 from glacier.training.ensemble import score_ensemble_fold
 from glacier.training.saved import place_sweep
+from tests.support.sweeps import make_trial
 
 SHAPE, SIZE, BLOCKS = (40, 48), 32, (2, 3)
 RECORDS = [
@@ -145,23 +145,7 @@ def score_fold(
     return card.build()
 
 
-def make_epochs(split: Split, chooses: bool) -> tuple[Epoch, ...]:
-    losses = (0.5, 0.2 + 0.02 * split.fold, 0.3)
-    return tuple(
-        Epoch(
-            epoch=k,
-            train_loss=loss - 0.05,
-            val_dice_loss=loss if chooses else None,
-            val_dice=1 - loss if chooses else None,
-            val_iou=0.5 if chooses else None,
-            images_per_s=20.0,
-            seconds=2.5,
-        )
-        for k, loss in enumerate(losses)
-    )
-
-
-def make_trial(
+def write_trial(
     folder: str,
     encoder: str,
     split: Split,
@@ -169,7 +153,10 @@ def make_trial(
     samples: SampleSet,
     masks: FoldMasks,
 ) -> TrialResult:
-    """A finished trial whose model errs at random pixels, each encoder at others."""
+    """A finished trial whose model errs at random pixels, each encoder at others.
+
+    Where nothing chooses among epochs, its last one is kept.
+    """
     rng, predictions = np.random.default_rng([ENCODERS.index(encoder), split.fold]), {}
     for image in images:
         mask = masks.mask(image, split.test)
@@ -182,18 +169,14 @@ def make_trial(
     np.savez_compressed(buffer, **predictions)
     address = store.join(folder, encoder, f"fold-{split.fold}", "predictions.npz")
     chooses = bool(split.validation) or masks.kind == "shuffled"
-    return TrialResult(
-        encoder=encoder,
-        fold=split.fold,
-        best_epoch=1 if chooses else 2,
-        epochs=make_epochs(split, chooses),
+    return make_trial(
+        encoder,
+        split.fold,
+        losses=(0.5, 0.2 + 0.02 * split.fold, 0.3) if chooses else (None, None, None),
         scorecard=score_fold(
             samples, masks, split, images, lambda image, _: predictions[image.key] / 255
         ),
         parameters=24_000_000 + ENCODERS.index(encoder),
-        images_per_s=20.0,
-        epoch_s=2.5,
-        train_s=7.5,
         model="d/models/x-1/net/fold-0",
         predictions=StoredFile(
             address=address, sha256=store.write_bytes(address, buffer.getvalue())
@@ -246,7 +229,7 @@ def write_sweep(config: Config, failed: Sequence[FailedTrial] = ()) -> SweepResu
     masks = FoldMasks(config.sweep.folds.kind, BLOCKS, held_out)
     lost = {(row.encoder, row.fold) for row in failed}
     trials = [
-        make_trial(places.trials, encoder, split, images, samples, masks)
+        write_trial(places.trials, encoder, split, images, samples, masks)
         for encoder in config.sweep.encoders
         for split in splits
         if (encoder, split.fold) not in lost
