@@ -4,6 +4,10 @@ Every message names the thing, its value and the remedy. Anything else that is r
 defect and stops the job.
 """
 
+from __future__ import annotations
+
+from typing import Self
+
 
 class GlacierError(Exception):
     """Base of every error that the product raises on purpose."""
@@ -23,6 +27,20 @@ class VectorError(GlacierError, OSError):
 
 class StoreError(GlacierError, OSError):
     """A stored file is missing, incomplete or differs from its checksum."""
+
+
+class DamagedError(StoreError):
+    """A stored file is gone, cut, changed or of another version: what made it can make it again."""
+
+    address = ""
+    """Of the file."""
+
+    @classmethod
+    def of(cls, address: str, why: str) -> Self:
+        """The error of a file, with why it cannot be used."""
+        error = cls(f"{address} is damaged: {why}; the same command makes it again")
+        error.address = address
+        return error
 
 
 class SourceError(GlacierError, OSError):

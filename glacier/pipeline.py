@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
+from itertools import takewhile
 
 from glacier.archive.ingest import run_ingest
 from glacier.cluster import check_room, connect
 from glacier.config import Config
-from glacier.errors import ConfigError
+from glacier.errors import ConfigError, DamagedError
 from glacier.machine import Room
 from glacier.progress import duration, say
 from glacier.samples.prepare import run_prepare
@@ -18,6 +20,9 @@ from glacier.training.tuning import Networks, await_weights
 
 Stage = Callable[[Config], int]
 """Takes the configuration, returns how many units failed past the allowed number."""
+
+STAGES: tuple[Stage, ...] = (run_ingest, run_prepare, run_sweep)
+"""What comes before a report, in order."""
 
 
 def run_pipeline(config: Config) -> int:
@@ -34,16 +39,50 @@ def run_pipeline(config: Config) -> int:
     failed = 0
     with connect(config.cluster):
         check_trials(config)
-        for stage in (run_ingest, run_prepare, run_sweep):
+        for stage in STAGES:
             started = time.monotonic()
-            failed += stage(config)
-            name = stage.__name__.removeprefix("run_")
-            say(f"pipeline: {name} took {duration(time.monotonic() - started)}")
+            failed += run_stage(config, stage)
+            say(f"pipeline: {name_stage(stage)} took {duration(time.monotonic() - started)}")
         from glacier.reports.report import run_report  # late: seconds that no refusal needs
 
-        failed += run_report(config, time.monotonic() - began)
+        wall_s = time.monotonic() - began
+        failed += run_stage(config, partial(run_report, wall_s=wall_s))
     say(f"pipeline: done in {duration(time.monotonic() - began)}")
     return failed
+
+
+def run_stage(config: Config, stage: Stage) -> int:
+    """Run a stage; returns how many of its units failed past the allowed number.
+
+    It makes its own damaged files again by itself. Where it meets damage that an earlier stage has
+    to mend, those run first: what is whole is not touched.
+    """
+    try:
+        return stage(config)
+    except DamagedError as error:
+        return go_back(config, stage, error)
+
+
+def go_back(config: Config, stage: Stage, error: DamagedError) -> int:
+    """Run all stages before one, then the stage; returns how many of its units failed.
+
+    Raises:
+        DamagedError: There is none before it.
+    """
+    before = list(takewhile(lambda each: each != stage, STAGES))
+    if not before:
+        raise error
+    say(f"{name_stage(stage)}: {getattr(error, 'cause', error)}")
+    say(f"{name_stage(stage)}: goes back to what comes before it")
+    with connect(config.cluster):
+        for each in before:
+            each(config)  # whose failed units do not keep the later stages from using the rest
+        return stage(config)
+
+
+def name_stage(stage: Stage) -> str:
+    """A stage as commands and messages name it."""
+    return getattr(stage, "__name__", "report").removeprefix("run_")
 
 
 def run_variants(config: Config, stage: Stage) -> int:

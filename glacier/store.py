@@ -2,6 +2,10 @@
 
 A local file is written beside its place, flushed to disk, and renamed; an object store's put
 is whole by itself. So a name that exists holds everything that was meant to be there.
+
+Whether it still does is told by checksums. A JSON file carries its own, its seal, in its first
+line. It vouches for other files by ``files``, their names below its folder and their sha256; it is
+written after them, so that they are complete once it is there.
 """
 
 from __future__ import annotations
@@ -10,30 +14,51 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import fsspec
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
-from glacier.config import STORED, expand_path
-from glacier.errors import StoreError
+from glacier.config import STORED, Model, expand_path
+from glacier.errors import DamagedError, StoreError
+from glacier.progress import say
+
+NameBelow = Annotated[str, Field(pattern=r"^[^/\\\x00.][^/\\\x00]*(/[^/\\\x00.][^/\\\x00]*)*$")]
+"""Name of a file in a folder or in those below it; it cannot lead out of the folder."""
+
+
+class Manifest(Model):
+    """A stored value that vouches for files; it is written after them."""
+
+    files: dict[NameBelow, str] = Field(default_factory=dict)
+    """Name below the manifest's own folder to sha256."""
+
 
 M = TypeVar("M", bound=BaseModel)
+V = TypeVar("V", bound=Manifest)
 
 UNREACHABLE = (OSError, ValueError, ImportError)
 """What fsspec raises: an unknown protocol is a ValueError, one not installed an ImportError."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a write says when the disk, the quota or the limit of a file is used up."""
+
+SEAL = re.compile(rb'\A\{\n "seal": "([0-9a-f]{64})",')
+"""How a sealed JSON file begins: with the sha256 of its text without this entry."""
+
+ASIDE = ".damaged"
+"""Folder beside files of a kind where those go that cannot be used any more."""
 
 LEFTOVER_S = 3600.0
 """Age from which an unfinished file belongs to a process that was killed."""
@@ -83,29 +108,76 @@ def read_bytes(address: str, sha256: str | None = None) -> bytes:
         sha256: Checksum that the content must have; None: not checked.
 
     Raises:
-        StoreError: The file is not there, cannot be read, or differs from its checksum.
+        DamagedError: The file differs from its checksum, or is gone though it has one.
+        StoreError: The file is not there or cannot be read.
     """
     try:
         with fsspec.open(address, "rb") as file:
             data = bytes(file.read())
     except UNREACHABLE as error:
-        raise StoreError(f"cannot read {address}: {error}") from error
+        raise explain_unread(address, error, sha256 is not None) from error
     if sha256 is not None:
         compare_checksums(address, checksum(data), sha256)
     return data
+
+
+def explain_unread(address: str, error: Exception, is_vouched: bool) -> StoreError:
+    """The error of a file that could not be read; one that something vouches for was there once."""
+    if is_vouched and isinstance(error, FileNotFoundError | IsADirectoryError):
+        return DamagedError.of(address, "it is gone")
+    return StoreError(f"cannot read {address}: {error}")
 
 
 def compare_checksums(address: str, found: str, expected: str) -> None:
     """Refuse a file whose sha256 is another than expected.
 
     Raises:
-        StoreError: They differ.
+        DamagedError: They differ.
     """
     if found != expected:
-        raise StoreError(
-            f"{address} is damaged: sha256 {found[:12]}, expected {expected[:12]}; remove it and "
-            "run the same command again"
-        )
+        raise DamagedError.of(address, f"sha256 {found[:12]}, expected {expected[:12]}")
+
+
+def find_damage(files: Mapping[str, str]) -> dict[str, DamagedError]:
+    """Which files differ from their checksums or are gone, looked at several at a time.
+
+    Args:
+        files: Address to sha256.
+
+    Returns:
+        Address to what is wrong with the file.
+
+    Raises:
+        StoreError: A store cannot be reached.
+    """
+
+    def look(address: str) -> DamagedError | None:
+        try:
+            with local_copy(address, files[address]):
+                return None
+        except DamagedError as error:
+            return error
+
+    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:  # hashing leaves others be
+        found = dict(zip(files, pool.map(look, files), strict=True))
+    return {address: error for address, error in found.items() if error is not None}
+
+
+def locate(folder: str, files: Mapping[str, str]) -> dict[str, str]:
+    """Address to sha256 of files by their names below a folder."""
+    return {join(folder, name): sha256 for name, sha256 in files.items()}
+
+
+def set_aside(error: DamagedError) -> None:
+    """Say that a file is damaged, and keep it from being used: it goes to ``.damaged/`` beside.
+
+    Raises:
+        StoreError: It cannot be moved.
+    """
+    say(f"{error}")
+    folder, _, name = error.address.rpartition("/")
+    if name:
+        move(error.address, join(folder, ASIDE, name))
 
 
 def checksum(data: bytes) -> str:
@@ -170,36 +242,92 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def read_json(address: str, sha256: str | None = None) -> Any:
-    """Content of a JSON file.
+    """Content of a sealed JSON file, without its seal.
 
     Raises:
-        StoreError: The file is not there, damaged, or not JSON.
+        DamagedError: It differs from its seal or from its checksum, or is of another version.
+        StoreError: The file is not there.
     """
-    try:
-        return json.loads(read_bytes(address, sha256))
-    except ValueError as error:
-        raise StoreError(f"{address} is not JSON: {error}") from error
+    return json.loads(break_seal(address, read_bytes(address, sha256)))
 
 
 def read_model(address: str, kind: type[M], sha256: str | None = None) -> M:
-    """A stored value of a kind, from a JSON file.
+    """A stored value of a kind, from a sealed JSON file.
 
     Raises:
-        StoreError: The file is not there, damaged, or of another version.
+        DamagedError: It differs from its seal or from its checksum, or is of another version.
+        StoreError: The file is not there.
     """
+    body = break_seal(address, read_bytes(address, sha256))
     try:
-        return kind.model_validate_json(read_bytes(address, sha256), context=STORED)
+        return kind.model_validate_json(body, context=STORED)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise StoreError(
-            f"{address} is no {kind.__name__} of this version: {where}: {first['msg']}; remove it "
-            "and run the same command again"
-        ) from error
+        why = f"no {kind.__name__} of this version ({where}: {first['msg']})"
+        raise DamagedError.of(address, why) from error
+
+
+def read_whole(address: str, kind: type[V]) -> V | None:
+    """A manifest, if it is there and all files that it vouches for are as they were written.
+
+    What is damaged is said and set aside, so that it can be made again.
+
+    Raises:
+        StoreError: A store cannot be reached.
+    """
+    if not exists(address):
+        return None
+    try:
+        found = read_model(address, kind)
+    except DamagedError as error:
+        set_aside(error)
+        return None
+    damage = find_damage(locate(address.rpartition("/")[0], found.files))
+    for each in damage.values():
+        set_aside(each)
+    return None if damage else found
+
+
+def write_whole(address: str, value: V, contents: Mapping[str, bytes]) -> V:
+    """Write files, then the manifest that vouches for them.
+
+    Args:
+        address: Of the manifest; the files lie in its folder or below.
+        value: The manifest, without its files.
+        contents: Name below the folder to content.
+
+    Returns:
+        The manifest as it was written.
+
+    Raises:
+        StoreError: The place cannot be written to.
+    """
+    folder = address.rpartition("/")[0]
+    files = {name: write_bytes(join(folder, name), data) for name, data in contents.items()}
+    value = value.model_copy(update={"files": files})
+    write_model(address, value)
+    return value
+
+
+def break_seal(address: str, data: bytes) -> bytes:
+    """The JSON text in a sealed file.
+
+    Raises:
+        DamagedError: It is not sealed, or not what was sealed.
+    """
+    found = SEAL.match(data)
+    if found is None:
+        why = "no seal in its first line, as in earlier versions" if data else "it is empty"
+        raise DamagedError.of(address, why)
+    body = b"{" + data[found.end() : -1]
+    if found[1].decode() != checksum(body) or not data.endswith(b"\n"):
+        raise DamagedError.of(address, "its content is not what was sealed")
+    return body
 
 
 def write_model(address: str, value: BaseModel) -> str:
-    """Write a value as a JSON file, whole; returns its sha256.
+    """Write a value as a sealed JSON file, whole; returns its sha256.
 
     Raises:
         StoreError: The place cannot be written to.
@@ -207,15 +335,26 @@ def write_model(address: str, value: BaseModel) -> str:
     return write_json(address, value.model_dump(mode="json", by_alias=True))
 
 
-def write_json(address: str, value: Any) -> str:
-    """Write a JSON file whole, keys sorted; returns its sha256.
+def write_json(address: str, value: Mapping[str, Any]) -> str:
+    """Write a JSON object whole, keys sorted, sealed in its first line; returns its sha256.
 
     Raises:
         StoreError: The place cannot be written to.
-        ValueError: The value holds a number that JSON has no word for, such as NaN.
+        ValueError: The value is empty, or holds a number that JSON has no word for, such as NaN.
     """
-    text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"
-    return write_bytes(address, text.encode())
+    return write_bytes(address, encode_json(value))
+
+
+def encode_json(value: Mapping[str, Any]) -> bytes:
+    """A JSON object as text, keys sorted, sealed in its first line.
+
+    Raises:
+        ValueError: It is empty, or holds a number that JSON has no word for, such as NaN.
+    """
+    if not value:
+        raise ValueError("an empty object has nothing to seal")
+    body = json.dumps(value, indent=1, sort_keys=True, allow_nan=False).encode()
+    return b'{\n "seal": "' + checksum(body).encode() + b'",' + body[1:] + b"\n"
 
 
 def remove(address: str) -> None:
@@ -240,6 +379,26 @@ class FileInfo:
     """Bytes."""
     changed: datetime | None
     """None where the store does not tell."""
+
+
+def list_files(address: str) -> list[str]:
+    """Names of all files below an address, in order; none where nothing is there.
+
+    Raises:
+        StoreError: The store cannot be reached.
+    """
+    try:
+        fs, path = fsspec.core.url_to_fs(address)
+        start = len(path.rstrip("/")) + 1
+        return sorted(name[start:] for name in fs.find(path)) if fs.exists(path) else []
+    except UNREACHABLE as error:
+        raise StoreError(f"cannot list {address}: {error}") from error
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a file's name is one under which a writer was at work."""
+    file = name.rpartition("/")[2]
+    return file.startswith(".") and file.endswith(".tmp")
 
 
 def list_folders(address: str) -> dict[str, list[FileInfo]]:
@@ -307,7 +466,7 @@ def local_copy(address: str, sha256: str | None = None) -> Iterator[Path]:
                 with open(address, "rb", buffering=0) as file:
                     found = hashlib.file_digest(file, "sha256").hexdigest()
             except OSError as error:
-                raise StoreError(f"cannot read {address}: {error}") from error
+                raise explain_unread(address, error, is_vouched=True) from error
             compare_checksums(address, found, sha256)
         yield Path(address)
         return

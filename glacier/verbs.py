@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import glacier
+from glacier.errors import DamagedError
 
 if TYPE_CHECKING:
     from glacier.command import Stage
@@ -167,15 +168,13 @@ def run_verb(name: str, argv: Sequence[str] | None = None) -> int:
 def make_stage(verb: Verb) -> Stage:
     """What a verb runs."""
     run = late(verb.runs)
-    if not verb.has_variants:
-        return run
 
     def stage(config: glacier.Config) -> int:
         from glacier.pipeline import run_variants
 
         return run_variants(config, run)
 
-    return stage
+    return stage if verb.has_variants else run
 
 
 def dry_run(name: str, config: glacier.Config) -> int:
@@ -219,7 +218,12 @@ def late(runs: str) -> Stage:
 
     def stage(config: glacier.Config) -> int:
         run: Stage = getattr(glacier, runs)
-        return run(config)
+        try:
+            return run(config)
+        except DamagedError as error:  # of a file that an earlier stage has made
+            from glacier.pipeline import go_back
+
+            return go_back(config, run, error)
 
     return stage
 
@@ -302,6 +306,13 @@ def remove_runs(argv: Sequence[str]) -> int:
     return run_clean(argv)
 
 
+def verify_runs(argv: Sequence[str]) -> int:
+    """Say which files that runs have left are not as they were written."""
+    from glacier.verify import run_verify
+
+    return run_verify(argv)
+
+
 def explain_aside(argv: Sequence[str], usage: str) -> int:
     """Print how a verb without a configuration is typed: asked for, or by mistake."""
     asked = argv[:1] in (["--help"], ["-h"])
@@ -313,6 +324,7 @@ ASIDES: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "configs": ("List the run configurations that ship, and where they lie.", show_configs),
     "list": ("Show what runs have left in storage and results.", show_runs),
     "clean": ("Remove what a run has left.", remove_runs),
+    "verify": ("Hold every file of storage and results against its checksum.", verify_runs),
     "completion": ("Print what makes bash or zsh complete verbs and fields.", show_completion),
 }
 """Verbs that take no configuration: summary, and what they run."""

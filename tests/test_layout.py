@@ -24,7 +24,7 @@ TOP = {
 """Modules that stand in no folder, and below all of them."""
 
 ENTRANCE = {
-    "command", "pipeline", "verbs", "completion", "checks", "dry_runs", "faults", "runs",
+    "command", "pipeline", "verbs", "completion", "checks", "dry_runs", "faults", "runs", "verify",
     "__main__",
 }  # fmt: skip
 """Modules that stand in no folder, and above all of them."""

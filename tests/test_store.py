@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glacier import store
-from glacier.errors import StoreError
+from glacier.errors import DamagedError, StoreError
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,8 +46,9 @@ def test_a_file_that_differs_from_its_checksum_is_refused(base: str) -> None:
     address = store.join(base, "x")
     sha256 = store.write_bytes(address, b"glacier")
     store.write_bytes(address, b"glacies")
-    with pytest.raises(StoreError, match=rf"{sha256[:12]}.*run the same command again"):
+    with pytest.raises(DamagedError, match=rf"{sha256[:12]}.*the same command makes it") as found:
         store.read_bytes(address, sha256)
+    assert found.value.address == address
     with pytest.raises(StoreError, match="damaged"), store.local_copy(address, sha256):
         pytest.fail("a damaged file was handed out")
     with pytest.raises(StoreError, match="damaged"):
@@ -102,12 +103,63 @@ def test_json_refuses_numbers_without_a_word(base: str, number: float) -> None:
     assert not store.exists(address)
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"{'a': 1}"])
-def test_what_is_not_json_is_named(base: str, data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"{'a': 1}", b'{"a": 1}\n'])
+def test_what_is_not_sealed_json_is_named(base: str, data: bytes) -> None:
     address = store.join(base, "a.json")
     store.write_bytes(address, data)
-    with pytest.raises(StoreError, match=r"a\.json is not JSON"):
+    with pytest.raises(DamagedError, match=r"a\.json is damaged: (it is empty|no seal)"):
         store.read_json(address)
+
+
+@given(st.dictionaries(st.text(), st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+                       | st.text() | st.lists(st.text()), min_size=1), st.data())  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_any_change_of_a_sealed_file_is_found(value: dict, data: st.DataObject) -> None:
+    address = f"memory://{uuid.uuid4().hex}/a.json"
+    store.write_json(address, value)
+    assert store.read_json(address) == value
+    whole = store.read_bytes(address)
+    at, bit = data.draw(st.integers(0, len(whole) - 1)), data.draw(st.integers(0, 7))
+    flipped = bytearray(whole)
+    flipped[at] ^= 1 << bit
+    for changed in (bytes(flipped), whole[:at], whole + b" ", whole + whole):
+        store.write_bytes(address, changed)
+        with pytest.raises(DamagedError):
+            store.read_json(address)
+
+
+def test_an_empty_object_has_nothing_to_seal(base: str) -> None:
+    with pytest.raises(ValueError, match="nothing to seal"):
+        store.write_json(store.join(base, "a.json"), {})
+
+
+def test_a_manifest_vouches_for_files_and_what_is_damaged_is_set_aside(
+    base: str, capsys: pytest.CaptureFixture
+) -> None:
+    address = store.join(base, "unit", "done.json")
+    contents = {"a.bin": b"a", "below/b.bin": b"b"}
+    made = store.write_whole(address, store.Manifest(), contents)
+    assert store.read_whole(address, store.Manifest) == made
+    assert made.files == {name: store.checksum(data) for name, data in contents.items()}
+    store.write_bytes(store.join(base, "unit/below/b.bin"), b"B")
+    store.remove(store.join(base, "unit/a.bin"))
+    assert store.read_whole(address, store.Manifest) is None
+    said = capsys.readouterr().out
+    assert "a.bin is damaged: it is gone" in said and "b.bin is damaged: sha256" in said
+    assert not store.exists(store.join(base, "unit/below/b.bin"))
+    assert store.read_bytes(store.join(base, "unit/below/.damaged/b.bin")) == b"B"
+    store.write_bytes(address, b"{}")
+    assert store.read_whole(address, store.Manifest) is None and not store.exists(address)
+    assert store.read_whole(address, store.Manifest) is None  # not there: nothing is said
+    assert capsys.readouterr().out.count("damaged") == 1
+
+
+@pytest.mark.parametrize("name", ["../a", "/a", "a/../b", ".a", "a//b", "a\\b", "a\0", ""])
+def test_a_manifest_names_only_what_lies_below_its_folder(base: str, name: str) -> None:
+    address = store.join(base, "done.json")
+    store.write_json(address, {"files": {name: "0"}})
+    with pytest.raises(DamagedError, match="no Manifest of this version"):
+        store.read_model(address, store.Manifest)
 
 
 def test_nothing_is_left_beside_a_written_file(tmp_path: Path) -> None:
@@ -115,7 +167,8 @@ def test_nothing_is_left_beside_a_written_file(tmp_path: Path) -> None:
         store.write_bytes(str(tmp_path / "a.bin"), bytes([k]) * 1000)
     store.write_json(str(tmp_path / "b.json"), {"a": 1})
     assert sorted(os.listdir(tmp_path)) == ["a.bin", "b.json"]
-    assert json.loads((tmp_path / "b.json").read_text()) == {"a": 1}
+    seal = store.checksum(b'{\n "a": 1\n}')
+    assert json.loads((tmp_path / "b.json").read_text()) == {"seal": seal, "a": 1}
     umask = os.umask(0)
     os.umask(umask)
     assert stat.S_IMODE(os.stat(tmp_path / "a.bin").st_mode) == 0o666 & ~umask

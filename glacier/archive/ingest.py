@@ -9,6 +9,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -18,21 +19,31 @@ from glacier import store
 from glacier.archive.records import (
     ArchiveMonth,
     MonthRecord,
-    complete_record,
     count_attempts,
     draw_archive,
     list_months,
+    look_at_month,
     write_month,
 )
 from glacier.archive.workers import open_pool
 from glacier.cluster import connect
 from glacier.composite import Empty
-from glacier.config import Config
-from glacier.errors import ConfigError, GlacierError, SourceError
+from glacier.config import Config, digest
+from glacier.errors import ConfigError, DamagedError, GlacierError, SourceError
 from glacier.landsat import is_settled
 from glacier.progress import Progress, say
 from glacier.sources.factory import open_source
 from glacier.sources.limiter import RequestLimit
+
+CALENDAR = "calendar.png"
+
+
+class Calendar(store.Manifest):
+    """What a run's calendar was drawn of: ``calendar.json``."""
+
+    drawn_of: str
+    """Hash of the months as they were drawn."""
+
 
 MAX_REASONS = 8
 """Kinds of reasons that the end of a run names."""
@@ -46,7 +57,7 @@ def run_ingest(config: Config) -> int:
     """
     source = open_source(config)
     targets = list_months(config, source)
-    records = {target: complete_record(target) for target in targets}
+    records = find_complete(targets)
     pending = [target for target in targets if not records[target]]
     if pending:
         for region in {target.region.name: target.region for target in pending}.values():
@@ -56,6 +67,16 @@ def run_ingest(config: Config) -> int:
                 records[target] = record
                 progress.advance(f"{record.region} {record.month} {record.status} {record.reason}")
     return conclude(config, records)
+
+
+def find_complete(targets: list[ArchiveMonth]) -> dict[ArchiveMonth, MonthRecord | None]:
+    """The record of each month that needs no more work; damaged files are said and set aside."""
+    with ThreadPoolExecutor() as pool:
+        states = list(pool.map(look_at_month, targets))
+    for state in states:
+        for error in state.damage:
+            store.set_aside(error)
+    return {target: state.record for target, state in zip(targets, states, strict=True)}
 
 
 def ingest_months(
@@ -142,13 +163,12 @@ def conclude(config: Config, records: dict[ArchiveMonth, MonthRecord | None]) ->
     if not by_folder:
         say("ingest: the source holds none of the months")
         return 0
-    changed = False
     for folder, rows in by_folder.items():
-        changed |= write_manifest(folder, rows)
+        write_manifest(folder, rows)
         store.remove_leftovers(folder)
     done = [record for rows in by_folder.values() for record in rows]
     say_where(list(by_folder))
-    write_calendar(config, done, changed)
+    write_calendar(config, done)
     say_outcome(done)
     failed = sum(record.status == "failed" for record in done)
     return max(0, failed - config.ingest.max_failed)
@@ -162,24 +182,35 @@ def say_where(folders: list[str]) -> None:
         say(f"ingest: {len(folders)} archives in {folders[-1].rpartition('/')[0]}")
 
 
-def write_manifest(folder: str, rows: list[MonthRecord]) -> bool:
-    """Write the records of an archive's months; returns whether they differ from what was there."""
-    address = store.join(folder, "manifest.json")
-    values = [row.as_dict() for row in rows]
-    if store.exists(address) and store.read_json(address) == json.loads(json.dumps(values)):
-        return False
-    store.write_json(address, values)
-    return True
+def write_manifest(folder: str, rows: list[MonthRecord]) -> None:
+    """Write the records of an archive's months, unless they are there already."""
+    write_changed(store.join(folder, "manifest.json"), {"months": [row.as_dict() for row in rows]})
 
 
-def write_calendar(config: Config, records: list[MonthRecord], changed: bool) -> None:
-    """Draw the months' calendar, where they changed or it is missing and there are enough."""
-    address = store.join(store.absolute(config.results), config.name, "calendar.png")
-    if not changed and store.exists(address):
+def write_changed(address: str, value: dict[str, Any]) -> None:
+    """Write a sealed JSON file unless it holds this value; a damaged one is said and set aside."""
+    try:
+        if store.exists(address) and store.read_json(address) == json.loads(json.dumps(value)):
+            return
+    except DamagedError as error:
+        store.set_aside(error)
+    store.write_json(address, value)
+
+
+def write_calendar(config: Config, records: list[MonthRecord]) -> None:
+    """Draw the months' calendar where there are enough, unless it is there already.
+
+    ``calendar.json`` vouches for the picture and says what it was drawn of.
+    """
+    folder = store.join(store.absolute(config.results), config.name)
+    address = store.join(folder, "calendar.json")
+    drawn_of = digest([(r.region, r.month, r.status, r.kind, r.valid_share) for r in records])
+    found = store.read_whole(address, Calendar)
+    if found and found.drawn_of == drawn_of:
         return
     if (picture := draw_archive(records, config.ingest.chosen.knows_truth)) is not None:
-        store.write_bytes(address, picture.png)
-        say(f"ingest: calendar in {address}")
+        store.write_whole(address, Calendar(drawn_of=drawn_of), {CALENDAR: picture.png})
+        say(f"ingest: calendar in {store.join(folder, CALENDAR)}")
 
 
 def say_outcome(records: list[MonthRecord]) -> None:

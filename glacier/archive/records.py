@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 from glacier import store
 from glacier.composite import Composite
 from glacier.config import Config, Region, digest, identity
-from glacier.errors import StoreError
+from glacier.errors import DamagedError, StoreError
 from glacier.geo.raster import Grid, encode_cog, grid_of_region
 from glacier.labels import label_truth
 from glacier.landsat import months_between
-from glacier.progress import say
 from glacier.sources.factory import open_source
 from glacier.sources.source import Source
 from glacier.wording import name_place
@@ -111,7 +110,7 @@ class MonthRecord:
         Raises:
             StoreError: It is no record, or one with fields that this version does not know.
         """
-        known = {field.name for field in fields(cls)}
+        known = {"files", *(field.name for field in fields(cls))}
         if (
             not isinstance(values, dict)
             or not {"region", "month", "status"} <= set(values) <= known
@@ -120,11 +119,21 @@ class MonthRecord:
                 f"not the record of a month, or one of a later version: {values!r:.80}"
             )
         lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-        return cls(**(values | lists))
+        return cls(**{k: v for k, v in (values | lists).items() if k != "files"})
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Names of the month's files beside its record, and their sha256."""
+        made = {
+            ".tif": self.sha256,
+            ".truth.tif": self.truth_sha256,
+            ".truth.gpkg": self.outlines_sha256,
+        }
+        return {f"{self.month}{end}": sha256 for end, sha256 in made.items() if sha256}
 
     def as_dict(self) -> dict[str, Any]:
-        """The record as plain values, for JSON."""
-        return asdict(self)
+        """The record as plain values, for JSON, with the files that it vouches for."""
+        return asdict(self) | {"files": self.files}
 
 
 @dataclass(frozen=True)
@@ -162,12 +171,16 @@ class ArchiveMonth:
         """What became of the month.
 
         Raises:
-            StoreError: The record is missing, damaged, or of a later version.
+            DamagedError: The record is damaged, or of a later version.
+            StoreError: It is missing.
         """
-        return MonthRecord.from_dict(store.read_json(self.record_address))
+        try:
+            return MonthRecord.from_dict(store.read_json(self.record_address))
+        except StoreError as error:
+            raise DamagedError.of(self.record_address, str(error)) from error
 
     def write_record(self, record: MonthRecord) -> None:
-        """Say what became of the month."""
+        """Say what became of the month; vouches for its files."""
         store.write_json(self.record_address, record.as_dict())
 
 
@@ -273,29 +286,36 @@ def count_attempts(target: ArchiveMonth) -> int:
     return 1 + (record.attempts if record.status == "failed" else 0)
 
 
-def complete_record(target: ArchiveMonth) -> MonthRecord | None:
-    """The record of a month that needs no more work, or None.
+class MonthState(NamedTuple):
+    """What lies in the archive of a month."""
 
-    A failed month is tried again; so is one that has a file missing or damaged, or that was made
-    before all its scenes can have been in the catalogue.
+    record: MonthRecord | None = None
+    """Of a month that needs no more work."""
+    damage: tuple[DamagedError, ...] = ()
+    """Files that can be used no more."""
+
+
+def look_at_month(target: ArchiveMonth) -> MonthState:
+    """Whether a month needs no more work, by its record and the checksums of its files.
+
+    A failed month is tried again; so is one that was made before all its scenes can have been in
+    the catalogue, or that has a file missing or damaged.
     """
     if not target.is_recorded():
-        return None
+        return MonthState()
     try:
         record = target.read_record()
-        if record.status == "failed" or record.unsettled:
-            return None
-        for end, sha256 in (
-            (".tif", record.sha256),
-            (".truth.tif", record.truth_sha256),
-            (".truth.gpkg", record.outlines_sha256),
-        ):
-            if sha256:
-                store.read_bytes(f"{target.stem}{end}", sha256)
-    except StoreError as error:
-        say(f"ingest: {error}; made again")
-        return None
-    return record
+    except DamagedError as error:
+        return MonthState(damage=(error,))
+    if record.status == "failed" or record.unsettled:
+        return MonthState()
+    damage = store.find_damage(store.locate(target.folder, record.files))
+    return MonthState(None if damage else record, tuple(damage.values()))
+
+
+def complete_record(target: ArchiveMonth) -> MonthRecord | None:
+    """The record of a month that needs no more work, or None."""
+    return look_at_month(target).record
 
 
 def read_records(config: Config) -> dict[str, list[MonthRecord]]:

@@ -11,8 +11,9 @@ from glacier.evaluation.agreement import Agreement
 from glacier.evaluation.calibration import Calibration, Reliability
 from glacier.evaluation.scorecard import Scorecard
 from glacier.samples.folds import FoldMasks, Split
+from glacier.store import Manifest
 
-FORMAT = 8
+FORMAT = 9
 """Counts up when a sweep's bytes change for the same configuration."""
 
 
@@ -39,8 +40,8 @@ class StoredFile(Model):
     sha256: str
 
 
-class TrialResult(Model):
-    """One (encoder, fold) that has ended well: ``done.json``."""
+class TrialResult(Manifest):
+    """One (encoder, fold) that has ended well: ``done.json``, which vouches for its predictions."""
 
     encoder: str
     fold: int
@@ -130,8 +131,8 @@ class EnsembleResult(Model):
     folds: tuple[EnsembleFold, ...] = ()
 
 
-class SweepResult(Model):
-    """A finished sweep: ``sweep.json``."""
+class SweepResult(Manifest):
+    """A finished sweep: ``sweep.json``, which vouches for the table of its trials."""
 
     format: int = FORMAT
     config: Config

@@ -1,7 +1,7 @@
 """A finished sweep -> the comparison: one self-contained page, and the same as tables.
 
-``summary.json`` is written last and carries the checksum of the sweep, so a report that is
-there for a sweep is not made again.
+``summary.json`` is written last and carries the checksums of the sweep and of the report's files:
+a report that is there for a sweep, and whole, is not made again.
 """
 
 from __future__ import annotations
@@ -23,9 +23,6 @@ from glacier.reports.sharing import share_text
 from glacier.reports.summary import SCHEMA, Stamp, read_stamp, summarise, summary_address
 from glacier.reports.tables import encode_csv
 from glacier.training.saved import SavedSweep, find_sweep
-
-FILES = ("report.html", "folds.csv", "folds.json", "epochs.csv")
-"""What a report's folder holds besides the summary and the figures."""
 
 
 def run_report(config: Config, wall_s: float | None = None) -> int:
@@ -64,24 +61,16 @@ def keep_earlier(folder: str, config_sha256: str) -> None:
         return
     aside = f"{folder}-{stamp.config_sha256[:8]}"
     # The summary goes last: it vouches for all others.
-    for name in (*FILES, *list_figures(stamp), "summary.json"):
+    for name in (*stamp.files, "summary.json"):
         store.move(store.join(folder, name), store.join(aside, name))
     say(f"report: {folder} held a report of other settings, which is in {aside} now")
 
 
-def list_figures(stamp: Stamp) -> list[str]:
-    """Files of a report's figures, of which some are drawn as lines, too."""
-    return [f"figures/{name}.{kind}" for name in stamp.figures for kind in ("png", "svg")]
-
-
 def is_current(folder: str, sweep: SavedSweep) -> bool:
-    """Whether a folder holds the finished report of a sweep, with all of its files."""
-    stamp = read_stamp(folder)
+    """Whether a folder holds the finished report of a sweep, with all of its files whole."""
+    stamp = store.read_whole(summary_address(folder), Stamp) or Stamp()
     found = (stamp.format, stamp.sweep_sha256, stamp.config_sha256)
-    if found != (SCHEMA, sweep.sha256, sweep.result.config_sha256):
-        return False
-    figures = (f"figures/{name}.png" for name in stamp.figures)
-    return all(store.exists(store.join(folder, name)) for name in (*FILES, *figures))
+    return found == (SCHEMA, sweep.sha256, sweep.result.config_sha256)
 
 
 def write_report(sweep: SavedSweep, folder: str, wall_s: float | None) -> str:
@@ -96,10 +85,11 @@ def write_report(sweep: SavedSweep, folder: str, wall_s: float | None) -> str:
         pictures = {"glacier": portrait.picture} | pictures
     summary = summarise(sweep, found, strips, pictures, wall_s)
     page = render_page(sweep, summary, Drawn(portrait, charts, groups))
-    write_tables(folder, sweep.result, found)
-    write_figures(folder, pictures)
-    store.write_bytes(store.join(folder, "report.html"), page.encode())
-    store.write_model(summary_address(folder), summary)
+    contents = encode_tables(sweep.result, found) | encode_figures(pictures)
+    contents["report.html"] = page.encode()
+    for name in set(read_stamp(folder).files) - set(contents):  # of an earlier report
+        store.remove(store.join(folder, name))
+    store.write_whole(summary_address(folder), summary, contents)
     return summary.verdict
 
 
@@ -113,12 +103,14 @@ def hide_reasons(found: Comparison, sweep: SavedSweep) -> Comparison:
     return found.model_copy(update={"failed_trials": failed})
 
 
-def write_tables(folder: str, sweep: SweepResult, found: Comparison) -> None:
-    """Write the scores fold by fold and the learning curves."""
+def encode_tables(sweep: SweepResult, found: Comparison) -> dict[str, bytes]:
+    """The scores fold by fold and the learning curves, by the names of their files."""
     rows = [name_kept_epoch(row) for row in list_folds(found, sweep.splits)]
-    store.write_bytes(store.join(folder, "folds.csv"), encode_csv(rows))
-    store.write_json(store.join(folder, "folds.json"), rows)
-    store.write_bytes(store.join(folder, "epochs.csv"), encode_csv(list_epochs(sweep)))
+    return {
+        "folds.csv": encode_csv(rows),
+        "folds.json": store.encode_json({"folds": rows}),
+        "epochs.csv": encode_csv(list_epochs(sweep)),
+    }
 
 
 def name_kept_epoch(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,13 +123,12 @@ def name_kept_epoch(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def write_figures(folder: str, pictures: Mapping[str, Picture]) -> None:
-    """Write each picture as a file, and remove those of an earlier report."""
-    earlier = read_stamp(folder).figures
-    for name, picture in pictures.items():
-        store.write_bytes(store.join(folder, "figures", f"{name}.png"), picture.png)
-        if picture.svg is not None:
-            store.write_bytes(store.join(folder, "figures", f"{name}.svg"), picture.svg)
-    for name in set(earlier) - set(pictures):
-        for kind in ("png", "svg"):
-            store.remove(store.join(folder, "figures", f"{name.rpartition('/')[2]}.{kind}"))
+def encode_figures(pictures: Mapping[str, Picture]) -> dict[str, bytes]:
+    """The pictures by the names of their files; some are drawn as lines, too."""
+    files = {f"figures/{name}.png": picture.png for name, picture in pictures.items()}
+    lines = {
+        f"figures/{name}.svg": picture.svg
+        for name, picture in pictures.items()
+        if picture.svg is not None
+    }
+    return files | lines

@@ -22,7 +22,7 @@ from glacier.reports.gallery import ShownScore, Strip
 from glacier.reports.sharing import share_part
 from glacier.training.saved import SavedSweep
 
-SCHEMA = 8
+SCHEMA = 9
 """Counts up when a report's content changes for the same sweep."""
 
 
@@ -49,8 +49,8 @@ class HeldOut(Model):
     models: tuple[ShownScore, ...]
 
 
-class Summary(Comparison):
-    """A report, as programs read it."""
+class Summary(Comparison, store.Manifest):
+    """A report, as programs read it; it vouches for page, tables and figures."""
 
     format: int = Field(SCHEMA, alias="schema")
     name: str
@@ -78,7 +78,7 @@ class Summary(Comparison):
     """Names of the files in ``figures/``."""
 
 
-class Stamp(Model):
+class Stamp(store.Manifest):
     """What the summary of any version tells of its report."""
 
     model_config = ConfigDict(extra="ignore")
@@ -86,7 +86,6 @@ class Stamp(Model):
     format: int = Field(0, alias="schema")
     sweep_sha256: str = ""
     config_sha256: str = ""
-    figures: tuple[str, ...] = ()
 
 
 def summarise(
@@ -152,7 +151,7 @@ def read_stamp(folder: str) -> Stamp:
     """What the summary in a folder tells of its report, of whatever version; blank without one.
 
     Raises:
-        StoreError: It is damaged.
+        DamagedError: It is damaged.
     """
     address = summary_address(folder)
     return store.read_model(address, Stamp) if store.exists(address) else Stamp()

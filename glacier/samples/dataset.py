@@ -1,14 +1,15 @@
 """Samples in Parquet: one row a window of a month image, readable with plain pyarrow.
 
-A file holds the rows of one region and month. ``summary.json``, written last, describes them and
-says that the set is complete.
+A file holds the rows of one region and month; another beside it says what became of the month, and
+vouches for rows and pictures. ``summary.json``, written last, describes them all and says that the
+set is complete.
 """
 
 from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
@@ -50,11 +51,8 @@ the bands that only baselines read, NaN where unseen or not in the archive. ``su
 (H, W), codes of ``labels.Surface``, shaded or not, 0 where no class is known; null where none is
 in the month."""
 
-FORMAT = 7
+FORMAT = 8
 """Counts up when the samples' bytes change for the same configuration."""
-
-MONTH = b"glacier"
-"""Key of the month's own description in the Parquet schema metadata."""
 
 
 class LabelPixels(Model):
@@ -88,7 +86,7 @@ class SampleMonth(Model):
     rows: int = 0
     """Samples."""
     sha256: str = ""
-    """Checksum of the file that holds them; empty within that file."""
+    """Checksum of the file that holds them."""
     grid: Grid | None = None
     """Grid of the archive; None without samples."""
     shape: tuple[int, int] | None = None
@@ -106,6 +104,12 @@ class SampleMonth(Model):
     def key(self) -> str:
         """``<region>/<YYYY-MM>``."""
         return f"{self.region}/{self.month:%Y-%m}"
+
+
+class PreparedMonth(store.Manifest):
+    """A month whose rows are there: the file beside them, which vouches for them and pictures."""
+
+    month: SampleMonth
 
 
 class Frame(Model):
@@ -222,30 +226,62 @@ def samples_folder(config: Config, archives: dict[str, list[MonthRecord]]) -> st
     return store.join(store.absolute(config.storage), "samples", f"{config.name}-{key[:8]}")
 
 
-def encode_rows(rows: list[dict[str, Any]], month: SampleMonth) -> bytes:
+def encode_rows(rows: list[dict[str, Any]]) -> bytes:
     """Parquet bytes of the rows of one region and month.
 
     Args:
         rows: Values by column; a column left out is null.
-        month: Kept in the file's metadata: what the set's description needs of this month.
     """
-    table = pa.Table.from_pylist(rows, schema=SCHEMA)
-    table = table.replace_schema_metadata({MONTH: month.model_dump_json().encode()})
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), buffer, compression="zstd")
     return buffer.getvalue()
+
+
+def rows_name(region: str, month: date) -> str:
+    """Name of the file with the rows of a region and month."""
+    return f"{region}_{month:%Y-%m}.parquet"
 
 
 def rows_address(folder: str, region: str, month: date) -> str:
     """Where the rows of a region and month lie."""
-    return store.join(folder, f"{region}_{month:%Y-%m}.parquet")
+    return store.join(folder, rows_name(region, month))
 
 
-def read_month(address: str) -> SampleMonth:
-    """What became of a month, from the file of its rows, with the file's checksum."""
-    data = store.read_bytes(address)
-    found = SampleMonth.model_validate_json(pq.read_schema(io.BytesIO(data)).metadata[MONTH])
-    return found.model_copy(update={"sha256": store.checksum(data)})
+def month_address(folder: str, region: str, month: date) -> str:
+    """Where it lies what became of a region and month; written after the rows."""
+    return store.join(folder, f"{region}_{month:%Y-%m}.json")
+
+
+def write_rows(
+    folder: str,
+    rows: list[dict[str, Any]],
+    month: SampleMonth,
+    pictures: Mapping[str, str] | None = None,
+) -> SampleMonth:
+    """Write the rows of a month, then what vouches for them.
+
+    Args:
+        folder: Where the samples lie.
+        rows: Values by column; a column left out is null.
+        month: What became of the month, without the checksum of its rows.
+        pictures: Name below the folder to sha256 of the pictures written before.
+
+    Returns:
+        The month with the checksum.
+    """
+    address = rows_address(folder, month.region, month.month)
+    month = month.model_copy(update={"sha256": store.write_bytes(address, encode_rows(rows))})
+    files = {rows_name(month.region, month.month): month.sha256, **(pictures or {})}
+    done = PreparedMonth(month=month, files=files)
+    store.write_model(month_address(folder, month.region, month.month), done)
+    return month
+
+
+def find_rows(folder: str, samples: SampleSet) -> dict[str, str]:
+    """Address to sha256 of the rows of all usable months."""
+    return {
+        rows_address(folder, month.region, month.month): month.sha256 for month in samples.usable
+    }
 
 
 def set_address(folder: str) -> str:
@@ -257,7 +293,8 @@ def read_set(folder: str) -> SampleSet:
     """The description of a complete set of samples.
 
     Raises:
-        StoreError: The set is not complete, or of another version.
+        DamagedError: The description is damaged, or of another version.
+        StoreError: The set is not complete.
     """
     if not store.exists(set_address(folder)):
         raise StoreError(

@@ -25,8 +25,8 @@ from glacier.samples.dataset import (
     LabelPixels,
     MonthImage,
     SampleMonth,
-    encode_rows,
-    rows_address,
+    month_address,
+    write_rows,
 )
 from glacier.samples.outlines import (
     debris_file,
@@ -66,14 +66,9 @@ class MonthTask:
         return date.fromisoformat(f"{self.record.month}-01")
 
     @property
-    def rows_address(self) -> str:
-        """Where the month's samples are written."""
-        return rows_address(self.samples, self.record.region, self.month)
-
-    @property
-    def quick_looks_stem(self) -> str:
-        """Where the month's pictures are written, without their endings."""
-        return store.join(self.samples, "quicklooks", self.record.region, self.record.month)
+    def address(self) -> str:
+        """Where it is written what became of the month, after its samples."""
+        return month_address(self.samples, self.record.region, self.month)
 
     def outcome(self, status: Status, reason: str, **facts: Any) -> SampleMonth:
         """What became of the month."""
@@ -89,29 +84,37 @@ Rows = list[dict[str, Any]]
 def prepare_month(task: MonthTask) -> SampleMonth:
     """Write the samples and quick looks of one month; an expected error becomes a failed row."""
     rows: Rows = []
+    pictures: dict[str, str] = {}
     month = task.outcome(task.record.status, task.record.why)
     if task.record.status == "ok":
         try:
-            rows, month = make_rows(task)
+            bands, grid = read_archived(task)
+            if task.settings.quick_looks:
+                stem = f"quicklooks/{task.record.region}/{task.record.month}"
+                pictures = write_quick_looks(bands, task.samples, stem)
+            rows, month = make_rows(task, bands, grid)
         except GlacierError as error:
             month = task.outcome("failed", f"{type(error).__name__}: {error}")
     if not rows:
         name = f"{task.record.region}_{task.record.month}"
         rows = [month.model_dump(include={"region", "month", "status", "reason"})]
         rows[0] |= {"sample_id": name}
-    sha256 = store.write_bytes(task.rows_address, encode_rows(rows, month))
-    return month.model_copy(update={"sha256": sha256})
+    return write_rows(task.samples, rows, month, pictures)
 
 
-def make_rows(task: MonthTask) -> tuple[Rows, SampleMonth]:
+def make_rows(
+    task: MonthTask, bands: dict[str, NDArray[Any]], grid: Grid
+) -> tuple[Rows, SampleMonth]:
     """Samples of a month that the archive holds, and what became of it.
 
+    Args:
+        task: The month.
+        bands: What :func:`read_archived` gives, likewise ``grid``.
+        grid: Where the pixels lie.
+
     Raises:
-        GlacierError: The image cannot be read or does not fit the settings.
+        GlacierError: The image does not fit the settings.
     """
-    bands, grid = read_archived(task)
-    if task.settings.quick_looks:
-        write_quick_looks(bands, task.quick_looks_stem)
     snow = measure_snow(task, bands, grid)
     if snow is not None and snow > (most := task.settings.label.max_snow_outside):
         reason = f"seasonal_snow: on {snow:.0%} of the ground outside the outlines, over {most:.0%}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from typing import Any, Literal
@@ -17,19 +18,18 @@ from glacier import store
 from glacier.archive.records import MonthRecord, read_records
 from glacier.cluster import connect, count_cpus
 from glacier.config import Config, Prepare
+from glacier.errors import DamagedError
 from glacier.progress import Progress, say
 from glacier.samples.dataset import (
     BandSums,
     Frame,
+    PreparedMonth,
     SampleMonth,
     SampleSet,
-    read_month,
-    read_set,
     samples_folder,
     set_address,
 )
 from glacier.samples.month import MonthTask, extra_bands, prepare_month
-from glacier.samples.quicklooks import has_quick_looks
 
 MAX_NOTES = 8
 """Notes on outlines that the end of a run names; it counts the others."""
@@ -47,30 +47,49 @@ def run_prepare(config: Config) -> int:
         for archive, records in archives.items()
         for record in records
     ]
-    bare = config.prepare.quick_looks and not any(
-        has_quick_looks(task.quick_looks_stem) for task in tasks
-    )
-    pending = [t for t in tasks if not is_prepared(t) or (bare and t.record.status == "ok")]
-    if pending or not store.exists(set_address(folder)):
-        made = prepare_months(config, pending) if pending else {}
-        months = [made.get(task.rows_address) or read_month(task.rows_address) for task in tasks]
-        store.write_model(set_address(folder), describe_set(config, months))
-    samples = read_set(folder)
+    done = find_prepared(tasks)
+    bare = config.prepare.quick_looks and not any(len(found.files) > 1 for found in done.values())
+    pending = [t for t in tasks if t.address not in done or (bare and t.record.status == "ok")]
+    made = {address: found.month for address, found in done.items()}
+    if pending:
+        made |= prepare_months(config, pending)
+    samples = describe_set(config, [made[task.address] for task in tasks])
+    write_set(folder, samples)
     report_outcome(samples, folder)
     lacking = sum(task.record.status == "failed" for task in tasks)
     return max(0, len(samples.failed) - lacking - config.prepare.max_failed)
 
 
-def is_prepared(task: MonthTask) -> bool:
-    """Whether a month's rows are there and did not fail."""
-    return store.exists(task.rows_address) and read_month(task.rows_address).status != "failed"
+def find_prepared(tasks: Sequence[MonthTask]) -> dict[str, PreparedMonth]:
+    """By address, the months that need no more work; damaged files are said and set aside."""
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(lambda task: store.read_whole(task.address, PreparedMonth), tasks))
+    return {
+        task.address: month
+        for task, month in zip(tasks, found, strict=True)
+        if month and month.month.status != "failed"
+    }
+
+
+def write_set(folder: str, samples: SampleSet) -> None:
+    """Write the description of a set, unless it is there; a damaged one is said and set aside."""
+    address = set_address(folder)
+    try:
+        if store.exists(address) and store.read_model(address, SampleSet) == samples:
+            return
+    except DamagedError as error:
+        store.set_aside(error)
+    store.write_model(address, samples)
 
 
 def prepare_months(config: Config, pending: list[MonthTask]) -> dict[str, SampleMonth]:
     """Run the months through Ray Data; only descriptions come back, never pixels.
 
     Returns:
-        Address of its rows to what became of a month.
+        Address of a month's file to what became of it.
+
+    Raises:
+        DamagedError: Files of the archive are damaged; the other months are done.
     """
     made = {}
     with connect(config.cluster), Progress("prepare", len(pending)) as progress:
@@ -83,6 +102,8 @@ def prepare_months(config: Config, pending: list[MonthTask]) -> dict[str, Sample
             month = SampleMonth.model_validate_json(row["month"])
             made[row["address"]] = month
             progress.advance(f"{month.region} {month.month:%Y-%m} {month.status}")
+    if damaged := [m.reason for m in made.values() if m.reason.startswith(DamagedError.__name__)]:
+        raise DamagedError(damaged[0].partition(": ")[2])
     return made
 
 
@@ -91,7 +112,7 @@ def prepare_row(row: dict[str, Any], folder: str, settings: Prepare) -> dict[str
     cv2.setNumThreads(1)  # a task has one core
     record = MonthRecord.from_dict(json.loads(row["record"]))
     task = MonthTask(record, row["archive"], folder, settings)
-    return {"address": task.rows_address, "month": prepare_month(task).model_dump_json()}
+    return {"address": task.address, "month": prepare_month(task).model_dump_json()}
 
 
 def describe_set(config: Config, months: Sequence[SampleMonth]) -> SampleSet:

@@ -13,24 +13,31 @@ from glacier.errors import SampleError
 from glacier.indices import colour
 
 
-def write_quick_looks(bands: dict[str, NDArray[Any]], stem: str) -> None:
-    """Write ``<stem>_{false,true,ndsi}.png``; what needs a missing band is left out."""
+def write_quick_looks(bands: dict[str, NDArray[Any]], folder: str, stem: str) -> dict[str, str]:
+    """Write ``<stem>_{false,true,ndsi}.png``; what needs a missing band is left out.
+
+    Args:
+        bands: Landsat band name to (H, W) uint16 numbers as archived.
+        folder: Where the samples lie.
+        stem: Name of the month's pictures below the folder, without their endings.
+
+    Returns:
+        Name below the folder to sha256 of what was written.
+    """
     pictures = {
         "false": ("nir", "red", "green"),
         "true": ("red", "green", "blue"),
         "ndsi": ("ndsi",),
     }
+    written = {}
     for name, parts in pictures.items():
         try:
             image = np.stack([colour(bands, part) for part in parts])
         except SampleError:
             continue
-        store.write_bytes(f"{stem}_{name}.png", encode_picture(image))
-
-
-def has_quick_looks(stem: str) -> bool:
-    """Whether a month has a picture."""
-    return any(store.exists(f"{stem}_{name}.png") for name in ("false", "true", "ndsi"))
+        file = f"{stem}_{name}.png"
+        written[file] = store.write_bytes(store.join(folder, file), encode_picture(image))
+    return written
 
 
 def encode_picture(image: NDArray[np.float32]) -> bytes:

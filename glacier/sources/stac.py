@@ -21,7 +21,7 @@ from urllib3.util import Retry
 from glacier import store
 from glacier.composite import Composite, Empty, Scene
 from glacier.config import PLANETARY_COMPUTER, Config, Region, Stac, digest, identity
-from glacier.errors import SourceError
+from glacier.errors import DamagedError, SourceError
 from glacier.geo.raster import WGS84, Grid
 from glacier.landsat import is_settled, month_interval
 from glacier.progress import say
@@ -112,8 +112,13 @@ class StacSource(Source):
             ConfigError: Its pixels are not to be had over the web.
         """
         address = self.address(region)
-        if not store.exists(address):
-            store.write_json(address, self.search(region))
+        try:
+            if store.exists(address):
+                store.read_json(address)
+                return
+        except DamagedError as error:
+            store.set_aside(error)
+        store.write_json(address, self.search(region))
 
     def address(self, region: Region) -> str:
         """Where the search of a region is kept."""

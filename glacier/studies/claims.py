@@ -78,8 +78,8 @@ def run_claims(config: Config) -> int:
         say(f"claims: complete in {folder}")
         return failed
     summary = summarise(config, variants, lost, time.monotonic() - began)
-    store.write_bytes(store.join(folder, "README.md"), write_page(summary).encode())
-    store.write_model(store.join(folder, "claims.json"), summary)
+    contents = {"README.md": write_page(summary).encode()}
+    store.write_whole(store.join(folder, "claims.json"), summary, contents)
     for row in summary.claims:
         say(f"claims: {row.verdict}: {row.claim}")
     say(f"claims: {store.join(folder, 'README.md')}")

@@ -41,11 +41,11 @@ def run_study(config: Config) -> int:
         )
     variants, lost, failed = make_variants(config)
     folder = store.join(store.absolute(config.results), config.name)
+    for variant in variants:
+        make_report(find_sweep(config.variant(variant.name)), store.join(folder, variant.name))
     if is_current(store.join(folder, "study.json"), variants, SCHEMA):
         say(f"study: complete in {folder}")
         return failed
-    for variant in variants:
-        make_report(find_sweep(config.variant(variant.name)), store.join(folder, variant.name))
     write_study(config, variants, lost)
     return failed
 
@@ -94,11 +94,12 @@ def write_study(config: Config, variants: Sequence[Variant], lost: Mapping[str, 
     """Write table, picture and page, and the summary last."""
     folder = store.join(store.absolute(config.results), config.name)
     summary, picture = summarise(config, variants, lost), draw_scores(variants)
-    table = encode_csv([row.columns() for row in summary.rows])
-    store.write_bytes(store.join(folder, "variants.csv"), table)
-    store.write_bytes(store.join(folder, "variants.png"), picture.png)
-    store.write_bytes(store.join(folder, "README.md"), write_page(summary, picture.alt).encode())
-    store.write_model(store.join(folder, "study.json"), summary)
+    contents = {
+        "variants.csv": encode_csv([row.columns() for row in summary.rows]),
+        "variants.png": picture.png,
+        "README.md": write_page(summary, picture.alt).encode(),
+    }
+    store.write_whole(store.join(folder, "study.json"), summary, contents)
     for sentence in summary.leakage or summary.sentences:
         say(f"study: {sentence}")
     say(f"study: {store.join(folder, 'README.md')}")

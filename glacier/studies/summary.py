@@ -16,14 +16,14 @@ from glacier.studies.rows import SPLITS, Column, VariantRow, list_rows
 from glacier.studies.sentences import explain_leakage, explain_row
 from glacier.studies.variants import SplitName, Variant, find_setting, is_about_settings
 
-SCHEMA = 6
+SCHEMA = 7
 """Counts up when a study's content changes for the same sweeps."""
 
 SweepKey = tuple[str, str]
 """Name of a variant, and checksum of its sweep."""
 
 
-class Stamp(Model):
+class Stamp(store.Manifest):
     """What a summary was made from; read alone, it may be of any version."""
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True)
@@ -106,10 +106,8 @@ def list_sweeps(variants: Sequence[Variant]) -> tuple[SweepKey, ...]:
 
 
 def is_current(address: str, variants: Sequence[Variant], schema: int) -> bool:
-    """Whether a summary stands for the very sweeps of these variants, in this order."""
-    if not store.exists(address):
-        return False
-    found = store.read_model(address, Stamp)
+    """Whether a summary, with its files whole, is of the very sweeps of these variants."""
+    found = store.read_whole(address, Stamp) or Stamp()
     return found.sweeps == list_sweeps(variants) and found.schema_count == schema
 
 

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 
 from glacier import store
-from glacier.config import Model
-from glacier.errors import StoreError
+from glacier.errors import DamagedError
 from glacier.evaluation.results import Epoch
 from glacier.training.trial import Trial
 
@@ -33,12 +32,13 @@ class Checkpoint:
     """Metrics of every finished epoch."""
 
 
-class Seal(Model):
+class Seal(store.Manifest):
     """Which file holds the last checkpoint: ``checkpoint.json``, written after it."""
 
-    file: str
-    """Name of the file, beside the seal."""
-    sha256: str
+    @property
+    def file(self) -> str:
+        """Name of the file, beside the seal."""
+        return next(iter(self.files))
 
 
 def seal_address(trial: Trial) -> str:
@@ -55,7 +55,7 @@ def save_checkpoint(trial: Trial, checkpoint: Checkpoint) -> None:
     name = f"epoch-{checkpoint.epoch}.pt"
     sha256 = store.write_bytes(store.join(trial.folder, name), buffer.getvalue())
     before = find_seal(trial)
-    store.write_model(seal_address(trial), Seal(file=name, sha256=sha256))
+    store.write_model(seal_address(trial), Seal(files={name: sha256}))
     if before and before.file != name:
         store.remove(store.join(trial.folder, before.file))
 
@@ -68,16 +68,16 @@ def restore_checkpoint(trial: Trial, device: torch.device) -> Checkpoint | None:
         device: Where its tensors are put.
 
     Returns:
-        None where there is none that can be trusted, which is said if one is there.
+        None where there is none that can be trusted; a damaged one is said and set aside.
     """
     try:
         if (seal := find_seal(trial)) is None:
             return None
-        data = store.read_bytes(store.join(trial.folder, seal.file), seal.sha256)
-        values = torch.load(io.BytesIO(data), weights_only=True, map_location=device)
-    except StoreError as error:
-        print(f"{trial.name}: starts afresh; {error}")
+        data = store.read_bytes(store.join(trial.folder, seal.file), seal.files[seal.file])
+    except DamagedError as error:
+        store.set_aside(error)
         return None
+    values = torch.load(io.BytesIO(data), weights_only=True, map_location=device)
     return Checkpoint(**values | {"epochs": [Epoch(**epoch) for epoch in values["epochs"]]})
 
 
@@ -92,7 +92,7 @@ def find_seal(trial: Trial) -> Seal | None:
     """The seal of a trial's last checkpoint, or None.
 
     Raises:
-        StoreError: It is damaged.
+        DamagedError: It is damaged.
     """
     address = seal_address(trial)
     return store.read_model(address, Seal) if store.exists(address) else None

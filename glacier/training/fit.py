@@ -27,7 +27,7 @@ from glacier.training.learner import (
 )
 from glacier.training.model_card import CardScores, DataSpan, ModelCard
 from glacier.training.sampler import WindowSampler
-from glacier.training.trial import Trial
+from glacier.training.trial import PREDICTIONS, Trial
 from glacier.training.unet import count_gflop, save_model
 
 
@@ -43,8 +43,8 @@ def run_trial(trial: Trial, images: list[MonthImage], on_epoch: OnEpoch) -> Tria
         TrainingError: The loss is not a number, or no training window fits.
         WeightsError: The initial weights do not fit.
     """
-    if trial.is_done():
-        return store.read_model(trial.result_address, TrialResult)
+    if found := trial.find_result():
+        return found
     configure_process(trial.settings.cpus_per_trial)
     mean, std = band_statistics(trial, images)
     sampler = WindowSampler.plan(
@@ -67,6 +67,7 @@ def conclude_trial(
     calibration = learner.calibrate(images) if trial.settings.calibrate else Calibration()
     card, uncalibrated, pictures = evaluate_test_split(trial, images, learner, calibration)
     seconds = [epoch.seconds for epoch in checkpoint.epochs]
+    stored = write_predictions(trial, pictures)
     result = TrialResult(
         encoder=trial.encoder,
         fold=trial.split.fold,
@@ -83,7 +84,8 @@ def conclude_trial(
         device=describe_device(learner.device),
         threads=trial.settings.cpus_per_trial,
         model=trial.model_folder,
-        predictions=write_predictions(trial, pictures),
+        predictions=stored,
+        files={PREDICTIONS: stored.sha256},
     )
     save_model(trial.model_folder, checkpoint.best, make_card(trial, learner, result))
     store.write_model(trial.result_address, result)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from typing import Literal
 
+from glacier import store
 from glacier.config import Label, Model, Sweep
 from glacier.evaluation.kinds import FOLDS, LABELS
 from glacier.evaluation.metrics import pool_counts
 from glacier.evaluation.scorecard import ImageScore
 from glacier.samples.folds import Split
+from glacier.store import Manifest
 from glacier.wording import shorten_list
 
-FORMAT = 2
+FORMAT = 3
 """Counts up when ``model.json`` changes for the same model."""
 
 MAX_UNITS = 24
@@ -42,7 +44,7 @@ class CardScores(Model):
     """An image each of its test split."""
 
 
-class ModelCard(Model):
+class ModelCard(Manifest):
     """All that is needed to use a model, how it was made, what it scored: ``model.json``."""
 
     format: int = FORMAT
@@ -77,6 +79,11 @@ class ModelCard(Model):
     parameters: int
     sha256: str = ""
     """Of the weights."""
+
+
+def card_address(folder: str) -> str:
+    """Where the card of a model lies; written last, it says that the model is whole."""
+    return store.join(folder, "model.json")
 
 
 def describe_model(card: ModelCard) -> str:

@@ -23,6 +23,9 @@ from glacier.samples.dataset import (
     set_address,
 )
 
+TABLE = "trials.parquet"
+"""Name of the table of trials."""
+
 
 @dataclass(frozen=True)
 class SweepPlaces:
@@ -39,11 +42,6 @@ class SweepPlaces:
     def result(self) -> str:
         """Where the results lie; written last, they say that the sweep is complete."""
         return store.join(self.sweep, "sweep.json")
-
-    @property
-    def table(self) -> str:
-        """Where the table of trials lies."""
-        return store.join(self.sweep, "trials.parquet")
 
     def trial(self, encoder: str, fold: int) -> str:
         """Folder of one trial."""

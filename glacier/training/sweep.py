@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,9 +35,9 @@ from glacier.evaluation.scores import score_trial
 from glacier.geo.frames import find_overlaps, is_southern
 from glacier.machine import Room
 from glacier.progress import Progress, say
-from glacier.samples.dataset import SampleSet, read_images, read_set, samples_folder
+from glacier.samples.dataset import SampleSet, find_rows, read_images, read_set, samples_folder
 from glacier.samples.folds import FoldMasks, Split, make_splits
-from glacier.training.saved import SweepPlaces, place_sweep
+from glacier.training.saved import TABLE, SweepPlaces, place_sweep
 from glacier.training.trial import Trial
 from glacier.training.tuning import Networks, await_weights, tune_trials
 
@@ -111,26 +112,40 @@ def run_sweep(config: Config) -> int:
     """
     places = place_sweep(config, samples_folder(config, read_records(config)))
     plan = plan_sweep(config, places)
-    if is_complete(plan):
+    found = find_results(plan)
+    if is_complete(plan, found):
         say(f"sweep: complete in {places.sweep}")
         return 0
-    result = train_and_score(plan)
-    store.write_bytes(places.table, encode_trials(result))
-    store.write_model(places.result, result)
+    check_samples(plan)
+    result = train_and_score(plan, found)
+    result = store.write_whole(places.result, result, {TABLE: encode_trials(result)})
     name_best(result)
     done, failed = len(result.trials), len(result.failed)
     say(f"sweep: {done} trials done, {failed} failed; models in {places.models}")
     return max(0, failed - config.sweep.max_failed)
 
 
-def is_complete(plan: SweepPlan) -> bool:
-    """Whether a sweep has ended without a failure, and all that it made is there."""
-    places = plan.places
-    if not (store.exists(places.result) and store.exists(places.table)):
-        return False
+def find_results(plan: SweepPlan) -> list[TrialResult | None]:
+    """The result of each trial that has ended; damaged files are said and set aside."""
     trials = plan.list_trials(dict.fromkeys(plan.config.sweep.encoders))
-    whole = all(trial.is_done() for trial in trials)
-    return whole and not store.read_model(places.result, SweepResult).failed
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(Trial.find_result, trials))
+
+
+def is_complete(plan: SweepPlan, found: Sequence[TrialResult | None]) -> bool:
+    """Whether a sweep has ended without a failure, and all that it made is there."""
+    result = store.read_whole(plan.places.result, SweepResult)
+    return bool(result and not result.failed and all(found))
+
+
+def check_samples(plan: SweepPlan) -> None:
+    """Refuse samples that are not as they were written, before any trial reads them.
+
+    Raises:
+        DamagedError: Some are damaged or gone.
+    """
+    for error in store.find_damage(find_rows(plan.places.samples, plan.samples)).values():
+        raise error
 
 
 def plan_sweep(config: Config, places: SweepPlaces) -> SweepPlan:
@@ -153,8 +168,12 @@ def plan_sweep(config: Config, places: SweepPlaces) -> SweepPlan:
     return SweepPlan(config, places, samples, splits, masks)
 
 
-def train_and_score(plan: SweepPlan) -> SweepResult:
+def train_and_score(plan: SweepPlan, found: Sequence[TrialResult | None]) -> SweepResult:
     """Run what is missing of a sweep, and put its results together.
+
+    Args:
+        plan: The sweep.
+        found: The result of each trial that had ended before, in the order of the trials.
 
     Raises:
         ConfigError: No node has room for a trial, or an encoder or its weights cannot be had.
@@ -165,7 +184,7 @@ def train_and_score(plan: SweepPlan) -> SweepResult:
         trials = plan.list_trials(await_weights(Networks.of(config)))
         images = ray.remote(num_cpus=1)(read_images).remote(places.samples, plan.samples)
         baselines = start_baselines(plan, images)
-        pending = [trial for trial in trials if not trial.is_done()]
+        pending = [trial for trial, done in zip(trials, found, strict=True) if done is None]
         done_before = len(trials) - len(pending)
         say(f"sweep: {len(trials)} trials, {done_before} done before, in {places.sweep}")
         failed = tune_trials(config, pending, images, places.sweep) if pending else []

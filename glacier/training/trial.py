@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from glacier import store
 from glacier.config import Label, Sweep, digest
+from glacier.evaluation.results import TrialResult
 from glacier.samples.dataset import MonthImage, SampleSet
 from glacier.samples.folds import FoldMasks, Split
+from glacier.training.model_card import ModelCard, card_address
 
-MODEL_FILES = ("model.safetensors", "model.json", "model.md")
-"""What a model's folder holds."""
+PREDICTIONS = "predictions.npz"
+"""Name of the file with the probabilities of a trial's test pixels."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,16 @@ class Trial:
     @property
     def predictions_address(self) -> str:
         """Where the probabilities of the test pixels lie."""
-        return store.join(self.folder, "predictions.npz")
+        return store.join(self.folder, PREDICTIONS)
 
-    def is_done(self) -> bool:
-        """Whether the trial has ended and all that it made is there."""
-        model = (store.join(self.model_folder, name) for name in MODEL_FILES)
-        needed = (self.result_address, self.predictions_address, *model)
-        return all(store.exists(address) for address in needed)
+    def find_result(self) -> TrialResult | None:
+        """The result of a trial that has ended, if all that it made is there as it was written.
+
+        What is damaged is said and set aside: the trial is run again.
+        """
+        result = store.read_whole(self.result_address, TrialResult)
+        card = store.read_whole(card_address(self.model_folder), ModelCard)
+        return result if card else None
 
     @property
     def trial_seed(self) -> int:

@@ -82,10 +82,17 @@ def fetch_weights(networks: Networks, on_gpu: bool) -> dict[str, str | None]:
         data = fetch_encoder(encoder, networks.weights)
         found[encoder] = None
         if data is not None:
-            name = f"{encoder}-{store.checksum(data)[:8]}.safetensors"
-            found[encoder] = store.join(networks.place, name)
-            store.write_bytes(store.join(networks.place, name), data)
+            found[encoder] = keep_weights(networks.place, encoder, data)
     return found
+
+
+def keep_weights(place: str, encoder: str, data: bytes) -> str:
+    """Store weights unless they are there, whole; returns their address."""
+    stem = f"{encoder}-{store.checksum(data)[:8]}"
+    address, file = store.join(place, f"{stem}.json"), f"{stem}.safetensors"
+    if store.read_whole(address, store.Manifest) is None:
+        store.write_whole(address, store.Manifest(), {file: data})
+    return store.join(place, file)
 
 
 @cache
@@ -139,7 +146,7 @@ def tune_trials(
             if not isinstance(error.__cause__, ray.exceptions.OutOfMemoryError):
                 raise
         gc.collect()  # ends the trials of the run that was given up
-        pending = [t for t in pending if not t.is_done()]
+        pending = [trial for trial in pending if trial.find_result() is None]
         say(
             "sweep: a node ran low on memory, and Ray ended trials there; "
             f"{len(pending)} go on from their checkpoints"

@@ -21,7 +21,7 @@ from glacier import store
 from glacier.errors import ConfigError, WeightsError
 from glacier.evaluation.calibration import Calibration
 from glacier.training.encoders import TIMM, check_encoder
-from glacier.training.model_card import ModelCard, describe_model
+from glacier.training.model_card import ModelCard, card_address, describe_model
 from glacier.windows import Predictor, average_orientations, predict_blended
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -293,14 +293,9 @@ def save_model(folder: str, state: dict[str, torch.Tensor], card: ModelCard) -> 
         card: All that is needed to build and use the network, and how it was made.
     """
     data = save_tensors({k: v.detach().cpu().contiguous() for k, v in state.items()})
-    sha256 = store.write_bytes(store.join(folder, "model.safetensors"), data)
-    store.write_bytes(store.join(folder, "model.md"), describe_model(card).encode())
-    store.write_model(card_address(folder), card.model_copy(update={"sha256": sha256}))
-
-
-def card_address(folder: str) -> str:
-    """Where the card of a model lies; written last, it says that the model is whole."""
-    return store.join(folder, "model.json")
+    card = card.model_copy(update={"sha256": store.checksum(data)})
+    contents = {"model.safetensors": data, "model.md": describe_model(card).encode()}
+    store.write_whole(card_address(folder), card, contents)
 
 
 def load_model(folder: str) -> tuple[nn.Module, ModelCard]:

@@ -30,7 +30,7 @@ KILLS = 20
 PIECES = 12
 MONTHS = {"first": "2014-07", "last": "2014-12"}
 """Four months with images, and two without."""
-TIMES = {"seconds"}
+TIMES = {"seal", "seconds"}
 WITHIN_S = 60
 
 

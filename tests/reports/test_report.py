@@ -171,7 +171,7 @@ def test_the_summary_reads_back_as_it_was_written(make_sweep):
     report.run_report(config)
     path = Path(config.results) / "tiny" / "summary.json"
     found = store.read_model(str(path), Summary)
-    assert found.model_dump(mode="json", by_alias=True) == json.loads(path.read_text())
+    assert found.model_dump(mode="json", by_alias=True) == store.read_json(str(path))
     (pair,) = found.pairs
     assert {pair.first, pair.second} == set(ENCODERS)
     assert found.encoders["resnet34"].by_month.keys() == {2, 3, 10}  # the last is held out
@@ -233,13 +233,25 @@ def test_a_second_run_does_nothing_and_a_new_sweep_is_reported(make_sweep, capsy
     config, result = make_sweep()
     report.run_report(config)
     page = Path(config.results) / "tiny" / "report.html"
-    page.write_text("untouched")
+    made = page.stat().st_mtime_ns
     assert report.run_report(config) == 0
-    assert page.read_text() == "untouched"
+    assert page.stat().st_mtime_ns == made
     assert "report: complete in" in capsys.readouterr().out
     write_result(config, result.model_copy(update={"sweep_s": 62.0}))
     report.run_report(config)
-    assert page.read_text().startswith("<!doctype html>")
+    assert page.stat().st_mtime_ns > made
+
+
+def test_a_page_that_was_changed_is_made_again_and_the_changed_one_kept(make_sweep, capsys):
+    config, _ = make_sweep()
+    report.run_report(config)
+    page = Path(config.results) / "tiny" / "report.html"
+    made = page.read_bytes()
+    page.write_text("with notes")
+    report.run_report(config)
+    assert page.read_bytes() == made
+    assert (page.parent / ".damaged" / "report.html").read_text() == "with notes"
+    assert "report.html is damaged" in capsys.readouterr().out
 
 
 def test_pictures_of_an_earlier_sweep_do_not_stay(make_sweep):
@@ -287,10 +299,9 @@ def test_a_report_of_another_version_is_made_anew_and_its_figures_do_not_stay(ma
     stale = {
         "schema": SCHEMA - 1,
         "sweep_sha256": summary["sweep_sha256"],
-        "figures": ["cost", "x"],
+        "files": {"figures/x.png": store.write_bytes(str(folder / "figures/x.png"), b"x")},
     }
-    (folder / "summary.json").write_text(json.dumps(stale | {"unknown": 1}))
-    (folder / "figures" / "x.png").write_bytes(b"")
+    store.write_json(str(folder / "summary.json"), stale | {"unknown": 1})
     report.run_report(config)
     assert read_results(config)[0] == summary
     assert {path.stem for path in folder.glob("figures/*")} == set(summary["figures"])

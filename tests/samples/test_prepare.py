@@ -1,17 +1,19 @@
 """Samples of a run: what the driver sees, failures, reruns, their description."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from glacier.archive import ingest
-from glacier.archive.records import read_records
+from glacier.archive.records import list_months, read_records
 from glacier.errors import StoreError
 from glacier.samples import dataset, prepare
 from glacier.samples.dataset import SampleMonth
+from glacier.sources.factory import open_source
 from tests.support.tiny import make_task, tiny_config
 
 
@@ -46,7 +48,10 @@ def test_one_bad_raster_costs_one_row_and_is_mended_by_a_rerun(
     (archive,) = read_records(config)
     path = Path(archive, "2014-06.tif")
     whole = path.read_bytes()
-    path.write_bytes(whole[:-100])
+    path.write_bytes(b"no raster")
+    target = next(t for t in list_months(config, open_source(config)) if t.name == "2014-06")
+    record = target.read_record()
+    target.write_record(replace(record, sha256=sha256(b"no raster").hexdigest()))
     assert prepare.run_prepare(config) == 1
     allowing = config.model_copy(
         update={"prepare": config.prepare.model_copy(update={"max_failed": 1})}
@@ -56,9 +61,11 @@ def test_one_bad_raster_costs_one_row_and_is_mended_by_a_rerun(
     samples = dataset.read_set(folder)
     statuses = [month.status for month in samples.months]
     assert statuses == ["ok", "failed", "ok", "ok", "ok", "ok", "empty", "empty"]
-    assert "1 failed: StoreError" in capsys.readouterr().out
+    assert "1 failed: RasterError" in capsys.readouterr().out
+    path.unlink()
     assert ingest.run_ingest(config) == 0 and path.read_bytes() == whole
     assert prepare.run_prepare(config) == 0
+    folder = dataset.samples_folder(config, read_records(config))
     samples = dataset.read_set(folder)
     assert len(samples.usable) == 6 and not samples.failed
 

@@ -50,7 +50,7 @@ def test_a_study_of_another_version_is_not_current_and_no_error(tmp_path):
     address = str(tmp_path / "study.json")
     store.write_json(address, {"schema": SCHEMA - 1, "arms": [], "sweeps": [["plain", "a"]]})
     assert not is_current(address, VARIANTS, SCHEMA)
-    with pytest.raises(StoreError, match="is no StudySummary of this version"):
+    with pytest.raises(StoreError, match="no StudySummary of this version"):
         store.read_model(address, StudySummary)
 
 

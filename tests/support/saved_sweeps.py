@@ -115,10 +115,8 @@ def write_samples(folder: str, config: Config, images: list[MonthImage]) -> Samp
             for row in (0, SHAPE[0] - SIZE)
             for col in (0, SHAPE[1] - SIZE)
         ]
-        address = dataset.rows_address(folder, image.region, image.month)
         month = SampleMonth(region="ridge", month=image.month, status="ok", rows=len(rows))
-        store.write_bytes(address, dataset.encode_rows(rows, month))
-        months.append(dataset.read_month(address))
+        months.append(dataset.write_rows(folder, rows, month))
     months += [
         SampleMonth(region="ridge", month=date(2014, 12, 1), status="empty",
                     reason="polar_night: sun too low"),

@@ -111,9 +111,9 @@ def test_what_was_deleted_is_made_again(tmp_path: Path, name: str) -> None:
     run_trial(trial, images, lambda row: None)
     made = (tmp_path / name).read_bytes()
     (tmp_path / name).unlink()
-    assert not trial.is_done()
+    assert trial.find_result() is None
     run_trial(trial, images, lambda row: None)
-    assert (tmp_path / name).read_bytes() == made and trial.is_done()
+    assert (tmp_path / name).read_bytes() == made and trial.find_result()
 
 
 def test_a_damaged_checkpoint_is_refused_and_the_result_is_the_same(tmp_path: Path) -> None:

@@ -1,0 +1,134 @@
+"""Whether everything that runs have left is as it was written: ``glacier verify``.
+
+Every sealed file is held against its seal, and all files that it vouches for against their
+checksums. No kind of file is known by name, so that none can be forgotten.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from glacier import store
+from glacier.errors import DamagedError
+from glacier.progress import say
+
+ABOUT = (
+    "Hold every file of storage and results against its checksum, and name those that are damaged."
+)
+
+
+@dataclass
+class Findings:
+    """What was found in a storage or a results folder."""
+
+    whole: int = 0
+    """Files that are as they were written."""
+    damaged: list[DamagedError] = field(default_factory=list)
+    unvouched: list[str] = field(default_factory=list)
+    """Addresses of files that nothing vouches for, such as those of a unit that is under way."""
+    unfinished: list[str] = field(default_factory=list)
+    """Addresses of files that a writer left when it was killed."""
+
+
+def run_verify(argv: Sequence[str]) -> int:
+    """Look at everything; returns 0 if all is whole, else 1.
+
+    Raises:
+        StoreError: A store cannot be reached.
+    """
+    options = parse_options(argv)
+    failed = 0
+    for place in (options.storage, options.results):
+        address = store.absolute(place)
+        found = verify_folder(address)
+        failed += len(found.damaged)
+        report_findings(found, address)
+        if options.repair:
+            repair(found)
+    if failed:
+        say(f"verify: {failed} files are damaged; the command that made them makes them again")
+    return 1 if failed else 0
+
+
+def parse_options(argv: Sequence[str]) -> argparse.Namespace:
+    """Options of the verb: ``storage``, ``results`` and ``repair``."""
+    parser = argparse.ArgumentParser("glacier verify", description=ABOUT)
+    parser.add_argument("--storage", default="./data", help="folder or s3:// address")
+    parser.add_argument("--results", default="./results", help="folder or s3:// address")
+    parser.add_argument(
+        "--repair",
+        action="store_true",
+        help="set damaged files aside and remove unfinished ones, so that the next run makes "
+        "anew what is missing",
+    )
+    return parser.parse_args(argv)
+
+
+def verify_folder(address: str) -> Findings:
+    """Hold all files below an address against their checksums, several at a time.
+
+    Raises:
+        StoreError: The store cannot be reached.
+    """
+    there = [store.join(address, name) for name in store.list_files(address)]
+    there = [file for file in there if f"/{store.ASIDE}/" not in file]
+    found = Findings(unfinished=[file for file in there if store.is_unfinished(file)])
+    sealed = [file for file in there if file.endswith(".json")]
+    with ThreadPoolExecutor() as pool:
+        manifests = dict(zip(sealed, pool.map(read_manifest, sealed), strict=True))
+    vouched = {
+        file: sha256
+        for manifest in manifests.values()
+        if not isinstance(manifest, DamagedError)
+        for file, sha256 in manifest.items()
+    }
+    seals = {file: e for file, e in manifests.items() if isinstance(e, DamagedError)}
+    broken = seals | store.find_damage(vouched)
+    known = set(manifests) | set(vouched)
+    found.damaged = list(broken.values())
+    found.whole = len(known) - len(broken)
+    found.unvouched = sorted(set(there) - known - set(found.unfinished))
+    return found
+
+
+def read_manifest(address: str) -> dict[str, str] | DamagedError:
+    """Address to sha256 of what a sealed file vouches for, or what is wrong with it."""
+    try:
+        files = store.read_json(address).get("files", {})
+    except DamagedError as error:
+        return error
+    return store.locate(address.rpartition("/")[0], files)
+
+
+def report_findings(found: Findings, address: str) -> None:
+    """Say what was found, damage first."""
+    for error in found.damaged:
+        say(f"verify: {name_stage(error.address, address)}: {error}")
+    list_some("left by a writer that was killed", found.unfinished)
+    list_some("that nothing vouches for", found.unvouched)
+    say(f"verify: {found.whole} files whole, {len(found.damaged)} damaged in {address}")
+
+
+def name_stage(file: str, address: str) -> str:
+    """Which stage a file belongs to: the folder below the storage that it lies in."""
+    return file.removeprefix(f"{address.rstrip('/')}/").partition("/")[0]
+
+
+def list_some(what: str, addresses: Sequence[str], most: int = 5) -> None:
+    """Name some files, and count the others."""
+    for address in addresses[:most]:
+        say(f"verify: {what}: {address}")
+    if len(addresses) > most:
+        say(f"verify: {what}: and {len(addresses) - most} more")
+
+
+def repair(found: Findings) -> None:
+    """Set aside what is damaged, and remove what is unfinished."""
+    for error in found.damaged:
+        if store.exists(error.address):
+            store.set_aside(error)
+    for address in found.unfinished:
+        store.remove(address)
