@@ -16,6 +16,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import tempfile
 import time
 import uuid
@@ -59,6 +60,9 @@ SEAL = re.compile(rb'\A\{\n "seal": "([0-9a-f]{64})",')
 
 ASIDE = ".damaged"
 """Folder beside files of a kind where those go that cannot be used any more."""
+
+KILL_AT = "GLACIER_KILL_AT"
+"""Environment variable by which tests end a process in the middle of a write."""
 
 LEFTOVER_S = 3600.0
 """Age from which an unfinished file belongs to a process that was killed."""
@@ -222,6 +226,21 @@ def remove_leftovers(folder: str) -> None:
                 path.unlink()
 
 
+def die_if_armed(point: str, path: Path) -> None:
+    """End the process as a power cut would, where a test has armed this point.
+
+    ``GLACIER_KILL_AT`` is ``<point>:<part of the path>:<token>``. Whoever removes the token, a
+    file, dies, so that one process does.
+    """
+    if not (armed := os.environ.get(KILL_AT)):
+        return
+    wanted, part, token = armed.split(":")
+    if point == wanted and part in str(path):
+        with suppress(FileNotFoundError):
+            os.unlink(token)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 def replace_file(path: Path, data: bytes) -> None:
     """Write beside a local path, flush to disk, and rename over it."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -229,9 +248,12 @@ def replace_file(path: Path, data: bytes) -> None:
     try:
         with open(beside, "xb") as file:
             file.write(data)
+            die_if_armed("written", path)
             file.flush()
             os.fsync(file.fileno())
+        die_if_armed("flushed", path)
         os.replace(beside, path)
+        die_if_armed("renamed", path)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -425,14 +447,15 @@ def list_folders(address: str) -> dict[str, list[FileInfo]]:
 
 
 def remove_folder(address: str) -> None:
-    """Remove a folder and all below it.
+    """Remove a folder and all below it; one that is not there is no error.
 
     Raises:
         StoreError: The store cannot be reached, or something in it is not the user's to remove.
     """
     try:
         fs, path = fsspec.core.url_to_fs(address)
-        fs.rm(path, recursive=True)
+        if fs.exists(path):
+            fs.rm(path, recursive=True)
     except UNREACHABLE as error:
         raise StoreError(f"cannot remove {address}: {error}") from error
 

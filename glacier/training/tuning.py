@@ -55,6 +55,11 @@ class Networks:
         return cls(sweep.encoders, source, place, bands, size, sweep.gpus_per_trial)
 
 
+TUNE = "tune"
+"""Folder of Tune's own state within a sweep's. Nothing reads it: the trials' folders are the state.
+"""
+
+
 def fetch_weights(networks: Networks, on_gpu: bool) -> dict[str, str | None]:
     """Store the initial weights of a run's encoders where all workers read them.
 
@@ -145,6 +150,8 @@ def tune_trials(
         except RuntimeError as error:  # Tune gives up where Ray ends a trial for its memory
             if not isinstance(error.__cause__, ray.exceptions.OutOfMemoryError):
                 raise
+        finally:
+            store.remove_folder(store.join(folder, TUNE))
         gc.collect()  # ends the trials of the run that was given up
         pending = [trial for trial in pending if trial.find_result() is None]
         say(
@@ -173,7 +180,7 @@ def run_tuner(
                 trial_dirname_creator=lambda trial: trial.trial_id,
             ),
             run_config=tune.RunConfig(
-                name="tune",
+                name=TUNE,
                 storage_path=folder,
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=settings.max_retries),
