@@ -115,7 +115,7 @@ def make_rows(task: MonthTask) -> tuple[Rows, SampleMonth]:
     snow = measure_snow(task, bands, grid)
     if snow is not None and snow > (most := task.settings.label.max_snow_outside):
         reason = f"seasonal_snow: on {snow:.0%} of the ground outside the outlines, over {most:.0%}"
-        notes = list_notes([glacier_file(task.settings.label)], grid)
+        notes = list_notes([glacier_file(task.settings.label)], grid, task.samples)
         return [], task.outcome("empty", reason, snow_outside=snow, notes=notes)
     image = make_checked_image(bands, task.settings)
     label = make_label(task, bands, image, grid)
@@ -143,7 +143,9 @@ def make_rows(task: MonthTask) -> tuple[Rows, SampleMonth]:
         snow_outside=snow,
         clipped=measure_clipped(image, label, task.settings),
         notes=list_notes(
-            [glacier_file(task.settings.label), debris_file(task.settings.label)], grid
+            [glacier_file(task.settings.label), debris_file(task.settings.label)],
+            grid,
+            task.samples,
         ),
     )
 
@@ -288,7 +290,7 @@ def make_label(
     if settings.kind == "truth":
         label = labels.label_truth(bands["surface"])
     elif settings.kind == "outlines":
-        label = glacier_on(settings, grid)
+        label = glacier_on(settings, grid, task.samples)
         label = labels.ignore_margin(label, grid.pixel_m, settings.margin_m)
     elif settings.kind == "ndsi":
         green, nir, swir1 = (colour(bands, name) for name in ("green", "nir", "swir1"))
@@ -323,7 +325,7 @@ def make_surface(
     file = debris_file(task.settings.label)
     if file is None:
         return bands.get("surface")
-    return labels.part_debris(label, outlines_on(file, grid).mask == 1)
+    return labels.part_debris(label, outlines_on(file, grid, task.samples).mask == 1)
 
 
 def measure_snow(task: MonthTask, bands: dict[str, NDArray[Any]], grid: Grid) -> float | None:
@@ -337,6 +339,6 @@ def measure_snow(task: MonthTask, bands: dict[str, NDArray[Any]], grid: Grid) ->
         return None
     green, nir, swir1 = (colour(bands, name) for name in ("green", "nir", "swir1"))
     snow = labels.label_ndsi(green, nir, swir1, settings.ndsi_above, settings.nir_above)
-    ground = glacier_on(settings, grid) == 0
+    ground = glacier_on(settings, grid, task.samples) == 0
     ground &= snow != labels.IGNORE
     return round(float((snow[ground] == 1).mean()), 4) if ground.any() else None
