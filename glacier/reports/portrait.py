@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier.config import Config, FoldKind, Label
-from glacier.evaluation.breakdown import late_summer_months
 from glacier.evaluation.metrics import count_pixels
 from glacier.evaluation.results import SweepResult, find_members
 from glacier.labels import IGNORE
@@ -104,9 +103,8 @@ def choose_month(sweep: SavedSweep, folds: Collection[int]) -> SampleMonth | Non
     Where none is clear it is the one of which most is known. One with known glacier goes first.
     """
     result, tested = sweep.result, find_tested(sweep.result, folds)
-    late = late_summer_months(result.config.regions)
     known = [month for month in sweep.samples.usable if month.key in tested]
-    return max(known, key=lambda month: rank_month(month, late), default=None)
+    return max(known, key=lambda month: rank_month(month, result.late_summer), default=None)
 
 
 def find_tested(sweep: SweepResult, folds: Collection[int]) -> set[str]:

@@ -13,7 +13,6 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from glacier.evaluation.breakdown import late_summer_months
 from glacier.evaluation.metrics import Counts, pool_counts
 from glacier.evaluation.results import TrialResult
 from glacier.evaluation.scorecard import ImageScore
@@ -29,9 +28,12 @@ def judge_area_trend(variants: Variants) -> Finding:
     """Slope of the mapped area over late summers, beside that of the true area."""
     variant = variants["encoders"]
     encoder = next(iter(variant.trials), "")
-    months = late_summer_months(variant.config.regions)
+    months = variant.sweep.late_summer
     if months is None:
-        return untestable("the regions do not say which months are late summer there.")
+        return untestable(
+            "no months are late summer in all regions: none was tested, or they lie on both sides "
+            "of the equator."
+        )
     images = find_well_seen(variant.trials.get(encoder, ()), months)
     summers = average_summers(images)
     if len({summer.year for summer in summers}) < 3:

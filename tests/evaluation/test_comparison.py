@@ -329,6 +329,11 @@ def test_late_summer_is_told_only_of_whole_images_whose_clouds_are_known():
     snowless = SampleMonth(region="a", month=date(2014, 8, 1), status="ok", snow_outside=0.01)
     summer = comparison.late_summer_of(sweep, [snowless])["a"].snowless
     assert summer is not None and summer.images == 2
+    south = sweep.model_copy(update={"southern": ("a",)})  # where August is winter
+    assert comparison.late_summer_of(south, []) == {}
+    unplaced = make_sweep(dice, regions=[{"name": "a"}], ingest={"source": "folder"},
+                          prepare={"label": {"kind": "ndsi"}})  # fmt: skip
+    assert comparison.late_summer_of(unplaced, []) == told  # its files say where it lies
     cut = make_sweep(dice, prepare={"layout": "chips"}, sweep={"folds": {"kind": "by_block"}})
     assert comparison.late_summer_of(cut, []) == {}
     cloudy = make_sweep(
