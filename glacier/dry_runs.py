@@ -29,8 +29,9 @@ from glacier.windows import window_starts
 MODEL_MB = 100.0
 """Of a U-Net over resnet34 or resnet50, its 24 to 33 million weights of 4 bytes each."""
 
-CHECKPOINT_MODELS = 3
-"""Weights that a running trial keeps: the best, the last, and two moments of each for Adam."""
+CHECKPOINT_MODELS = 4
+"""What a checkpoint of a running trial holds, in models: the last weights, two moments of each for
+Adam, and the best weights."""
 
 
 @dataclass(frozen=True)

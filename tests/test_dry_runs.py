@@ -10,11 +10,15 @@ import pytest
 from glacier import dry_runs
 from glacier.archive.ingest import ingest_month
 from glacier.archive.records import list_months
+from glacier.config import Sweep
 from glacier.dry_runs import STAGES, dry_run, plan_run, show_gb
 from glacier.errors import ConfigError
+from glacier.samples.folds import FoldMasks, Split
 from glacier.samples.month import prepare_month
 from glacier.sources.factory import open_source
+from glacier.training.trial import Trial
 from glacier.verbs import VERBS
+from tests.support.discs import SAMPLES
 from tests.support.tiny import ENCODER, make_task, tiny_config, write_tiny
 
 ROOT = Path(__file__).parents[1]
@@ -55,6 +59,26 @@ def test_the_stages_of_a_pipeline_are_told_with_their_sizes(tmp_path: Path, caps
         f"in {tmp_path}/data, where ",
     ):
         assert words in out
+
+
+def test_a_checkpoint_holds_as_many_models_as_are_counted(tmp_path: Path) -> None:
+    import torch
+
+    from glacier.training.checkpoint import Checkpoint, save_checkpoint
+
+    model = torch.nn.Linear(1000, 1000)
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.zeros(1, 1000)).sum().backward()
+    optimizer.step()
+    state = model.state_dict()
+    trial = Trial(
+        ENCODER, Split(0, (), (), ()), Sweep(), 0, SAMPLES, FoldMasks("shuffled", (1, 1)),
+        str(tmp_path),
+    )  # fmt: skip
+    best = {name: value.clone() for name, value in state.items()}
+    save_checkpoint(trial, Checkpoint(0, state, optimizer.state_dict(), best))
+    size = (tmp_path / "epoch-0.pt").stat().st_size
+    assert size / 4.004e6 == pytest.approx(dry_runs.CHECKPOINT_MODELS, rel=0.01)
 
 
 def test_chips_are_counted_as_they_will_be(tmp_path: Path) -> None:
