@@ -661,7 +661,8 @@ class Sweep(Model):
     cpus_per_trial: int = Field(1, ge=1)
     """Cores, and so threads, of one trial; part of the answer to the last bit."""
     gpus_per_trial: Annotated[float, RUNTIME_ONLY] = Field(0.0, ge=0)
-    """Share of a GPU of one trial; 0.5 lets two trials share one."""
+    """Share of a GPU of one trial; 0.5 lets two trials share one. How large it is changes no hash;
+    whether it is 0, or above 0, is hashed, since a GPU rounds otherwise."""
     checkpoint_s: Annotated[float, RUNTIME_ONLY] = Field(60.0, ge=0)
     """Least time between checkpoints of a running trial, seconds; what a lost worker costs."""
     max_retries: Annotated[int, RUNTIME_ONLY] = Field(1, ge=0, le=10)

@@ -30,7 +30,7 @@ class Split:
     fold: int
     test: tuple[str, ...]
     validation: tuple[str, ...]
-    """Empty where nothing chooses, or the test part itself (protocol notebook)."""
+    """Empty where nothing chooses the checkpoint, and where the test part does (notebook)."""
     train: tuple[str, ...]
 
 
@@ -148,7 +148,7 @@ def make_splits(
         settings: Kind and number of folds, validation share, whether the last is held out.
         blocks: Grid of ground blocks, rows and columns.
         seed: Decides the shuffle and where validation units lie.
-        overlaps: Groups of regions that share ground, as :func:`regions.find_overlaps` gives
+        overlaps: Groups of regions that share ground, as :func:`frames.find_overlaps` gives
             them: ``by_region`` keeps each in one part.
         southern: Regions south of the equator.
 

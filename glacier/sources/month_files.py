@@ -45,7 +45,7 @@ class MonthFilesSource(Source):
         return found
 
     def identity(self, region: Region) -> Any:
-        """Name, size and time of every file that is read."""
+        """Name and checksum of every file that is read."""
         return {"files": identify_files(self.files(region).values()), "image": None}
 
     def months(self, region: Region) -> list[date]:
