@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from glacier.archive.ingest import run_ingest
 from glacier.cluster import check_room, connect
@@ -16,8 +16,8 @@ from glacier.training.saved import is_swept
 from glacier.training.sweep import run_sweep
 from glacier.training.tuning import Networks, await_weights
 
-Stage = Callable[[Config], int]
-"""Takes the configuration, returns how many units failed past the allowed number."""
+if TYPE_CHECKING:
+    from glacier.command import Stage
 
 
 def run_pipeline(config: Config) -> int:

@@ -14,7 +14,7 @@ from glacier import store
 from glacier.errors import StoreError
 from glacier.progress import say
 
-STAGES = ("archive", "samples", "sweeps", "trials", "models", "weights", "catalogue")
+FOLDERS = ("archive", "samples", "sweeps", "trials", "models", "weights", "catalogue")
 """Folders of a storage."""
 
 SHARED = ("archive", "weights", "catalogue")
@@ -112,7 +112,7 @@ ABOUT = {
 def list_items(places: Any) -> list[Item]:
     """Everything in a storage and in a results folder."""
     storage, results = store.absolute(places.storage), store.absolute(places.results)
-    found = [item for stage in STAGES for item in list_folder(stage, store.join(storage, stage))]
+    found = [item for stage in FOLDERS for item in list_folder(stage, store.join(storage, stage))]
     return found + list(list_folder("results", results))
 
 

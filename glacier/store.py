@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 import fsspec
 from pydantic import BaseModel, ValidationError
 
-from glacier.config import STORED, expand_path
+from glacier.config import STORED, Config, expand_path
 from glacier.errors import StoreError
 
 M = TypeVar("M", bound=BaseModel)
@@ -48,6 +48,11 @@ def absolute(address: str) -> str:
     """The address as workers in other folders can use it, with environment variables put in."""
     address = expand_path(address)
     return address if "://" in address else str(Path(address).absolute())
+
+
+def results_folder(config: Config) -> str:
+    """Address of all that a run says of itself: its report, study, claims and calendar."""
+    return join(absolute(config.results), config.name)
 
 
 def explain_unusable(address: str) -> str:

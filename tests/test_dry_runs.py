@@ -51,7 +51,7 @@ def test_the_stages_of_a_pipeline_are_told_with_their_sizes(tmp_path: Path, caps
     assert dry_run(tiny_config(tmp_path)) == 0
     out = capsys.readouterr().out
     for words in (
-        "ingest: mendenhall: 58.505 N, 134.519 W, 228.6 km2, 127 x 80 px of 150 m in EPSG:32608",
+        "ingest: mendenhall: 58.51 N 134.52 W, 228.6 km2, 127 x 80 px of 150 m in EPSG:32608",
         "prepare: up to 7 samples of 32 x 32 px in 3 band(s) from 7 months, labels by truth",
         f"sweep: 2 trials ({ENCODER}; 2 folds shuffled) of up to 2 epochs; 1 core(s) and 0 GPU",
         "shared memory on each node (this machine has",
@@ -126,7 +126,7 @@ def test_too_small_a_disk_is_said(
 
 def test_a_store_says_no_more_than_it_can(tmp_path: Path, capsys: Said) -> None:
     dry_run(tiny_config(tmp_path, storage="memory://x"), "ingest")
-    assert "MB in memory://x\n" in capsys.readouterr().out
+    assert "GB in memory://x\n" in capsys.readouterr().out
 
 
 def test_sizes_have_the_unit_that_suits_them() -> None:

@@ -15,12 +15,12 @@ from typing import Any
 import ray
 
 from glacier import store
+from glacier.archive.calendar import write_calendar
 from glacier.archive.records import (
     ArchiveMonth,
     MonthRecord,
     complete_record,
     count_attempts,
-    draw_archive,
     list_months,
     write_month,
 )
@@ -170,16 +170,6 @@ def write_manifest(folder: str, rows: list[MonthRecord]) -> bool:
         return False
     store.write_json(address, values)
     return True
-
-
-def write_calendar(config: Config, records: list[MonthRecord], changed: bool) -> None:
-    """Draw the months' calendar, where they changed or it is missing and there are enough."""
-    address = store.join(store.absolute(config.results), config.name, "calendar.png")
-    if not changed and store.exists(address):
-        return
-    if (picture := draw_archive(records, config.ingest.chosen.knows_truth)) is not None:
-        store.write_bytes(address, picture.png)
-        say(f"ingest: calendar in {address}")
 
 
 def say_outcome(records: list[MonthRecord]) -> None:
