@@ -17,7 +17,7 @@ from glacier.archive.records import MonthRecord, Status
 from glacier.config import Prepare
 from glacier.errors import GlacierError, SampleError
 from glacier.geo.raster import Grid, read_named
-from glacier.indices import colour
+from glacier.indices import FALSE_COLOUR, colour
 from glacier.landsat import BAND_OF, SR_SCALE
 from glacier.samples.chips import cut_rows, resize_sample, shrink_classes
 from glacier.samples.dataset import (
@@ -44,7 +44,7 @@ BASELINE_BANDS = ("green", "red", "nir", "swir1")
 LABEL_BANDS = {
     "outlines": {"green", "nir", "swir1"},
     "ndsi": {"green", "nir", "swir1"},
-    "threshold": {"nir", "red", "green"},
+    "threshold": set(FALSE_COLOUR),
 }
 """What a label reads, by its kind; outlines only to see whether snow lies around them."""
 
@@ -296,7 +296,7 @@ def make_label(
         green, nir, swir1 = (colour(bands, name) for name in ("green", "nir", "swir1"))
         label = labels.label_ndsi(green, nir, swir1, settings.ndsi_above, settings.nir_above)
     else:
-        picture = task.settings.model_copy(update={"image": ("nir", "red", "green")})
+        picture = task.settings.model_copy(update={"image": FALSE_COLOUR})
         same = picture.image == task.settings.image
         shown = image if same else make_image(bands, picture)
         low, high = (0, 1) if picture.scale == "own_maximum" else picture.reflectance_range

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from glacier import store
 from glacier.errors import SampleError
-from glacier.indices import colour
+from glacier.indices import FALSE_COLOUR, colour
 
 
 def write_quick_looks(bands: dict[str, NDArray[Any]], stem: str) -> None:
     """Write ``<stem>_{false,true,ndsi}.png``; what needs a missing band is left out."""
     pictures = {
-        "false": ("nir", "red", "green"),
+        "false": FALSE_COLOUR,
         "true": ("red", "green", "blue"),
         "ndsi": ("ndsi",),
     }

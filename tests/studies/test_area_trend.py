@@ -100,7 +100,7 @@ BY_YEAR = [0] * 4 + [1] * 3 + [2] * 3
 def test_what_a_network_maps_too_large_in_all_its_years_is_no_trend():
     biased = 0.5 - 0.03 * np.array(BY_YEAR)
     found = area_trend.fit_slope(summers(biased, BY_YEAR), "mapped")
-    assert found.difference == pytest.approx(0, abs=1e-12)
+    assert found.percent_a_year == pytest.approx(0, abs=1e-12)
     assert found.low == pytest.approx(0, abs=1e-12)
 
 
@@ -115,7 +115,7 @@ def test_the_slope_and_its_error_are_those_of_a_model_with_a_line_a_fold(folds):
     solution, (rest,), *_ = np.linalg.lstsq(design.astype(float), values)
     free = 10 - design.shape[1]
     error = np.sqrt(rest / free * np.linalg.inv(design.T.astype(float) @ design)[0, 0])
-    assert found.difference == pytest.approx(solution[0])
+    assert found.percent_a_year == pytest.approx(solution[0])
     assert (found.high - found.low) / 2 == pytest.approx(stats.t.isf(0.025, free) * error)
 
 
