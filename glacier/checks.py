@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 from glacier import store
 from glacier.archive.dry_run import BAND_BYTES
-from glacier.config import Config
+from glacier.archive.records import list_span
+from glacier.config import WINDOW_STEP_PX, Config, explain_few_variants
 from glacier.errors import ConfigError, GlacierError
 from glacier.geo.frames import find_overlaps, is_southern
 from glacier.geo.raster import MAX_BYTES, Grid
-from glacier.landsat import months_between
 from glacier.machine import (
     Room,
     check_address,
@@ -29,13 +29,10 @@ from glacier.machine import (
 )
 from glacier.samples.folds import Split, block_rectangles, make_splits
 from glacier.sources.factory import open_source
-from glacier.sources.night import predict_night
+from glacier.sources.night import is_dark
 from glacier.sources.source import Source
 from glacier.training.encoders import check_encoder
 from glacier.wording import shorten_list
-
-WINDOW_STEP_PX = 32
-"""Sizes of windows are multiples of this."""
 
 
 class Inputs(NamedTuple):
@@ -68,11 +65,8 @@ def find_refusals(config: Config, job: str) -> list[str]:
         return list(reasons)
     trains = job not in ("ingest", "prepare")
     reasons |= dict.fromkeys(refuse_machine(config, trains))
-    if job == "study" and len(config.variants) < 2:
-        reasons[
-            f"variants = {list(config.variants)}: a study compares two or more; give names and "
-            "what differs, such as {plain: {}, shuffled: {sweep.folds.kind: shuffled}}"
-        ] = None
+    if job == "study" and (reason := explain_few_variants(config)):
+        reasons[reason] = None
     runs = {"": config}
     if job in ("study", "claims") and config.variants:
         runs = {f"variants.{name}: ": config.variant(name) for name in config.variants}
@@ -158,24 +152,17 @@ def list_inputs(config: Config, source: Source) -> Inputs:
         GlacierError: A region has no grid, or its files cannot be used.
     """
     grids = {region.name: source.grid(region) for region in config.regions}
-    span = months_between(*config.months.dates())
     images = []
     for region in config.regions:
-        held, grid = source.months(region), grids[region.name]
-        months = span if held is None else [month for month in span if month in set(held)]
-        if held and not months:
+        grid, months = grids[region.name], list_span(config, region, source)
+        if not months and (held := source.months(region)):
             there = shorten_list([f"{month:%Y-%m}" for month in sorted(held)], 3)
             raise ConfigError(
                 f"months = {config.months.first}..{config.months.last}: of region {region.name} "
                 f"the source holds {there} alone; set months.first and months.last so that they "
                 "span it"
             )
-        dark = source.settings.predicts_night
-        images += [
-            (region.name, month)
-            for month in months
-            if not (dark and predict_night(grid, month) is not None)
-        ]
+        images += [(region.name, month) for month in months if not is_dark(source, grid, month)]
     return Inputs(grids, images)
 
 

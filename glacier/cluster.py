@@ -97,7 +97,7 @@ def explain_no_ray(settings: Cluster, error: Exception) -> str:
     if "ersion mismatch" in text:
         remedy = "use the same versions of Ray and Python here and on the cluster"
     elif find_address(settings) == "local":
-        remedy = "look into the logs below /tmp/ray, or set RAY_TMPDIR to another folder"
+        remedy = f"look into the logs below {choose_temp_folder()}, or set RAY_TMPDIR to another"
     else:
         remedy = "is the cluster up, and is its token here (RAY_AUTH_MODE=token)?"
     return f"{name_address(settings)}: Ray cannot be used: {text[:400]}; {remedy}"

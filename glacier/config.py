@@ -28,6 +28,16 @@ from pydantic import (
     model_validator,
 )
 
+NDSI_ABOVE = 0.4
+NIR_ABOVE = 0.11
+"""Usual thresholds of snow and ice; water is darker in the near infrared.
+
+Source: Hall, Riggs & Salomonson 1995, Remote Sensing of Environment 54.
+"""
+
+WINDOW_STEP_PX = 32
+"""Sizes of windows are multiples of this, since the encoders halve five times."""
+
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 """An identifier that is safe as a folder name."""
 
@@ -331,6 +341,9 @@ class Folder(SourceSettings):
 class Service(SourceSettings):
     """What all sources have in common that wait for a server."""
 
+    quota: ClassVar[str] = "the service's quota"
+    """What is used up where it restricts us, as messages name it."""
+
     in_flight: Annotated[int, RUNTIME_ONLY] = Field(16, ge=1, le=40)
     """Most requests at once, over all workers; Earth Engine allows a project 40."""
     actors: Annotated[int, RUNTIME_ONLY] = Field(4, ge=1, le=40)
@@ -365,6 +378,7 @@ class EarthEngine(Service):
     """Google Earth Engine: whose account asks, where, and how hard."""
 
     grows: ClassVar[bool] = True
+    quota: ClassVar[str] = "the project's monthly quota at Earth Engine"
 
     project: Annotated[str | None, PRIVATE] = None
     """Google Cloud project that is registered for Earth Engine; None: the credentials' own."""
@@ -500,9 +514,9 @@ class Label(Model):
     of samples and scores. Measured where outlines and short-wave infrared are given; 1: never."""
     unseen: Literal["ignore", "background"] = "ignore"
     """Pixels without a clear look: left out, or bare ground as published (notebook only)."""
-    ndsi_above: float = Field(0.4, ge=-1, le=1)
+    ndsi_above: float = Field(NDSI_ABOVE, ge=-1, le=1)
     """Least NDSI of ice and snow, for ``ndsi``."""
-    nir_above: float = Field(0.11, ge=0, le=1)
+    nir_above: float = Field(NIR_ABOVE, ge=0, le=1)
     """Least near-infrared reflectance of ice and snow (water is darker), for ``ndsi``."""
     threshold: int = Field(128, ge=0, le=255)
     """Grey level, 0..255, above which a pixel is glacier, for ``threshold``."""
@@ -547,7 +561,7 @@ class Prepare(Model):
 
     layout: Literal["resize", "chips"] = "chips"
     """resize: the whole region as one sample a month. chips: windows at native resolution."""
-    size_px: int = Field(128, ge=32, le=2048, multiple_of=32)
+    size_px: int = Field(128, ge=WINDOW_STEP_PX, le=2048, multiple_of=WINDOW_STEP_PX)
     """Side of a sample, pixels; a multiple of 32, since the encoders halve five times."""
     stride_px: int | None = Field(None, ge=8, le=2048)
     """Step between chips, pixels, at most ``size_px``; None: half a chip."""
@@ -569,6 +583,11 @@ class Prepare(Model):
     """Write false-colour, true-colour and NDSI pictures of every month."""
     max_failed: Annotated[int, RUNTIME_ONLY] = Field(0, ge=0)
     """Months of the archive that may fail here before the job's exit code says so."""
+
+    @property
+    def step_px(self) -> int:
+        """Step between chips, pixels: the one given, or half a chip."""
+        return self.stride_px or self.size_px // 2
 
     @model_validator(mode="after")
     def check_image(self) -> Self:
@@ -661,7 +680,8 @@ class Sweep(Model):
     cpus_per_trial: int = Field(1, ge=1)
     """Cores, and so threads, of one trial; part of the answer to the last bit."""
     gpus_per_trial: Annotated[float, RUNTIME_ONLY] = Field(0.0, ge=0)
-    """Share of a GPU of one trial; 0.5 lets two trials share one."""
+    """Share of a GPU of one trial; 0.5 lets two trials share one. How large it is changes no hash;
+    whether it is 0, or above 0, is hashed, since a GPU rounds otherwise."""
     checkpoint_s: Annotated[float, RUNTIME_ONLY] = Field(60.0, ge=0)
     """Least time between checkpoints of a running trial, seconds; what a lost worker costs."""
     max_retries: Annotated[int, RUNTIME_ONLY] = Field(1, ge=0, le=10)
@@ -826,6 +846,16 @@ def identity(value: Any, without: Collection[str] = (RUNTIME_ONLY,)) -> Any:
 def config_digest(config: Config) -> str:
     """Hash of the fields that decide what a run computes, not where or how fast."""
     return digest(identity(config))
+
+
+def explain_few_variants(config: Config) -> str:
+    """Why a study would have nothing to compare; nothing where it has."""
+    if len(config.variants) > 1:
+        return ""
+    return (
+        f"variants = {list(config.variants)}: a study compares two or more; give names and what "
+        "differs, such as {plain: {}, shuffled: {sweep.folds.kind: shuffled}}"
+    )
 
 
 def variants_digest(config: Config) -> str:

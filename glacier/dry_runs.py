@@ -29,8 +29,9 @@ from glacier.windows import window_starts
 MODEL_MB = 100.0
 """Of a U-Net over resnet34 or resnet50, its 24 to 33 million weights of 4 bytes each."""
 
-CHECKPOINT_MODELS = 3
-"""Weights that a running trial keeps: the best, the last, and two moments of each for Adam."""
+CHECKPOINT_MODELS = 4
+"""What a checkpoint of a running trial holds, in models: the last weights, two moments of each for
+Adam, and the best weights."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class RunPlan:
         settings = self.config.prepare
         if settings.layout == "resize":
             return 1
-        size, stride = settings.size_px, settings.stride_px or settings.size_px // 2
+        size, stride = settings.size_px, settings.step_px
         starts = (window_starts(max(side, size), size, stride) for side in region.grid.shape)
         return math.prod(len(found) for found in starts)
 
@@ -185,8 +186,7 @@ def plan_sweep(plan: RunPlan) -> Iterator[str]:
 
 def plan_report(plan: RunPlan) -> Iterator[str]:
     """Where the report would lie."""
-    place = store.join(store.absolute(plan.config.results), plan.config.name)
-    yield f"report: in {place}"
+    yield f"report: in {store.results_folder(plan.config)}"
 
 
 def plan_disk(plan: RunPlan) -> Iterator[str]:
@@ -206,9 +206,10 @@ def plan_disk(plan: RunPlan) -> Iterator[str]:
     yield f"storage: up to {show_gb(need)} in {storage}, where {show_gb(free)} are free{short}"
 
 
-Stage = Callable[[RunPlan], Iterator[str]]
+Tell = Callable[[RunPlan], Iterator[str]]
+"""Says what one stage would do."""
 
-STAGES: dict[str, tuple[Stage, ...]] = {
+STAGES: dict[str, tuple[Tell, ...]] = {
     "ingest": (plan_ingest, plan_disk),
     "prepare": (plan_prepare, plan_disk),
     "sweep": (plan_sweep, plan_disk),

@@ -51,11 +51,16 @@ def list_fields(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[F
 
 
 def find_model(annotation: Any) -> type[BaseModel] | None:
-    """The model that a field holds, or may hold; None where it holds a value."""
-    for kind in (annotation, *(get_args(annotation) if is_union(annotation) else ())):
+    """The model that a field holds, or may hold; None where it holds a value, or a list."""
+    alone = get_origin(annotation) is None or is_union(annotation)
+    return next(list_models(annotation), None) if alone else None
+
+
+def list_models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that a field holds, may hold, or holds a list of."""
+    for kind in (annotation, *get_args(annotation)):
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            return kind
-    return None
+            yield kind
 
 
 def is_union(annotation: Any) -> bool:

@@ -7,12 +7,11 @@ The flags are derived from the models of ``config``, so a parameter is written o
 
 from __future__ import annotations
 
-import difflib
 import re
 import textwrap
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -25,8 +24,9 @@ from pydantic_settings import (
 
 from glacier.config import Config, Region, RegionFile
 from glacier.errors import ConfigError
-from glacier.field_help import describe_fields
+from glacier.field_help import describe_fields, list_models
 from glacier.shipped import find_configuration, list_shipped
+from glacier.wording import nearest
 
 
 class Settings(Config, BaseSettings):
@@ -230,16 +230,15 @@ def check_flags(flags: list[str]) -> None:
         name, _, inline = flag[2:].partition("=")
         if name not in known:
             value = inline or (flags[at + 1] if at + 1 < len(flags) else "")
-            raise ConfigError(f"--{name} {value}: no such field{nearest(name, known)}")
+            raise ConfigError(f"--{name} {value}: no such field{correct_field(name, known)}")
 
 
 def field_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """Dotted names of all fields of a model and of the models within it."""
     for name, field in model.model_fields.items():
         yield prefix + name
-        for kind in (field.annotation, *get_args(field.annotation)):
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                yield from field_names(kind, f"{prefix}{name}.")
+        for inner in list_models(field.annotation):
+            yield from field_names(inner, f"{prefix}{name}.")
 
 
 RENAMED = {
@@ -252,17 +251,12 @@ RENAMED = {
 """Fields that had another name once."""
 
 
-def nearest(name: str, known: Sequence[str]) -> str:
-    """``; did you mean ...`` with the nearest known name, or all of a few, or nothing.
-
-    A field that was renamed is answered with its new name.
-    """
+def correct_field(name: str, known: Sequence[str]) -> str:
+    """What to say after a field that there is not: its new name, or what is near to it."""
     for old, new in RENAMED.items():
         if name == old or name.startswith(f"{old}."):
             return f"; it is called {new}{name.removeprefix(old)} now"
-    if close := difflib.get_close_matches(name, known, n=1, cutoff=0.5):
-        return f"; did you mean {close[0]}?"
-    return f"; known: {', '.join(known)}" if len(known) <= 12 else ""
+    return nearest(name, known)
 
 
 def describe(error: ValidationError, path: str, model: type[BaseModel] = Config) -> Iterator[str]:
@@ -276,7 +270,7 @@ def describe(error: ValidationError, path: str, model: type[BaseModel] = Config)
             yield f"{path}: {where}: {message}" if where else f"{path}: {message}"
             continue
         if kind == "extra_forbidden":
-            message = f"no such field{nearest(where, siblings_of(fault['loc'], model))}"
+            message = f"no such field{correct_field(where, siblings_of(fault['loc'], model))}"
         elif kind == "missing":
             given, message = "nothing", "this field is needed"
         elif kind == "literal_error":
@@ -289,10 +283,6 @@ def siblings_of(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]
     """Dotted names of the fields that could stand at a location below a model."""
     for part in loc[:-1]:
         if part in model.model_fields:
-            annotation = model.model_fields[str(part)].annotation
-            kinds = (annotation, *get_args(annotation))
-            model = next(
-                (k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), model
-            )
+            model = next(list_models(model.model_fields[str(part)].annotation), model)
     prefix = "".join(f"{part}." for part in loc[:-1])
     return [prefix + name for name in model.model_fields]

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from glacier.errors import SampleError
 from glacier.landsat import BAND_OF, reflectance
 
+FALSE_COLOUR = ("nir", "red", "green")
+"""Bands shown as red, green and blue, so that plants are red and ice is bright."""
+
 INDICES = frozenset({"ndsi"})
 """Bands of an image that are ratios, without a brightness of their own."""
 
@@ -45,5 +48,8 @@ def colour(bands: dict[str, NDArray[Any]], name: str) -> NDArray[np.float32]:
     if name == "ndsi":
         return normalised_difference(colour(bands, "green"), colour(bands, "swir1"))
     if BAND_OF[name] not in bands:
-        raise SampleError(f"{name} needs band {BAND_OF[name]}; the month holds {', '.join(bands)}")
+        raise SampleError(
+            f"{name} needs band {BAND_OF[name]}; the month holds {', '.join(bands)}: give files "
+            "with that band, or a prepare.image and prepare.label.kind that do without it"
+        )
     return reflectance(bands[BAND_OF[name]])

@@ -13,13 +13,6 @@ from glacier.indices import normalised_difference
 IGNORE = 255
 """Label of a pixel that counts in no loss and no metric."""
 
-NDSI_ABOVE = 0.4
-NIR_ABOVE = 0.11
-"""Usual thresholds of snow and ice; water is darker in the near infrared.
-
-Source: Hall, Riggs & Salomonson 1995, Remote Sensing of Environment 54.
-"""
-
 
 class Surface(IntEnum):
     """Codes of a class map; 0 is no data."""
@@ -75,7 +68,7 @@ def label_ndsi(
         green: (H, W) float32 reflectance, NaN where unseen.
         nir: The same, near infrared.
         swir1: The same, short-wave infrared at 1.6 micrometres.
-        ndsi_above: NDSI must exceed this; 0.4 is usual.
+        ndsi_above: NDSI must exceed this.
         nir_above: Near-infrared reflectance must exceed this, which water does not.
 
     Returns:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from functools import partial
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
 from glacier.archive.ingest import run_ingest
 from glacier.cluster import check_room, connect
@@ -18,8 +18,8 @@ from glacier.training.saved import is_swept
 from glacier.training.sweep import run_sweep
 from glacier.training.tuning import Networks, await_weights
 
-Stage = Callable[[Config], int]
-"""Takes the configuration, returns how many units failed past the allowed number."""
+if TYPE_CHECKING:
+    from glacier.command import Stage
 
 STAGES: tuple[Stage, ...] = (run_ingest, run_prepare, run_sweep)
 """What comes before a report, in order."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from glacier import store
+from glacier.errors import StoreError
 from glacier.progress import say
 
-STAGES = ("archive", "samples", "sweeps", "trials", "models", "weights", "catalogue")
+FOLDERS = ("archive", "samples", "sweeps", "trials", "models", "weights", "catalogue")
 """Folders of a storage."""
 
 SHARED = ("archive", "weights", "catalogue")
@@ -33,8 +36,27 @@ class Item:
     def belongs_to(self, run: str) -> bool:
         """Whether a run of this name made it, and for itself alone."""
         stage, _, folder = self.name.partition("/")
-        mine = folder == run or (folder.startswith(f"{run}-") and len(folder) == len(run) + 9)
-        return mine and stage not in SHARED
+        if stage in SHARED:
+            return False
+        if folder == run:
+            return True
+        hashed = re.fullmatch(re.escape(run) + "-([0-9a-f]{8})", folder)
+        if hashed is None:
+            return False
+        return stage != "results" or self.was_made_with(hashed[1])
+
+    def was_made_with(self, h8: str) -> bool:
+        """Whether a report says that a configuration of this hash made it.
+
+        In a results folder stand the names of runs themselves, so one that ends like a hash may be
+        another run.
+        """
+        from glacier.reports.summary import read_stamp  # late: seconds that no listing needs
+
+        try:
+            return read_stamp(self.address).config_sha256.startswith(h8)
+        except StoreError:  # nothing that can be read vouches for it
+            return False
 
 
 def run_list(argv: Sequence[str]) -> int:
@@ -55,7 +77,8 @@ def run_clean(argv: Sequence[str]) -> int:
     for name in options.names:
         found = [item for item in items if item.name == name or item.belongs_to(name)]
         if not found:
-            say(f"nothing is called {name!r}; `glacier list` shows what is there")
+            hint = "`glacier list` shows what is there"
+            print(f"nothing is called {name!r}; {hint}", file=sys.stderr)
             return 2
         chosen += [item for item in found if item not in chosen]
     for item in chosen:
@@ -89,7 +112,7 @@ ABOUT = {
 def list_items(places: Any) -> list[Item]:
     """Everything in a storage and in a results folder."""
     storage, results = store.absolute(places.storage), store.absolute(places.results)
-    found = [item for stage in STAGES for item in list_folder(stage, store.join(storage, stage))]
+    found = [item for stage in FOLDERS for item in list_folder(stage, store.join(storage, stage))]
     return found + list(list_folder("results", results))
 
 

@@ -31,7 +31,7 @@ from typing import Annotated, Any, TypeVar
 import fsspec
 from pydantic import BaseModel, Field, ValidationError
 
-from glacier.config import STORED, Model, expand_path
+from glacier.config import STORED, Config, Model, expand_path
 from glacier.errors import DamagedError, StoreError
 from glacier.progress import say
 
@@ -77,6 +77,11 @@ def absolute(address: str) -> str:
     """The address as workers in other folders can use it, with environment variables put in."""
     address = expand_path(address)
     return address if "://" in address else str(Path(address).absolute())
+
+
+def results_folder(config: Config) -> str:
+    """Address of all that a run says of itself: its report, study, claims and calendar."""
+    return join(absolute(config.results), config.name)
 
 
 def explain_unusable(address: str) -> str:

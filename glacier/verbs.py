@@ -50,10 +50,11 @@ class Verb:
 DRY_RUN = "--dry-run"
 """Flag of every verb: say what would be done, and what would be refused."""
 
-RUN = ("name", "storage", "results", "seed", "regions", "months", "cluster.")
-INGEST = ("ingest.source", "ingest.cloud", "ingest.min", "ingest.platforms", "ingest.mask",
-          "ingest.max", "ingest.synthetic", "ingest.folder.holds", "ingest.folder.path",
-          "ingest.folder.image")  # fmt: skip
+PLACES = ("name", "storage", "results")
+RUN = (*PLACES, "seed", "regions", "months", "cluster.")
+SCENES = ("ingest.source", "ingest.cloud", "ingest.min", "ingest.platforms")
+INGEST = (*SCENES, "ingest.mask", "ingest.max", "ingest.synthetic", "ingest.folder.holds",
+          "ingest.folder.path", "ingest.folder.image")  # fmt: skip
 PREPARE, SWEEP = ("prepare.",), ("sweep.",)
 """Fields in groups, by how their names begin."""
 
@@ -81,20 +82,20 @@ VERBS = {
     "report": Verb(
         "A finished sweep -> the comparison, as one HTML page and its tables.",
         "run_report",
-        sections=RUN[:3],
+        sections=PLACES,
     ),
     "study": Verb(
         "Run the variants of one configuration and compare them.",
         "run_study",
         "leakage.yaml",
-        ("variants", *RUN, *INGEST[:4], *PREPARE, *SWEEP),
+        ("variants", *RUN, *SCENES, *PREPARE, *SWEEP),
         has_variants=True,
     ),
     "claims": Verb(
         "Test what the published experiment claims.",
         "run_claims",
         "claims.yaml",
-        ("variants", *RUN, *INGEST[:4], *PREPARE, *SWEEP),
+        ("variants", *RUN, *SCENES, *PREPARE, *SWEEP),
         has_variants=True,
     ),
 }
@@ -156,9 +157,7 @@ def run_verb(name: str, argv: Sequence[str] | None = None) -> int:
     from glacier.command import run_command  # late: it takes half a second
 
     verb = VERBS[name]
-    if argv is None:
-        speak_utf8()
-        argv = sys.argv[1:]
+    argv = sys.argv[1:] if argv is None else argv
     return run_command(
         argv, describe_verb(name), make_stage(verb), {DRY_RUN: partial(dry_run, name)},
         partial(begin, name), verb.sections,
@@ -258,7 +257,7 @@ def describe_verbs() -> str:
 
 def correct_verb(name: str) -> str:
     """What to say to a verb that there is not."""
-    from glacier.flags import nearest
+    from glacier.wording import nearest
 
     return f"no verb {name!r}{nearest(name, [*VERBS, *ASIDES])} `glacier --help` lists all"
 

@@ -102,7 +102,9 @@ def test_why_a_cluster_cannot_be_joined_is_a_sentence(
 
 def test_a_private_ray_that_cannot_start_names_its_logs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    assert "RAY_TMPDIR" in explain_no_ray(Cluster(), OSError("x"))
+    monkeypatch.setattr(cluster, "choose_temp_folder", lambda: "/elsewhere/ray")
+    said = explain_no_ray(Cluster(), OSError("x"))
+    assert "below /elsewhere/ray, " in said and "RAY_TMPDIR" in said
 
 
 @pytest.mark.ray

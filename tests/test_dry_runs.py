@@ -10,11 +10,15 @@ import pytest
 from glacier import dry_runs
 from glacier.archive.ingest import ingest_month
 from glacier.archive.records import list_months
+from glacier.config import Sweep
 from glacier.dry_runs import STAGES, dry_run, plan_run, show_gb
 from glacier.errors import ConfigError
+from glacier.samples.folds import FoldMasks, Split
 from glacier.samples.month import prepare_month
 from glacier.sources.factory import open_source
+from glacier.training.trial import Trial
 from glacier.verbs import VERBS
+from tests.support.discs import SAMPLES
 from tests.support.tiny import ENCODER, make_task, tiny_config, write_tiny
 
 ROOT = Path(__file__).parents[1]
@@ -47,7 +51,7 @@ def test_the_stages_of_a_pipeline_are_told_with_their_sizes(tmp_path: Path, caps
     assert dry_run(tiny_config(tmp_path)) == 0
     out = capsys.readouterr().out
     for words in (
-        "ingest: mendenhall: 58.505 N, 134.519 W, 228.6 km2, 127 x 80 px of 150 m in EPSG:32608",
+        "ingest: mendenhall: 58.51 N 134.52 W, 228.6 km2, 127 x 80 px of 150 m in EPSG:32608",
         "prepare: up to 7 samples of 32 x 32 px in 3 band(s) from 7 months, labels by truth",
         f"sweep: 2 trials ({ENCODER}; 2 folds shuffled) of up to 2 epochs; 1 core(s) and 0 GPU",
         "shared memory on each node (this machine has",
@@ -55,6 +59,26 @@ def test_the_stages_of_a_pipeline_are_told_with_their_sizes(tmp_path: Path, caps
         f"in {tmp_path}/data, where ",
     ):
         assert words in out
+
+
+def test_a_checkpoint_holds_as_many_models_as_are_counted(tmp_path: Path) -> None:
+    import torch
+
+    from glacier.training.checkpoint import Checkpoint, save_checkpoint
+
+    model = torch.nn.Linear(1000, 1000)
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.zeros(1, 1000)).sum().backward()
+    optimizer.step()
+    state = model.state_dict()
+    trial = Trial(
+        ENCODER, Split(0, (), (), ()), Sweep(), 0, SAMPLES, FoldMasks("shuffled", (1, 1)),
+        str(tmp_path),
+    )  # fmt: skip
+    best = {name: value.clone() for name, value in state.items()}
+    save_checkpoint(trial, Checkpoint(0, state, optimizer.state_dict(), best))
+    size = (tmp_path / "epoch-0.pt").stat().st_size
+    assert size / 4.004e6 == pytest.approx(dry_runs.CHECKPOINT_MODELS, rel=0.01)
 
 
 def test_chips_are_counted_as_they_will_be(tmp_path: Path) -> None:
@@ -102,7 +126,7 @@ def test_too_small_a_disk_is_said(
 
 def test_a_store_says_no_more_than_it_can(tmp_path: Path, capsys: Said) -> None:
     dry_run(tiny_config(tmp_path, storage="memory://x"), "ingest")
-    assert "MB in memory://x\n" in capsys.readouterr().out
+    assert "GB in memory://x\n" in capsys.readouterr().out
 
 
 def test_sizes_have_the_unit_that_suits_them() -> None:

@@ -13,6 +13,8 @@ FILES = (
     "data/samples/demo-two-44444444/summary.json",
     "results/demo/report.html",
     "results/README.md",
+    "results/demo-mountain/report.html",  # eight letters that are no hash
+    "results/demo-deadbeef/report.html",  # a name that could be a hash
 )
 
 
@@ -36,10 +38,10 @@ def test_everything_is_listed_with_its_size(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[:-1]] == [
         "archive/mendenhall-11111111", "samples/demo-22222222", "samples/demo-two-44444444",
-        "trials/demo-33333333", "results/demo",
+        "trials/demo-33333333", "results/demo-deadbeef", "results/demo-mountain", "results/demo",
     ]  # fmt: skip
     assert all("1 files        1.0 MB" in line for line in lines[:-1])
-    assert lines[-1] == "5 in all, 5.0 MB"
+    assert lines[-1] == "7 in all, 7.0 MB"
 
 
 def test_a_run_is_removed_with_all_of_its_own_and_nothing_else(
@@ -49,9 +51,25 @@ def test_a_run_is_removed_with_all_of_its_own_and_nothing_else(
     assert left(tmp_path) == set(FILES)  # only said
     assert "would remove results/demo (1.0 MB)" in capsys.readouterr().out
     assert run_clean(["demo", "--yes", *places]) == 0
-    assert left(tmp_path) == {FILES[0], FILES[3], FILES[5]}
+    assert left(tmp_path) == {FILES[0], FILES[3], *FILES[5:]}
     assert run_clean(["archive/mendenhall-11111111", "--yes", *places]) == 0
-    assert left(tmp_path) == {FILES[3], FILES[5]}
+    assert left(tmp_path) == {FILES[3], *FILES[5:]}
+
+
+@pytest.mark.parametrize(
+    ("summary", "is_mine"),
+    [
+        ('{"config_sha256": "deadbeef0123"}', True),
+        ('{"config_sha256": "0123deadbeef"}', False),
+        ("{cut", False),
+    ],
+)
+def test_an_earlier_report_is_removed_with_its_run_where_it_says_whose_it_is(
+    tmp_path: Path, places: list[str], summary: str, is_mine: bool
+) -> None:
+    (tmp_path / "results/demo-deadbeef/summary.json").write_text(summary)
+    assert run_clean(["demo", "--yes", *places]) == 0
+    assert (tmp_path / "results/demo-deadbeef").exists() != is_mine
 
 
 def test_an_unknown_name_removes_nothing(
@@ -59,7 +77,8 @@ def test_an_unknown_name_removes_nothing(
 ) -> None:
     assert run_clean(["demo", "nothing", "--yes", *places]) == 2
     assert left(tmp_path) == set(FILES)
-    assert "nothing is called 'nothing'" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "nothing is called 'nothing'" in said.err and not said.out
 
 
 def test_where_nothing_was_run_nothing_is_listed(

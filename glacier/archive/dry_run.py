@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from glacier.archive.records import ArchiveMonth, complete_record, list_region_months
+from glacier.archive.records import complete_record, list_region_months
 from glacier.config import Config, Region
 from glacier.geo.raster import Grid
 from glacier.landsat import BANDS
-from glacier.sources.night import find_centre, predict_night
+from glacier.sources.night import find_centre, is_dark
 from glacier.sources.source import Source
+from glacier.wording import name_coordinates
 
 MAX_SHOWN = 10
 """Regions that are listed one by one."""
@@ -77,27 +78,17 @@ def dry_run_region(config: Config, region: Region, source: Source) -> RegionDryR
     records = {target: complete_record(target) for target in months}
     missing = [target for target, record in records.items() if record is None]
     images = sum(record is not None and record.status == "ok" for record in records.values())
-    dark = sum(is_dark(target, grid, source) for target in missing)
+    dark = sum(is_dark(source, grid, target.month) for target in missing)
     complete, pending = len(months) - len(missing), len(missing) - dark
     return RegionDryRun(region.name, grid, complete, dark, pending, images)
-
-
-def is_dark(target: ArchiveMonth, grid: Grid, source: Source) -> bool:
-    """Whether a month is known to be empty for want of sun."""
-    return source.settings.predicts_night and predict_night(grid, target.month) is not None
 
 
 def describe(row: RegionDryRun) -> str:
     """A region's dry run in a line."""
     grid = row.grid
     return (
-        f"{row.name}: {describe_place(grid)}, {math.prod(grid.shape) * grid.pixel_km2:.4g} km2, "
+        f"{row.name}: {name_coordinates(*find_centre(grid))}, "
+        f"{math.prod(grid.shape) * grid.pixel_km2:.4g} km2, "
         f"{grid.height} x {grid.width} px of {grid.pixel_m:g} m in {grid.crs}; {row.complete} "
         f"complete, {row.dark} without sun, {row.pending} to fetch, up to {row.archive_mb:.0f} MB"
     )
-
-
-def describe_place(grid: Grid) -> str:
-    """The middle of a grid, such as ``58.505 N, 134.520 W``."""
-    lat, lon = find_centre(grid)
-    return f"{abs(lat):.3f} {'N' if lat >= 0 else 'S'}, {abs(lon):.3f} {'E' if lon >= 0 else 'W'}"

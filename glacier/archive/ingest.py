@@ -16,11 +16,11 @@ from typing import Any
 import ray
 
 from glacier import store
+from glacier.archive.calendar import write_calendar
 from glacier.archive.records import (
     ArchiveMonth,
     MonthRecord,
     count_attempts,
-    draw_archive,
     list_months,
     look_at_month,
     write_month,
@@ -28,22 +28,12 @@ from glacier.archive.records import (
 from glacier.archive.workers import open_pool
 from glacier.cluster import connect
 from glacier.composite import Empty
-from glacier.config import Config, digest
+from glacier.config import Config
 from glacier.errors import ConfigError, DamagedError, GlacierError, SourceError
 from glacier.landsat import is_settled
 from glacier.progress import Progress, say
 from glacier.sources.factory import open_source
 from glacier.sources.limiter import RequestLimit
-
-CALENDAR = "calendar.png"
-
-
-class Calendar(store.Manifest):
-    """What a run's calendar was drawn of: ``calendar.json``."""
-
-    drawn_of: str
-    """Hash of the months as they were drawn."""
-
 
 MAX_REASONS = 8
 """Kinds of reasons that the end of a run names."""
@@ -195,22 +185,6 @@ def write_changed(address: str, value: dict[str, Any]) -> None:
     except DamagedError as error:
         store.set_aside(error)
     store.write_json(address, value)
-
-
-def write_calendar(config: Config, records: list[MonthRecord]) -> None:
-    """Draw the months' calendar where there are enough, unless it is there already.
-
-    ``calendar.json`` vouches for the picture and says what it was drawn of.
-    """
-    folder = store.join(store.absolute(config.results), config.name)
-    address = store.join(folder, "calendar.json")
-    drawn_of = digest([(r.region, r.month, r.status, r.kind, r.valid_share) for r in records])
-    found = store.read_whole(address, Calendar)
-    if found and found.drawn_of == drawn_of:
-        return
-    if (picture := draw_archive(records, config.ingest.chosen.knows_truth)) is not None:
-        store.write_whole(address, Calendar(drawn_of=drawn_of), {CALENDAR: picture.png})
-        say(f"ingest: calendar in {store.join(folder, CALENDAR)}")
 
 
 def say_outcome(records: list[MonthRecord]) -> None:

@@ -7,10 +7,10 @@ of the image.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +24,6 @@ from glacier.labels import label_truth
 from glacier.landsat import months_between
 from glacier.sources.factory import open_source
 from glacier.sources.source import Source
-from glacier.wording import name_place
-
-if TYPE_CHECKING:
-    from glacier.plots.calendar import Square
-    from glacier.plots.figures import Picture
 
 FORMAT = 4
 """Counts up when the archive's bytes change for the same configuration."""
@@ -204,13 +199,19 @@ def archive_folder(config: Config, region: Region, key: str) -> str:
     return store.join(store.absolute(config.storage), "archive", f"{region.name}-{key[:8]}")
 
 
-def list_region_months(config: Config, region: Region, source: Source) -> list[ArchiveMonth]:
+def list_span(config: Config, region: Region, source: Source) -> list[date]:
     """Months of a region that a run works on: the span, or those of it that the source holds."""
-    key = archive_key(config, region, source)
-    folder = archive_folder(config, region, key)
     span, held = months_between(*config.months.dates()), source.months(region)
     there = set(span if held is None else held)
-    return [ArchiveMonth(region, month, folder, key) for month in span if month in there]
+    return [month for month in span if month in there]
+
+
+def list_region_months(config: Config, region: Region, source: Source) -> list[ArchiveMonth]:
+    """The same months with their places in the archive."""
+    key = archive_key(config, region, source)
+    folder = archive_folder(config, region, key)
+    months = list_span(config, region, source)
+    return [ArchiveMonth(region, month, folder, key) for month in months]
 
 
 def list_months(config: Config, source: Source) -> list[ArchiveMonth]:
@@ -338,20 +339,3 @@ def read_records(config: Config) -> dict[str, list[MonthRecord]]:
             record = target.read_record()
             found[folder].append(record.judge(config.ingest.min_valid_share))
     return found
-
-
-def draw_archive(records: Iterable[MonthRecord], synthetic: bool) -> Picture | None:
-    """The calendar of an archive's months; None where there are fewer than two.
-
-    Args:
-        records: The months, of one region or several.
-        synthetic: Their scenes are made up, which the picture then says.
-    """
-    from glacier.plots.calendar import Square, draw_calendar  # no worker draws
-
-    regions: dict[str, list[Square]] = {}
-    for r in records:
-        place = name_place(r.region, synthetic)
-        regions.setdefault(place, []).append(Square(r.day, r.status, r.kind, r.valid_share))
-    months = {square.month for squares in regions.values() for square in squares}
-    return draw_calendar(regions) if len(months) > 1 else None

@@ -113,7 +113,7 @@ class ActorPool:
         )
         self.actors = [fetcher.remote(config, work) for _ in range(count)]
         self.busy: dict[Any, Any] = {}
-        self.restricted = False
+        self.restricted, self.quota = False, settings.quota
 
     def capacity(self) -> int:
         """One in each thread."""
@@ -136,8 +136,8 @@ class ActorPool:
         if not self.restricted and self.limiter_state().restricted:
             self.restricted = True
             say(
-                "ingest: the project's monthly quota at Earth Engine is used up (restricted "
-                "mode): one request at a time from now on"
+                f"ingest: {self.quota} is used up (restricted mode): one request at a time from "
+                "now on"
             )
         return record
 

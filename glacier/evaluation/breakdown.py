@@ -6,13 +6,13 @@ Everything here adds up what the scorecards of all folds hold.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
 from typing import TypeVar
 
 import numpy as np
 
-from glacier.config import Model, Region
+from glacier.config import Model
 from glacier.evaluation.metrics import SIZES_KM2, ClassPixels, Counts, pool_counts
 from glacier.evaluation.scorecard import ImageScore, MaskScore, Scorecard, TruthScore
 
@@ -187,17 +187,20 @@ def score_both(rows: Sequence[TruthScore]) -> TruthDice:
     )
 
 
-def late_summer_months(regions: Sequence[Region]) -> tuple[int, ...] | None:
-    """Calendar months, 1..12, of late summer where the regions lie.
+def late_summer_months(
+    regions: Collection[str], southern: Collection[str]
+) -> tuple[int, ...] | None:
+    """Calendar months, 1..12, of late summer where regions lie.
+
+    Args:
+        regions: Their names.
+        southern: Regions south of the equator, others among them.
 
     Returns:
-        None where a region does not say where it lies, or they lie on both sides of the equator.
+        None where they lie on both sides of the equator, or there are none.
     """
-    corners = [region.polygon for region in regions]
-    south = {bool(np.mean([lat for _, lat in polygon]) < 0) for polygon in corners if polygon}
-    if not all(corners) or len(south) != 1:
-        return None
-    return LATE_SUMMER["south" if south.pop() else "north"]
+    sides = {"south" if name in southern else "north" for name in regions}
+    return LATE_SUMMER[sides.pop()] if len(sides) == 1 else None
 
 
 def measure_late_summer(

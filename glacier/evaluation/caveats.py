@@ -14,12 +14,7 @@ CHANGES: dict[tuple[str, Any], str] = {
     "fold is looked at once, instead of choosing on the test fold itself.",
     ("sweep.protocol", "notebook"): "The test fold itself chooses the checkpoint, so its score is "
     "the best of many looks.",
-    ("sweep.folds.kind", "by_year"): "A fold is whole years: months of one summer, nearly the same "
-    "picture, no longer stand on both sides.",
-    ("sweep.folds.kind", "by_block"): "A fold is a column of ground, not seen in training.",
-    ("sweep.folds.kind", "by_region"): "A fold is whole glaciers.",
-    ("sweep.folds.kind", "shuffled"): "A fold is months drawn at random, whatever ground and year "
-    "they share with training.",
+    **{("sweep.folds.kind", kind): words.fold for kind, words in FOLDS.items()},
     ("sweep.folds.hold_out_last", False): "Every month is in some fold, none kept out.",
     ("sweep.normalise", "training"): "Bands are normalised by the training pixels of the fold, not "
     "by ImageNet's colours.",

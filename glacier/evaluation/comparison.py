@@ -11,7 +11,7 @@ import numpy as np
 import pydantic
 
 from glacier.config import Model
-from glacier.evaluation.breakdown import LateSummer, late_summer_months, measure_late_summer
+from glacier.evaluation.breakdown import LateSummer, measure_late_summer
 from glacier.evaluation.recommendation import (
     Contenders,
     explain_training,
@@ -133,14 +133,14 @@ def late_summer_of(sweep: SweepResult, months: Sequence[SampleMonth]) -> dict[st
         months: The months of its samples, which know of snow.
 
     Returns:
-        Empty where regions do not say where they lie, where unseen pixels count as ground, so
-        that every image passes for clear, and where blocks cut the outlines of an image.
+        Empty where regions lie on both sides of the equator, where unseen pixels count as ground,
+        so that every image passes for clear, and where blocks cut the outlines of an image.
     """
     config = sweep.config
     cut = config.sweep.folds.kind == "by_block"
     if cut or config.prepare.label.unseen == "background":
         return {}
-    if (late := late_summer_months(config.regions)) is None:
+    if (late := sweep.late_summer) is None:
         return {}
     snow: dict[tuple[str, date], float | None] = {
         (month.region, month.month): month.snow_outside for month in months

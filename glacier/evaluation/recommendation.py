@@ -210,7 +210,7 @@ def weigh_baselines(encoder: str, field: Contenders, ratio: float) -> str:
     scores, rivals = field.encoders[encoder], field.rivals
     if not rivals:
         return ""
-    words = {name: f"{field.described[name].phrase}" for name in rivals}
+    words = {name: field.described[name].phrase for name in rivals}
     ahead = [
         f"{words[name]} ({found.dice_mean:.3f})"
         for name, found in rivals.items()

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from glacier.config import Config, Model
 from glacier.evaluation.agreement import Agreement
+from glacier.evaluation.breakdown import late_summer_months
 from glacier.evaluation.calibration import Calibration, Reliability
 from glacier.evaluation.scorecard import Scorecard
 from glacier.samples.folds import FoldMasks, Split
@@ -177,6 +178,15 @@ class SweepResult(Manifest):
         """Which pixels belong to which units."""
         prepare, sweep = self.config.prepare, self.config.sweep
         return FoldMasks(sweep.folds.kind, prepare.blocks, self.held_out, self.southern)
+
+    @property
+    def late_summer(self) -> tuple[int, ...] | None:
+        """Calendar months, 1..12, of late summer where the tested images lie.
+
+        None where they lie on both sides of the equator, or nothing was tested.
+        """
+        tested = {image.region for trial in self.trials for image in trial.scorecard.images}
+        return late_summer_months(tested, self.southern)
 
     def split(self, fold: int) -> Split:
         """The units of a fold."""

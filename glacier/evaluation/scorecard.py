@@ -28,7 +28,7 @@ from glacier.evaluation.metrics import (
     pool_counts,
 )
 from glacier.labels import IGNORE, label_truth
-from glacier.samples.dataset import MonthImage, SampleSet
+from glacier.samples.dataset import MonthImage, SampleSet, month_key
 from glacier.samples.folds import FoldMasks
 
 
@@ -65,7 +65,7 @@ class ImageScore(Model):
     @property
     def key(self) -> str:
         """``<region>/<YYYY-MM>``."""
-        return f"{self.region}/{self.month:%Y-%m}"
+        return month_key(self.region, self.month)
 
 
 class UnitScore(Model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -130,8 +131,16 @@ def check_any(
 
 def as_word(value: Any) -> str:
     """A cell in small letters; whole numbers without a point, nothing as an empty text."""
+    return as_id(value).lower()
+
+
+def as_id(value: Any) -> str:
+    """A cell as an id: whole numbers without a point, nothing as an empty text.
+
+    Letters with marks can be written as one character or as two; here they are always one.
+    """
     if value is None or value != value:
         return ""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return str(value).strip().lower()
+    return unicodedata.normalize("NFC", str(value)).strip()

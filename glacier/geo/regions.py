@@ -18,15 +18,14 @@ import shapely
 
 from glacier.config import Region, RegionFile, digest
 from glacier.errors import ConfigError, VectorError
-from glacier.flags import nearest
-from glacier.geo.inventories import sort_rows
+from glacier.geo.inventories import as_id, sort_rows
 from glacier.geo.polygons import take_area
 from glacier.geo.raster import WGS84, grid_of_region
 from glacier.geo.scale import utm_zone
 from glacier.geo.vector_layers import VectorFile, read_tables
 from glacier.progress import say
 from glacier.store import absolute
-from glacier.wording import join_words, shorten_list
+from glacier.wording import join_words, name_coordinates, nearest, shorten_list
 
 RGI_COLUMNS = ("rgi_id", "rgiid")
 """Names of the id column, in lower case.
@@ -126,7 +125,9 @@ def pick_outlines(table: Any, wanted: RegionFile) -> Any:
             "say which glaciers are wanted in ids, or take another column"
         )
     if ids.empty:
-        raise ConfigError(f"{wanted.file} holds no glacier")
+        raise ConfigError(
+            f"{wanted.file} holds no glacier: no row of it is ice; give another file or layer"
+        )
     areas = [take_area(shape) for shape in table.geometry.values]
     shapes = geopandas.GeoSeries(areas, index=ids.values, crs=table.crs)
     bad = [key for key, area in zip(ids, areas, strict=True) if area is None]
@@ -161,18 +162,6 @@ def choose_column(columns: Iterable[str], wanted: RegionFile) -> str | None:
         return next((name for name in columns if name.lower() in RGI_COLUMNS), None)
     name = as_id(wanted.column)
     return next((column for column in columns if as_id(column) == name), None)
-
-
-def as_id(value: Any) -> str:
-    """A cell as an id: whole numbers without a point, nothing as an empty text.
-
-    Letters with marks can be written as one character or as two; here they are always one.
-    """
-    if value is None or value != value:
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return unicodedata.normalize("NFC", str(value)).strip()
 
 
 def as_number(key: str) -> str:
@@ -281,13 +270,8 @@ def find_places(bounds: Any) -> list[str]:
     high = FAR_KM / 2 / KM_PER_DEGREE
     wide = high / np.cos(np.radians(np.maximum(np.abs(south), np.abs(north))))
     boxes = shapely.box(west - wide, south - high, east + wide, north + high)
-    return [describe_place(g.centroid) for g in shapely.get_parts(shapely.union_all(boxes))]
-
-
-def describe_place(point: Any) -> str:
-    """A point as people say it, such as ``58.50 N 134.50 W``."""
-    lon, lat = (point.x + 180) % 360 - 180, point.y
-    return f"{abs(lat):.2f} {'NS'[lat < 0]} {abs(lon):.2f} {'EW'[lon < 0]}"
+    middles = [group.centroid for group in shapely.get_parts(shapely.union_all(boxes))]
+    return [name_coordinates(middle.y, middle.x) for middle in middles]
 
 
 def suggest_column(table: Any, column: str) -> str:

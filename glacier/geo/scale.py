@@ -8,6 +8,7 @@ from functools import lru_cache
 import pyproj
 
 from glacier.errors import RasterError
+from glacier.wording import name_coordinates
 
 MAX_SCALE_ERROR = 0.01
 """Most by which a metre of a grid may differ from one on the ground; in a UTM zone it is 0.001."""
@@ -51,9 +52,8 @@ def check_scale(crs: str, x: float, y: float, name: str) -> None:
     if abs(factor - 1) > MAX_SCALE_ERROR:
         raise RasterError(
             f"{name}: 1 m on the ground is {factor:.3f} m in {short} at the image's centre, "
-            f"{abs(lat):.2f} {'NS'[lat < 0]} {abs(lon):.2f} {'EW'[lon < 0]}, so that areas would "
-            f"be {area:.2f} times the true ones; warp it to its UTM zone (gdalwarp -t_srs "
-            f"{utm_zone(lon)} -tr 30 30)"
+            f"{name_coordinates(lat, lon)}, so that areas would be {area:.2f} times the true ones; "
+            f"warp it to its UTM zone (gdalwarp -t_srs {utm_zone(lon)} -tr 30 30)"
         )
 
 

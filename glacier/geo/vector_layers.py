@@ -11,9 +11,9 @@ import pyogrio
 import pyproj
 
 from glacier.errors import VectorError
-from glacier.flags import nearest
 from glacier.geo.inventories import Theme
 from glacier.geo.vector_files import local_files
+from glacier.wording import nearest
 
 NO_AREA = ("Point", "LineString", "CircularString", "CompoundCurve", "MultiCurve")
 """How the types of layers without area begin or, after ``Multi``, go on."""

@@ -10,12 +10,14 @@ import io
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 from PIL import Image
@@ -126,6 +128,20 @@ def style_axes(axes: Axes, x_label: str, y_label: str) -> None:
     axes.set_ylabel(y_label, color=INK, fontsize=10.5)
 
 
+def add_legend(figure: Figure, **changes: Any) -> Legend:
+    """The legend of a chart, below it and to the left.
+
+    Args:
+        figure: The chart.
+        changes: What else ``Figure.legend`` takes, or takes in place of this.
+    """
+    usual = {
+        "loc": "outside lower left", "frameon": False, "fontsize": 9.5, "labelcolor": INK,
+        "ncols": 2, "title_fontsize": 9.5, "alignment": "left",
+    }  # fmt: skip
+    return figure.legend(**(usual | changes))
+
+
 def encode_figure(figure: Figure, alt: str, colours: int = CHART_COLOURS) -> Picture:
     """PNG of a chart, in a palette."""
     buffer = io.BytesIO()
@@ -171,11 +187,7 @@ def draw_folds(scores: Mapping[str, Sequence[float]], baselines: Mapping[str, fl
     axes.set_yticks(range(len(scores)), list(scores), color=INK, fontsize=11)
     axes.set_ylim(len(scores) - 0.45, -0.55)
     if baselines:
-        figure.legend(
-            loc="outside lower left", frameon=False, fontsize=9.5, labelcolor=INK, ncols=2,
-            handlelength=2.6, title="baselines, mean of the folds", title_fontsize=9.5,
-            alignment="left",
-        )  # fmt: skip
+        add_legend(figure, title="baselines, mean of the folds", handlelength=2.6)
     words = [
         f"{name}: mean {np.mean(v):.3f}, folds from {min(v):.3f} to {max(v):.3f}"
         for name, v in scores.items()
@@ -216,10 +228,7 @@ def draw_cost(points: Sequence[CostPoint]) -> Picture:
             label=name, color=style.colour, marker=style.marker,
         )  # fmt: skip
     axes.margins(x=0.15, y=0.12)
-    legend = figure.legend(
-        loc="outside lower left", frameon=False, fontsize=9.5, labelcolor=INK, ncols=2,
-        title="encoder and its parameters", title_fontsize=9.5, alignment="left",
-    )  # fmt: skip
+    legend = add_legend(figure, title="encoder and its parameters")
     for handle in legend.legend_handles:
         if isinstance(handle, PathCollection):
             handle.set_sizes([44])
@@ -249,10 +258,7 @@ def draw_reliability(curves: Mapping[str, Sequence[tuple[float, float]]]) -> Pic
         )  # fmt: skip
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
-    figure.legend(
-        loc="outside lower left", frameon=False, fontsize=9.5, labelcolor=INK, ncols=2,
-        alignment="left",
-    )  # fmt: skip
+    add_legend(figure)
     gaps = {name: max(points, key=lambda p: abs(p[0] - p[1])) for name, points in curves.items()}
     words = [
         f"{name}: widest gap at {given:.2f}, where {found:.2f} is glacier"
@@ -284,10 +290,7 @@ def draw_conditions(title: str, methods: Mapping[str, Mapping[str, float]]) -> P
         low = min(found, key=lambda name: found[name])
         words.append(f"{method}: lowest {found[low]:.3f} at {low}")
     axes.set_xticks(range(len(conditions)), conditions)
-    figure.legend(
-        loc="outside lower left", frameon=False, fontsize=9.5, labelcolor=INK, ncols=2,
-        alignment="left",
-    )  # fmt: skip
+    add_legend(figure)
     return encode_figure(figure, f"Dice by {title}. " + "; ".join(words) + ".")
 
 
@@ -323,9 +326,9 @@ def draw_curves(
         )  # fmt: skip
     axes.set_ylim(0, top)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-    figure.legend(
-        loc="outside lower center", frameon=False, fontsize=9.5, labelcolor=INK, ncols=3,
-        handlelength=1.6, columnspacing=1.2,
+    add_legend(
+        figure, loc="outside lower center", ncols=3, alignment="center", handlelength=1.6,
+        columnspacing=1.2,
     )  # fmt: skip
     words = [
         f"fold {c.fold}: {c.kept_loss:.3f} at epoch {c.best_epoch + 1} of {len(c.train)}"

@@ -19,7 +19,7 @@ Lines = dict[str, dict[str, float]]
 def draw_charts(sweep: SweepResult, found: Comparison) -> dict[str, Picture]:
     """Charts by file name: folds, cost, what the data allow, and learning curves."""
     return {
-        "folds": draw_accuracy(found),
+        "folds": draw_accuracy(sweep, found),
         "cost": draw_cost(found),
         **draw_reliability(found),
         **draw_conditions(found),
@@ -33,14 +33,15 @@ def list_networks(found: Comparison) -> dict[str, MethodScores]:
     return networks | ({"ensemble": found.ensemble} if found.ensemble else {})
 
 
-def draw_accuracy(found: Comparison) -> Picture:
-    """Test Dice of every fold; of the baselines the best is drawn like the networks."""
-    rivals = {scores.title: scores for scores in found.scored_baselines.values()}
-    nearest = max(rivals, key=lambda title: rivals[title].dice_mean, default=None)
-    dotted = list_networks(found) | ({nearest: rivals[nearest]} if nearest else {})
+def draw_accuracy(sweep: SweepResult, found: Comparison) -> Picture:
+    """Test Dice of every fold; the best baseline that is a rival is drawn like the networks."""
+    simple = found.scored_baselines
+    rivals = [name for name in simple if sweep.baselines[name].is_rival]
+    nearest = max(rivals, key=lambda name: simple[name].dice_mean, default=None)
+    dotted = list_networks(found) | ({simple[nearest].title: simple[nearest]} if nearest else {})
     return figures.draw_folds(
         {name: scores.dice for name, scores in dotted.items()},
-        {title: scores.dice_mean for title, scores in rivals.items() if title != nearest},
+        {s.title: s.dice_mean for name, s in simple.items() if name != nearest},
     )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from glacier.evaluation.agreement import find_split
 from glacier.evaluation.metrics import count_pixels
 from glacier.evaluation.results import SweepResult, TrialResult
+from glacier.indices import FALSE_COLOUR
 from glacier.labels import IGNORE
 from glacier.plots import pictures
 from glacier.plots.figures import Picture
@@ -181,7 +182,7 @@ def draw_image(samples: SampleSet, image: NDArray[np.float32], excerpt: Excerpt)
 
 
 def draw_label(excerpt: Excerpt) -> Picture:
-    """Picture of the label of a excerpt."""
+    """Picture of the label of an excerpt."""
     known = excerpt.known
     share = 100 * float((excerpt.label[known] == 1).mean()) if known.any() else 0.0
     alt = f"Label of {excerpt.key}: {share:.0f} % of the known pixels are glacier"
@@ -191,7 +192,7 @@ def draw_label(excerpt: Excerpt) -> Picture:
 def draw_prediction(
     model: TrialKey, predicted: NDArray[np.bool_] | None, excerpt: Excerpt
 ) -> tuple[Picture, ShownScore]:
-    """Picture and score of a model's prediction on a excerpt.
+    """Picture and score of a model's prediction on an excerpt.
 
     Args:
         model: Encoder and fold.
@@ -304,7 +305,6 @@ def make_group(
 
 def place_colours(bands: Sequence[str]) -> list[int]:
     """Which bands are shown as red, green and blue, or as grey."""
-    false_colour = ("nir", "red", "green")
-    if all(name in bands for name in false_colour):
-        return [bands.index(name) for name in false_colour]
+    if all(name in bands for name in FALSE_COLOUR):
+        return [bands.index(name) for name in FALSE_COLOUR]
     return [0, 1, 2] if len(bands) >= 3 else [0]

@@ -15,7 +15,7 @@ import numpy as np
 import yaml
 
 from glacier import __version__
-from glacier.archive.records import draw_archive
+from glacier.archive.calendar import draw_archive
 from glacier.config import Config
 from glacier.evaluation.caveats import explain_run
 from glacier.evaluation.comparison import Comparison

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from glacier.config import Config, FoldKind, Label
-from glacier.evaluation.breakdown import late_summer_months
+from glacier.config import Config, Label
+from glacier.evaluation.breakdown import CLEAR_SHARE
+from glacier.evaluation.kinds import FOLDS, LABELS
 from glacier.evaluation.metrics import count_pixels
 from glacier.evaluation.results import SweepResult, find_members
+from glacier.indices import FALSE_COLOUR
 from glacier.labels import IGNORE
 from glacier.plots.figures import Picture
 from glacier.plots.maps import Ground, Wording, draw_map
@@ -26,29 +28,10 @@ from glacier.samples.dataset import MonthImage, SampleMonth, SampleSet
 from glacier.training.saved import Predictions, SavedSweep, TrialKey
 from glacier.wording import name_place
 
-CLEAR_SHARE = 0.95
-"""An image of which more is known counts as clear."""
-
 STRETCH = (0.005, 0.995)
 """Quantiles of an image's values that are shown as black and as white."""
 
 ENSEMBLE = "ensemble"
-
-UNTRAINED: dict[FoldKind, str] = {
-    "by_block": "strip by strip, each by the model that was not trained on it",
-    "by_year": "by a model that was trained without that year",
-    "by_region": "by a model that was trained without this glacier",
-    "shuffled": "by a model that was trained without this image",
-}
-"""Why a prediction is an honest one, by the kind of folds."""
-
-LABELS: dict[str, str] = {
-    "truth": "true outline",
-    "outlines": "outline of the inventory",
-    "ndsi": "label, a rule on NDSI",
-    "threshold": "label, a grey level",
-}
-"""What the outline of a label is called."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +87,8 @@ def choose_month(sweep: SavedSweep, folds: Collection[int]) -> SampleMonth | Non
     Where none is clear it is the one of which most is known. One with known glacier goes first.
     """
     result, tested = sweep.result, find_tested(sweep.result, folds)
-    late = late_summer_months(result.config.regions)
     known = [month for month in sweep.samples.usable if month.key in tested]
-    return max(known, key=lambda month: rank_month(month, late), default=None)
+    return max(known, key=lambda month: rank_month(month, result.late_summer), default=None)
 
 
 def find_tested(sweep: SweepResult, folds: Collection[int]) -> set[str]:
@@ -124,7 +106,7 @@ def rank_month(month: SampleMonth, late: Sequence[int] | None) -> tuple[bool, bo
     pixels = month.label_pixels
     total = pixels.glacier + pixels.ground + pixels.unknown if pixels else 0
     seen = 1 - pixels.unknown / total if pixels and total else 0.0
-    clear, number = seen > CLEAR_SHARE, month.month.month
+    clear, number = seen >= CLEAR_SHARE, month.month.month
     off = min(
         (min((number - wanted) % 12, (wanted - number) % 12) for wanted in late or ()), default=0
     )
@@ -195,7 +177,7 @@ def name_label(label: Label) -> str:
     """What the dashed outline is."""
     if label.kind == "outlines" and label.provenance:
         return f"outline of the {label.provenance.source}"
-    return LABELS[label.kind]
+    return LABELS[label.kind].outline
 
 
 def describe(
@@ -216,12 +198,12 @@ def write_caption(config: Config, samples: SampleSet, method: str) -> str:
     """Whose outline it is, that it is an honest one, and what the colours are."""
     colours = name_colours(samples.bands)
     made = " The image is made up, not a satellite's." if config.ingest.chosen.knows_truth else ""
-    drawn = f"the outline by {name_method(method)}, drawn {UNTRAINED[config.sweep.folds.kind]}"
+    drawn = f"the outline by {name_method(method)}, drawn {FOLDS[config.sweep.folds.kind].drawn}"
     return f"Yellow: {drawn}. Dashed: {name_label(samples.label)}. {colours}{made}"
 
 
 def name_colours(bands: Sequence[str]) -> str:
     """What the colours of :func:`gallery.place_colours` mean."""
-    if all(name in bands for name in ("nir", "red", "green")):
+    if all(name in bands for name in FALSE_COLOUR):
         return "Colours: near infrared, red and green, so that plants are red and ice is bright."
     return f"Colours: {', '.join(bands[:3])}."

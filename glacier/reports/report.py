@@ -38,8 +38,7 @@ def run_report(config: Config, wall_s: float | None = None) -> int:
     Raises:
         StoreError: An earlier stage is missing, or one of its files is damaged.
     """
-    folder = store.join(store.absolute(config.results), config.name)
-    make_report(find_sweep(config), folder, wall_s)
+    make_report(find_sweep(config), store.results_folder(config), wall_s)
     return 0
 
 

@@ -54,8 +54,8 @@ def list_public(value: BaseModel) -> Iterator[tuple[str, Any]]:
         found = getattr(value, name)
         if RUNTIME_ONLY in field.metadata or (PRIVATE in field.metadata and found != field.default):
             continue
-        public = PRIVATE in field.metadata
-        yield name, PublicText(found) if public and isinstance(found, str) else found
+        is_default = PRIVATE in field.metadata  # another value was left out above
+        yield name, PublicText(found) if is_default and isinstance(found, str) else found
 
 
 class PublicText(str):

@@ -6,7 +6,7 @@ TERMS = {
     "Dice": "overlap of what is called glacier with what is labelled glacier; 1 is the same, 0 "
     "has nothing in common",
     "IoU": "the ground that both call glacier over the ground that either does; 1 is the same, "
-    "and it is always below Dice",
+    "and it is never above Dice",
     "precision": "of what it calls glacier, the share that is",
     "recall": "of the glacier, the share that it finds",
     "p": "how often equal methods would differ as much by chance; below 0.05 counts as a "

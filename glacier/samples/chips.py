@@ -74,8 +74,7 @@ def cut_rows(month: MonthImage, settings: Prepare) -> list[dict[str, Any]]:
         Values by column of ``dataset.SCHEMA``.
     """
     height, width = month.label.shape
-    size = settings.size_px
-    stride = settings.stride_px or size // 2
+    size, stride = settings.size_px, settings.step_px
     boxes = block_rectangles((height, width), settings.blocks)
     rows = []
     for row in window_starts(max(height, size), size, stride):

@@ -25,6 +25,7 @@ from glacier.config import ADDRESS, RUNTIME_ONLY, TEXT, Config, Label, Model, di
 from glacier.errors import StoreError
 from glacier.geo.raster import Grid
 from glacier.geo.vector_files import checksum_files
+from glacier.labels import IGNORE
 
 SCHEMA = pa.schema(
     [
@@ -53,6 +54,11 @@ in the month."""
 
 FORMAT = 8
 """Counts up when the samples' bytes change for the same configuration."""
+
+
+def month_key(region: str, month: date) -> str:
+    """How a month of a region is named: ``<region>/<YYYY-MM>``."""
+    return f"{region}/{month:%Y-%m}"
 
 
 class LabelPixels(Model):
@@ -103,7 +109,7 @@ class SampleMonth(Model):
     @property
     def key(self) -> str:
         """``<region>/<YYYY-MM>``."""
-        return f"{self.region}/{self.month:%Y-%m}"
+        return month_key(self.region, self.month)
 
 
 class PreparedMonth(store.Manifest):
@@ -199,7 +205,7 @@ class MonthImage:
     @property
     def key(self) -> str:
         """``<region>/<YYYY-MM>``."""
-        return f"{self.region}/{self.month:%Y-%m}"
+        return month_key(self.region, self.month)
 
 
 def samples_folder(config: Config, archives: dict[str, list[MonthRecord]]) -> str:
@@ -347,7 +353,7 @@ def assemble(
     """
     image = np.full((bands, *shape), np.nan, np.float32)
     extra = np.full((extras, *shape), np.nan, np.float32)
-    label = np.full(shape, 255, np.uint8)
+    label = np.full(shape, IGNORE, np.uint8)
     surface = np.zeros(shape, np.uint8)
     for row in rows:
         top, left = row["row_px"], row["col_px"]

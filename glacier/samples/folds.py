@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from glacier.config import FoldKind, Folds
 from glacier.errors import ConfigError
-from glacier.samples.dataset import MonthImage
+from glacier.samples.dataset import MonthImage, month_key
 
 Rectangle = tuple[int, int, int, int]
 """First row, end row, first column, end column; ends are exclusive; pixels."""
@@ -30,7 +30,7 @@ class Split:
     fold: int
     test: tuple[str, ...]
     validation: tuple[str, ...]
-    """Empty where nothing chooses, or the test part itself (protocol notebook)."""
+    """Empty where nothing chooses the checkpoint, and where the test part does (notebook)."""
     train: tuple[str, ...]
 
 
@@ -130,7 +130,7 @@ def unit_rectangles(
     if kind == "by_year":
         year = glaciological_year(month) if region in southern else month.year
         return {str(year): whole}
-    return {region if kind == "by_region" else f"{region}/{month:%Y-%m}": whole}
+    return {region if kind == "by_region" else month_key(region, month): whole}
 
 
 def make_splits(
@@ -148,7 +148,7 @@ def make_splits(
         settings: Kind and number of folds, validation share, whether the last is held out.
         blocks: Grid of ground blocks, rows and columns.
         seed: Decides the shuffle and where validation units lie.
-        overlaps: Groups of regions that share ground, as :func:`regions.find_overlaps` gives
+        overlaps: Groups of regions that share ground, as :func:`frames.find_overlaps` gives
             them: ``by_region`` keeps each in one part.
         southern: Regions south of the equator.
 
@@ -167,10 +167,7 @@ def make_splits(
             "ground, which would be trained in one and tested in another; use by_region, which "
             "keeps them together, or give them as one region"
         )
-    ordered = sorted(images, key=lambda image: (text_order(image[1]), image[0]))
-    last = ordered[-1][1] if settings.hold_out_last and ordered else None
-    held_out = [image for image in ordered if image[1] == last]
-    ordered = [image for image in ordered if image[1] != last]
+    ordered, held_out = hold_out(images, settings.hold_out_last)
     groups = group_units(ordered, settings.kind, blocks, overlaps, southern)
     if len(groups) < settings.count:
         shared = " (regions whose frames share ground count as one)" if overlaps else ""
@@ -183,20 +180,48 @@ def make_splits(
         units = [unit for group in groups for unit in group]
         units.sort(key=lambda unit: (unit.rpartition("/")[0], block_index(unit)))
         pool = [[unit] for unit in units]
-    splits = []
-    for fold, chosen in enumerate(part_groups(len(groups), settings, seed)):
-        test = {unit for k in chosen for unit in groups[k]}
-        rest = [group for group in pool if not test.intersection(group)]
-        share, rng = settings.validation_share, np.random.default_rng([seed, fold])
-        validation = {unit for group in pick_evenly(rest, share, rng) for unit in group}
-        train = [unit for group in rest for unit in group if unit not in validation]
-        if not train:
-            raise ConfigError(
-                f"sweep.folds.count = {settings.count}: fold {fold} has {len(rest)} unit(s) "
-                "outside its test part, too few for validation and training"
-            )
-        splits.append(Split(fold, tuple(sorted(test)), tuple(sorted(validation)), tuple(train)))
+    splits = [
+        split_fold(fold, {unit for k in chosen for unit in groups[k]}, pool, settings, seed)
+        for fold, chosen in enumerate(part_groups(len(groups), settings, seed))
+    ]
     return splits, held_out
+
+
+def hold_out(
+    images: Iterable[tuple[str, date]], last: bool
+) -> tuple[list[tuple[str, date]], list[tuple[str, date]]]:
+    """Images in text order of their months, and those of the last month if it is held out."""
+    ordered = sorted(images, key=lambda image: (text_order(image[1]), image[0]))
+    month = ordered[-1][1] if last and ordered else None
+    kept = [image for image in ordered if image[1] != month]
+    return kept, [image for image in ordered if image[1] == month]
+
+
+def split_fold(
+    fold: int, test: Collection[str], pool: Sequence[list[str]], settings: Folds, seed: int
+) -> Split:
+    """The units outside a test part in validation and training.
+
+    Args:
+        fold: Its number.
+        test: Units of the test part.
+        pool: All units, in the groups that validation takes whole.
+        settings: Validation share.
+        seed: Decides where validation units lie.
+
+    Raises:
+        ConfigError: None is left for training.
+    """
+    rest = [group for group in pool if not set(test).intersection(group)]
+    share, rng = settings.validation_share, np.random.default_rng([seed, fold])
+    validation = {unit for group in pick_evenly(rest, share, rng) for unit in group}
+    train = [unit for group in rest for unit in group if unit not in validation]
+    if not train:
+        raise ConfigError(
+            f"sweep.folds.count = {settings.count}: fold {fold} has {len(rest)} unit(s) "
+            "outside its test part, too few for validation and training"
+        )
+    return Split(fold, tuple(sorted(test)), tuple(sorted(validation)), tuple(train))
 
 
 def block_index(unit: str) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from glacier.archive.records import MonthRecord, Status
 from glacier.config import Prepare
 from glacier.errors import GlacierError, SampleError
 from glacier.geo.raster import Grid, read_named
-from glacier.indices import colour
+from glacier.indices import FALSE_COLOUR, colour
 from glacier.landsat import BAND_OF, SR_SCALE
 from glacier.samples.chips import cut_rows, resize_sample, shrink_classes
 from glacier.samples.dataset import (
@@ -44,7 +44,7 @@ BASELINE_BANDS = ("green", "red", "nir", "swir1")
 LABEL_BANDS = {
     "outlines": {"green", "nir", "swir1"},
     "ndsi": {"green", "nir", "swir1"},
-    "threshold": {"nir", "red", "green"},
+    "threshold": set(FALSE_COLOUR),
 }
 """What a label reads, by its kind; outlines only to see whether snow lies around them."""
 
@@ -118,7 +118,7 @@ def make_rows(
     snow = measure_snow(task, bands, grid)
     if snow is not None and snow > (most := task.settings.label.max_snow_outside):
         reason = f"seasonal_snow: on {snow:.0%} of the ground outside the outlines, over {most:.0%}"
-        notes = list_notes([glacier_file(task.settings.label)], grid)
+        notes = list_notes([glacier_file(task.settings.label)], grid, task.samples)
         return [], task.outcome("empty", reason, snow_outside=snow, notes=notes)
     image = make_checked_image(bands, task.settings)
     label = make_label(task, bands, image, grid)
@@ -146,7 +146,9 @@ def make_rows(
         snow_outside=snow,
         clipped=measure_clipped(image, label, task.settings),
         notes=list_notes(
-            [glacier_file(task.settings.label), debris_file(task.settings.label)], grid
+            [glacier_file(task.settings.label), debris_file(task.settings.label)],
+            grid,
+            task.samples,
         ),
     )
 
@@ -291,13 +293,13 @@ def make_label(
     if settings.kind == "truth":
         label = labels.label_truth(bands["surface"])
     elif settings.kind == "outlines":
-        label = glacier_on(settings, grid)
+        label = glacier_on(settings, grid, task.samples)
         label = labels.ignore_margin(label, grid.pixel_m, settings.margin_m)
     elif settings.kind == "ndsi":
         green, nir, swir1 = (colour(bands, name) for name in ("green", "nir", "swir1"))
         label = labels.label_ndsi(green, nir, swir1, settings.ndsi_above, settings.nir_above)
     else:
-        picture = task.settings.model_copy(update={"image": ("nir", "red", "green")})
+        picture = task.settings.model_copy(update={"image": FALSE_COLOUR})
         same = picture.image == task.settings.image
         shown = image if same else make_image(bands, picture)
         low, high = (0, 1) if picture.scale == "own_maximum" else picture.reflectance_range
@@ -326,7 +328,7 @@ def make_surface(
     file = debris_file(task.settings.label)
     if file is None:
         return bands.get("surface")
-    return labels.part_debris(label, outlines_on(file, grid).mask == 1)
+    return labels.part_debris(label, outlines_on(file, grid, task.samples).mask == 1)
 
 
 def measure_snow(task: MonthTask, bands: dict[str, NDArray[Any]], grid: Grid) -> float | None:
@@ -340,6 +342,6 @@ def measure_snow(task: MonthTask, bands: dict[str, NDArray[Any]], grid: Grid) ->
         return None
     green, nir, swir1 = (colour(bands, name) for name in ("green", "nir", "swir1"))
     snow = labels.label_ndsi(green, nir, swir1, settings.ndsi_above, settings.nir_above)
-    ground = glacier_on(settings, grid) == 0
+    ground = glacier_on(settings, grid, task.samples) == 0
     ground &= snow != labels.IGNORE
     return round(float((snow[ground] == 1).mean()), 4) if ground.any() else None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from glacier import store
 from glacier.errors import SampleError
-from glacier.indices import colour
+from glacier.indices import FALSE_COLOUR, colour
 
 
 def write_quick_looks(bands: dict[str, NDArray[Any]], folder: str, stem: str) -> dict[str, str]:
@@ -25,7 +25,7 @@ def write_quick_looks(bands: dict[str, NDArray[Any]], folder: str, stem: str) ->
         Name below the folder to sha256 of what was written.
     """
     pictures = {
-        "false": ("nir", "red", "green"),
+        "false": FALSE_COLOUR,
         "true": ("red", "green", "blue"),
         "ndsi": ("ndsi",),
     }

@@ -24,6 +24,10 @@ SAMPLED_EVERY = 997
 """Pixels between those that are looked at first, since they nearly always differ."""
 
 
+REMEDY = "correct the month's file, or let it fail (prepare.max_failed)"
+"""What to do about a band of one number."""
+
+
 def check_variety(
     bands: Mapping[str, NDArray[Any]],
     image: Mapping[str, NDArray[np.float32]],
@@ -43,14 +47,18 @@ def check_variety(
     seen_px = int(np.any([band != NODATA for band in bands.values()], axis=0).sum())
     for name, band in bands.items():
         if seen_px >= MIN_JUDGED_PX and not band.any():
-            raise SampleError(f"constant_band: {name} is 0 on all {seen_px} pixels that were seen")
+            raise SampleError(
+                f"constant_band: {name} is 0 on all {seen_px} pixels that were seen; {REMEDY}"
+            )
         if (number := find_only(band, band != NODATA)) is not None:
-            raise SampleError(f"constant_band: {name} is {number:g} wherever it was seen")
+            raise SampleError(f"constant_band: {name} is {number:g} wherever it was seen; {REMEDY}")
     ends = dict(zip(reflectance_range, ("lowest", "highest"), strict=True))
     for name, layer in image.items():
         if (number := find_only(layer, np.isfinite(layer))) is not None:
-            end = f", the {ends[number]} of prepare.reflectance_range" if number in ends else ""
-            raise SampleError(f"constant_band: {name} is {number:g} wherever it was seen{end}")
+            why = REMEDY
+            if number in ends:
+                why = f"the {ends[number]} of prepare.reflectance_range, which has to be wider"
+            raise SampleError(f"constant_band: {name} is {number:g} wherever it was seen; {why}")
 
 
 def find_only(layer: NDArray[Any], seen: NDArray[np.bool_]) -> float | None:

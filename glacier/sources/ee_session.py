@@ -151,9 +151,7 @@ class Requests:
             SourceError: It refused for good, or as often as the settings allow.
         """
         for attempt in range(self.settings.attempts):
-            if (
-                attempt
-            ):  # exponential with full jitter, so that refused workers do not return as one
+            if attempt:  # full jitter, so that refused workers do not return as one
                 self.repeats += 1
                 longest = self.settings.backoff_s * 2 ** (attempt - 1)
                 time.sleep(random.uniform(0, min(MAX_BACKOFF_S, longest)))
@@ -163,7 +161,10 @@ class Requests:
                 if classify(error) not in ("refused", "failed"):
                     raise explain(error) from error
                 message = str(error)
-        raise SourceError(f"Earth Engine: {message}; gave up after {attempt + 1} attempts")
+        raise SourceError(
+            f"Earth Engine: {message}; gave up after {attempt + 1} attempts; "
+            "run the same command again later, or raise ingest.earthengine.attempts"
+        )
 
     def send_once(self, request: Callable[[], T]) -> T:
         """Call once, within the limit, and tell the limiter how it went."""

@@ -20,7 +20,7 @@ def find_folder(settings: Folder, region: Region) -> Path:
     base = Path(store.absolute(settings.path))
     folder = base / region.name if (base / region.name).is_dir() else base
     if not folder.is_dir():
-        raise SourceError(f"ingest.folder.path = {folder}: no such folder")
+        raise SourceError(f"ingest.folder.path = {folder}: no such folder; correct the path")
     return folder
 
 

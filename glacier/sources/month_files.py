@@ -45,7 +45,7 @@ class MonthFilesSource(Source):
         return found
 
     def identity(self, region: Region) -> Any:
-        """Name, size and time of every file that is read."""
+        """Name and checksum of every file that is read."""
         return {"files": identify_files(self.files(region).values()), "image": None}
 
     def months(self, region: Region) -> list[date]:
@@ -84,8 +84,12 @@ class MonthFilesSource(Source):
         if path is None:
             return Empty("no_scene: the folder holds no file of this month")
         bands, grid = read_named(path)
-        if grid != self.grid(region):
-            raise SourceError(f"{path} lies on {grid}, the region's first file on another grid")
+        if grid != (first := self.grid(region)):
+            edges = " ".join(f"{edge:.10g}" for edge in first.bounds)
+            raise SourceError(
+                f"{path} lies on {grid}, the region's first file on {first}; warp it to that one "
+                f"(gdalwarp -t_srs {first.crs} -tr {first.pixel_m:g} {first.pixel_m:g} -te {edges})"
+            )
         measured = {name: band for name, band in bands.items() if name in BANDS}
         if wrong := {name: str(b.dtype) for name, b in measured.items() if b.dtype != np.uint16}:
             raise SourceError(

@@ -9,6 +9,7 @@ from rasterio.warp import transform
 from glacier.composite import Empty
 from glacier.geo.raster import WGS84, Grid
 from glacier.landsat import MAX_SOLAR_ZENITH_DEG, highest_sun
+from glacier.sources.source import Source
 
 RESERVE_DEG = 2.0
 """Landsat judges the sun at a scene's centre, which may lie a degree south of a region that it
@@ -26,6 +27,11 @@ def predict_night(grid: Grid, month: date) -> Empty | None:
     if sun_deg < 90 - MAX_SOLAR_ZENITH_DEG - RESERVE_DEG:
         return Empty(f"solar_zenith: sun at most {sun_deg:.1f} deg high")
     return None
+
+
+def is_dark(source: Source, grid: Grid, month: date) -> bool:
+    """Whether a source is not asked for a month of a grid, known to be empty for want of sun."""
+    return source.settings.predicts_night and predict_night(grid, month) is not None
 
 
 def find_centre(grid: Grid) -> tuple[float, float]:

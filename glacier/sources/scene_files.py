@@ -124,7 +124,7 @@ class SceneFilesSource(Source):
         return f"{wanted}; there are {len(names)} other files, such as {shown}{unpack}"
 
     def identity(self, region: Region) -> Any:
-        """Name, size and time of every file that is read, and what is done with them."""
+        """Name and checksum of every file that is read, and what is done with them."""
         paths = [path for files in self.scenes(region).values() for path in files.values()]
         scenes = identify_files(sorted(paths))
         return {"scenes": scenes, "mask_saturated": self.ingest.mask_saturated}

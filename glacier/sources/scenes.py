@@ -40,6 +40,7 @@ from glacier.landsat import (
 )
 from glacier.sources.passes import merge_scenes
 from glacier.sources.resample import OwnPixels, place_layers
+from glacier.wording import name_coordinates, shorten_list
 
 BAND_OF_ASSET = {
     "blue": "SR_B2",
@@ -144,15 +145,11 @@ def explain_unseen(unseen: Mapping[str, Unseen]) -> Empty:
     """Why scenes of a month show nothing of a region: they lie beside it, or are all fill."""
     blank = [name for name, scene in unseen.items() if scene.why == "blank"]
     if blank:
-        return Empty(f"no_data: {list_names(blank)} reach over the region and hold only fill there")
+        names = shorten_list(blank, MAX_NAMED)
+        return Empty(f"no_data: {names} reach over the region and hold only fill there")
     frames = [f"{name} {scene.frame}" for name, scene in unseen.items()]
-    return Empty(f"off_scene: none of the month's scenes touches the region: {list_names(frames)}")
-
-
-def list_names(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    return ", ".join(names[:MAX_NAMED]) + more
+    names = shorten_list(frames, MAX_NAMED)
+    return Empty(f"off_scene: none of the month's scenes touches the region: {names}")
 
 
 def first_line(error: BaseException) -> str:
@@ -236,10 +233,9 @@ def time_scene(scene: SceneFiles, own: OwnPixels) -> tuple[datetime, float]:
 
 def describe_frame(own: OwnPixels) -> str:
     """Where a scene lies, in words."""
-    latitude, longitude = own.centre()
     height_km = own.height * -own.transform.e / 1000
     width_km = own.width * own.transform.a / 1000
-    return f"({height_km:.0f} x {width_km:.0f} km about {latitude:.2f} N {longitude:.2f} E)"
+    return f"({height_km:.0f} x {width_km:.0f} km about {name_coordinates(*own.centre())})"
 
 
 @dataclass(frozen=True)

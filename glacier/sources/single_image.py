@@ -47,7 +47,7 @@ class SingleImageSource(Source):
         return cls(folder, folder.image)
 
     def identity(self, region: Region) -> Any:
-        """The band map, and name, size and time of every file that is read."""
+        """The band map, and name and checksum of every file that is read."""
         folder = find_folder(self.settings, region)
         paths = sorted({folder / band.file for band in self.image.bands.values()})
         return {"files": identify_files(paths), "image": identity(self.image)}

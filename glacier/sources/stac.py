@@ -29,11 +29,11 @@ from glacier.sources.limiter import Limiter, Outcome, RequestLimit
 from glacier.sources.night import predict_night
 from glacier.sources.scenes import (
     FAULTS,
+    MAX_NAMED,
     Load,
     SceneFiles,
     Unseen,
     compose_scenes,
-    list_names,
     load_scene,
 )
 from glacier.sources.source import Source
@@ -45,6 +45,7 @@ from glacier.sources.stac_items import (
     read_items,
     refuse_item,
 )
+from glacier.wording import shorten_list
 
 SCENES_A_MONTH = 4
 """Scenes of a region in a month, roughly: two passes of a satellite, each seen by two paths."""
@@ -148,7 +149,8 @@ class StacSource(Source):
             ).items_as_dicts()
             kept = keep_items(found, self.settings.url)
             if undated := find_undated(kept):
-                say(f"ingest: {self.settings.url}: left out without a time: {list_names(undated)}")
+                names = shorten_list(undated, MAX_NAMED)
+                say(f"ingest: {self.settings.url}: left out without a time: {names}")
         except (APIError, RequestException, pystac.STACError) as error:
             raise SourceError(
                 f"the catalogue {self.settings.url} cannot be searched: {error}; try again later, "

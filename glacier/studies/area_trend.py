@@ -13,12 +13,10 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from glacier.evaluation.breakdown import late_summer_months
 from glacier.evaluation.metrics import Counts, pool_counts
 from glacier.evaluation.results import TrialResult
 from glacier.evaluation.scorecard import ImageScore
 from glacier.evaluation.verdict import CONFIDENCE
-from glacier.studies.differences import Difference
 from glacier.studies.judgements import Finding, Variants, Verdict, untestable
 
 WELL_SEEN = 0.8
@@ -29,9 +27,12 @@ def judge_area_trend(variants: Variants) -> Finding:
     """Slope of the mapped area over late summers, beside that of the true area."""
     variant = variants["encoders"]
     encoder = next(iter(variant.trials), "")
-    months = late_summer_months(variant.config.regions)
+    months = variant.sweep.late_summer
     if months is None:
-        return untestable("the regions do not say which months are late summer there.")
+        return untestable(
+            "no months are late summer in all regions: none was tested, or they lie on both sides "
+            "of the equator."
+        )
     images = find_well_seen(variant.trials.get(encoder, ()), months)
     summers = average_summers(images)
     if len({summer.year for summer in summers}) < 3:
@@ -48,13 +49,23 @@ def judge_area_trend(variants: Variants) -> Finding:
         f"labels {describe_slope(true)}. One value a year, and a year is only compared with "
         "others that the same networks mapped."
     )
-    return Finding(held, why, mapped.difference, "% a year", mapped.low, mapped.high, opposite)
+    return Finding(held, why, mapped.percent_a_year, "% a year", mapped.low, mapped.high, opposite)
 
 
-def describe_slope(found: Difference) -> str:
+@dataclass(frozen=True)
+class Slope:
+    """How fast an area changes, per cent of its mean a year."""
+
+    percent_a_year: float
+    low: float | None = None
+    """Lower end of its interval; None where there is no spread to take it from."""
+    high: float | None = None
+
+
+def describe_slope(found: Slope) -> str:
     """``-1.20 % a year (-2.00 to -0.40)``."""
     span = "" if found.low is None else f" ({found.low:+.2f} to {found.high:+.2f})"
-    return f"{found.difference:+.2f} % a year{span}"
+    return f"{found.percent_a_year:+.2f} % a year{span}"
 
 
 @dataclass(frozen=True)
@@ -128,7 +139,7 @@ def average_summers(images: Sequence[SeenImage]) -> list[Summer]:
     ]
 
 
-def fit_slope(summers: Sequence[Summer], area: Literal["mapped", "true"]) -> Difference | None:
+def fit_slope(summers: Sequence[Summer], area: Literal["mapped", "true"]) -> Slope | None:
     """Straight lines of one slope through the area of late summers, by least squares.
 
     The mapped area has a line for each set of networks, since what one network maps too large
@@ -148,7 +159,7 @@ def fit_slope(summers: Sequence[Summer], area: Literal["mapped", "true"]) -> Dif
     years = np.array([summer.year for summer in summers], float)
     shares = np.array([getattr(summer, area) for summer in summers])
     if not shares.any():
-        return Difference(0.0, None, None, None, "plain")
+        return Slope(0.0)
     within = years - member @ (years @ member / member.sum(axis=0))
     if not (spread := float(within @ within)):
         return None
@@ -157,8 +168,8 @@ def fit_slope(summers: Sequence[Summer], area: Literal["mapped", "true"]) -> Dif
     slope = float(within @ values) / spread
     free = len(summers) - len(kinds) - 1
     if free < 1:
-        return Difference(slope, None, None, None, "plain")
+        return Slope(slope)
     rest = values - slope * within
     error = math.sqrt(float(rest @ rest) / free / spread)
     reach = float(stats.t.isf((1 - CONFIDENCE) / 2, free)) * error
-    return Difference(slope, slope - reach, slope + reach, None, "plain")
+    return Slope(slope, slope - reach, slope + reach)

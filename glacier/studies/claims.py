@@ -29,7 +29,7 @@ from glacier.studies.study import make_variants
 from glacier.studies.summary import Stamp, is_current, list_sweeps
 from glacier.studies.variants import Variant, is_synthetic
 
-SCHEMA = 4
+SCHEMA = 5
 """Counts up when the content of the list changes for the same sweeps."""
 
 
@@ -73,7 +73,7 @@ def run_claims(config: Config) -> int:
         raise ConfigError(f"variants is empty: the claims read {', '.join(wanted)}")
     began = time.monotonic()
     variants, lost, failed = make_variants(config)
-    folder = store.join(store.absolute(config.results), config.name)
+    folder = store.results_folder(config)
     if is_current(store.join(folder, "claims.json"), variants, SCHEMA):
         say(f"claims: complete in {folder}")
         return failed
@@ -99,7 +99,7 @@ def summarise(
     """
     first = variants[0].config
     return ClaimsSummary(
-        schema_count=SCHEMA,
+        format=SCHEMA,
         name=config.name,
         source=config.ingest.source,
         is_synthetic=is_synthetic(config),

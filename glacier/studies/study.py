@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from glacier import store
 from glacier.archive.ingest import run_ingest
 from glacier.cluster import connect
-from glacier.config import Config
+from glacier.config import Config, explain_few_variants
 from glacier.errors import ConfigError, GlacierError
 from glacier.plots.figures import Picture
 from glacier.plots.variants import draw_variants
@@ -34,13 +34,10 @@ def run_study(config: Config) -> int:
         ConfigError: There are fewer than two variants.
         GlacierError: The reference, which is the first variant, cannot be run.
     """
-    if len(config.variants) < 2:
-        raise ConfigError(
-            f"variants = {list(config.variants)}: a study compares two or more; give names and "
-            "what differs, such as {plain: {}, shuffled: {sweep.folds.kind: shuffled}}"
-        )
+    if reason := explain_few_variants(config):
+        raise ConfigError(reason)
     variants, lost, failed = make_variants(config)
-    folder = store.join(store.absolute(config.results), config.name)
+    folder = store.results_folder(config)
     for variant in variants:
         make_report(find_sweep(config.variant(variant.name)), store.join(folder, variant.name))
     if is_current(store.join(folder, "study.json"), variants, SCHEMA):
@@ -92,7 +89,7 @@ def make_variant(config: Config, name: str) -> tuple[Variant, int]:
 
 def write_study(config: Config, variants: Sequence[Variant], lost: Mapping[str, str]) -> None:
     """Write table, picture and page, and the summary last."""
-    folder = store.join(store.absolute(config.results), config.name)
+    folder = store.results_folder(config)
     summary, picture = summarise(config, variants, lost), draw_scores(variants)
     contents = {
         "variants.csv": encode_csv([row.columns() for row in summary.rows]),

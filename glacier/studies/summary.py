@@ -28,7 +28,7 @@ class Stamp(store.Manifest):
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True)
 
-    schema_count: int = Field(0, alias="schema")
+    format: int = Field(0, alias="schema")
     """Version of the content."""
     sweeps: tuple[SweepKey, ...] = ()
     """In the order of the variants."""
@@ -108,7 +108,7 @@ def list_sweeps(variants: Sequence[Variant]) -> tuple[SweepKey, ...]:
 def is_current(address: str, variants: Sequence[Variant], schema: int) -> bool:
     """Whether a summary, with its files whole, is of the very sweeps of these variants."""
     found = store.read_whole(address, Stamp) or Stamp()
-    return found.sweeps == list_sweeps(variants) and found.schema_count == schema
+    return found.sweeps == list_sweeps(variants) and found.format == schema
 
 
 def summarise(config: Config, variants: Sequence[Variant], lost: Mapping[str, str]) -> StudySummary:
@@ -123,7 +123,7 @@ def summarise(config: Config, variants: Sequence[Variant], lost: Mapping[str, st
     column: Column = "val" if is_about_settings(variants) else "test"
     encoders = [row for row in rows if row.kind == "encoder"]
     return StudySummary(
-        schema_count=SCHEMA,
+        format=SCHEMA,
         name=config.name,
         reference=first.name,
         setup=explain_setup(first),

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
-from glacier.config import Config
+from glacier.config import NDSI_ABOVE, NIR_ABOVE, Config
 from glacier.errors import SampleError
 from glacier.evaluation.metrics import count_pixels
 from glacier.evaluation.results import BaselineFold, BaselineResult
 from glacier.evaluation.scorecard import ScorecardBuilder
-from glacier.indices import normalised_difference
-from glacier.labels import IGNORE, NDSI_ABOVE, NIR_ABOVE, grey_level
+from glacier.indices import FALSE_COLOUR, normalised_difference
+from glacier.labels import IGNORE, grey_level
 from glacier.samples.dataset import MonthImage, SampleSet
 from glacier.samples.folds import FoldMasks, Split
 from glacier.training.trial import derive_seed
@@ -214,10 +214,10 @@ def threshold_prediction(
     Raises:
         SampleError: The samples lack a band of the false colour.
     """
-    if missing := [name for name in ("nir", "red", "green") if name not in bands]:
+    if missing := [name for name in FALSE_COLOUR if name not in bands]:
         raise SampleError(f"the samples hold {', '.join(bands)}, not {', '.join(missing)}")
     low, high = reflectance_range
-    picture = np.stack([image[bands.index(name)] for name in ("nir", "red", "green")])
+    picture = np.stack([image[bands.index(name)] for name in FALSE_COLOUR])
     scaled = (picture - np.float32(low)) / np.float32(high - low)
     return np.asarray(grey_level(scaled) > threshold)
 

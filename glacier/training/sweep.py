@@ -31,11 +31,18 @@ from glacier.evaluation.results import (
     TrialResult,
     explain_no_ensemble,
 )
-from glacier.evaluation.scores import score_trial
+from glacier.evaluation.scores import MEASURES, score_trial
 from glacier.geo.frames import find_overlaps, is_southern
 from glacier.machine import Room
 from glacier.progress import Progress, say
-from glacier.samples.dataset import SampleSet, find_rows, read_images, read_set, samples_folder
+from glacier.samples.dataset import (
+    SampleSet,
+    find_rows,
+    month_key,
+    read_images,
+    read_set,
+    samples_folder,
+)
 from glacier.samples.folds import FoldMasks, Split, make_splits
 from glacier.training.saved import TABLE, SweepPlaces, place_sweep
 from glacier.training.trial import Trial
@@ -44,11 +51,8 @@ from glacier.training.tuning import Networks, await_weights, tune_trials
 SCORES = {
     **dict.fromkeys(("dice", "iou", "precision", "recall"), pa.float64()),
     **dict.fromkeys(("tp", "fp", "fn", "tn"), pa.int64()),
-    **dict.fromkeys(
-        ("boundary_f1", "boundary_mean_m", "boundary_p95_m", "area_error_km2",
-         "area_error_abs_km2", "area_error_percent", "ece"), pa.float64(),
-    ),
-}  # fmt: skip
+    **dict.fromkeys(MEASURES, pa.float64()),
+}
 """Test scores in the table of trials."""
 
 TRIALS = pa.schema(
@@ -163,7 +167,7 @@ def plan_sweep(config: Config, places: SweepPlaces) -> SweepPlan:
     splits, held = make_splits(usable, folds, blocks, config.seed, overlaps, southern)
     if config.sweep.protocol == "notebook":  # the test split chooses, so validation trains
         splits = [Split(s.fold, s.test, (), tuple(sorted(s.train + s.validation))) for s in splits]
-    held_out = tuple(f"{region}/{month:%Y-%m}" for region, month in held)
+    held_out = tuple(month_key(region, month) for region, month in held)
     masks = FoldMasks(folds.kind, blocks, held_out, southern)
     return SweepPlan(config, places, samples, splits, masks)
 

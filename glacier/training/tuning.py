@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,7 +17,14 @@ from rich.table import Table as RichTable
 from glacier import store
 from glacier.cluster import get_result
 from glacier.config import Config, Sweep
-from glacier.errors import ConfigError, GlacierError, SweepError, TrainingError, WeightsError
+from glacier.errors import (
+    ConfigError,
+    GlacierError,
+    StoreError,
+    SweepError,
+    TrainingError,
+    WeightsError,
+)
 from glacier.evaluation.results import Epoch, FailedTrial
 from glacier.progress import Progress, duration, say
 from glacier.training.saved import TrialKey
@@ -43,16 +51,20 @@ class Networks:
     """Side of a window."""
     gpus: float
     """Share of a GPU that a trial will have."""
+    sha256: str = ""
+    """Checksum of the file of weights; empty where none is given, or none is there."""
 
     @classmethod
     def of(cls, config: Config) -> Networks:
         """Those of a run."""
-        source, sweep = config.sweep.encoder_weights, config.sweep
+        source, sweep, sha256 = config.sweep.encoder_weights, config.sweep, ""
         if source not in ("none", "imagenet"):
             source = store.absolute(source)
+            with suppress(StoreError):  # a worker says what is wrong with the file
+                sha256 = store.checksum(store.read_bytes(source))
         place = store.join(store.absolute(config.storage), "weights")
         bands, size = len(config.prepare.image), config.prepare.size_px
-        return cls(sweep.encoders, source, place, bands, size, sweep.gpus_per_trial)
+        return cls(sweep.encoders, source, place, bands, size, sweep.gpus_per_trial, sha256)
 
 
 TUNE = "tune"
@@ -100,15 +112,29 @@ def keep_weights(place: str, encoder: str, data: bytes) -> str:
     return store.join(place, file)
 
 
-@cache
 def await_weights(networks: Networks) -> Mapping[str, str | None]:
     """Encoder to the address of its initial weights, None for random ones.
 
-    What a process has asked once is not asked again, so that a pipeline can ask before it begins.
+    What a process has asked once is not asked again, so that a pipeline can ask before it begins;
+    unless the weights were removed since.
 
     Raises:
         ConfigError: An encoder is unknown, its weights cannot be had, no network can be made of
             it, or a GPU is of no use.
+    """
+    found = ask_worker(networks)
+    if not all(store.exists(address) for address in found.values() if address):
+        ask_worker.cache_clear()
+        found = ask_worker(networks)
+    return found
+
+
+@cache
+def ask_worker(networks: Networks) -> Mapping[str, str | None]:
+    """What :func:`fetch_weights` says on a worker, asked once in a process.
+
+    Raises:
+        ConfigError: As :func:`await_weights`.
     """
     on_gpu = 0 < networks.gpus <= ray.cluster_resources().get("GPU", 0)  # type: ignore[no-untyped-call]
     task = ray.remote(num_cpus=1, max_retries=3)(fetch_weights)

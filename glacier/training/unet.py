@@ -136,7 +136,7 @@ def read_state(path: str) -> dict[str, torch.Tensor]:
         if path.endswith(".safetensors"):
             return dict(load_tensors(data))
         return dict(torch.load(io.BytesIO(data), weights_only=True, map_location="cpu"))
-    except Exception as error:
+    except Exception as error:  # safetensors, pickle and torch each raise their own kinds
         raise WeightsError(f"{path} holds no plain tensors: {error}") from error
 
 

@@ -3,7 +3,6 @@
 import socket
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from glacier.archive.dry_run import (
     RegionDryRun,
     describe_ingest,
-    describe_place,
     dry_run_region,
 )
 from glacier.archive.ingest import ingest_month
@@ -71,11 +69,9 @@ def test_the_size_is_that_of_the_archive_before_compression(tmp_path: Path) -> N
 def test_a_region_is_told_by_its_middle_and_its_ground(tmp_path: Path) -> None:
     config = tiny_config(tmp_path, months=YEAR)
     grid = dry_run(config).grid
-    assert f"mendenhall: 58.505 N, 134.519 W, {grid.height * grid.width * 0.15**2:.4g} km2" in (
+    assert f"mendenhall: 58.51 N 134.52 W, {grid.height * grid.width * 0.15**2:.4g} km2" in (
         described(config)
     )
-    south = replace(grid, crs="EPSG:32606", top_m=-4_000_000.0)
-    assert describe_place(south).split(", ")[0].endswith(" S")
 
 
 def test_many_regions_are_summed_up(tmp_path: Path) -> None:

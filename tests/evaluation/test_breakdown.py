@@ -4,7 +4,6 @@ from datetime import date
 
 import pytest
 
-from glacier.config import Region
 from glacier.evaluation.breakdown import (
     ClassScore,
     GroupScore,
@@ -118,17 +117,13 @@ def test_labels_and_predictions_are_weighed_against_the_truth_year_by_year() -> 
 
 
 @pytest.mark.parametrize(
-    ("latitudes", "months"),
-    [([46.0], (8, 9)), ([-43.5], (2, 3)), ([46.0, -43.5], None), ([46.0, None], None), ([], None)],
+    ("regions", "months"),
+    [("n", (8, 9)), ("s", (2, 3)), ("nm", (8, 9)), ("ns", None), ("", None)],
 )
 def test_late_summer_follows_the_side_of_the_equator(
-    latitudes: list[float | None], months: tuple[int, int] | None
+    regions: str, months: tuple[int, int] | None
 ) -> None:
-    regions = [
-        Region(name="a", polygon=None if lat is None else ((7, lat), (8, lat), (8, lat + 1)))
-        for lat in latitudes
-    ]
-    assert late_summer_months(regions) == months
+    assert late_summer_months(regions, southern=("s", "t")) == months
 
 
 def test_late_summer_is_clear_and_where_the_sun_is() -> None:

@@ -141,7 +141,7 @@ def test_of_equal_encoders_the_same_one_is_named_throughout():
     found = comparison.compare_methods(sweep)
     assert found.winner is None and found.choice == "a"
     assert found.verdict.startswith("Take a:") and "cannot tell it from b" in found.verdict
-    assert "a beats" in found.evidence or "a lies above" in found.evidence
+    assert "a lies above every baseline, but is not shown to beat" in found.evidence
     assert found.ranked == ("a", "b")
 
 
@@ -222,8 +222,8 @@ def test_an_ensemble_needs_two_encoders_in_every_fold():
 def test_months_are_counted_by_the_reason_before_the_colon():
     outcomes = [
         ("ok", ""),
-        ("empty", "polar_night: sun below 14 degrees"),
-        ("empty", "polar_night: sun below 12 degrees"),
+        ("empty", "solar_zenith: sun at most 9.1 deg high"),
+        ("empty", "solar_zenith: sun at most 7.9 deg high"),
         ("empty", "no_scene"),
         ("failed", "RasterError: x.tif"),
     ]
@@ -231,7 +231,7 @@ def test_months_are_counted_by_the_reason_before_the_colon():
         SampleMonth(region="a", month=date(2014, k, 1), status=status, reason=reason)
         for k, (status, reason) in enumerate(outcomes, 1)
     ]
-    expected = comparison.MonthCounts(ok=1, empty={"no_scene": 1, "polar_night": 2}, failed=1)
+    expected = comparison.MonthCounts(ok=1, empty={"no_scene": 1, "solar_zenith": 2}, failed=1)
     assert comparison.count_months(months) == expected
 
 
@@ -329,6 +329,11 @@ def test_late_summer_is_told_only_of_whole_images_whose_clouds_are_known():
     snowless = SampleMonth(region="a", month=date(2014, 8, 1), status="ok", snow_outside=0.01)
     summer = comparison.late_summer_of(sweep, [snowless])["a"].snowless
     assert summer is not None and summer.images == 2
+    south = sweep.model_copy(update={"southern": ("a",)})  # where August is winter
+    assert comparison.late_summer_of(south, []) == {}
+    unplaced = make_sweep(dice, regions=[{"name": "a"}], ingest={"source": "folder"},
+                          prepare={"label": {"kind": "ndsi"}})  # fmt: skip
+    assert comparison.late_summer_of(unplaced, []) == told  # its files say where it lies
     cut = make_sweep(dice, prepare={"layout": "chips"}, sweep={"folds": {"kind": "by_block"}})
     assert comparison.late_summer_of(cut, []) == {}
     cloudy = make_sweep(

@@ -47,6 +47,7 @@ def test_the_image_shown_is_clear_of_late_summer_and_recent():
     assert best_of(months, (2, 3)) == "2016-11"
     assert best_of(months, None) == "2016-11"
     assert best_of([make_month("2014-06"), make_month("2015-01")]) == "2014-06"
+    assert best_of([make_month("2014-08", 0.95), make_month("2016-02")]) == "2014-08"
 
 
 def test_of_cloudy_images_the_clearest_is_shown_and_ice_goes_first():

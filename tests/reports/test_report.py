@@ -155,7 +155,7 @@ def test_the_summary_keeps_its_contract(make_sweep):
             "dice_loss_lowest", "dice_loss_last_mean", "folds", "parameters", "images_per_s",
         }  # fmt: skip
         assert len(scores["folds"]) == 3
-    assert summary["months"] == {"ok": 4, "empty": {"polar_night": 1}, "failed": 1}
+    assert summary["months"] == {"ok": 4, "empty": {"solar_zenith": 1}, "failed": 1}
     assert summary["wall_s"] == 125.0
     assert summary["labels"]["kind"] == "ndsi"
     assert summary["fold_kind"] == "by_block"

@@ -36,9 +36,29 @@ def test_a_file_is_read_once_for_many_grids_and_months(
     for month in range(3):
         for k in range(12):  # more than are kept as pixels
             grid = Grid("EPSG:32608", 3000.0 * k, 60_000.0, 30.0, 20, 10 + k)
-            assert glacier_on(label, grid).all(), month
+            assert glacier_on(label, grid, "samples/a-1").all(), month
     assert len(opened) == 1
     assert outlines.read_once.cache_info().currsize >= 1
+
+
+def test_a_worker_that_lives_on_reads_outlines_that_were_changed_in_place(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, prepare=CHIPS)
+    task = make_task(config)
+    _, grid = read_named(f"{task.archive}/2014-07.tif")
+    left, bottom, _, top = grid.bounds
+    path = tmp_path / "a.gpkg"
+    label = {"kind": "outlines", "outlines": str(path), "max_snow_outside": 1}
+    settings = Prepare(**CHIPS, label=label)
+    asked = config.model_copy(update={"prepare": settings})
+    glacier_pixels = []
+    for width in (600, 1500):
+        write(path, grid.crs, [box(left, bottom, left + width, top)], ["glac_bound"])
+        samples = samples_folder(asked, {task.archive: [task.record]})
+        month = prepare_month(replace(task, settings=settings, samples=samples))
+        assert month.label_pixels
+        glacier_pixels.append(month.label_pixels.glacier)
+    narrow, wide = glacier_pixels
+    assert 0 < narrow <= grid.height * 4 < wide <= grid.height * 10
 
 
 def test_a_labels_settings_reach_its_files() -> None:

@@ -96,7 +96,7 @@ def test_a_file_on_another_grid_is_refused_and_the_others_stay(tmp_path: Path, o
     write_month(tmp_path, "2014-07.tif", {"SR_B3": np.ones((other.height, other.width), np.uint16)},
                 other)  # fmt: skip
     source = MonthFilesSource(Folder(path=str(tmp_path)))
-    with pytest.raises(SourceError, match=r"2014-07\.tif lies on .* another grid"):
+    with pytest.raises(SourceError, match=r"07\.tif lies on Grid.* on Grid.*-tr 30 30 -te 522075 "):
         source.fetch_month(REGION, JULY)
     assert isinstance(source.fetch_month(REGION, JUNE), Composite)
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -10,9 +11,7 @@ from glacier.studies import area_trend
 from glacier.studies.area_trend import SeenImage, Summer
 from glacier.studies.variants import Variant
 from tests.support.sweeps import make_card, make_image, make_trial
-from tests.support.variants import edit_cards, edit_config, find, give_config, make_encoders
-
-SOUTH = [[170, -43.6], [170.2, -43.6], [170.2, -43.4]]
+from tests.support.variants import edit_cards, find, make_encoders
 
 
 def grow(variant: Variant, per_year: int, jitter=(0, 0), years=range(2014, 2024), month=8):
@@ -41,14 +40,13 @@ def test_the_slope_of_the_area_decides_on_shrinkage(per_year, jitter, verdict):
 
 
 def test_the_area_is_taken_in_late_summer_where_the_glacier_lies():
-    south = edit_config(make_encoders(), {"regions": [{"name": "a", "polygon": SOUTH}]})
+    north = make_encoders()
+    south = replace(north, sweep=north.sweep.model_copy(update={"southern": ("a",)}))
     assert find("shrinkage", grow(south, -10)).verdict == "not testable here"  # August is winter
     found = find("shrinkage", grow(south, -10, month=3))
     assert found.verdict == "held" and "February and March" in found.why
-    (region,) = south.config.regions
-    nowhere = (region.model_copy(update={"polygon": None}),)
-    unplaced = give_config(south, south.config.model_copy(update={"regions": nowhere}))
-    assert "do not say" in find("shrinkage", grow(unplaced, -10, month=3)).why
+    untested = edit_cards(south, lambda trial: {"images": ()})
+    assert "none was tested" in find("shrinkage", untested).why
 
 
 def test_the_slope_is_in_per_cent_of_the_mean_area():
@@ -102,7 +100,7 @@ BY_YEAR = [0] * 4 + [1] * 3 + [2] * 3
 def test_what_a_network_maps_too_large_in_all_its_years_is_no_trend():
     biased = 0.5 - 0.03 * np.array(BY_YEAR)
     found = area_trend.fit_slope(summers(biased, BY_YEAR), "mapped")
-    assert found.difference == pytest.approx(0, abs=1e-12)
+    assert found.percent_a_year == pytest.approx(0, abs=1e-12)
     assert found.low == pytest.approx(0, abs=1e-12)
 
 
@@ -117,7 +115,7 @@ def test_the_slope_and_its_error_are_those_of_a_model_with_a_line_a_fold(folds):
     solution, (rest,), *_ = np.linalg.lstsq(design.astype(float), values)
     free = 10 - design.shape[1]
     error = np.sqrt(rest / free * np.linalg.inv(design.T.astype(float) @ design)[0, 0])
-    assert found.difference == pytest.approx(solution[0])
+    assert found.percent_a_year == pytest.approx(solution[0])
     assert (found.high - found.low) / 2 == pytest.approx(stats.t.isf(0.025, free) * error)
 
 

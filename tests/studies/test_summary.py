@@ -33,7 +33,7 @@ def test_a_study_is_read_back_as_it_was_written(address):
 
 def test_the_file_keeps_its_flat_rows_and_its_schema(address):
     found = store.read_json(address)
-    assert found["schema"] == SCHEMA and "schema_count" not in found
+    assert found["schema"] == SCHEMA and "format" not in found
     assert found["sweeps"] == [["plain", "sha256 of plain"], ["b", "sha256 of b"]]
     assert found["rows"][1]["val_how"] == "paired" and "val" not in found["rows"][1]
 

@@ -24,7 +24,14 @@ from glacier.evaluation.scorecard import Scorecard, ScorecardBuilder
 from glacier.geo.raster import Grid
 from glacier.labels import Surface
 from glacier.samples import dataset
-from glacier.samples.dataset import Frame, MonthImage, SampleMonth, SampleSet, samples_folder
+from glacier.samples.dataset import (
+    Frame,
+    MonthImage,
+    SampleMonth,
+    SampleSet,
+    month_key,
+    samples_folder,
+)
 from glacier.samples.folds import FoldMasks, Split, make_splits
 from glacier.training.ensemble import score_ensemble_fold
 from glacier.training.saved import place_sweep
@@ -119,7 +126,7 @@ def write_samples(folder: str, config: Config, images: list[MonthImage]) -> Samp
         months.append(dataset.write_rows(folder, rows, month))
     months += [
         SampleMonth(region="ridge", month=date(2014, 12, 1), status="empty",
-                    reason="polar_night: sun too low"),
+                    reason="solar_zenith: sun at most 7.9 deg high"),
         SampleMonth(region="ridge", month=date(2015, 6, 1), status="failed",
                     reason="RasterError: cut"),
     ]  # fmt: skip
@@ -223,7 +230,7 @@ def write_sweep(config: Config, failed: Sequence[FailedTrial] = ()) -> SweepResu
         [(image.region, image.month) for image in images],
         config.sweep.folds, BLOCKS, config.seed,
     )  # fmt: skip
-    held_out = tuple(f"{region}/{month:%Y-%m}" for region, month in held)
+    held_out = tuple(month_key(region, month) for region, month in held)
     masks = FoldMasks(config.sweep.folds.kind, BLOCKS, held_out)
     lost = {(row.encoder, row.fold) for row in failed}
     trials = [

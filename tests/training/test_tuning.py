@@ -138,6 +138,28 @@ def test_an_unknown_encoder_is_refused_before_any_training(tmp_path: Path, ray_l
 
 
 @pytest.mark.ray
+def test_weights_are_asked_for_again_where_their_file_changed_or_the_stored_ones_are_gone(
+    tmp_path: Path, ray_local: None
+) -> None:
+    from glacier.training.unet import build_unet, save_tensors
+
+    def write_weights() -> None:
+        """Random ones, others each time."""
+        state = build_unet(ENCODER, 3).get_submodule("encoder").state_dict()
+        path.write_bytes(save_tensors({name: value.contiguous() for name, value in state.items()}))
+
+    path = tmp_path / "w.safetensors"
+    write_weights()
+    config = tiny_config(tmp_path, sweep={"encoder_weights": str(path)})
+    first = await_weights(Networks.of(config))[ENCODER]
+    assert first and await_weights(Networks.of(config)) == {ENCODER: first}
+    Path(first).unlink()
+    assert await_weights(Networks.of(config)) == {ENCODER: first} and Path(first).exists()
+    write_weights()
+    assert await_weights(Networks.of(config))[ENCODER] not in (None, first)
+
+
+@pytest.mark.ray
 @pytest.mark.parametrize(
     ("sweep", "words"),
     [

@@ -21,7 +21,6 @@ from glacier.errors import ConfigError
 from glacier.labels import SHADED, Surface
 from glacier.landsat import (
     MAX_SOLAR_ZENITH_DEG,
-    OPTICAL,
     ST_OFFSET,
     ST_SCALE,
     THERMAL,
@@ -33,7 +32,6 @@ from glacier.landsat import (
 from glacier.sources.limiter import RequestLimit
 from glacier.sources.source import Source
 from glacier.sources.synthetic.ground import (
-    SPECTRA,
     Ground,
     Site,
     albedo_of,
@@ -53,8 +51,6 @@ from glacier.sources.synthetic.sky import (
 )
 from glacier.sources.synthetic.sunlight import cast_shadow, find_shade, light_on_slope, sun_at
 from glacier.sources.synthetic.terrain import Field
-
-__all__ = ["OPTICAL", "SPECTRA", "Observation", "SyntheticSource"]
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from glacier.landsat import (
     DILATED,
     FILL,
     MAX_SOLAR_ZENITH_DEG,
+    OPTICAL,
     SHADOW,
     SNOW,
     ST_OFFSET,
@@ -39,14 +40,14 @@ from glacier.landsat import (
 )
 from glacier.sources.synthetic.land import FIRST_YEAR, glacier_at, surface_at
 from glacier.sources.synthetic.sky import CEILING, saturate
-from glacier.sources.synthetic.source import (
-    OPTICAL,
-    Observation,
-    SyntheticSource,
-    find_centre,
+from glacier.sources.synthetic.source import Observation, SyntheticSource, find_centre
+from glacier.sources.synthetic.sunlight import (
+    Sun,
+    cast_shadow,
+    find_shade,
+    light_on_slope,
     sun_at,
 )
-from glacier.sources.synthetic.sunlight import Sun, cast_shadow, find_shade, light_on_slope
 from glacier.sources.synthetic.terrain import build_relief, fractal_noise, sum_downstream
 
 CORNERS = ((-134.62, 58.42), (-134.42, 58.42), (-134.42, 58.59), (-134.62, 58.59))
