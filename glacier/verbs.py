@@ -154,10 +154,12 @@ def run_verb(name: str, argv: Sequence[str] | None = None) -> int:
     """
     if argv is None:
         speak_utf8()
+        argv = sys.argv[1:]
+    if name in ASIDES:
+        return ASIDES[name][1](argv)
     from glacier.command import run_command  # late: it takes half a second
 
     verb = VERBS[name]
-    argv = sys.argv[1:] if argv is None else argv
     return run_command(
         argv, describe_verb(name), make_stage(verb), {DRY_RUN: partial(dry_run, name)},
         partial(begin, name), verb.sections,

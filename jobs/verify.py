@@ -1,8 +1,6 @@
 """``glacier verify``, from a checkout: ``python -m jobs.verify [--storage ADDRESS]``."""
 
-import sys
-
-from glacier.verbs import main
+from glacier.verbs import run_verb
 
 if __name__ == "__main__":
-    raise SystemExit(main(["verify", *sys.argv[1:]]))
+    raise SystemExit(run_verb("verify"))
