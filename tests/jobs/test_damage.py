@@ -3,7 +3,6 @@
 The files are found from the run's own tree, so that a new kind cannot be forgotten.
 """
 
-import json
 import random
 import re
 import shutil
@@ -18,17 +17,9 @@ from glacier.samples.prepare import run_prepare
 from glacier.training.sweep import run_sweep
 from glacier.verify import verify_folder
 from tests.support.tiny import tiny_config
+from tests.support.trees import list_files, read_tree
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
-
-TIMES = {
-    "seal", "seconds", "images_per_s", "epoch_s", "train_s", "sweep_s", "wall_s", "files",
-    "sweep_sha256", "device",
-}  # fmt: skip
-"""What differs between two runs of the same."""
-
-TIMED = (".html", ".csv", "trials.parquet", "cost.png", "cost.svg")
-"""Ends of names of files that show times."""
 
 
 def flip_bit(data: bytes, rng: random.Random) -> bytes:
@@ -61,12 +52,6 @@ def damage(path: Path, how: str, seed: int = 0) -> None:
         path.write_bytes(data)
 
 
-def list_files(folder: Path) -> list[Path]:
-    """All files of storage and results, what was set aside left out."""
-    found = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(path for path in found if ".damaged" not in path.parts)
-
-
 def name_kind(folder: Path, path: Path) -> tuple[str, str]:
     """The stage of a file, and what is the same in the names of its kind."""
     parts = path.relative_to(folder).parts
@@ -87,23 +72,6 @@ def one_of_each(folder: Path) -> dict[str, list[Path]]:
 def is_manifest(path: Path) -> bool:
     """Whether it vouches for others, and nothing for it."""
     return path.suffix == ".json" and path.name not in ("folds.json",)
-
-
-def read_tree(folder: Path) -> dict[str, object]:
-    """Content of all files by name, without what differs between two runs of the same."""
-    found: dict[str, object] = {}
-    for path in list_files(folder):
-        name = str(path.relative_to(folder))
-        found[name] = None if name.endswith(TIMED) else path.read_bytes()
-        if path.suffix == ".json":
-            found[name] = strip_times(json.loads(path.read_bytes()))
-    return found
-
-
-def strip_times(value: object) -> object:
-    if isinstance(value, dict):
-        return {k: strip_times(v) for k, v in value.items() if k not in TIMES}
-    return [strip_times(v) for v in value] if isinstance(value, list) else value
 
 
 @pytest.fixture(scope="module")

@@ -2,15 +2,15 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from glacier import store
 from glacier.verify import verify_folder
-from tests.jobs.test_damage import list_files, read_tree
-from tests.jobs.test_pipeline import start
 from tests.support.tiny import write_tiny
+from tests.support.trees import list_files, read_tree
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(2400)]
 
@@ -22,17 +22,21 @@ PARTS = (
 )  # fmt: skip
 """Parts of the names of files, in the order in which a run writes them."""
 
+ROOT = Path(__file__).parents[2]
+
 POINTS = ("written", "flushed", "renamed")
 
 
 def run(folder: Path, armed: str | None) -> tuple[int, str]:
     """The pipeline on one worker, a point armed; returns its exit code and what it said."""
-    with pytest.MonkeyPatch.context() as patch:
-        if armed:
-            patch.setenv(store.KILL_AT, armed)
-        process: subprocess.Popen = start(folder / "tiny.yaml", 1)
-        out, _ = process.communicate(timeout=400)
-    return process.returncode, out
+    env = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+    env |= {store.KILL_AT: armed} if armed else {}
+    command = [sys.executable, "-m", "jobs.pipeline", str(folder / "tiny.yaml")]
+    done = subprocess.run(
+        [*command, "--cluster.cpus", "1"], cwd=ROOT, env=env, timeout=400, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    return done.returncode, done.stdout
 
 
 def test_killed_at_every_kind_of_file_the_next_run_goes_on_to_the_same_end(tmp_path: Path) -> None:

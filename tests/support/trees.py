@@ -1,0 +1,36 @@
+"""What a run has left in storage and results, but for what differs between two runs of the same."""
+
+import json
+from pathlib import Path
+
+TIMES = {
+    "seal", "seconds", "images_per_s", "epoch_s", "train_s", "sweep_s", "wall_s", "files",
+    "sweep_sha256", "device",
+}  # fmt: skip
+"""What differs between two runs of the same."""
+
+TIMED = (".html", ".csv", "trials.parquet", "cost.png", "cost.svg")
+"""Ends of names of files that show times."""
+
+
+def list_files(folder: Path) -> list[Path]:
+    """All files of storage and results, what was set aside left out."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in found if ".damaged" not in path.parts)
+
+
+def read_tree(folder: Path) -> dict[str, object]:
+    """Content of all files by name, without what differs between two runs of the same."""
+    found: dict[str, object] = {}
+    for path in list_files(folder):
+        name = str(path.relative_to(folder))
+        found[name] = None if name.endswith(TIMED) else path.read_bytes()
+        if path.suffix == ".json":
+            found[name] = strip_times(json.loads(path.read_bytes()))
+    return found
+
+
+def strip_times(value: object) -> object:
+    if isinstance(value, dict):
+        return {k: strip_times(v) for k, v in value.items() if k not in TIMES}
+    return [strip_times(v) for v in value] if isinstance(value, list) else value
