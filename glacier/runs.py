@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from glacier import store
+from glacier.locks import find_living
 from glacier.progress import say
 
 STAGES = ("archive", "samples", "sweeps", "trials", "models", "weights", "catalogue")
@@ -48,7 +49,11 @@ def run_list(argv: Sequence[str]) -> int:
 
 
 def run_clean(argv: Sequence[str]) -> int:
-    """Remove what is named, or say what would be removed; returns 0, or 2 for an unknown name."""
+    """Remove what is named, or say what would be removed.
+
+    Returns:
+        0; 2 for an unknown name, 1 where a run is at work, and then nothing is removed.
+    """
     options = parse_places(argv, "clean")
     items = list_items(options)
     chosen: list[Item] = []
@@ -58,6 +63,10 @@ def run_clean(argv: Sequence[str]) -> int:
             say(f"nothing is called {name!r}; `glacier list` shows what is there")
             return 2
         chosen += [item for item in found if item not in chosen]
+    for item in chosen:
+        if owner := find_living(item.address):
+            say(f"{item.name} is worked on by {owner}; nothing was removed")
+            return 1
     for item in chosen:
         if options.yes:
             store.remove_folder(item.address)

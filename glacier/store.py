@@ -12,10 +12,9 @@ import json
 import os
 import shutil
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -34,9 +33,6 @@ UNREACHABLE = (OSError, ValueError, ImportError)
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a write says when the disk, the quota or the limit of a file is used up."""
-
-LEFTOVER_S = 3600.0
-"""Age from which an unfinished file belongs to a process that was killed."""
 
 
 def join(base: str, *parts: str) -> str:
@@ -138,16 +134,6 @@ def explain_full(address: str) -> str:
     """How much room there is where a local write found none, and what to do."""
     free = shutil.disk_usage(Path(address).parent).free
     return f"; {free} bytes are free there: make room, then run the same command again"
-
-
-def remove_leftovers(folder: str) -> None:
-    """Remove unfinished files that killed processes left in a local folder, an hour old or more."""
-    if "://" in folder:
-        return
-    for path in Path(folder).glob(".*.tmp"):
-        with suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime > LEFTOVER_S:
-                path.unlink()
 
 
 def replace_file(path: Path, data: bytes) -> None:

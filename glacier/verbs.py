@@ -49,7 +49,7 @@ class Verb:
 DRY_RUN = "--dry-run"
 """Flag of every verb: say what would be done, and what would be refused."""
 
-RUN = ("name", "storage", "results", "seed", "regions", "months", "cluster.")
+RUN = ("name", "storage", "results", "when_locked", "seed", "regions", "months", "cluster.")
 INGEST = ("ingest.source", "ingest.cloud", "ingest.min", "ingest.platforms", "ingest.mask",
           "ingest.max", "ingest.synthetic", "ingest.folder.holds", "ingest.folder.path",
           "ingest.folder.image")  # fmt: skip
@@ -80,7 +80,7 @@ VERBS = {
     "report": Verb(
         "A finished sweep -> the comparison, as one HTML page and its tables.",
         "run_report",
-        sections=RUN[:3],
+        sections=RUN[:4],
     ),
     "study": Verb(
         "Run the variants of one configuration and compare them.",

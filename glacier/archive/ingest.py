@@ -30,9 +30,11 @@ from glacier.composite import Empty
 from glacier.config import Config
 from glacier.errors import ConfigError, GlacierError, SourceError
 from glacier.landsat import is_settled
+from glacier.locks import SHARED_S, hold, remove_dead, remove_leftovers
 from glacier.progress import Progress, say
 from glacier.sources.factory import open_source
 from glacier.sources.limiter import RequestLimit
+from glacier.sources.source import Source
 
 MAX_REASONS = 8
 """Kinds of reasons that the end of a run names."""
@@ -47,15 +49,32 @@ def run_ingest(config: Config) -> int:
     source = open_source(config)
     targets = list_months(config, source)
     records = {target: complete_record(target) for target in targets}
-    pending = [target for target in targets if not records[target]]
-    if pending:
-        for region in {target.region.name: target.region for target in pending}.values():
-            source.survey(region)
-        with connect(config.cluster), Progress("ingest", len(pending)) as progress:
-            for target, record in ingest_months(config, pending):
-                records[target] = record
-                progress.advance(f"{record.region} {record.month} {record.status} {record.reason}")
-    return conclude(config, records)
+    missing = [target for target in targets if not records[target]]
+    if not missing:
+        remove_dead(config, *{target.folder for target in targets}, find_results(config))
+        return conclude(config, records)
+    with hold(config, *{target.folder for target in missing}):
+        records |= {target: complete_record(target) for target in missing}  # another run's work
+        pending = [target for target in missing if not records[target]]
+        if pending:
+            ingest_pending(config, source, pending, records)
+        return conclude(config, records)
+
+
+def ingest_pending(
+    config: Config,
+    source: Source,
+    pending: list[ArchiveMonth],
+    records: dict[ArchiveMonth, MonthRecord | None],
+) -> None:
+    """Make the missing months, and put what becomes of them among the records."""
+    remove_leftovers(store.join(store.absolute(config.storage), "catalogue"), SHARED_S)
+    for region in {target.region.name: target.region for target in pending}.values():
+        source.survey(region)
+    with connect(config.cluster), Progress("ingest", len(pending)) as progress:
+        for target, record in ingest_months(config, pending):
+            records[target] = record
+            progress.advance(f"{record.region} {record.month} {record.status} {record.reason}")
 
 
 def ingest_months(
@@ -145,7 +164,6 @@ def conclude(config: Config, records: dict[ArchiveMonth, MonthRecord | None]) ->
     changed = False
     for folder, rows in by_folder.items():
         changed |= write_manifest(folder, rows)
-        store.remove_leftovers(folder)
     done = [record for rows in by_folder.values() for record in rows]
     say_where(list(by_folder))
     write_calendar(config, done, changed)
@@ -172,13 +190,20 @@ def write_manifest(folder: str, rows: list[MonthRecord]) -> bool:
     return True
 
 
+def find_results(config: Config) -> str:
+    """Address of the folder of a run's results."""
+    return store.join(store.absolute(config.results), config.name)
+
+
 def write_calendar(config: Config, records: list[MonthRecord], changed: bool) -> None:
     """Draw the months' calendar, where they changed or it is missing and there are enough."""
-    address = store.join(store.absolute(config.results), config.name, "calendar.png")
+    folder = find_results(config)
+    address = store.join(folder, "calendar.png")
     if not changed and store.exists(address):
         return
     if (picture := draw_archive(records, config.ingest.chosen.knows_truth)) is not None:
-        store.write_bytes(address, picture.png)
+        with hold(config, folder):
+            store.write_bytes(address, picture.png)
         say(f"ingest: calendar in {address}")
 
 

@@ -17,6 +17,7 @@ from glacier import store
 from glacier.archive.records import MonthRecord, read_records
 from glacier.cluster import connect, count_cpus
 from glacier.config import Config, Prepare
+from glacier.locks import hold, remove_dead
 from glacier.progress import Progress, say
 from glacier.samples.dataset import (
     BandSums,
@@ -47,18 +48,32 @@ def run_prepare(config: Config) -> int:
         for archive, records in archives.items()
         for record in records
     ]
-    bare = config.prepare.quick_looks and not any(
-        has_quick_looks(task.quick_looks_stem) for task in tasks
-    )
-    pending = [t for t in tasks if not is_prepared(t) or (bare and t.record.status == "ok")]
-    if pending or not store.exists(set_address(folder)):
-        made = prepare_months(config, pending) if pending else {}
-        months = [made.get(task.rows_address) or read_month(task.rows_address) for task in tasks]
-        store.write_model(set_address(folder), describe_set(config, months))
+    if list_pending(config, tasks) or not store.exists(set_address(folder)):
+        with hold(config, folder):
+            complete_set(config, folder, tasks)
+    remove_dead(config, folder)
     samples = read_set(folder)
     report_outcome(samples, folder)
     lacking = sum(task.record.status == "failed" for task in tasks)
     return max(0, len(samples.failed) - lacking - config.prepare.max_failed)
+
+
+def list_pending(config: Config, tasks: list[MonthTask]) -> list[MonthTask]:
+    """Months whose rows, or all of whose quick looks, are missing."""
+    bare = config.prepare.quick_looks and not any(
+        has_quick_looks(task.quick_looks_stem) for task in tasks
+    )
+    return [t for t in tasks if not is_prepared(t) or (bare and t.record.status == "ok")]
+
+
+def complete_set(config: Config, folder: str, tasks: list[MonthTask]) -> None:
+    """Make what is missing of a set by now, and its description last."""
+    pending = list_pending(config, tasks)
+    if not pending and store.exists(set_address(folder)):
+        return  # another run has made it meanwhile
+    made = prepare_months(config, pending) if pending else {}
+    months = [made.get(task.rows_address) or read_month(task.rows_address) for task in tasks]
+    store.write_model(set_address(folder), describe_set(config, months))
 
 
 def is_prepared(task: MonthTask) -> bool:

@@ -14,6 +14,7 @@ from glacier.archive.ingest import run_ingest
 from glacier.cluster import connect
 from glacier.config import Config
 from glacier.errors import ConfigError, GlacierError
+from glacier.locks import hold, remove_dead
 from glacier.plots.figures import Picture
 from glacier.plots.variants import draw_variants
 from glacier.progress import duration, say
@@ -41,13 +42,22 @@ def run_study(config: Config) -> int:
         )
     variants, lost, failed = make_variants(config)
     folder = store.join(store.absolute(config.results), config.name)
-    if is_current(store.join(folder, "study.json"), variants, SCHEMA):
-        say(f"study: complete in {folder}")
-        return failed
+    address = store.join(folder, "study.json")
+    if not is_current(address, variants, SCHEMA):
+        with hold(config, folder):
+            if not is_current(address, variants, SCHEMA):  # another run may have written it
+                report_variants(config, variants, folder)
+                write_study(config, variants, lost)
+                return failed
+    remove_dead(config, folder)
+    say(f"study: complete in {folder}")
+    return failed
+
+
+def report_variants(config: Config, variants: Sequence[Variant], folder: str) -> None:
+    """Write the report of every variant's sweep, each in a folder of its own."""
     for variant in variants:
         make_report(find_sweep(config.variant(variant.name)), store.join(folder, variant.name))
-    write_study(config, variants, lost)
-    return failed
 
 
 def make_variants(config: Config) -> tuple[list[Variant], dict[str, str], int]:

@@ -45,6 +45,11 @@ class SweepPlaces:
         """Where the table of trials lies."""
         return store.join(self.sweep, "trials.parquet")
 
+    @property
+    def written(self) -> tuple[str, str, str]:
+        """Folders that a sweep writes into."""
+        return self.sweep, self.trials, self.models
+
     def trial(self, encoder: str, fold: int) -> str:
         """Folder of one trial."""
         return store.join(self.trials, encoder, f"fold-{fold}")

@@ -32,10 +32,12 @@ from glacier.evaluation.results import (
 )
 from glacier.evaluation.scores import score_trial
 from glacier.geo.frames import find_overlaps, is_southern
+from glacier.locks import SHARED_S, hold, remove_dead, remove_leftovers
 from glacier.machine import Room
 from glacier.progress import Progress, say
 from glacier.samples.dataset import SampleSet, read_images, read_set, samples_folder
 from glacier.samples.folds import FoldMasks, Split, make_splits
+from glacier.training.abandoned import remove_abandoned
 from glacier.training.saved import SweepPlaces, place_sweep
 from glacier.training.trial import Trial
 from glacier.training.tuning import Networks, await_weights, tune_trials
@@ -111,10 +113,27 @@ def run_sweep(config: Config) -> int:
     """
     places = place_sweep(config, samples_folder(config, read_records(config)))
     plan = plan_sweep(config, places)
-    if is_complete(plan):
-        say(f"sweep: complete in {places.sweep}")
-        return 0
+    if not is_complete(plan):
+        with hold(config, *places.written):
+            if not is_complete(plan):  # another run may have ended it meanwhile
+                return complete_sweep(plan)
+    remove_dead(config, *places.written)
+    say(f"sweep: complete in {places.sweep}")
+    return 0
+
+
+def complete_sweep(plan: SweepPlan) -> int:
+    """Run what is missing of a sweep and write its results; returns failures as above.
+
+    Raises:
+        ConfigError: No node has room for a trial, or an encoder or its weights cannot be had.
+        SweepError: Every trial failed, or some ended without an outcome.
+    """
+    config, places = plan.config, plan.places
+    remove_leftovers(store.join(store.absolute(config.storage), "weights"), SHARED_S)
+    remove_abandoned(places.trials)
     result = train_and_score(plan)
+    remove_abandoned(places.trials)  # of workers that outlived a killed driver, too
     store.write_bytes(places.table, encode_trials(result))
     store.write_model(places.result, result)
     name_best(result)
