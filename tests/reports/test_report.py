@@ -3,6 +3,7 @@ import json
 import re
 import shutil
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -240,6 +241,23 @@ def test_a_second_run_does_nothing_and_a_new_sweep_is_reported(make_sweep, capsy
     write_result(config, result.model_copy(update={"sweep_s": 62.0}))
     report.run_report(config)
     assert page.read_text().startswith("<!doctype html>")
+
+
+def test_what_another_run_wrote_meanwhile_is_not_written_again(make_sweep, monkeypatch, capsys):
+    config, _ = make_sweep()
+    write, held = report.write_report, []
+
+    @contextmanager
+    def wait_for_another(_, folder):
+        held.append(folder)
+        write(find_sweep(config), folder, None)
+        yield
+
+    monkeypatch.setattr(report, "hold", wait_for_another)
+    monkeypatch.setattr(report, "write_report", lambda *_: pytest.fail("written twice"))
+    assert report.run_report(config) == report.run_report(config) == 0
+    assert held == [str(Path(config.results).absolute() / "tiny")]  # once: then it was complete
+    assert capsys.readouterr().out.count("report: complete in") == 2
 
 
 def test_pictures_of_an_earlier_sweep_do_not_stay(make_sweep):
