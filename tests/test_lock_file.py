@@ -3,6 +3,7 @@
 import errno
 import os
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,7 +21,9 @@ from glacier.lock_file import (
     overwrite,
     read_owner,
 )
+from glacier.locks import Watch, hold, remove_lock
 from glacier.owner import Owner
+from tests.support.tiny import tiny_config
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -162,3 +165,43 @@ def test_a_store_that_refuses_for_another_reason_says_so(monkeypatch: pytest.Mon
         create(address, owner())
     with pytest.raises(PermissionError):
         create_object(address, b"")
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket of a real S3 API on loopback."""
+    boto3, server_module = pytest.importorskip("boto3"), pytest.importorskip("moto.server")
+    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    url = "http://{}:{}".format(*server.get_host_and_port())
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "glacier", "AWS_SECRET_ACCESS_KEY": "ice",
+        "AWS_ENDPOINT_URL": url, "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    boto3.client("s3").create_bucket(Bucket="ice")
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    yield "s3://ice/storage/archive/mendenhall-12345678"
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    server.stop()
+
+
+def test_in_s3_one_alone_makes_it_and_a_dead_owner_is_followed(
+    bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(lock_file.time, "sleep", lambda _: pytest.fail("it needs no settling"))
+    address, first = f"{bucket}/.lock", owner()
+    assert read_owner(address) is None
+    assert create(address, first) and not create(address, owner())
+    assert read_owner(address) == first and not remove_lock(address, owner(), Watch())
+    later = first.renew(heartbeat=first.taken.replace(year=2040))
+    assert overwrite(address, later) == first and read_owner(address) == later
+    dead = first.model_copy(update={"started": "1"})
+    assert overwrite(address, dead) == later
+    with hold(tiny_config(tmp_path), bucket):
+        found = read_owner(address)
+        assert found is not None and found.run == "tiny" and found.id != dead.id
+    assert capsys.readouterr().out.count("is taken over") == 1
+    assert store.list_folders("s3://ice/storage/archive") == {}
+    with pytest.raises(StoreError, match=r"cannot write s3://nowhere/\.lock"):
+        create("s3://nowhere/.lock", first)

@@ -57,6 +57,7 @@ def list_files(address: str) -> dict[str, set[str]]:
     try:
         fs, path = fsspec.core.url_to_fs(address)
         paths = fs.find(path) if fs.exists(path) else []
+        fs.invalidate_cache()  # else what workers write from now on would not be seen
     except store.UNREACHABLE as error:
         raise StoreError(f"cannot list {address}: {error}") from error
     for each in paths:
