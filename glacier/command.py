@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from glacier.config import Config, Region, RegionFile, expand_path
-from glacier.errors import ConfigError, GlacierError
+from glacier.errors import ConfigError, GlacierError, Occupied
 from glacier.faults import explain_fault, find_fault
 from glacier.flags import load_config
 
@@ -44,8 +44,8 @@ def run_command(
         sections: Fields that the help shows, by how their names begin; None: all.
 
     Returns:
-        0 when all is well, 1 when units failed or an expected error ended the work, 2 when the
-        configuration or the machine cannot do it, 130 when interrupted.
+        0 when all is well or is left to another run, 1 when units failed or an expected error
+        ended the work, 2 when the configuration or the machine cannot do it, 130 when interrupted.
     """
     name = ""
     try:
@@ -66,6 +66,9 @@ def run_command(
         error = getattr(error, "cause", error)  # Ray wraps what a worker raised in its traceback
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
+    except Occupied as other:
+        print(other)
+        return 0
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
         return 130

@@ -741,6 +741,9 @@ class Config(Model):
     """Folder or object-store address for archive, samples, sweeps and models."""
     results: Annotated[PathText, RUNTIME_ONLY, PRIVATE] = "./results"
     """Folder for reports."""
+    when_locked: Annotated[Literal["wait", "leave"], RUNTIME_ONLY] = "wait"
+    """Where another run works on the same folder: wait until it has ended and do what is missing
+    then, or leave the work to it and end well."""
     seed: int = Field(42, ge=0, lt=2**32)
     """Seed of everything that is drawn at random."""
     regions: tuple[Region, ...]

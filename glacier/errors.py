@@ -64,3 +64,7 @@ class TrainingError(GlacierError, ArithmeticError):
 
 class SweepError(GlacierError, RuntimeError):
     """Too many trials of a sweep have failed for a comparison."""
+
+
+class Occupied(Exception):
+    """Another run works in a folder, and this one is to leave then; the job has not failed."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from glacier import store
 from glacier.errors import StoreError
+from glacier.locks import find_living
 from glacier.progress import say
 
 FOLDERS = ("archive", "samples", "sweeps", "trials", "models", "weights", "catalogue")
@@ -70,7 +71,11 @@ def run_list(argv: Sequence[str]) -> int:
 
 
 def run_clean(argv: Sequence[str]) -> int:
-    """Remove what is named, or say what would be removed; returns 0, or 2 for an unknown name."""
+    """Remove what is named, or say what would be removed.
+
+    Returns:
+        0; 2 for an unknown name, 1 where a run is at work, and then nothing is removed.
+    """
     options = parse_places(argv, "clean")
     items = list_items(options)
     chosen: list[Item] = []
@@ -81,6 +86,10 @@ def run_clean(argv: Sequence[str]) -> int:
             print(f"nothing is called {name!r}; {hint}", file=sys.stderr)
             return 2
         chosen += [item for item in found if item not in chosen]
+    for item in chosen:
+        if owner := find_living(item.address):
+            say(f"{item.name} is worked on by {owner}; nothing was removed")
+            return 1
     for item in chosen:
         if options.yes:
             store.remove_folder(item.address)

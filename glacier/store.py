@@ -18,7 +18,6 @@ import re
 import shutil
 import signal
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -63,9 +62,6 @@ ASIDE = ".damaged"
 
 KILL_AT = "GLACIER_KILL_AT"
 """Environment variable by which tests end a process in the middle of a write."""
-
-LEFTOVER_S = 3600.0
-"""Age from which an unfinished file belongs to a process that was killed."""
 
 
 def join(base: str, *parts: str) -> str:
@@ -219,16 +215,6 @@ def explain_full(address: str) -> str:
     """How much room there is where a local write found none, and what to do."""
     free = shutil.disk_usage(Path(address).parent).free
     return f"; {free} bytes are free there: make room, then run the same command again"
-
-
-def remove_leftovers(folder: str) -> None:
-    """Remove unfinished files that killed processes left in a local folder, an hour old or more."""
-    if "://" in folder:
-        return
-    for path in Path(folder).glob(".*.tmp"):
-        with suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime > LEFTOVER_S:
-                path.unlink()
 
 
 def die_if_armed(point: str, path: Path) -> None:
@@ -417,7 +403,9 @@ def list_files(address: str) -> list[str]:
     try:
         fs, path = fsspec.core.url_to_fs(address)
         start = len(path.rstrip("/")) + 1
-        return sorted(name[start:] for name in fs.find(path)) if fs.exists(path) else []
+        found = fs.find(path) if fs.exists(path) else []
+        fs.invalidate_cache()  # else what others write from now on would not be seen
+        return sorted(name[start:] for name in found)
     except UNREACHABLE as error:
         raise StoreError(f"cannot list {address}: {error}") from error
 

@@ -50,7 +50,7 @@ class Verb:
 DRY_RUN = "--dry-run"
 """Flag of every verb: say what would be done, and what would be refused."""
 
-PLACES = ("name", "storage", "results")
+PLACES = ("name", "storage", "results", "when_locked")
 RUN = (*PLACES, "seed", "regions", "months", "cluster.")
 SCENES = ("ingest.source", "ingest.cloud", "ingest.min", "ingest.platforms")
 INGEST = (*SCENES, "ingest.mask", "ingest.max", "ingest.synthetic", "ingest.folder.holds",

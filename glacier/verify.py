@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from glacier import store
 from glacier.errors import DamagedError
+from glacier.locks import LOCK
 from glacier.progress import say
 
 ABOUT = (
@@ -74,7 +75,7 @@ def verify_folder(address: str) -> Findings:
         StoreError: The store cannot be reached.
     """
     there = [store.join(address, name) for name in store.list_files(address)]
-    there = [file for file in there if f"/{store.ASIDE}/" not in file]
+    there = [file for file in there if f"/{store.ASIDE}/" not in file and f"/{LOCK}" not in file]
     found = Findings(unfinished=[file for file in there if store.is_unfinished(file)])
     sealed = [file for file in there if file.endswith(".json")]
     with ThreadPoolExecutor() as pool:

@@ -20,6 +20,7 @@ ORDER = (
 TOP = {
     "config", "flags", "errors", "wording", "progress", "store", "cluster", "landsat", "indices",
     "composite", "labels", "windows", "published", "shipped", "machine", "field_help",
+    "owner", "lock_file", "locks",
 }  # fmt: skip
 """Modules that stand in no folder, and below all of them."""
 

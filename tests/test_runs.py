@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from glacier.lock_file import create
+from glacier.owner import Owner
 from glacier.runs import run_clean, run_list
 
 FILES = (
@@ -70,6 +72,21 @@ def test_an_earlier_report_is_removed_with_its_run_where_it_says_whose_it_is(
     (tmp_path / "results/demo-deadbeef/summary.json").write_text(summary)
     assert run_clean(["demo", "--yes", *places]) == 0
     assert (tmp_path / "results/demo-deadbeef").exists() != is_mine
+
+
+def test_a_folder_in_which_a_run_works_is_not_removed(
+    tmp_path: Path, places: list[str], capsys: pytest.CaptureFixture
+) -> None:
+    lock = tmp_path / "data/trials/demo-33333333/.lock"
+    create(str(lock), Owner.of_this_process("demo"))
+    assert run_clean(["demo", "--yes", *places]) == 1
+    assert left(tmp_path) == {*FILES, "data/trials/demo-33333333/.lock"}
+    assert "trials/demo-33333333 is worked on by run demo (process" in capsys.readouterr().out
+    lock.write_bytes(
+        Owner.of_this_process("demo").renew().encode().replace(b'"pid": ', b'"pid": 9')
+    )
+    assert run_clean(["demo", "--yes", *places]) == 0  # its owner is dead
+    assert left(tmp_path) == {FILES[0], FILES[3], FILES[5]}
 
 
 def test_an_unknown_name_removes_nothing(

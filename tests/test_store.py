@@ -256,14 +256,3 @@ def test_killed_at_any_time_the_file_is_whole(tmp_path: Path, seed: int) -> None
     child.wait(timeout=60)
     child.stdout.close()
     assert is_whole(path)
-
-
-def test_what_killed_writers_left_is_removed_once_it_is_old(tmp_path: Path) -> None:
-    old, young, whole = (tmp_path / n for n in (".a.tif.1.tmp", ".b.tif.2.tmp", "a.tif"))
-    for path in (old, young, whole):
-        path.write_bytes(b"ice")
-        os.utime(path, (time.time() - 2 * 3600,) * 2)
-    os.utime(young)  # its writer may be alive
-    store.remove_leftovers(str(tmp_path))
-    assert sorted(tmp_path.iterdir()) == [young, whole]
-    store.remove_leftovers("memory://nowhere")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from glacier import store
 from glacier.archive.records import MonthRecord
 from glacier.config import Config, digest
+from glacier.locks import hold
 from glacier.progress import say
 from glacier.wording import name_place
 
@@ -57,5 +58,6 @@ def write_calendar(config: Config, records: list[MonthRecord]) -> None:
     if found and found.drawn_of == drawn_of:
         return
     if (picture := draw_archive(records, is_synthetic)) is not None:
-        store.write_whole(address, Calendar(drawn_of=drawn_of), {PICTURE: picture.png})
+        with hold(config, store.results_folder(config)):
+            store.write_whole(address, Calendar(drawn_of=drawn_of), {PICTURE: picture.png})
         say(f"ingest: calendar in {store.join(store.results_folder(config), PICTURE)}")

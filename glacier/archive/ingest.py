@@ -31,9 +31,11 @@ from glacier.composite import Empty
 from glacier.config import Config
 from glacier.errors import ConfigError, DamagedError, GlacierError, SourceError
 from glacier.landsat import is_settled
+from glacier.locks import SHARED_S, hold, remove_dead, remove_leftovers
 from glacier.progress import Progress, say
 from glacier.sources.factory import open_source
 from glacier.sources.limiter import RequestLimit
+from glacier.sources.source import Source
 
 MAX_REASONS = 8
 """Kinds of reasons that the end of a run names."""
@@ -48,15 +50,32 @@ def run_ingest(config: Config) -> int:
     source = open_source(config)
     targets = list_months(config, source)
     records = find_complete(targets)
-    pending = [target for target in targets if not records[target]]
-    if pending:
-        for region in {target.region.name: target.region for target in pending}.values():
-            source.survey(region)
-        with connect(config.cluster), Progress("ingest", len(pending)) as progress:
-            for target, record in ingest_months(config, pending):
-                records[target] = record
-                progress.advance(f"{record.region} {record.month} {record.status} {record.reason}")
-    return conclude(config, records)
+    missing = [target for target in targets if not records[target]]
+    if not missing:
+        remove_dead(config, *{target.folder for target in targets}, store.results_folder(config))
+        return conclude(config, records)
+    with hold(config, *{target.folder for target in missing}):
+        records |= find_complete(missing)  # another run may have made them meanwhile
+        pending = [target for target in missing if not records[target]]
+        if pending:
+            ingest_pending(config, source, pending, records)
+        return conclude(config, records)
+
+
+def ingest_pending(
+    config: Config,
+    source: Source,
+    pending: list[ArchiveMonth],
+    records: dict[ArchiveMonth, MonthRecord | None],
+) -> None:
+    """Make the missing months, and put what becomes of them among the records."""
+    remove_leftovers(store.join(store.absolute(config.storage), "catalogue"), SHARED_S)
+    for region in {target.region.name: target.region for target in pending}.values():
+        source.survey(region)
+    with connect(config.cluster), Progress("ingest", len(pending)) as progress:
+        for target, record in ingest_months(config, pending):
+            records[target] = record
+            progress.advance(f"{record.region} {record.month} {record.status} {record.reason}")
 
 
 def find_complete(targets: list[ArchiveMonth]) -> dict[ArchiveMonth, MonthRecord | None]:
@@ -155,7 +174,6 @@ def conclude(config: Config, records: dict[ArchiveMonth, MonthRecord | None]) ->
         return 0
     for folder, rows in by_folder.items():
         write_manifest(folder, rows)
-        store.remove_leftovers(folder)
     done = [record for rows in by_folder.values() for record in rows]
     say_where(list(by_folder))
     write_calendar(config, done)

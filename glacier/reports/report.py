@@ -13,6 +13,7 @@ from glacier import store
 from glacier.config import Config
 from glacier.evaluation.comparison import Comparison, compare_methods, list_epochs, list_folds
 from glacier.evaluation.results import SweepResult
+from glacier.locks import hold, remove_dead
 from glacier.plots.figures import Picture
 from glacier.progress import say
 from glacier.reports.charts import draw_charts
@@ -44,13 +45,16 @@ def run_report(config: Config, wall_s: float | None = None) -> int:
 
 def make_report(sweep: SavedSweep, folder: str, wall_s: float | None = None) -> None:
     """Write the report of a sweep into a folder, unless it is there already."""
-    if is_current(folder, sweep):
-        say(f"report: complete in {folder}")
-        return
-    keep_earlier(folder, sweep.result.config_sha256)
-    verdict = write_report(sweep, folder, wall_s)
-    say(f"report: {verdict}")
-    say(f"report: {store.join(folder, 'report.html')}")
+    if not is_current(folder, sweep):
+        with hold(sweep.result.config, folder):
+            if not is_current(folder, sweep):  # another run may have written it meanwhile
+                keep_earlier(folder, sweep.result.config_sha256)
+                verdict = write_report(sweep, folder, wall_s)
+                say(f"report: {verdict}")
+                say(f"report: {store.join(folder, 'report.html')}")
+                return
+    remove_dead(sweep.result.config, folder)
+    say(f"report: complete in {folder}")
 
 
 def keep_earlier(folder: str, config_sha256: str) -> None:

@@ -19,6 +19,7 @@ from glacier.archive.records import MonthRecord, read_records
 from glacier.cluster import connect, count_cpus
 from glacier.config import Config, Prepare
 from glacier.errors import DamagedError
+from glacier.locks import hold, remove_dead
 from glacier.progress import Progress, say
 from glacier.samples.dataset import (
     BandSums,
@@ -47,39 +48,50 @@ def run_prepare(config: Config) -> int:
         for archive, records in archives.items()
         for record in records
     ]
-    done = find_prepared(tasks)
-    bare = config.prepare.quick_looks and not any(len(found.files) > 1 for found in done.values())
-    pending = [t for t in tasks if t.address not in done or (bare and t.record.status == "ok")]
-    made = {address: found.month for address, found in done.items()}
-    if pending:
-        made |= prepare_months(config, pending)
-    samples = describe_set(config, [made[task.address] for task in tasks])
-    write_set(folder, samples)
+    made, pending = find_prepared(config, tasks)
+    if pending or not store.exists(set_address(folder)):
+        with hold(config, folder):
+            made, pending = find_prepared(config, tasks)  # another run may have made some by now
+            made |= prepare_months(config, pending) if pending else {}
+            samples = write_set(config, folder, [made[task.address] for task in tasks])
+    else:
+        remove_dead(config, folder)
+        samples = write_set(config, folder, [made[task.address] for task in tasks])
     report_outcome(samples, folder)
     lacking = sum(task.record.status == "failed" for task in tasks)
     return max(0, len(samples.failed) - lacking - config.prepare.max_failed)
 
 
-def find_prepared(tasks: Sequence[MonthTask]) -> dict[str, PreparedMonth]:
-    """By address, the months that need no more work; damaged files are said and set aside."""
+def find_prepared(
+    config: Config, tasks: Sequence[MonthTask]
+) -> tuple[dict[str, SampleMonth], list[MonthTask]]:
+    """What became of the months that are prepared, by address, and those that need work.
+
+    Damaged files are said and set aside. A month needs work, too, where no month has quick looks
+    though they are wanted.
+    """
     with ThreadPoolExecutor() as pool:
         found = list(pool.map(lambda task: store.read_whole(task.address, PreparedMonth), tasks))
-    return {
+    done = {
         task.address: month
         for task, month in zip(tasks, found, strict=True)
         if month and month.month.status != "failed"
     }
+    bare = config.prepare.quick_looks and not any(len(month.files) > 1 for month in done.values())
+    pending = [t for t in tasks if t.address not in done or (bare and t.record.status == "ok")]
+    return {address: prepared.month for address, prepared in done.items()}, pending
 
 
-def write_set(folder: str, samples: SampleSet) -> None:
+def write_set(config: Config, folder: str, months: Sequence[SampleMonth]) -> SampleSet:
     """Write the description of a set, unless it is there; a damaged one is said and set aside."""
-    address = set_address(folder)
+    address, samples = set_address(folder), describe_set(config, months)
     try:
         if store.exists(address) and store.read_model(address, SampleSet) == samples:
-            return
+            return samples
     except DamagedError as error:
         store.set_aside(error)
     store.write_model(address, samples)
+    return samples
 
 
 def prepare_months(config: Config, pending: list[MonthTask]) -> dict[str, SampleMonth]:

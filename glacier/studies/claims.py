@@ -16,6 +16,7 @@ from glacier import store
 from glacier.config import Config, Model, variants_digest
 from glacier.errors import ConfigError
 from glacier.evaluation.caveats import explain_folds, explain_labels, explain_protocol
+from glacier.locks import hold, remove_dead
 from glacier.progress import duration, say
 from glacier.studies.claim_list import (
     CLAIMS,
@@ -74,16 +75,24 @@ def run_claims(config: Config) -> int:
     began = time.monotonic()
     variants, lost, failed = make_variants(config)
     folder = store.results_folder(config)
-    if is_current(store.join(folder, "claims.json"), variants, SCHEMA):
-        say(f"claims: complete in {folder}")
-        return failed
-    summary = summarise(config, variants, lost, time.monotonic() - began)
-    contents = {"README.md": write_page(summary).encode()}
-    store.write_whole(store.join(folder, "claims.json"), summary, contents)
+    address = store.join(folder, "claims.json")
+    if not is_current(address, variants, SCHEMA):
+        with hold(config, folder):
+            if not is_current(address, variants, SCHEMA):  # another run may have written it
+                wall_s = time.monotonic() - began
+                write_claims(summarise(config, variants, lost, wall_s), address)
+                return failed
+    remove_dead(config, folder)
+    say(f"claims: complete in {folder}")
+    return failed
+
+
+def write_claims(summary: ClaimsSummary, address: str) -> None:
+    """Write the page, and the summary last."""
+    store.write_whole(address, summary, {"README.md": write_page(summary).encode()})
     for row in summary.claims:
         say(f"claims: {row.verdict}: {row.claim}")
-    say(f"claims: {store.join(folder, 'README.md')}")
-    return failed
+    say(f"claims: {store.join(address.rpartition('/')[0], 'README.md')}")
 
 
 def summarise(

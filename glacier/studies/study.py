@@ -14,6 +14,7 @@ from glacier.archive.ingest import run_ingest
 from glacier.cluster import connect
 from glacier.config import Config, explain_few_variants
 from glacier.errors import ConfigError, GlacierError
+from glacier.locks import hold, remove_dead
 from glacier.plots.figures import Picture
 from glacier.plots.variants import draw_variants
 from glacier.progress import duration, say
@@ -38,13 +39,22 @@ def run_study(config: Config) -> int:
         raise ConfigError(reason)
     variants, lost, failed = make_variants(config)
     folder = store.results_folder(config)
+    report_variants(config, variants, folder)
+    address = store.join(folder, "study.json")
+    if not is_current(address, variants, SCHEMA):
+        with hold(config, folder):
+            if not is_current(address, variants, SCHEMA):  # another run may have written it
+                write_study(config, variants, lost)
+                return failed
+    remove_dead(config, folder)
+    say(f"study: complete in {folder}")
+    return failed
+
+
+def report_variants(config: Config, variants: Sequence[Variant], folder: str) -> None:
+    """Write the report of every variant's sweep, each in a folder of its own."""
     for variant in variants:
         make_report(find_sweep(config.variant(variant.name)), store.join(folder, variant.name))
-    if is_current(store.join(folder, "study.json"), variants, SCHEMA):
-        say(f"study: complete in {folder}")
-        return failed
-    write_study(config, variants, lost)
-    return failed
 
 
 def make_variants(config: Config) -> tuple[list[Variant], dict[str, str], int]:

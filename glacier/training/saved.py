@@ -43,6 +43,11 @@ class SweepPlaces:
         """Where the results lie; written last, they say that the sweep is complete."""
         return store.join(self.sweep, "sweep.json")
 
+    @property
+    def written(self) -> tuple[str, str, str]:
+        """Folders that a sweep writes into."""
+        return self.sweep, self.trials, self.models
+
     def trial(self, encoder: str, fold: int) -> str:
         """Folder of one trial."""
         return store.join(self.trials, encoder, f"fold-{fold}")

@@ -33,6 +33,7 @@ from glacier.evaluation.results import (
 )
 from glacier.evaluation.scores import MEASURES, score_trial
 from glacier.geo.frames import find_overlaps, is_southern
+from glacier.locks import SHARED_S, hold, remove_dead, remove_leftovers
 from glacier.machine import Room
 from glacier.progress import Progress, say
 from glacier.samples.dataset import (
@@ -44,6 +45,7 @@ from glacier.samples.dataset import (
     samples_folder,
 )
 from glacier.samples.folds import FoldMasks, Split, make_splits
+from glacier.training.abandoned import remove_abandoned
 from glacier.training.saved import TABLE, SweepPlaces, place_sweep
 from glacier.training.trial import Trial
 from glacier.training.tuning import Networks, await_weights, tune_trials
@@ -116,12 +118,34 @@ def run_sweep(config: Config) -> int:
     """
     places = place_sweep(config, samples_folder(config, read_records(config)))
     plan = plan_sweep(config, places)
-    found = find_results(plan)
-    if is_complete(plan, found):
-        say(f"sweep: complete in {places.sweep}")
-        return 0
+    if not is_complete(plan, find_results(plan)):
+        with hold(config, *places.written):
+            found = find_results(plan)
+            if not is_complete(plan, found):  # another run may have ended it meanwhile
+                return complete_sweep(plan, found)
+    remove_dead(config, *places.written)
+    say(f"sweep: complete in {places.sweep}")
+    return 0
+
+
+def complete_sweep(plan: SweepPlan, found: Sequence[TrialResult | None]) -> int:
+    """Run what is missing of a sweep and write its results; returns failures as above.
+
+    Args:
+        plan: The sweep.
+        found: The result of each trial that had ended before, in the order of the trials.
+
+    Raises:
+        ConfigError: No node has room for a trial, or an encoder or its weights cannot be had.
+        DamagedError: Samples are damaged.
+        SweepError: Every trial failed, or some ended without an outcome.
+    """
+    config, places = plan.config, plan.places
     check_samples(plan)
+    remove_leftovers(store.join(store.absolute(config.storage), "weights"), SHARED_S)
+    remove_abandoned(places.trials)
     result = train_and_score(plan, found)
+    remove_abandoned(places.trials)  # of workers that outlived a killed driver, too
     result = store.write_whole(places.result, result, {TABLE: encode_trials(result)})
     name_best(result)
     done, failed = len(result.trials), len(result.failed)

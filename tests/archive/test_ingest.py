@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from glacier import store
+from glacier import locks, store
 from glacier.archive import ingest
 from glacier.archive.ingest import ingest_month
 from glacier.archive.records import (
@@ -259,3 +261,33 @@ def test_a_stricter_share_of_clear_pixels_changes_the_verdict_and_not_the_compos
     judged = record.judge(1.0)
     assert judged.status == "empty" and judged.sha256 == record.sha256
     assert judged.reason == f"valid_share: {record.valid_share:.3f} is below 1.000"
+
+
+def test_what_another_run_made_meanwhile_is_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(tmp_path)
+    targets = list_months(config, open_source(config))
+    waited = []
+
+    @contextmanager
+    def wait_for_another(_: Config, *folders: str) -> Iterator[None]:
+        waited.append(folders)
+        for target in targets:
+            if not target.is_recorded():
+                ingest_month(config, target)
+        yield
+
+    monkeypatch.setattr(ingest, "hold", wait_for_another)
+    monkeypatch.setattr(ingest, "ingest_pending", lambda *_: pytest.fail("made twice"))
+    assert ingest.run_ingest(config) == 0
+    assert waited[0] == (targets[0].folder,)
+
+
+def test_a_finished_archive_needs_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tiny_config(tmp_path)
+    for target in list_months(config, open_source(config)):
+        ingest_month(config, target)
+    assert ingest.run_ingest(config) == 0  # manifest and calendar
+    monkeypatch.setattr(locks, "create", lambda *_: pytest.fail("a lock was taken"))
+    assert ingest.run_ingest(config) == 0

@@ -3,6 +3,7 @@ import json
 import re
 import shutil
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -252,6 +253,23 @@ def test_a_page_that_was_changed_is_made_again_and_the_changed_one_kept(make_swe
     assert page.read_bytes() == made
     assert (page.parent / ".damaged" / "report.html").read_text() == "with notes"
     assert "report.html is damaged" in capsys.readouterr().out
+
+
+def test_what_another_run_wrote_meanwhile_is_not_written_again(make_sweep, monkeypatch, capsys):
+    config, _ = make_sweep()
+    write, held = report.write_report, []
+
+    @contextmanager
+    def wait_for_another(_, folder):
+        held.append(folder)
+        write(find_sweep(config), folder, None)
+        yield
+
+    monkeypatch.setattr(report, "hold", wait_for_another)
+    monkeypatch.setattr(report, "write_report", lambda *_: pytest.fail("written twice"))
+    assert report.run_report(config) == report.run_report(config) == 0
+    assert held == [str(Path(config.results).absolute() / "tiny")]  # once: then it was complete
+    assert capsys.readouterr().out.count("report: complete in") == 2
 
 
 def test_pictures_of_an_earlier_sweep_do_not_stay(make_sweep):

@@ -1,6 +1,8 @@
 """Samples of a run: what the driver sees, failures, reruns, their description."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
@@ -10,10 +12,13 @@ import pytest
 
 from glacier.archive import ingest
 from glacier.archive.records import list_months, read_records
+from glacier.config import Config
 from glacier.errors import StoreError
 from glacier.samples import dataset, prepare
 from glacier.samples.dataset import SampleMonth
+from glacier.samples.month import MonthTask, prepare_month
 from glacier.sources.factory import open_source
+from glacier.store import write_model
 from tests.support.tiny import make_task, tiny_config
 
 
@@ -76,3 +81,30 @@ def test_one_bad_raster_costs_one_row_and_is_mended_by_a_rerun(
     before = {p: p.stat().st_mtime_ns for p in Path(folder).iterdir()}
     assert prepare.run_prepare(config) == 0
     assert before == {p: p.stat().st_mtime_ns for p in Path(folder).iterdir()}
+
+
+def test_what_another_run_made_meanwhile_is_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(tmp_path)
+    targets = list_months(config, open_source(config))
+    for target in targets:
+        ingest.ingest_month(config, target)
+    waited = []
+
+    @contextmanager
+    def wait_for_another(_: Config, folder: str) -> Iterator[None]:
+        waited.append(folder)
+        made = [
+            prepare_month(MonthTask(record, archive, folder, config.prepare))
+            for archive, records in read_records(config).items()
+            for record in records
+        ]
+        write_model(dataset.set_address(folder), prepare.describe_set(config, made))
+        yield
+
+    monkeypatch.setattr(prepare, "hold", wait_for_another)
+    monkeypatch.setattr(prepare, "prepare_months", lambda *_: pytest.fail("made twice"))
+    assert prepare.run_prepare(config) == 0 and len(waited) == 1
+    monkeypatch.setattr(prepare, "hold", lambda *_: pytest.fail("a lock was taken"))
+    assert prepare.run_prepare(config) == 0

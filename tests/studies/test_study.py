@@ -1,12 +1,14 @@
 """A study from nothing to its page: variants share what is equal, fail, and are compared."""
 
 import csv
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from glacier import store
 from glacier.errors import ConfigError
+from glacier.studies import claims, study
 from glacier.studies.study import run_study
 from glacier.studies.summary import StudySummary
 from tests.support.tiny import ENCODER, tiny_config
@@ -66,3 +68,26 @@ def test_variants_are_run_shared_and_compared(
 def test_one_variant_is_no_study(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"variants = \['plain'\]: a study compares two or more"):
         run_study(make_config(tmp_path, {"plain": {}}))
+
+
+@pytest.mark.parametrize(
+    ("module", "run"), [(study, "run_study"), (claims, "run_claims")], ids=["study", "claims"]
+)
+def test_what_another_run_wrote_meanwhile_is_not_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, module, run: str
+) -> None:
+    config, made, held = make_config(tmp_path, VARIANTS), [], []
+    monkeypatch.setattr(module, "make_variants", lambda _: ([], {}, 0))
+    monkeypatch.setattr(module, "is_current", lambda *_: bool(made))
+
+    @contextmanager
+    def wait_for_another(_, folder: str):
+        held.append(folder)
+        made.append("by another run")
+        yield
+
+    monkeypatch.setattr(module, "hold", wait_for_another)
+    assert getattr(module, run)(config) == getattr(module, run)(config) == 0
+    assert held == [str(tmp_path / "results/tiny")]  # once: then it was complete
+    assert capsys.readouterr().out.count("complete in") == 2
+    assert not (tmp_path / "results").exists()

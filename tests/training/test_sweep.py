@@ -1,16 +1,20 @@
 """A plan of trials that follows from the data, addressed by what changes their bytes."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from glacier.config import Config
 from glacier.evaluation.results import FailedTrial
 from glacier.geo.raster import Grid
 from glacier.samples.dataset import Frame, SampleMonth, SampleSet, set_address
 from glacier.store import write_model
+from glacier.training import sweep
 from glacier.training.saved import place_sweep
 from glacier.training.sweep import TRIALS, SweepPlan, encode_trials, plan_sweep
 from tests.support.discs import make_samples
@@ -95,9 +99,33 @@ def test_a_sweep_is_addressed_by_the_bytes_of_its_weights(tmp_path: Path) -> Non
 
 def test_the_table_of_trials_has_every_column_whoever_failed(tmp_path: Path) -> None:
     failed = [FailedTrial(encoder="a", fold=0, reason="TrainingError: the loss is nan")]
-    sweep = make_sweep({"a": [0.5], "b": [0.8, 0.9]}, failed=failed)
-    sweep = sweep.model_copy(update={"trials": sweep.trials[1:]})  # the first one failed
-    for one in (sweep, sweep.model_copy(update={"trials": ()})):
+    found = make_sweep({"a": [0.5], "b": [0.8, 0.9]}, failed=failed)
+    found = found.model_copy(update={"trials": found.trials[1:]})  # the first one failed
+    for one in (found, found.model_copy(update={"trials": ()})):
         table = pq.read_table(io.BytesIO(encode_trials(one)))
         assert table.schema.equals(TRIALS) and table.num_rows == 4
     assert table["reason"][0].as_py() == "TrainingError: the loss is nan"
+
+
+def test_what_another_run_trained_meanwhile_is_not_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    samples = make_samples(months=list_months(6))
+    config, made, held = plan(tmp_path, samples).config, [], []
+    monkeypatch.setattr(sweep, "read_records", lambda _: {})
+    monkeypatch.setattr(sweep, "samples_folder", lambda *_: str(tmp_path))
+    monkeypatch.setattr(sweep, "is_complete", lambda _: bool(made))
+    monkeypatch.setattr(sweep, "complete_sweep", lambda _: pytest.fail("trained twice"))
+
+    @contextmanager
+    def wait_for_another(_: Config, *folders: str) -> Iterator[None]:
+        held.extend(folders)
+        made.append("by another run")
+        yield
+
+    monkeypatch.setattr(sweep, "hold", wait_for_another)
+    assert sweep.run_sweep(config) == 0
+    assert {Path(folder).parent.name for folder in held} == {"sweeps", "trials", "models"}
+    held.clear()
+    assert sweep.run_sweep(config) == 0 and not held  # complete: no lock
+    assert "sweep: complete in" in capsys.readouterr().out
