@@ -7,7 +7,6 @@ import pytest
 
 from glacier import store
 from glacier.training.abandoned import remove_abandoned
-from glacier.training.checkpoint import Seal
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -22,7 +21,7 @@ def put(trials: str, fold: int, *names: str, sealed: str = "") -> None:
     for name in names:
         store.write_bytes(store.join(folder, name), b"ice")
     if sealed:
-        store.write_model(store.join(folder, "checkpoint.json"), Seal(files={sealed: "0" * 64}))
+        store.write_json(store.join(folder, "checkpoint.json"), {"files": {sealed: "0" * 64}})
 
 
 def left(trials: str, fold: int) -> set[str]:
