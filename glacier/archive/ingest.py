@@ -177,7 +177,7 @@ def write_calendar(config: Config, records: list[MonthRecord], changed: bool) ->
     address = store.join(store.absolute(config.results), config.name, "calendar.png")
     if not changed and store.exists(address):
         return
-    if (picture := draw_archive(records, config.ingest.chosen.knows_truth)) is not None:
+    if (picture := draw_archive(records, config)) is not None:
         store.write_bytes(address, picture.png)
         say(f"ingest: calendar in {address}")
 

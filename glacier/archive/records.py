@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from glacier import store
 from glacier.composite import Composite
-from glacier.config import Config, Region, digest, identity
+from glacier.config import RUNTIME_ONLY, TEXT, Config, Region, digest, identity
 from glacier.errors import StoreError
 from glacier.geo.raster import Grid, encode_cog, grid_of_region
 from glacier.labels import label_truth
@@ -25,7 +25,6 @@ from glacier.landsat import months_between
 from glacier.progress import say
 from glacier.sources.factory import open_source
 from glacier.sources.source import Source
-from glacier.wording import name_place
 
 if TYPE_CHECKING:
     from glacier.plots.calendar import Square
@@ -177,7 +176,7 @@ def archive_key(config: Config, region: Region, source: Source) -> str:
     return digest(
         {
             "format": FORMAT,
-            "region": identity(region),
+            "region": identity(region, (RUNTIME_ONLY, TEXT)),
             "grid": grid,
             "source": config.ingest.source,
             "identity": source.identity(region),
@@ -320,18 +319,19 @@ def read_records(config: Config) -> dict[str, list[MonthRecord]]:
     return found
 
 
-def draw_archive(records: Iterable[MonthRecord], synthetic: bool) -> Picture | None:
+def draw_archive(records: Iterable[MonthRecord], config: Config) -> Picture | None:
     """The calendar of an archive's months; None where there are fewer than two.
 
     Args:
         records: The months, of one region or several.
-        synthetic: Their scenes are made up, which the picture then says.
+        config: The run, which knows what its regions are called.
     """
     from glacier.plots.calendar import Square, draw_calendar  # no worker draws
 
     regions: dict[str, list[Square]] = {}
     for r in records:
-        place = name_place(r.region, synthetic)
-        regions.setdefault(place, []).append(Square(r.day, r.status, r.kind, r.valid_share))
+        regions.setdefault(config.place(r.region), []).append(
+            Square(r.day, r.status, r.kind, r.valid_share)
+        )
     months = {square.month for squares in regions.values() for square in squares}
     return draw_calendar(regions) if len(months) > 1 else None
