@@ -19,8 +19,8 @@ Lines = dict[str, dict[str, float]]
 def draw_charts(sweep: SweepResult, found: Comparison) -> dict[str, Picture]:
     """Charts by file name: folds, cost, what the data allow, and learning curves."""
     return {
-        "folds": draw_accuracy(found),
-        "cost": draw_cost(found),
+        **draw_accuracy(found),
+        **draw_cost(found),
         **draw_reliability(found),
         **draw_conditions(found),
         **draw_learning(sweep, found.ranked),
@@ -33,26 +33,27 @@ def list_networks(found: Comparison) -> dict[str, MethodScores]:
     return networks | ({"ensemble": found.ensemble} if found.ensemble else {})
 
 
-def draw_accuracy(found: Comparison) -> Picture:
-    """Test Dice of every fold; of the baselines the best is drawn like the networks."""
-    rivals = {scores.title: scores for scores in found.scored_baselines.values()}
-    nearest = max(rivals, key=lambda title: rivals[title].dice_mean, default=None)
-    dotted = list_networks(found) | ({nearest: rivals[nearest]} if nearest else {})
-    return figures.draw_folds(
-        {name: scores.dice for name, scores in dotted.items()},
-        {title: scores.dice_mean for title, scores in rivals.items() if title != nearest},
-    )
+def draw_accuracy(found: Comparison) -> dict[str, Picture]:
+    """Test Dice of every fold that decides; of the baselines the best is drawn like the networks.
+
+    Nothing where no fold decides.
+    """
+    baselines = {scores.title: scores for scores in found.scored_baselines.values() if scores.dice}
+    nearest = max(baselines, key=lambda title: baselines[title].dice_mean, default=None)
+    dotted = list_networks(found) | ({nearest: baselines[nearest]} if nearest else {})
+    dice = {name: scores.dice for name, scores in dotted.items() if scores.dice}
+    means = {title: scores.dice_mean for title, scores in baselines.items() if title != nearest}
+    return {"folds": figures.draw_folds(dice, means)} if dice else {}
 
 
-def draw_cost(found: Comparison) -> Picture:
-    """What each encoder achieves, and what it costs."""
-    encoders = {name: found.encoders[name] for name in found.ranked}
-    return figures.draw_cost(
-        [
-            CostPoint(name, (s.dice_mean, s.dice_sd), s.epoch_s or 0.0, s.parameters or 0)
-            for name, s in encoders.items()
-        ]
-    )
+def draw_cost(found: Comparison) -> dict[str, Picture]:
+    """What each encoder achieves, and what it costs; nothing where no fold decides."""
+    encoders = {name: scores for name in found.ranked if (scores := found.encoders[name]).dice}
+    points = [
+        CostPoint(name, (s.dice_mean, s.dice_sd), s.epoch_s or 0.0, s.parameters or 0)
+        for name, s in encoders.items()
+    ]
+    return {"cost": figures.draw_cost(points)} if points else {}
 
 
 def draw_reliability(found: Comparison) -> dict[str, Picture]:

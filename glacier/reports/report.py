@@ -6,10 +6,10 @@ there for a sweep is not made again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from glacier import store
+from glacier.archive.records import draw_archive
 from glacier.config import Config
 from glacier.evaluation.comparison import Comparison, compare_methods, list_epochs, list_folds
 from glacier.evaluation.results import SweepResult
@@ -59,14 +59,29 @@ def make_report(sweep: SavedSweep, folder: str, wall_s: float | None = None) -> 
 
 def keep_earlier(folder: str, config_sha256: str) -> None:
     """Move a report of other settings aside, under its own hash, so that it is not lost."""
-    stamp = read_stamp(folder)
-    if stamp.config_sha256 in ("", config_sha256):
-        return
-    aside = f"{folder}-{stamp.config_sha256[:8]}"
-    # The summary goes last: it vouches for all others.
-    for name in (*FILES, *list_figures(stamp), "summary.json"):
+    held = read_stamp(folder).config_sha256
+    if held not in ("", config_sha256):
+        move_aside(folder, held, list_files(folder), "report")
+
+
+def list_files(folder: str) -> list[str]:
+    """Names of the files of the report in a folder, the summary last: it vouches for all others."""
+    return [*FILES, *list_figures(read_stamp(folder)), "summary.json"]
+
+
+def move_aside(folder: str, config_sha256: str, names: Sequence[str], what: str) -> None:
+    """Move what other settings have left in a folder into one that is named by their hash.
+
+    Args:
+        folder: Address of the folder.
+        config_sha256: Hash of those settings.
+        names: Names of the files, the one that vouches for all others last.
+        what: What they are together, as messages name it.
+    """
+    aside = f"{folder}-{config_sha256[:8]}"
+    for name in names:
         store.move(store.join(folder, name), store.join(aside, name))
-    say(f"report: {folder} held a report of other settings, which is in {aside} now")
+    say(f"{what}: {folder} held a {what} of other settings, which is in {aside} now")
 
 
 def list_figures(stamp: Stamp) -> list[str]:
@@ -91,11 +106,14 @@ def write_report(sweep: SavedSweep, folder: str, wall_s: float | None) -> str:
     charts = draw_charts(sweep.result, found)
     groups = group_strips(sweep.result, strips)
     portrait = draw_portrait(sweep, found.shown)
+    calendar = draw_archive(sweep.records, sweep.result.config)
     pictures = charts | {group.name: group.sheet for group in groups}
     if portrait:
         pictures = {"glacier": portrait.picture} | pictures
+    if calendar:
+        pictures["calendar"] = calendar
     summary = summarise(sweep, found, strips, pictures, wall_s)
-    page = render_page(sweep, summary, Drawn(portrait, charts, groups))
+    page = render_page(sweep, summary, Drawn(portrait, charts, groups, calendar))
     write_tables(folder, sweep.result, found)
     write_figures(folder, pictures)
     store.write_bytes(store.join(folder, "report.html"), page.encode())
@@ -115,20 +133,10 @@ def hide_reasons(found: Comparison, sweep: SavedSweep) -> Comparison:
 
 def write_tables(folder: str, sweep: SweepResult, found: Comparison) -> None:
     """Write the scores fold by fold and the learning curves."""
-    rows = [name_kept_epoch(row) for row in list_folds(found, sweep.splits)]
+    rows = list_folds(found, sweep.splits)
     store.write_bytes(store.join(folder, "folds.csv"), encode_csv(rows))
     store.write_json(store.join(folder, "folds.json"), rows)
     store.write_bytes(store.join(folder, "epochs.csv"), encode_csv(list_epochs(sweep)))
-
-
-def name_kept_epoch(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of a table for people, who count epochs from 1: ``epoch_kept``."""
-    if row.get("best_epoch") is None:
-        return {name: value for name, value in row.items() if name != "best_epoch"}
-    return {
-        "epoch_kept" if name == "best_epoch" else name: value + 1 if name == "best_epoch" else value
-        for name, value in row.items()
-    }
 
 
 def write_figures(folder: str, pictures: Mapping[str, Picture]) -> None:
