@@ -21,10 +21,13 @@ from glacier.reports.report import make_report
 from glacier.reports.tables import encode_csv
 from glacier.samples.prepare import run_prepare
 from glacier.studies.page import write_page
-from glacier.studies.summary import SCHEMA, is_current, summarise
+from glacier.studies.summary import SCHEMA, is_current, keep_earlier, summarise
 from glacier.studies.variants import Score, Variant
 from glacier.training.saved import find_sweep
 from glacier.training.sweep import run_sweep
+
+FILES = ("README.md", "variants.csv", "variants.png")
+"""What a study's folder holds besides ``study.json`` and a report of each variant."""
 
 
 def run_study(config: Config) -> int:
@@ -44,6 +47,7 @@ def run_study(config: Config) -> int:
     if is_current(store.join(folder, "study.json"), variants, SCHEMA):
         say(f"study: complete in {folder}")
         return failed
+    keep_earlier(folder, "study.json", config, FILES, "study")
     for variant in variants:
         make_report(find_sweep(config.variant(variant.name)), store.join(folder, variant.name))
     write_study(config, variants, lost)

@@ -47,7 +47,7 @@ def test_variants_are_run_shared_and_compared(
         (row.variant, row.method) for row in summary.rows
     ]
     page = (place / "README.md").read_text()
-    assert "6 months of mendenhall (source: synthetic), resized to 32 x 32 px" in page
+    assert "6 months of Synthetic Mendenhall (source: synthetic), resized to 32 x 32 px" in page
     assert "sweep.weight_decay = 0.1" in page and "- years: failed, ConfigError" in page
     assert "were not used" in page  # the test scores
     assert (place / "variants.png").read_bytes().startswith(b"\x89PNG")
@@ -61,6 +61,23 @@ def test_variants_are_run_shared_and_compared(
     assert run_study(config) == 1
     assert "study: complete" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in place.rglob("*")} == before
+
+
+@pytest.mark.ray
+def test_a_study_of_other_settings_is_kept_with_the_reports_of_its_variants(
+    tmp_path: Path, ray_local: None
+) -> None:
+    plain = make_config(tmp_path, {"plain": {}, "same": {}})
+    run_study(plain)
+    place = tmp_path / "results/tiny"
+    before = {p.relative_to(place): p.read_bytes() for p in place.rglob("*") if p.is_file()}
+    sha256 = store.read_json(str(place / "study.json"))["config_sha256"]
+    run_study(make_config(tmp_path, {"plain": {"sweep.flips": False}, "same": {}}))
+    aside = place.with_name(f"tiny-{sha256[:8]}")
+    kept = {p.relative_to(aside): p.read_bytes() for p in aside.rglob("*") if p.is_file()}
+    assert kept == {name: data for name, data in before.items() if name.name != "calendar.png"
+                    or name.parent.name == "figures"}  # fmt: skip
+    assert store.read_json(str(place / "study.json"))["config_sha256"] != sha256
 
 
 def test_one_variant_is_no_study(tmp_path: Path) -> None:
