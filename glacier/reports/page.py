@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import calendar
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from itertools import pairwise
@@ -120,12 +120,13 @@ def load_template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    filters: dict[str, Callable[..., str]] = {
         "data_uri": data_uri,
         "duration": lambda seconds: keep_together(duration(seconds)),
         "keep_together": keep_together,
         "reason": name_reason,
     }
+    environment.filters |= filters
     return environment.get_template("report.html.j2")
 
 

@@ -708,7 +708,8 @@ def test_the_page_fits_a_phone_and_a_desk_and_few_sheets_of_paper(make_sweep, tm
               for w in widths]  # fmt: skip
     (tmp_path / "frames.html").write_text(FRAMES % "".join(frames), encoding="utf-8")
     frames_at = (tmp_path / "frames.html").as_uri()
-    done = browse(tmp_path, "--virtual-time-budget=10000", "--dump-dom", frames_at)
+    patience = ("--hide-scrollbars", "--virtual-time-budget=10000")
+    done = browse(tmp_path, *patience, "--dump-dom", frames_at)
     said = re.search('<p id="said">([^<]*)</p>', done.stdout)[1].split()
     assert sorted(said) == sorted(f"{width}:{width}" for width in widths)
 
