@@ -205,7 +205,8 @@ def describe_scores(field: Contenders, verdict: Verdict) -> str:
     """Mean test Dice of the best network, and its distance to every other."""
     best = verdict.ranked[0]
     scores = field.encoders[best]
-    mean = f"{best} has the highest mean test Dice, {scores.dice_mean:.3f} ± {scores.dice_sd:.3f}"
+    sd = f" ± {scores.dice_sd:.3f}" if len(scores.dice) > 1 else ""
+    mean = f"{best} has the highest mean test Dice, {scores.dice_mean:.3f}{sd}"
     over = f"over {count_folds(len(scores.dice))}"
     gaps = [describe_gap(pair) for pair in verdict.pairs if pair.first == best]
     if not gaps:
