@@ -76,7 +76,7 @@ class Box:
 
 def read_constant(name: str) -> tuple[str, ...]:
     """A constant of the layout test, which alone holds the order of the folders."""
-    tree = ast.parse((ROOT / "tests/test_layout.py").read_text())
+    tree = ast.parse((ROOT / "tests/test_layout.py").read_text(encoding="utf-8"))
     for node in tree.body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == name:
             return tuple(ast.literal_eval(node.value))
@@ -96,7 +96,7 @@ def read_modules() -> dict[str, Path]:
 def imports_of(path: Path, known: set[str]) -> set[str]:
     """Modules of the package that a file imports, at whatever depth."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = [name.name for name in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom):
             names = [node.module or ""] + [f"{node.module}.{name.name}" for name in node.names]
@@ -307,5 +307,5 @@ def draw_layout() -> str:
 
 
 if __name__ == "__main__":
-    PICTURE.write_text(draw_layout())
+    PICTURE.write_text(draw_layout(), encoding="utf-8")
     print(PICTURE.relative_to(ROOT))

@@ -55,10 +55,10 @@ def source_of(notebook: dict[str, Any]) -> list[str]:
 
 def render_notebook(path: Path) -> dict[str, str | bytes]:
     """A notebook as a page and its pictures, with outputs where a kept run is of the same cells."""
-    notebook = json.loads(path.read_text())
+    notebook = json.loads(path.read_text(encoding="utf-8"))
     kept = KEPT / path.name
     if kept.exists():
-        executed = json.loads(kept.read_text())
+        executed = json.loads(kept.read_text(encoding="utf-8"))
         if source_of(executed) == source_of(notebook):
             for cell, shown in zip(list_code(notebook), list_code(executed), strict=True):
                 cell["outputs"] = shown["outputs"]

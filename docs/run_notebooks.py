@@ -40,7 +40,8 @@ def use_checkout(commands: Path) -> Iterator[None]:
     """Let ``glacier <verb>`` and ``import glacier`` mean this checkout, in what is started here."""
     commands.mkdir()
     command = commands / "glacier"
-    command.write_text(f'#!/bin/sh\nverb=$1; shift\nexec {sys.executable} -m "jobs.$verb" "$@"\n')
+    script = f'#!/bin/sh\nverb=$1; shift\nexec {sys.executable} -m "jobs.$verb" "$@"\n'
+    command.write_text(script, encoding="utf-8")
     command.chmod(command.stat().st_mode | stat.S_IXUSR)
     before = dict(os.environ)
     os.environ["PATH"] = f"{commands}{os.pathsep}{os.environ['PATH']}"

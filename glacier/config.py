@@ -28,6 +28,8 @@ from pydantic import (
     model_validator,
 )
 
+from glacier.wording import name_place
+
 NDSI_ABOVE = 0.4
 NIR_ABOVE = 0.11
 """Usual thresholds of snow and ice; water is darker in the near infrared.
@@ -129,6 +131,8 @@ class Region(Model):
 
     name: Name
     """Folder-safe identifier."""
+    title: Annotated[str | None, TEXT] = Field(None, max_length=120)
+    """What people call it, with all its letters; None: made from ``name``."""
     polygon: tuple[tuple[float, float], ...] | None = None
     """Corners as (longitude, latitude) in degrees, WGS 84. None: the grid of the source's files."""
     pixel_m: float = Field(30.0, gt=0, le=1000)
@@ -513,7 +517,7 @@ class Label(Model):
     """Share of the ground outside the outlines that snow may cover; months above it are left out
     of samples and scores. Measured where outlines and short-wave infrared are given; 1: never."""
     unseen: Literal["ignore", "background"] = "ignore"
-    """Pixels without a clear look: left out, or bare ground as published (notebook only)."""
+    """Pixels without a clear observation: left out, or bare ground as published (notebook only)."""
     ndsi_above: float = Field(NDSI_ABOVE, ge=-1, le=1)
     """Least NDSI of ice and snow, for ``ndsi``."""
     nir_above: float = Field(NIR_ABOVE, ge=0, le=1)
@@ -783,6 +787,11 @@ class Config(Model):
                 level = level[part]
             level[last] = value
         return Config.model_validate(values)
+
+    def place(self, name: str) -> str:
+        """A region's name as people write it, which says so where its scenes are made up."""
+        titles = {region.name: region.title for region in self.regions}
+        return name_place(name, self.ingest.chosen.knows_truth, titles.get(name))
 
     @model_validator(mode="after")
     def check_run(self) -> Self:

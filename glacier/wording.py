@@ -31,14 +31,17 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return f"; known: {', '.join(known)}" if len(known) <= 12 else ""
 
 
-def name_place(name: str, synthetic: bool = False) -> str:
+def name_place(name: str, synthetic: bool = False, title: str | None = None) -> str:
     """A region's name as people write it: ``gorner_west`` -> ``Gorner West``.
 
     Args:
         name: Identifier of a region; one of an inventory stays a code, in capitals.
         synthetic: Its scenes are made up, which its name then says.
+        title: What people call it; None: made from the identifier.
     """
-    if re.match(r"rgi\d|g\d{3}", name):
+    if title:
+        shown = title
+    elif re.match(r"rgi\d|g\d{3}", name):
         shown = name.upper()
     else:
         shown = " ".join(word.capitalize() for word in re.split("[-_]+", name) if word)

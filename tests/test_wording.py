@@ -30,3 +30,4 @@ def test_a_place_is_written_as_people_know_it() -> None:
     assert name_place("gorner_west-2") == "Gorner West 2"
     assert name_place("rgi60-15-03473") == "RGI60-15-03473"
     assert name_place("mendenhall", synthetic=True) == "Synthetic Mendenhall"
+    assert name_place("groer", title="Großer Aletsch") == "Großer Aletsch"

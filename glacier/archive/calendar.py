@@ -10,7 +10,6 @@ from glacier.archive.records import MonthRecord
 from glacier.config import Config, digest
 from glacier.locks import hold
 from glacier.progress import say
-from glacier.wording import name_place
 
 if TYPE_CHECKING:
     from glacier.plots.calendar import Square
@@ -28,19 +27,20 @@ class Calendar(store.Manifest):
     """Hash of the months as they were drawn."""
 
 
-def draw_archive(records: Iterable[MonthRecord], synthetic: bool) -> Picture | None:
+def draw_archive(records: Iterable[MonthRecord], config: Config) -> Picture | None:
     """The calendar of an archive's months; None where there are fewer than two.
 
     Args:
         records: The months, of one region or several.
-        synthetic: Their scenes are made up, which the picture then says.
+        config: The run, which knows what its regions are called.
     """
     from glacier.plots.calendar import Square, draw_calendar  # no worker draws
 
     regions: dict[str, list[Square]] = {}
     for r in records:
-        place = name_place(r.region, synthetic)
-        regions.setdefault(place, []).append(Square(r.day, r.status, r.kind, r.valid_share))
+        regions.setdefault(config.place(r.region), []).append(
+            Square(r.day, r.status, r.kind, r.valid_share)
+        )
     months = {square.month for squares in regions.values() for square in squares}
     return draw_calendar(regions) if len(months) > 1 else None
 
@@ -51,13 +51,13 @@ def write_calendar(config: Config, records: list[MonthRecord]) -> None:
     ``calendar.json`` vouches for the picture and says what it was drawn of.
     """
     address = store.join(store.results_folder(config), "calendar.json")
-    is_synthetic = config.ingest.chosen.knows_truth
-    shown = [(r.region, r.month, r.status, r.kind, r.valid_share) for r in records]
-    drawn_of = digest([is_synthetic, *shown])
+    drawn_of = digest(
+        [(config.place(r.region), r.month, r.status, r.kind, r.valid_share) for r in records]
+    )
     found = store.read_whole(address, Calendar)
     if found and found.drawn_of == drawn_of:
         return
-    if (picture := draw_archive(records, is_synthetic)) is not None:
+    if (picture := draw_archive(records, config)) is not None:
         with hold(config, store.results_folder(config)):
             store.write_whole(address, Calendar(drawn_of=drawn_of), {PICTURE: picture.png})
         say(f"ingest: calendar in {store.join(store.results_folder(config), PICTURE)}")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from glacier import store
 from glacier.composite import Composite
-from glacier.config import Config, Region, digest, identity
+from glacier.config import RUNTIME_ONLY, TEXT, Config, Region, digest, identity
 from glacier.errors import DamagedError, StoreError
 from glacier.geo.raster import Grid, encode_cog, grid_of_region
 from glacier.labels import label_truth
@@ -185,7 +185,7 @@ def archive_key(config: Config, region: Region, source: Source) -> str:
     return digest(
         {
             "format": FORMAT,
-            "region": identity(region),
+            "region": identity(region, (RUNTIME_ONLY, TEXT)),
             "grid": grid,
             "source": config.ingest.source,
             "identity": source.identity(region),

@@ -13,7 +13,7 @@ CHANGES: dict[tuple[str, Any], str] = {
     ("sweep.protocol", "honest"): "The checkpoint is chosen on a validation part and the test "
     "fold is looked at once, instead of choosing on the test fold itself.",
     ("sweep.protocol", "notebook"): "The test fold itself chooses the checkpoint, so its score is "
-    "the best of many looks.",
+    "the best of many tries.",
     **{("sweep.folds.kind", kind): words.fold for kind, words in FOLDS.items()},
     ("sweep.folds.hold_out_last", False): "Every month is in some fold, none kept out.",
     ("sweep.normalise", "training"): "Bands are normalised by the training pixels of the fold, not "
@@ -45,6 +45,7 @@ def explain_run(
     validation_units: int,
     clipped: float | None = None,
     bare: Sequence[int] = (),
+    unchosen: Sequence[int] = (),
 ) -> list[str]:
     """What the scores of a run say and do not say, in sentences, from its own settings.
 
@@ -55,6 +56,7 @@ def explain_run(
         clipped: Share of the labelled pixels that are as bright as the range goes, 0..1; None
             where nobody knows.
         bare: Folds whose test part has no known glacier pixel.
+        unchosen: Folds whose part that chooses the epoch has none.
     """
     sentences = []
     if config.sweep.protocol == "notebook":
@@ -72,8 +74,13 @@ def explain_run(
     if bare:
         sentences.append(
             f"No glacier is known in the test part of fold {', '.join(map(str, bare))}: the Dice "
-            "there is 1, or 0 as soon as one pixel is called glacier, and moves mean, spread and "
-            "verdict; other folds (sweep.folds) would tell more."
+            "there is 1, or 0 as soon as one pixel is called glacier, so it decides nothing and "
+            "counts in no mean, spread or verdict; other folds (sweep.folds) would tell more."
+        )
+    if unchosen:
+        sentences.append(
+            f"In fold {', '.join(map(str, unchosen))} no glacier is known in the part that chooses "
+            "the epoch, so the last one was kept."
         )
     if clipped is not None and clipped > MUCH_CLIPPED:
         sentences.append(
@@ -138,7 +145,7 @@ def explain_protocol(sweep: Sweep) -> str:
     if sweep.protocol == "notebook":
         return (
             "The checkpoint of every trial was chosen on its own test fold, as published: each "
-            f"score is the best of up to {sweep.epochs} looks at the test data, and too high."
+            f"score is the best of up to {sweep.epochs} tries on the test data, and too high."
         )
     if sweep.folds.validation_share == 0:
         return (

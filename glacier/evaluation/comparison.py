@@ -26,7 +26,7 @@ from glacier.evaluation.scores import (
     score_encoder,
     score_ensemble,
 )
-from glacier.evaluation.verdict import Pair, judge
+from glacier.evaluation.verdict import Pair, count_folds, judge
 from glacier.samples.dataset import SampleMonth
 from glacier.samples.folds import Split
 
@@ -160,27 +160,27 @@ def rank_methods(
     """Who wins, whom to take, and why.
 
     Folds without known ice decide nothing, and an encoder is ranked that finished all others.
+    All encoders of the run count in Holm's correction, also those that failed.
 
     Args:
         sweep: The sweep.
         encoders: Scores by encoder.
         baselines: Scores by baseline.
     """
-    names, folds = sweep.config.sweep.encoders, len(sweep.splits)
-    done = {name: len(encoders[name].folds) if name in encoders else 0 for name in names}
+    names, folds = sweep.config.sweep.encoders, len(sweep.deciding)
+    if not folds:
+        return Ranking.nobody("No test fold holds known ice, so there is no ranking.")
+    done = {name: len(encoders[name].dice) if name in encoders else 0 for name in names}
     ranked = {name: encoders[name] for name in names if done[name] == folds}
     partial = [
         f"{name} ({done[name]} of {folds} folds done)" for name in names if name not in ranked
     ]
     lost = f" Not ranked, since trials failed: {', '.join(partial)}." if partial else ""
     if not ranked:
-        return Ranking.nobody(
-            f"No encoder finished all {folds} folds, so there is no ranking.{lost}"
-        )
-    if not any(fold.decides for scores in ranked.values() for fold in scores.folds):
-        return Ranking.nobody(f"No test fold holds known ice, so there is no ranking.{lost}")
-    ratio = part_ratio(sweep.splits)
-    verdict = judge({name: scores.dice for name, scores in ranked.items()}, ratio)
+        which = f"{count_folds(folds)} with known ice" if sweep.bare else count_folds(folds)
+        return Ranking.nobody(f"No encoder finished all {which}, so there is no ranking.{lost}")
+    ratio = part_ratio(sweep.deciding)
+    verdict = judge({name: scores.dice for name, scores in ranked.items()}, ratio, len(names))
     unlearned = {
         name: explain_training(sweep.by_encoder[name], sweep.config.sweep.loss) for name in ranked
     }
@@ -193,6 +193,7 @@ def rank_methods(
         },
         described=sweep.baselines,
         unlearned={name: why for name, why in unlearned.items() if why},
+        folder=f"models/{sweep.models.rpartition('/')[2]}" if sweep.models else "",
     )
     found = recommend(field, verdict, ratio)
     return Ranking(
@@ -212,10 +213,10 @@ def part_ratio(splits: Sequence[Split], part: Literal["test", "validation"] = "t
 
 def rank_encoders(encoders: Mapping[str, MethodScores]) -> tuple[str, ...]:
     """Encoders, the highest mean Dice first; those that lost a fold come last."""
-    most = max((len(scores.folds) for scores in encoders.values()), default=0)
+    most = max((len(scores.dice) for scores in encoders.values()), default=0)
 
     def place(name: str) -> tuple[bool, float, str]:
-        return len(encoders[name].folds) < most, -encoders[name].dice_mean, name
+        return len(encoders[name].dice) < most, -encoders[name].dice_mean, name
 
     return tuple(sorted(encoders, key=place))
 

@@ -34,6 +34,9 @@ STILL_FALLING = 0.01
 """Fall of the training loss between the last fifth of the epochs and the fifth before from which
 more epochs would go on."""
 
+REMEDY = "raise sweep.epochs or sweep.steps_per_epoch"
+"""What lets a network learn more."""
+
 
 @dataclass(frozen=True)
 class Recommendation:
@@ -58,7 +61,9 @@ class Contenders:
     described: Mapping[str, BaselineResult]
     """How a sentence names them."""
     unlearned: Mapping[str, str]
-    """Networks that have hardly learned, and why it looks so."""
+    """Networks that have hardly learned, and what shows it."""
+    folder: str = ""
+    """Folder of the models below the storage; empty: not said."""
 
     @property
     def best_rival(self) -> str | None:
@@ -69,7 +74,7 @@ class Contenders:
 def explain_training(trials: Sequence[TrialResult], loss: str = "dice") -> str | None:
     """Why a network seems to have hardly learned, or None.
 
-    Its training loss is high, and was still falling when it was stopped.
+    Its training loss is high; whether it was still falling when it was stopped is said, too.
 
     Args:
         trials: Its trials.
@@ -81,12 +86,13 @@ def explain_training(trials: Sequence[TrialResult], loss: str = "dice") -> str |
         fifth = max(1, len(losses) // 5)
         finals.append(float(np.mean(losses[-fifth:])))
         before = losses[-2 * fifth : -fifth]
-        falls.append(float(np.mean(before)) - finals[-1] if before else np.inf)
-    if np.median(finals) <= LEARNED_LOSS[loss] or np.median(falls) <= STILL_FALLING:
+        falls.append(float(np.mean(before)) - finals[-1] if before else 0.0)
+    if np.median(finals) <= LEARNED_LOSS[loss]:
         return None
     epochs = max(len(trial.epochs) for trial in trials)
+    falling = " and falling" if np.median(falls) > STILL_FALLING else ""
     return (
-        f"its training loss was still {np.median(finals):.2f} and falling after {epochs} "
+        f"its training loss was still {np.median(finals):.2f}{falling} after {epochs} "
         f"epoch{'s' if epochs > 1 else ''}"
     )
 
@@ -112,11 +118,15 @@ def recommend(field: Contenders, verdict: Verdict, ratio: float) -> Recommendati
         if name not in field.unlearned and bar < field.encoders[name].dice_mean >= lead - FAR_BELOW
     ]
     choice = min(fit, key=lambda name: rank_size(field.encoders[name]), default=None)
-    parts = [say_choice(field, choice, best), say_doubt(field, verdict, choice)]
+    parts = [
+        say_choice(field, choice, best),
+        say_doubt(field, verdict, choice),
+        say_unlearned(field, choice, best),
+    ]
     evidence = [
         describe_scores(field, verdict),
         weigh_baselines(choice or best, field, ratio),
-        describe_outlines(field.encoders[choice or best], choice or best),
+        describe_outlines(list_compared(field, verdict, choice or best)),
     ]
     return Recommendation(choice, join_parts(parts), join_parts(evidence))
 
@@ -135,14 +145,14 @@ def say_choice(field: Contenders, choice: str | None, best: str) -> str:
     """What to take, and what it finds beside the best simple method."""
     rival = field.best_rival
     if choice is not None:
-        found = f"Take {choice}: it {say_found(field.encoders[choice])}"
+        found = f"Take {choice}{say_place(field, choice)}: it {say_found(field.encoders[choice])}"
         if rival is None:
             return f"{found}."
         return f"{found}; {field.described[rival].phrase} {say_found(field.rivals[rival])}."
     if best in field.unlearned:
         return (
             f"Take none of these networks yet: {best}, the best of them, has hardly learned "
-            f"({field.unlearned[best]}). Raise sweep.epochs or sweep.steps_per_epoch."
+            f"({field.unlearned[best]}). {REMEDY[0].upper()}{REMEDY[1:]}."
         )
     assert rival is not None
     return (
@@ -150,6 +160,15 @@ def say_choice(field: Contenders, choice: str | None, best: str) -> str:
         f"{say_found(field.rivals[rival])}, where {best}, the best of them, "
         f"{say_found(field.encoders[best])}."
     )
+
+
+def say_place(field: Contenders, encoder: str) -> str:
+    """Where the models of a network lie."""
+    if not field.folder:
+        return ""
+    count = len(field.encoders[encoder].folds)
+    models = "1 model" if count == 1 else f"{count} models, one a fold,"
+    return f" ({models} in {field.folder}/{encoder})"
 
 
 def say_found(scores: MethodScores) -> str:
@@ -167,18 +186,27 @@ def say_doubt(field: Contenders, verdict: Verdict, choice: str | None) -> str:
     if choice is not None and choice == verdict.winner:
         return f"{folds} show it to be better than every other network."
     rest = [name for name in verdict.unbeaten if name != choice]
-    notes = [f"{name} has hardly learned" for name in rest if name in field.unlearned]
-    hardly = f" ({join_words(notes)})" if notes and choice else ""
     if choice is None or not rest:
         return ""
-    return f"{folds} cannot tell it from {join_words(rest)}{hardly}."
+    return f"{folds} cannot tell it from {join_words(rest)}."
+
+
+def say_unlearned(field: Contenders, choice: str | None, best: str) -> str:
+    """Which other networks have hardly learned, what shows it, and what to raise."""
+    told = best if choice is None else choice
+    found = [f"{name} ({why})" for name, why in field.unlearned.items() if name != told]
+    if not found:
+        return ""
+    have = "has" if len(found) == 1 else "have"
+    return f"{join_words(found)} {have} hardly learned: {REMEDY}."
 
 
 def describe_scores(field: Contenders, verdict: Verdict) -> str:
     """Mean test Dice of the best network, and its distance to every other."""
     best = verdict.ranked[0]
     scores = field.encoders[best]
-    mean = f"{best} has the highest mean test Dice, {scores.dice_mean:.3f} ± {scores.dice_sd:.3f}"
+    sd = f" ± {scores.dice_sd:.3f}" if len(scores.dice) > 1 else ""
+    mean = f"{best} has the highest mean test Dice, {scores.dice_mean:.3f}{sd}"
     over = f"over {count_folds(len(scores.dice))}"
     gaps = [describe_gap(pair) for pair in verdict.pairs if pair.first == best]
     if not gaps:
@@ -204,13 +232,15 @@ def weigh_baselines(encoder: str, field: Contenders, ratio: float) -> str:
 
     Args:
         encoder: The network.
-        field: What is weighed; the p values are Holm's over the simple methods.
+        field: What is weighed; the p values are Holm's over all simple methods of the run, also
+            those that could not be used.
         ratio: As in :func:`verdict.corrected_p`.
     """
     scores, rivals = field.encoders[encoder], field.rivals
     if not rivals:
         return ""
     words = {name: field.described[name].phrase for name in rivals}
+    planned = sum(result.is_rival for result in field.described.values())
     ahead = [
         f"{words[name]} ({found.dice_mean:.3f})"
         for name, found in rivals.items()
@@ -218,11 +248,11 @@ def weigh_baselines(encoder: str, field: Contenders, ratio: float) -> str:
     ]
     if ahead:
         return f"{encoder} does not beat {join_words(ahead, 'or')}."
-    ps = correct_holm([corrected_p(scores.dice, found.dice, ratio) for found in rivals.values()])
-    p = dict(zip(rivals, ps, strict=True))
+    ps = [corrected_p(scores.dice, found.dice, ratio) for found in rivals.values()]
+    p = dict(zip(rivals, correct_holm(ps, planned), strict=True))
     told = {name: f"{words[name]} ({rivals[name].dice_mean:.3f}, {say_p(p[name])})" for name in p}
     every = "every baseline"
-    if len(rivals) < sum(result.is_rival for result in field.described.values()):
+    if len(rivals) < planned:
         every = "every available baseline"
     doubted = [told[name] for name in told if not is_shown(p[name])]
     if doubted:
@@ -243,14 +273,37 @@ def say_p(p: float | None) -> str:
     return "no p value" if p is None else f"p = {p:.2g}"
 
 
-def describe_outlines(scores: MethodScores, encoder: str) -> str:
-    """How far the outlines lie from those of the labels, and how large the mapped area is."""
-    parts = []
-    if scores.boundary_mean_m_mean is not None:
-        distance = f"{scores.boundary_mean_m_mean:.0f} m from those of the labels"
-        parts.append(f"its outlines lie {distance} in the mean")
-    if scores.area_error_percent_mean is not None:
-        error = scores.area_error_percent_mean
-        size = "large" if error > 0 else "small"
-        parts.append(f"its area is {abs(error):.1f} % too {size}")
-    return f"Of {encoder}, {join_words(parts)}." if parts else ""
+def list_compared(field: Contenders, verdict: Verdict, first: str) -> dict[str, MethodScores]:
+    """A network, the best of the others, and the best simple method, by their titles."""
+    runner_up = next((name for name in verdict.ranked if name != first), None)
+    names = [first] if runner_up is None else [first, runner_up]
+    found = [field.encoders[name] for name in names]
+    if field.best_rival is not None:
+        found.append(field.rivals[field.best_rival])
+    return {scores.title: scores for scores in found}
+
+
+def describe_outlines(compared: Mapping[str, MethodScores]) -> str:
+    """How far outlines lie from those of the labels, and how large the mapped areas are.
+
+    Args:
+        compared: Title to scores.
+    """
+    outlines = [
+        f"{title} {scores.boundary_mean_m_mean:.0f} m"
+        for title, scores in compared.items()
+        if scores.boundary_mean_m_mean is not None
+    ]
+    areas = [
+        f"{title} {abs(error):.1f} % too {'large' if error > 0 else 'small'}"
+        for title, scores in compared.items()
+        if (error := scores.area_error_percent_mean) is not None
+    ]
+    return join_parts(
+        [
+            f"Outlines apart from those of the labels, in the mean: {join_words(outlines)}."
+            if outlines
+            else "",
+            f"Mapped area: {join_words(areas)}." if areas else "",
+        ]
+    )

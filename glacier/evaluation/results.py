@@ -14,7 +14,7 @@ from glacier.evaluation.scorecard import Scorecard
 from glacier.samples.folds import FoldMasks, Split
 from glacier.store import Manifest
 
-FORMAT = 9
+FORMAT = 10
 """Counts up when a sweep's bytes change for the same configuration."""
 
 
@@ -47,7 +47,7 @@ class TrialResult(Manifest):
     encoder: str
     fold: int
     best_epoch: int
-    """Epoch whose weights were kept."""
+    """Epoch whose weights were kept, as an index of the next."""
     epochs: tuple[Epoch, ...]
     scorecard: Scorecard
     """On the test split, by the weights that were kept."""
@@ -74,6 +74,16 @@ class TrialResult(Manifest):
     def kept(self) -> Epoch:
         """The epoch whose weights were kept."""
         return self.epochs[self.best_epoch]
+
+    @property
+    def epoch_kept(self) -> int:
+        """Number of that epoch as people count, from 1."""
+        return self.best_epoch + 1
+
+    @property
+    def was_chosen(self) -> bool:
+        """Whether a split with known ice chose that epoch; else it is the last one."""
+        return self.kept.val_dice_loss is not None
 
     @property
     def kept_loss(self) -> float:
@@ -160,6 +170,26 @@ class SweepResult(Manifest):
         return group_trials(self.config.sweep.encoders, self.trials)
 
     @property
+    def bare(self) -> frozenset[int]:
+        """Folds without known ice in their test split, whoever scored it: they decide nothing."""
+        cards = [(trial.fold, trial.scorecard) for trial in self.trials]
+        cards += [(row.fold, row.scorecard) for b in self.baselines.values() for row in b.folds]
+        return frozenset(fold for fold, card in cards if not card.counts.glacier_pixels)
+
+    @property
+    def deciding(self) -> tuple[Split, ...]:
+        """The other folds; one that nobody scored is among them."""
+        bare = self.bare
+        return tuple(split for split in self.splits if split.fold not in bare)
+
+    @property
+    def unchosen(self) -> tuple[int, ...]:
+        """Folds whose selection split shows no ice, so that their last epochs were kept."""
+        if not self.selection_split:
+            return ()
+        return tuple(sorted({trial.fold for trial in self.trials if not trial.was_chosen}))
+
+    @property
     def selection_split(self) -> str | None:
         """What the split that chose the checkpoints is called; None where nothing chose."""
         if self.config.sweep.protocol == "notebook":
@@ -202,6 +232,11 @@ def group_trials(
         for name in encoders
     }
     return {name: found for name, found in grouped.items() if found}
+
+
+def rank_kept(trial: TrialResult) -> tuple[bool, float]:
+    """How well a trial's kept epoch did, less is better; one that nothing chose comes last."""
+    return not trial.was_chosen, trial.kept_loss
 
 
 def find_members(trials: Mapping[str, Sequence[TrialResult]], fold: int) -> tuple[str, ...]:

@@ -45,8 +45,8 @@ class FoldScores(Model):
     ece: float | None = None
     fitted: dict[str, float] = Field(default_factory=dict)
     """What was fitted to the training split, by name."""
-    best_epoch: int | None = None
-    """Epoch whose weights were kept, from 0; None but for a network, likewise below."""
+    epoch_kept: int | None = None
+    """Epoch whose weights were kept, from 1; None but for a network, likewise below."""
     val_dice_loss: float | None = None
     val_dice_loss_lowest: float | None = None
     val_dice_loss_last: float | None = None
@@ -244,7 +244,7 @@ def score_trial(trial: TrialResult) -> FoldScores:
     return score_fold(
         trial.fold,
         trial.scorecard,
-        best_epoch=trial.best_epoch,
+        epoch_kept=trial.epoch_kept,
         val_dice_loss=trial.kept.val_dice_loss,
         val_dice_loss_lowest=min(known) if len(known) == len(losses) else None,
         val_dice_loss_last=losses[-1],

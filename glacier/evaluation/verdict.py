@@ -132,10 +132,15 @@ def detectable_errors(level: float, freedom: int) -> float:
     )
 
 
-def correct_holm(ps: Sequence[float | None]) -> list[float | None]:
+def correct_holm(ps: Sequence[float | None], planned: int = 0) -> list[float | None]:
     """P values such that any of them is below a level by chance as seldom as one alone was.
 
     A comparison without a p value stays one of the family, which is all that was to be compared.
+
+    Args:
+        ps: P values.
+        planned: Size of the family as it was before any result, which a failure does not make
+            smaller; 0: the comparisons that are here.
 
     Source:
         Holm 1979, A Simple Sequentially Rejective Multiple Test Procedure.
@@ -144,24 +149,26 @@ def correct_holm(ps: Sequence[float | None]) -> list[float | None]:
     largest = 0.0
     known = sorted((p, place) for place, p in enumerate(ps) if p is not None)
     for rank, (p, place) in enumerate(known):
-        largest = max(largest, min(1.0, p * (len(ps) - rank)))
+        largest = max(largest, min(1.0, p * (max(planned, len(ps)) - rank)))
         corrected[place] = largest
     return corrected
 
 
 def compare_pairs(
-    scores: Mapping[str, Sequence[float]], ratio: float | None = None
+    scores: Mapping[str, Sequence[float]], ratio: float | None = None, planned: int = 0
 ) -> tuple[Pair, ...]:
     """Every two methods on the same folds.
 
     Args:
         scores: Method to its score per fold, the same folds in the same order.
         ratio: As in :func:`corrected_p`.
+        planned: Methods that were to be compared, also those that failed; 0: those of the scores.
     """
     names = list(combinations(scores, 2))
+    family = math.comb(max(planned, len(scores)), 2)
     ps = [corrected_p(scores[a], scores[b], ratio) for a, b in names]
     pairs = []
-    for (a, b), p, p_holm in zip(names, ps, correct_holm(ps), strict=True):
+    for (a, b), p, p_holm in zip(names, ps, correct_holm(ps, family), strict=True):
         difference = np.asarray(scores[a], float) - np.asarray(scores[b], float)
         mean, sd = spread(difference.tolist())
         low = high = detectable = None
@@ -170,7 +177,7 @@ def compare_pairs(
             error = corrected_error(difference, ratio)
             reach = float(stats.t.isf((1 - CONFIDENCE) / 2, freedom)) * error
             low, high = mean - reach, mean + reach
-            detectable = detectable_errors(SIGNIFICANCE_LEVEL / len(names), freedom) * error
+            detectable = detectable_errors(SIGNIFICANCE_LEVEL / family, freedom) * error
         effect = mean / sd if has_spread(difference) else None
         pairs.append(Pair(a, b, mean, low, high, effect, p, p_holm, detectable))
     return tuple(pairs)
@@ -202,7 +209,9 @@ def bootstrap_dice(units: Sequence[Counts]) -> tuple[float, float] | None:
     return float(low), float(high)
 
 
-def judge(dice: Mapping[str, Sequence[float]], ratio: float | None = None) -> Verdict:
+def judge(
+    dice: Mapping[str, Sequence[float]], ratio: float | None = None, planned: int = 0
+) -> Verdict:
     """Rank methods by their mean test Dice, and say which the folds tell apart.
 
     A method is beaten where any other is shown to be better by the corrected paired test, with
@@ -211,9 +220,10 @@ def judge(dice: Mapping[str, Sequence[float]], ratio: float | None = None) -> Ve
     Args:
         dice: Method to its test Dice per fold, the same folds in the same order.
         ratio: As in :func:`corrected_p`.
+        planned: As in :func:`compare_pairs`.
     """
     ranked = tuple(sorted(dice, key=lambda name: (-spread(dice[name])[0], name)))
-    pairs = compare_pairs({name: dice[name] for name in ranked}, ratio)
+    pairs = compare_pairs({name: dice[name] for name in ranked}, ratio, planned)
     beaten = {p.second for p in pairs if p.p_holm is not None and p.p_holm < SIGNIFICANCE_LEVEL}
     return Verdict(ranked, tuple(name for name in ranked if name not in beaten), pairs)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import geopandas
@@ -42,7 +42,14 @@ FAR_KM = 20.0
 KM_PER_DEGREE = 111.32
 """Of latitude, and of longitude at the equator."""
 
+TITLE_COLUMNS = ("glac_name", "name")
+"""Names of the columns with what people call a glacier, in lower case.
+
+Source: RGI 7.0 User Guide, GLIMS data dictionary (glac_name); RGI 6.0 Technical Report (Name).
+"""
+
 MAX_NAME_LENGTH = 64
+MAX_TITLE_LENGTH = 40
 SHOWN = 5
 """Ids that a message names; it counts the others."""
 
@@ -64,8 +71,9 @@ def read_regions(wanted: RegionFile) -> list[Region]:
     outlines = pick_outlines(table, wanted)
     check_unity(outlines, table, wanted)
     names = name_glaciers(outlines.index.unique())
+    titles = read_titles(table, wanted, names)
     regions = [
-        Region(name=names[key], polygon=corners, pixel_m=wanted.pixel_m)
+        Region(name=names[key], title=titles.get(key), polygon=corners, pixel_m=wanted.pixel_m)
         for key, corners in frame_glaciers(outlines, wanted.buffer_m)
     ]
     for region in regions:
@@ -293,6 +301,22 @@ def run_on(points: Any) -> Any:
 def as_corners(degrees: Any) -> tuple[tuple[float, float], ...]:
     """(4, 2) array as plain tuples."""
     return tuple((float(lon), float(lat)) for lon, lat in degrees)
+
+
+def read_titles(table: Any, wanted: RegionFile, names: Mapping[str, str]) -> dict[str, str]:
+    """What people call the glaciers, by id; what several are called has their name behind it."""
+    columns = list_columns(table)
+    own = find_column(columns, wanted)
+    column = next((name for name in columns if name.lower() in TITLE_COLUMNS), own)
+    if column.lower() in RGI_COLUMNS:  # a code is no name
+        return {}
+    words = [" ".join(as_id(cell).split())[:MAX_TITLE_LENGTH] for cell in table[column]]
+    keys = zip(table[own].map(as_id), words, strict=True)
+    titles = {key: word for key, word in keys if word and key in names}
+    count = Counter(titles.values())
+    return {
+        key: word if count[word] == 1 else f"{word} ({names[key]})" for key, word in titles.items()
+    }
 
 
 def name_glaciers(ids: Iterable[str]) -> dict[str, str]:

@@ -26,7 +26,7 @@ SHARES = ("#d4e5f3", "#9cc5e2", "#5b9fcd", "#2873b0", "#0b3c73")
 REASONS = {
     "solar_zenith": ("S", "sun too low", "////"),
     "no_scene": ("N", "no scene", ""),
-    "all_masked": ("M", "all masked", "...."),
+    "all_masked": ("M", "no clear pixel", "...."),
     "off_scene": ("O", "no scene over the region", "oo"),
     "no_data": ("D", "only fill", "++"),
     "valid_share": ("V", "too little seen", "\\\\\\\\"),
@@ -121,8 +121,12 @@ def mark_of(square: Square) -> tuple[str, str]:
     """Letter and words of a month without an image."""
     if square.status == "failed":
         return "×", f"failed ({square.why})"
-    letter, words, _ = REASONS.get(square.why, (OTHER_REASON[0], square.why, ""))
-    return letter, words
+    return REASONS.get(square.why, OTHER_REASON)[0], name_reason(square.why)
+
+
+def name_reason(why: str) -> str:
+    """In words why a month is empty; a reason that is not among them as it is written."""
+    return REASONS[why][1] if why in REASONS else why.replace("_", " ")
 
 
 def style_square(square: Square) -> dict[str, Any]:

@@ -314,15 +314,15 @@ def draw_curves(
     for k, curve in enumerate(curves):
         epochs = np.arange(1, len(curve.train) + 1)
         dot = "o" if len(epochs) == 1 else None
-        labels = (training, selection, "kept epoch") if k == 0 else (None, None, None)
+        labels = (training, "kept epoch") if k == 0 else (None, None)
         axes.plot(epochs, curve.train, color="#9aa5b1", linewidth=1.1, label=labels[0], marker=dot)
         if curve.selection:
-            axes.plot(
-                epochs, curve.selection, color=colour, linewidth=1.3, label=labels[1], marker=dot
-            )
+            is_first = not any(before.selection for before in curves[:k])
+            axes.plot(epochs, curve.selection, color=colour, linewidth=1.3, marker=dot,
+                      label=selection if is_first else None)  # fmt: skip
         axes.plot(
             curve.best_epoch + 1, curve.kept_loss, "o", color=colour,
-            markersize=6.5, markeredgecolor="white", label=labels[2], linestyle="none",
+            markersize=6.5, markeredgecolor="white", label=labels[1], linestyle="none",
         )  # fmt: skip
     axes.set_ylim(0, top)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,22 +121,22 @@ def reduced_size(pixels: NDArray[np.uint8], zoom: int) -> tuple[int, int]:
 
 
 def draw_sheet(
-    columns: Sequence[str], rows: Mapping[str, Sequence[Picture]], title: str
+    columns: Sequence[str], rows: Sequence[tuple[str, Sequence[Picture]]], title: str
 ) -> Picture:
     """All pictures of a group on one sheet, to be kept as a file of its own.
 
     Args:
         columns: What each column shows.
-        rows: Name of a sample to its pictures, one per column.
+        rows: Name of each sample, and its pictures, one per column.
         title: Of the sheet.
     """
-    aspect = max(row[0].size_px[1] / row[0].size_px[0] for row in rows.values())
+    aspect = max(row[0].size_px[1] / row[0].size_px[0] for _, row in rows)
     height_in = 1.8 if len(rows) > 2 else 3.2
     width_in = min(max(height_in * aspect, 1.15), 2.4)
     figure = new_figure(0.6 + width_in * len(columns), 0.7 + height_in * len(rows))
     figure.suptitle(title, color=INK, fontsize=11, x=0.01, ha="left")
     grid = figure.subplots(len(rows), len(columns), squeeze=False)
-    for line, (name, pictures) in zip(grid, rows.items(), strict=True):
+    for line, (name, pictures) in zip(grid, rows, strict=True):
         line[0].set_ylabel(name, color=INK, fontsize=9)
         for axes, picture in zip(line, pictures, strict=True):
             with Image.open(io.BytesIO(picture.png)) as image:

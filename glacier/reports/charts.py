@@ -19,8 +19,8 @@ Lines = dict[str, dict[str, float]]
 def draw_charts(sweep: SweepResult, found: Comparison) -> dict[str, Picture]:
     """Charts by file name: folds, cost, what the data allow, and learning curves."""
     return {
-        "folds": draw_accuracy(sweep, found),
-        "cost": draw_cost(found),
+        **draw_accuracy(sweep, found),
+        **draw_cost(found),
         **draw_reliability(found),
         **draw_conditions(found),
         **draw_learning(sweep, found.ranked),
@@ -33,27 +33,28 @@ def list_networks(found: Comparison) -> dict[str, MethodScores]:
     return networks | ({"ensemble": found.ensemble} if found.ensemble else {})
 
 
-def draw_accuracy(sweep: SweepResult, found: Comparison) -> Picture:
-    """Test Dice of every fold; the best baseline that is a rival is drawn like the networks."""
-    simple = found.scored_baselines
+def draw_accuracy(sweep: SweepResult, found: Comparison) -> dict[str, Picture]:
+    """Test Dice of every fold that decides; the best baseline that is a rival is a network's equal.
+
+    Nothing where no fold decides.
+    """
+    simple = {name: scores for name, scores in found.scored_baselines.items() if scores.dice}
     rivals = [name for name in simple if sweep.baselines[name].is_rival]
     nearest = max(rivals, key=lambda name: simple[name].dice_mean, default=None)
     dotted = list_networks(found) | ({simple[nearest].title: simple[nearest]} if nearest else {})
-    return figures.draw_folds(
-        {name: scores.dice for name, scores in dotted.items()},
-        {s.title: s.dice_mean for name, s in simple.items() if name != nearest},
-    )
+    dice = {name: scores.dice for name, scores in dotted.items() if scores.dice}
+    means = {s.title: s.dice_mean for name, s in simple.items() if name != nearest}
+    return {"folds": figures.draw_folds(dice, means)} if dice else {}
 
 
-def draw_cost(found: Comparison) -> Picture:
-    """What each encoder achieves, and what it costs."""
-    encoders = {name: found.encoders[name] for name in found.ranked}
-    return figures.draw_cost(
-        [
-            CostPoint(name, (s.dice_mean, s.dice_sd), s.epoch_s or 0.0, s.parameters or 0)
-            for name, s in encoders.items()
-        ]
-    )
+def draw_cost(found: Comparison) -> dict[str, Picture]:
+    """What each encoder achieves, and what it costs; nothing where no fold decides."""
+    encoders = {name: scores for name in found.ranked if (scores := found.encoders[name]).dice}
+    points = [
+        CostPoint(name, (s.dice_mean, s.dice_sd), s.epoch_s or 0.0, s.parameters or 0)
+        for name, s in encoders.items()
+    ]
+    return {"cost": figures.draw_cost(points)} if points else {}
 
 
 def draw_reliability(found: Comparison) -> dict[str, Picture]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from glacier.evaluation.agreement import find_split
 from glacier.evaluation.metrics import count_pixels
-from glacier.evaluation.results import SweepResult, TrialResult
+from glacier.evaluation.results import SweepResult, TrialResult, rank_kept
 from glacier.indices import FALSE_COLOUR
 from glacier.labels import IGNORE
 from glacier.plots import pictures
@@ -54,6 +54,8 @@ class Strip:
     """The pictures of a view: image, label, a prediction per model, and where models differ."""
 
     view: View
+    name: str
+    """Place and month, as people write them."""
     pictures: tuple[Picture, ...]
     captions: tuple[str, ...]
     """One per picture; may be empty."""
@@ -80,7 +82,8 @@ class Group:
 class Excerpt:
     """The cut-out of an image that a view shows."""
 
-    key: str
+    name: str
+    """Place and month."""
     label: NDArray[np.uint8]
     """(H, W) uint8: 1 glacier, 0 not, 255 unknown."""
     mask: NDArray[np.bool_]
@@ -125,20 +128,23 @@ def plan_views(sweep: SweepResult) -> list[View]:
         count = min(len(ordered), max(2, MAX_SAMPLES // len(folds)))
         places = np.unique(np.linspace(0, len(ordered) - 1, count).round().astype(int))
         views += [View(ordered[place].key, fold, models) for place in places]
-    best = [min(found, key=lambda trial: trial.kept_loss) for found in trials.values()]
+    best = [min(found, key=rank_kept) for found in trials.values()]
     chosen = tuple((trial.encoder, trial.fold) for trial in best)
     return views + [View(key, None, chosen) for key in sweep.held_out]
 
 
 def name_folds(trials: Mapping[str, Sequence[TrialResult]]) -> dict[int, str]:
-    """Folds to show, and why: each encoder's best by test Dice, and the worst of all."""
-    dice = {
-        (name, trial.fold): trial.scorecard.counts.dice
-        for name, found in trials.items()
-        for trial in found
-    }
+    """Folds to show, and why: each encoder's best by test Dice, and the worst of all.
+
+    Folds without known ice, whose Dice says nothing, are shown only where there are no others.
+    """
+    scored = [trial for found in trials.values() for trial in found]
+    deciding = [trial for trial in scored if trial.scorecard.counts.glacier_pixels]
+    if not deciding:
+        return {scored[0].fold: "where no ice is known"}
+    dice = {(trial.encoder, trial.fold): trial.scorecard.counts.dice for trial in deciding}
     best: dict[int, list[str]] = {}
-    for name in trials:
+    for name in dict.fromkeys(who for who, _ in dice):
         of_one = {fold: value for (who, fold), value in dice.items() if who == name}
         best.setdefault(max(of_one, key=lambda fold: (of_one[fold], -fold)), []).append(name)
     words = {fold: f"the best of {join_words(names)}" for fold, names in best.items()}
@@ -155,7 +161,8 @@ def draw_strip(
     everywhere = np.ones(image.label.shape, bool)
     mask = everywhere if view.fold is None else sweep.test_mask(image, view.fold)
     place = bounding_box(mask)
-    excerpt = Excerpt(view.key, image.label[place], mask[place], zoom)
+    name = f"{sweep.result.config.place(image.region)}, {image.month:%Y-%m}"
+    excerpt = Excerpt(name, image.label[place], mask[place], zoom)
     found = predictions.of(view.models, view.key)
     votes = {model: predictions.classify(model, found[model][place]) for model in found}
     drawn = [
@@ -172,12 +179,12 @@ def draw_strip(
         picture, differ = draw_agreement(list(votes.values()), excerpt)
         drawn.append(picture)
         captions.append(f"differ on {differ}")
-    return Strip(view, tuple(drawn), tuple(captions), tuple(scores))
+    return Strip(view, name, tuple(drawn), tuple(captions), tuple(scores))
 
 
 def draw_image(samples: SampleSet, image: NDArray[np.float32], excerpt: Excerpt) -> Picture:
     """Picture of the bands of an excerpt, (B, H, W) float32."""
-    alt = f"Satellite image of {excerpt.key}"
+    alt = f"Image of {excerpt.name}"
     return pictures.show_colour(show_bands(samples, image), alt, excerpt.zoom)
 
 
@@ -185,7 +192,7 @@ def draw_label(excerpt: Excerpt) -> Picture:
     """Picture of the label of an excerpt."""
     known = excerpt.known
     share = 100 * float((excerpt.label[known] == 1).mean()) if known.any() else 0.0
-    alt = f"Label of {excerpt.key}: {share:.0f} % of the known pixels are glacier"
+    alt = f"Label of {excerpt.name}: {share:.0f} % of the known pixels are glacier"
     return pictures.show_classes(pictures.classify_label(excerpt.label), alt, excerpt.zoom)
 
 
@@ -205,7 +212,7 @@ def draw_prediction(
         predicted = mask = np.zeros_like(mask)
     counts = count_pixels(predicted, excerpt.label, mask)
     alt = (
-        f"Prediction of {encoder} (model of fold {fold}) for {excerpt.key}: "
+        f"Prediction of {encoder} (model of fold {fold}) for {excerpt.name}: "
         f"Dice {counts.dice:.3f}, {counts.tp} pixels found, {counts.fp} false, {counts.fn} missed"
     )
     codes = pictures.classify_errors(predicted, excerpt.label, mask)
@@ -220,7 +227,7 @@ def draw_agreement(votes: Sequence[NDArray[np.bool_]], excerpt: Excerpt) -> tupl
     split = find_split(stack)
     share = f"{100 * float(split[known].mean()) if known.any() else 0:.1f} %"
     codes = pictures.classify_agreement(np.asarray(stack.all(axis=0)), split, known)
-    alt = f"Where the models differ on {excerpt.key}: on {share} of the known pixels"
+    alt = f"Where the models differ on {excerpt.name}: on {share} of the known pixels"
     return pictures.show_classes(codes, alt, excerpt.zoom), share
 
 
@@ -298,7 +305,7 @@ def make_group(
         strips: Its rows.
     """
     columns = ("image", "label", *models, *(["agreement"] if len(models) > 1 else []))
-    rows = {strip.view.key: strip.pictures for strip in strips}
+    rows = [(strip.name, strip.pictures) for strip in strips]
     sheet = pictures.draw_sheet(columns, rows, title)
     return Group(name, title, note, columns, tuple(strips), sheet)
 

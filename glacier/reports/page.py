@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import calendar
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from itertools import pairwise
@@ -15,12 +15,11 @@ import numpy as np
 import yaml
 
 from glacier import __version__
-from glacier.archive.calendar import draw_archive
 from glacier.config import Config
 from glacier.evaluation.caveats import explain_run
-from glacier.evaluation.comparison import Comparison
 from glacier.evaluation.metrics import SIZES_KM2
 from glacier.plots import pictures
+from glacier.plots.calendar import name_reason
 from glacier.plots.figures import Picture
 from glacier.progress import duration
 from glacier.published import INTRODUCTION, PUBLISHED, SLIPS
@@ -31,10 +30,13 @@ from glacier.reports.summary import Summary
 from glacier.reports.terms import TERMS
 from glacier.samples.dataset import SampleMonth
 from glacier.training.saved import SavedSweep
-from glacier.wording import name_place, shorten_list
+from glacier.wording import shorten_list
 
 MAX_HEADLINE = 240
 """Letters of a verdict that stand large."""
+
+MAX_PLACES = 4
+"""Regions that the title names."""
 
 MAX_UNITS = 24
 """Units of a test part that the page names; folds.json names all."""
@@ -47,6 +49,8 @@ class Drawn:
     portrait: Portrait | None
     charts: dict[str, Picture]
     groups: list[Group]
+    calendar: Picture | None
+    """Of the archive; None where it holds fewer than two months."""
 
 
 def render_page(sweep: SavedSweep, summary: Summary, drawn: Drawn) -> str:
@@ -57,6 +61,8 @@ def render_page(sweep: SavedSweep, summary: Summary, drawn: Drawn) -> str:
         sweep=result,
         config=result.config,
         samples=samples,
+        place=result.config.place,
+        places=shorten_list([result.config.place(name) for name in summary.regions], MAX_PLACES),
         span=name_span(samples.months),
         about=explain_sweep(sweep, summary),
         table=summary.methods,
@@ -65,6 +71,7 @@ def render_page(sweep: SavedSweep, summary: Summary, drawn: Drawn) -> str:
         lead=summary.encoders.get(summary.shown) or summary.ensemble,
         best=summary.ranked[0],
         selection=result.selection_split,
+        bare=sorted(result.bare),
         charts=drawn.charts,
         groups=drawn.groups,
         portrait=drawn.portrait,
@@ -72,7 +79,7 @@ def render_page(sweep: SavedSweep, summary: Summary, drawn: Drawn) -> str:
         published=PUBLISHED,
         introduction=INTRODUCTION,
         slips=SLIPS,
-        calendar=draw_archive(sweep.records, result.config.ingest.chosen.knows_truth),
+        calendar=drawn.calendar,
         sizes=name_sizes(),
         month_names=calendar.month_abbr,
         units={fold: shorten_list(names, MAX_UNITS) for fold, names in summary.test_units.items()},
@@ -91,7 +98,8 @@ def explain_sweep(sweep: SavedSweep, summary: Summary) -> list[str]:
         summary.months.ok,
         min(len(split.validation) for split in sweep.result.splits),
         mean_clipped(sweep.samples.months),
-        list_bare_folds(summary),
+        sorted(sweep.result.bare),
+        sweep.result.unchosen,
     )
 
 
@@ -112,12 +120,13 @@ def load_template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    filters: dict[str, Callable[..., str]] = {
         "data_uri": data_uri,
         "duration": lambda seconds: keep_together(duration(seconds)),
         "keep_together": keep_together,
-        "place": name_place,
+        "reason": name_reason,
     }
+    environment.filters |= filters
     return environment.get_template("report.html.j2")
 
 
@@ -143,18 +152,6 @@ def mean_clipped(months: Sequence[SampleMonth]) -> float | None:
         return None
     shares, pixels = zip(*known, strict=True)
     return float(np.average(shares, weights=pixels))
-
-
-def list_bare_folds(found: Comparison) -> list[int]:
-    """Folds whose test part has no known glacier pixel."""
-    return sorted(
-        {
-            fold.fold
-            for scores in found.encoders.values()
-            for fold in scores.folds
-            if not fold.counts.glacier_pixels
-        }
-    )
 
 
 def keep_together(text: str) -> str:

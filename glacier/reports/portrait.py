@@ -26,7 +26,6 @@ from glacier.plots.pictures import paint_colour
 from glacier.reports.gallery import place_colours
 from glacier.samples.dataset import MonthImage, SampleMonth, SampleSet
 from glacier.training.saved import Predictions, SavedSweep, TrialKey
-from glacier.wording import name_place
 
 STRETCH = (0.005, 0.995)
 """Quantiles of an image's values that are shown as black and as white."""
@@ -60,16 +59,17 @@ def draw_portrait(sweep: SavedSweep, method: str) -> Portrait | None:
     parts = predict_parts(sweep, image, models)
     if not parts:
         return None
-    place = name_place(month.region, sweep.result.config.ingest.chosen.knows_truth)
-    title = f"{place}, {month.month:%B %Y}"
+    config = sweep.result.config
+    title = f"{config.place(month.region)}, {month.month:%B %Y}"
     picture = draw_map(
         lay_ground(sweep.samples, image, parts),
         Wording(
-            title, f"outline by {name_method(method)}", name_label(sweep.samples.label),
+            title, f"outline by {name_method(method)}",
+            name_label(config.prepare.label),
             describe(title, method, parts, image.label),
         ),
     )  # fmt: skip
-    return Portrait(picture, write_caption(sweep.result.config, sweep.samples, method))
+    return Portrait(picture, write_caption(config, sweep.samples, method))
 
 
 def list_models(sweep: SweepResult, method: str) -> list[TrialKey]:
@@ -199,7 +199,7 @@ def write_caption(config: Config, samples: SampleSet, method: str) -> str:
     colours = name_colours(samples.bands)
     made = " The image is made up, not a satellite's." if config.ingest.chosen.knows_truth else ""
     drawn = f"the outline by {name_method(method)}, drawn {FOLDS[config.sweep.folds.kind].drawn}"
-    return f"Yellow: {drawn}. Dashed: {name_label(samples.label)}. {colours}{made}"
+    return f"Yellow: {drawn}. Dashed: {name_label(config.prepare.label)}. {colours}{made}"
 
 
 def name_colours(bands: Sequence[str]) -> str:

@@ -6,10 +6,10 @@ a report that is there for a sweep, and whole, is not made again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from glacier import store
+from glacier.archive.calendar import draw_archive
 from glacier.config import Config
 from glacier.evaluation.comparison import Comparison, compare_methods, list_epochs, list_folds
 from glacier.evaluation.results import SweepResult
@@ -60,13 +60,28 @@ def make_report(sweep: SavedSweep, folder: str, wall_s: float | None = None) -> 
 def keep_earlier(folder: str, config_sha256: str) -> None:
     """Move a report of other settings aside, under its own hash, so that it is not lost."""
     stamp = read_stamp(folder)
-    if stamp.config_sha256 in ("", config_sha256):
-        return
-    aside = f"{folder}-{stamp.config_sha256[:8]}"
-    # The summary goes last: it vouches for all others.
-    for name in (*stamp.files, "summary.json"):
+    if stamp.config_sha256 not in ("", config_sha256):
+        move_aside(folder, stamp.config_sha256, list_files(folder), "report")
+
+
+def list_files(folder: str) -> list[str]:
+    """Names of the files of the report in a folder, the summary last: it vouches for all others."""
+    return [*read_stamp(folder).files, "summary.json"]
+
+
+def move_aside(folder: str, config_sha256: str, names: Sequence[str], what: str) -> None:
+    """Move what other settings have left in a folder into one that is named by their hash.
+
+    Args:
+        folder: Address of the folder.
+        config_sha256: Hash of those settings.
+        names: Names of the files, the one that vouches for all others last.
+        what: What they are together, as messages name it.
+    """
+    aside = f"{folder}-{config_sha256[:8]}"
+    for name in names:
         store.move(store.join(folder, name), store.join(aside, name))
-    say(f"report: {folder} held a report of other settings, which is in {aside} now")
+    say(f"{what}: {folder} held a {what} of other settings, which is in {aside} now")
 
 
 def is_current(folder: str, sweep: SavedSweep) -> bool:
@@ -83,11 +98,14 @@ def write_report(sweep: SavedSweep, folder: str, wall_s: float | None) -> str:
     charts = draw_charts(sweep.result, found)
     groups = group_strips(sweep.result, strips)
     portrait = draw_portrait(sweep, found.shown)
+    calendar = draw_archive(sweep.records, sweep.result.config)
     pictures = charts | {group.name: group.sheet for group in groups}
     if portrait:
         pictures = {"glacier": portrait.picture} | pictures
+    if calendar:
+        pictures["calendar"] = calendar
     summary = summarise(sweep, found, strips, pictures, wall_s)
-    page = render_page(sweep, summary, Drawn(portrait, charts, groups))
+    page = render_page(sweep, summary, Drawn(portrait, charts, groups, calendar))
     contents = encode_tables(sweep.result, found) | encode_figures(pictures)
     contents["report.html"] = page.encode()
     for name in set(read_stamp(folder).files) - set(contents):  # of an earlier report
@@ -108,21 +126,11 @@ def hide_reasons(found: Comparison, sweep: SavedSweep) -> Comparison:
 
 def encode_tables(sweep: SweepResult, found: Comparison) -> dict[str, bytes]:
     """The scores fold by fold and the learning curves, by the names of their files."""
-    rows = [name_kept_epoch(row) for row in list_folds(found, sweep.splits)]
+    rows = list_folds(found, sweep.splits)
     return {
         "folds.csv": encode_csv(rows),
         "folds.json": store.encode_json({"folds": rows}),
         "epochs.csv": encode_csv(list_epochs(sweep)),
-    }
-
-
-def name_kept_epoch(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of a table for people, who count epochs from 1: ``epoch_kept``."""
-    if row.get("best_epoch") is None:
-        return {name: value for name, value in row.items() if name != "best_epoch"}
-    return {
-        "epoch_kept" if name == "best_epoch" else name: value + 1 if name == "best_epoch" else value
-        for name, value in row.items()
     }
 
 

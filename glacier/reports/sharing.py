@@ -8,10 +8,10 @@ last part; one that starts with a variable or in the working folder stays as wri
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from glacier.config import PRIVATE, RUNTIME_ONLY, Config, Model
 
@@ -46,6 +46,29 @@ def share_value(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [share_value(inner) for inner in value]
     return shorten_address(value) if isinstance(value, str) else value
+
+
+def share_changes(changes: Mapping[str, JsonValue], config: Config) -> dict[str, JsonValue]:
+    """Dotted settings and their values without what is private in them.
+
+    Args:
+        changes: What a variant changes.
+        config: A configuration with these settings.
+    """
+    return {name: share_setting(config, name, value) for name, value in changes.items()}
+
+
+def share_setting(part: BaseModel, setting: str, value: Any) -> Any:
+    """A value of one dotted setting of a part of a configuration, or ``HIDDEN``."""
+    name, _, below = setting.partition(".")
+    field, found = type(part).model_fields.get(name), getattr(part, name, None)
+    if field and PRIVATE in field.metadata:
+        return value if value == field.default else HIDDEN
+    if below and isinstance(found, BaseModel):
+        return share_setting(found, below, value)
+    if isinstance(value, dict) and isinstance(found, BaseModel):
+        return {inner: share_setting(found, inner, some) for inner, some in value.items()}
+    return share_value(value)
 
 
 def list_public(value: BaseModel) -> Iterator[tuple[str, Any]]:

@@ -22,7 +22,7 @@ from glacier.reports.gallery import ShownScore, Strip
 from glacier.reports.sharing import share_part
 from glacier.training.saved import SavedSweep
 
-SCHEMA = 9
+SCHEMA = 10
 """Counts up when a report's content changes for the same sweep."""
 
 

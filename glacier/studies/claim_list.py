@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from glacier.config import Config, Model
 from glacier.published import PUBLISHED_RUN, PUBLISHED_TOTAL, PUBLISHED_USABLE
+from glacier.reports.sharing import share_changes
 from glacier.studies.area_trend import judge_area_trend
 from glacier.studies.judgements import (
     MARGIN,
@@ -104,8 +105,9 @@ def judge_claims(variants: Variants) -> tuple[JudgedClaim, ...]:
 def list_departures(config: Config) -> tuple[Departure, ...]:
     """Settings in which a run departs from the published one."""
     here = {name: find_setting(config, name) for name in PUBLISHED_RUN}
+    shown = share_changes(here, config)
     return tuple(
-        Departure.model_validate({"field": name, "here": here[name], "published": value})
+        Departure.model_validate({"field": name, "here": shown[name], "published": value})
         for name, value in PUBLISHED_RUN.items()
         if here[name] != value
     )

@@ -18,6 +18,9 @@ from glacier.errors import ConfigError
 from glacier.evaluation.caveats import explain_folds, explain_labels, explain_protocol
 from glacier.locks import hold, remove_dead
 from glacier.progress import duration, say
+from glacier.published import INTRODUCTION
+from glacier.reports.sharing import share_changes
+from glacier.reports.terms import TERMS
 from glacier.studies.claim_list import (
     CLAIMS,
     Departure,
@@ -27,7 +30,7 @@ from glacier.studies.claim_list import (
 )
 from glacier.studies.page import describe_changes
 from glacier.studies.study import make_variants
-from glacier.studies.summary import Stamp, is_current, list_sweeps
+from glacier.studies.summary import Stamp, is_current, keep_earlier, list_sweeps, share_reasons
 from glacier.studies.variants import Variant, is_synthetic
 
 SCHEMA = 5
@@ -57,7 +60,6 @@ class ClaimsSummary(Stamp):
     failed_variants: dict[str, str]
     """Name to reason."""
     departures: tuple[Departure, ...]
-    config_sha256: str
     wall_s: float
     """Seconds that the command took."""
 
@@ -79,6 +81,7 @@ def run_claims(config: Config) -> int:
     if not is_current(address, variants, SCHEMA):
         with hold(config, folder):
             if not is_current(address, variants, SCHEMA):  # another run may have written it
+                keep_earlier(address, config, "list of claims")
                 wall_s = time.monotonic() - began
                 write_claims(summarise(config, variants, lost, wall_s), address)
                 return failed
@@ -118,8 +121,11 @@ def summarise(
             explain_folds(first),
         ),
         claims=judge_claims({variant.name: variant for variant in variants}),
-        variants=tuple(VariantChanges(name=v.name, changes=dict(v.changes)) for v in variants),
-        failed_variants=dict(lost),
+        variants=tuple(
+            VariantChanges(name=v.name, changes=share_changes(v.changes, v.config))
+            for v in variants
+        ),
+        failed_variants=share_reasons(lost, config),
         departures=list_departures(config),
         sweeps=list_sweeps(variants),
         config_sha256=variants_digest(config),
@@ -130,7 +136,10 @@ def summarise(
 def write_page(summary: ClaimsSummary) -> str:
     """The page in Markdown."""
     lines = [
-        f"# What the published experiment claims ({summary.name})",
+        f"# What the published experiment claims ({summary.name}"
+        f"{', synthetic data' if summary.is_synthetic else ''})",
+        "",
+        f"The published experiment is {INTRODUCTION}.",
         "",
         count_verdicts(summary.claims),
         *explain_source(summary),
@@ -141,7 +150,7 @@ def write_page(summary: ClaimsSummary) -> str:
         "",
         "A claim is held only where the interval of its effect lies wholly on the claimed side. "
         "Not held says that it was not shown, and that the opposite is true only where that is "
-        "said.",
+        f"said. Dice: {TERMS['Dice']}. IoU: {TERMS['IoU']}. p: {TERMS['p']}.",
         " ".join(summary.caveats),
         "",
         *write_departures(summary),
@@ -164,8 +173,9 @@ def explain_source(summary: ClaimsSummary) -> list[str]:
     if not summary.is_synthetic:
         return []
     return [
+        "",
         "The archive is synthetic: held is said of the synthetic glacier and the small run below, "
-        "and says nothing of the Mendenhall Glacier."
+        "and says nothing of the Mendenhall Glacier.",
     ]
 
 

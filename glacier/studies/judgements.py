@@ -81,7 +81,7 @@ def judge_contests(contests: Sequence[Contest], unit: str, note: str = "") -> Fi
             return untestable(f"{contest.first} or {contest.second} lacks {unit} in some fold.")
     outcomes = [contest.outcome() for contest in contests]
     ps = correct_holm([found.p for found in outcomes])
-    p = max((1.0 if p is None else p for p in ps), default=1.0)
+    p = max(1.0 if p is None else p for p in ps)
     lows = [-math.inf if found.low is None else found.low for found in outcomes]
     at = int(np.argmin(lows))
     closest, found = contests[at], outcomes[at]
@@ -89,12 +89,20 @@ def judge_contests(contests: Sequence[Contest], unit: str, note: str = "") -> Fi
     lead = "Of all pairs the closest is " if several else ""
     why = (
         f"{lead}{closest.first} against {closest.second}: {found.difference:+.3f} {unit} over "
-        f"{len(closest.scores[0])} folds, {'largest p by Holm' if several else 'p'} = {p:.2g}."
-        f"{note}"
+        f"{len(closest.scores[0])} folds, {say_chance(ps)}.{note}"
     )
     verdict: Verdict = "held" if lows[at] > 0 and p < SIGNIFICANCE_LEVEL else "not held"
     opposite = all(found.high is not None and found.high < 0 for found in outcomes)
     return Finding(verdict, why, found.difference, unit, found.low, found.high, opposite)
+
+
+def say_chance(ps: Sequence[float | None]) -> str:
+    """The p value, or the largest of several by Holm, or that there is none."""
+    known = [p for p in ps if p is not None]
+    if len(known) < len(ps):
+        where = "" if len(ps) == 1 else " for every pair"
+        return f"no p value{where}: the folds show no spread"
+    return f"{'p' if len(ps) == 1 else 'largest p by Holm'} = {max(known):.2g}"
 
 
 def judge_order(
@@ -132,9 +140,11 @@ def loss_gap(variant: Variant, encoder: str) -> dict[int, float]:
 
 
 def small_iou(variant: Variant, encoder: str) -> dict[int, float]:
-    """Fold to IoU of the pixels in small glaciers; empty where a fold has none."""
+    """Fold to IoU of the pixels in small glaciers; empty where a fold that decides has none."""
     found = {}
     for trial in variant.trials.get(encoder, ()):
+        if trial.fold in variant.sweep.bare:
+            continue
         counts = trial.scorecard.sizes.get("small")
         if not counts or not counts.tp + counts.fp + counts.fn:
             return {}
@@ -250,7 +260,7 @@ def judge_rules(variants: Variants) -> Finding:
     ratio = variant.ratio("test")
     contests = [
         Contest(encoder, rule, (variant.test_dice(encoder), variant.test_dice(rule)), ratio)
-        for encoder, rule in product(variant.trials, rules)
+        for encoder, rule in product(variant.settings.encoders, rules)
     ]
     forest, note = variant.scored.get("random_forest"), ""
     if forest:

@@ -8,14 +8,17 @@ from dataclasses import asdict
 from pydantic import JsonValue
 
 from glacier.progress import duration
-from glacier.published import PUBLISHED
+from glacier.published import INTRODUCTION, PUBLISHED
+from glacier.reports.terms import TERMS
 from glacier.studies.rows import Column, VariantRow
 from glacier.studies.sentences import describe_interval
 from glacier.studies.summary import Losses, StudySummary
 
-COLUMNS = ("variant", "what differs", "method", "test Dice", "all test pixels", "over units",
-           "test IoU", "validation Dice", "difference", "training", "epochs")  # fmt: skip
-"""Columns of the page's table."""
+COLUMNS = ("variant", "what differs", "method", "test Dice", "difference")
+"""Columns of the page's first table, few enough for a narrow screen."""
+
+MORE = ("variant", "method", "Dice of all test pixels", "IoU of all", "validation Dice", "training")
+"""Columns of its second one."""
 
 
 def write_page(summary: StudySummary, alt: str) -> str:
@@ -29,7 +32,7 @@ def write_page(summary: StudySummary, alt: str) -> str:
     names = [variant.name for variant in summary.variants]
     reports = ", ".join(f"[{name}]({name}/report.html)" for name in names)
     lines = [
-        f"# Study {summary.name}",
+        f"# Study {summary.name}{' (synthetic data)' if summary.is_synthetic else ''}",
         "",
         *write_verdicts(summary),
         "",
@@ -42,6 +45,8 @@ def write_page(summary: StudySummary, alt: str) -> str:
         f"![{alt}](variants.png)",
         "",
         explain_measures(summary),
+        "",
+        *write_more(summary),
         "",
         *write_notes(summary),
         "",
@@ -92,34 +97,61 @@ def write_table(summary: StudySummary) -> list[str]:
     """A row for every encoder of every variant, for their mean, and for the best baseline."""
     variants = summary.variants_by_name
     return [
-        "| " + " | ".join(COLUMNS) + " |",
+        join_cells(COLUMNS),
         "|" + "---|" * len(COLUMNS),
         *(
             format_row(row, variants[row.variant].changes, summary.column)
-            for row in summary.rows
-            if row.kind != "baseline" or row.method == variants[row.variant].rival
+            for row in list_shown(summary)
         ),
     ]
 
 
-def format_row(row: VariantRow, changes: Mapping[str, JsonValue], column: Column) -> str:
-    """A row of the page's table."""
-    found = row.difference(column)
-    span = "" if row.dice_low is None else f"{row.dice_low:.3f} to {row.dice_high:.3f}"
-    cells = (
-        row.variant,
-        f"{len(changes)} settings, below" if len(changes) > 1 else describe_changes(changes),
-        row.title,
-        f"{row.dice_mean:.3f} ± {row.dice_sd:.3f}",
-        f"{row.dice_all_test_pixels:.3f}",
-        f"{span} ({row.units})",
-        f"{row.iou_all_test_pixels:.3f}",
-        "" if row.val_dice_mean is None else f"{row.val_dice_mean:.3f}",
-        f"{found.difference:+.3f} ({describe_interval(found)})" if found else "",
-        "" if row.train_s is None else duration(row.train_s),
-        "" if row.epochs_run is None else f"{row.epochs_run:g}",
-    )
+def write_more(summary: StudySummary) -> list[str]:
+    """The same rows with scores over all pixels, validation and what training took."""
+    return [join_cells(MORE), "|" + "---|" * len(MORE), *map(format_more, list_shown(summary))]
+
+
+def list_shown(summary: StudySummary) -> list[VariantRow]:
+    """The rows of the page: of the baselines only the best of each variant."""
+    rivals = {name: variant.rival for name, variant in summary.variants_by_name.items()}
+    return [
+        row for row in summary.rows if row.kind != "baseline" or row.method == rivals[row.variant]
+    ]
+
+
+def join_cells(cells: Sequence[str]) -> str:
+    """A row of a table."""
     return "| " + " | ".join(cells) + " |"
+
+
+def format_row(row: VariantRow, changes: Mapping[str, JsonValue], column: Column) -> str:
+    """A row of the page's first table."""
+    found = row.difference(column)
+    return join_cells(
+        (
+            row.variant,
+            f"{len(changes)} settings, below" if len(changes) > 1 else describe_changes(changes),
+            row.title,
+            f"{row.dice_mean:.3f} ± {row.dice_sd:.3f}" if row.folds else "no known ice",
+            f"{found.difference:+.3f} ({describe_interval(found)})" if found else "",
+        )
+    )
+
+
+def format_more(row: VariantRow) -> str:
+    """A row of the page's second table."""
+    span = "" if row.dice_low is None else f"{row.dice_low:.3f} to {row.dice_high:.3f}, "
+    trained = "" if row.train_s is None else duration(row.train_s)
+    return join_cells(
+        (
+            row.variant,
+            row.title,
+            f"{row.dice_all_test_pixels:.3f} ({span}{row.units} units)",
+            f"{row.iou_all_test_pixels:.3f}",
+            "" if row.val_dice_mean is None else f"{row.val_dice_mean:.3f}",
+            trained if row.epochs_run is None else f"{trained}, {row.epochs_run:g} epochs",
+        )
+    )
 
 
 def describe_changes(changes: Mapping[str, JsonValue]) -> str:
@@ -143,10 +175,11 @@ def explain_measures(summary: StudySummary) -> str:
     averaged = any(row.kind == "ensemble" for row in summary.rows)
     ensemble = "their ensemble, which averages their probabilities, and " if averaged else ""
     return (
-        f"Reference: {summary.reference}. {compared} Test Dice is the mean over the folds and "
-        "its standard deviation; `over units` is a 95 % bootstrap interval of the Dice of all "
-        "test pixels over so many test units (blocks, years, glaciers or months), too narrow "
-        "below about ten of them and where they show the same ground. Beside the encoders "
+        f"Reference: {summary.reference}. {compared} Dice: {TERMS['Dice']}. IoU: {TERMS['IoU']}. "
+        f"p: {TERMS['p']}. Test Dice is the mean over the folds with known ice and its standard "
+        "deviation; behind the Dice of all test pixels stands its 95 % bootstrap interval over so "
+        "many test units (blocks, years, glaciers or months), too narrow below about ten of them "
+        "and where they show the same ground. Beside the encoders "
         f"{'stand' if averaged else 'stands'} {ensemble}the best of the simple methods of each "
         "variant."
     )
@@ -176,8 +209,8 @@ def write_losses(summary: StudySummary) -> list[str]:
     return [
         "## The published experiment's three numbers",
         "",
-        "Dice losses on the split that chose the checkpoint, which under the published protocol "
-        "is the test fold itself.",
+        f"The published experiment is {INTRODUCTION}. It gave Dice losses on the split that chose "
+        "the checkpoint, which under the published protocol is the test fold itself.",
         "",
         "| variant | encoder | lowest of all epochs and folds | mean of last epochs | last epoch, "
         "fold by fold |",

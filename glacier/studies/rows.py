@@ -39,8 +39,9 @@ class VariantRow(Model):
     title: str
     """The method as tables name it."""
     folds: int
+    """Those that decide."""
     dice_mean: float
-    """Over the folds, likewise the next."""
+    """Over these folds, likewise the next."""
     dice_sd: float
     dice_all_test_pixels: float
     dice_low: float | None
@@ -93,29 +94,34 @@ class VariantRow(Model):
         return values
 
 
-def list_rows(variants: Sequence[Variant]) -> list[VariantRow]:
-    """A row per variant and method, encoders first; the first variant is the reference."""
+def list_rows(variants: Sequence[Variant], lost: int = 0) -> list[VariantRow]:
+    """A row per variant and method, encoders first.
+
+    Args:
+        variants: The variants, of which the first is the reference.
+        lost: Encoders of variants that failed, which were to be compared as well.
+    """
     rows = [
         make_row(variant, variants[0], method) for variant in variants for method in variant.scored
     ]
     for column in COLUMNS:
-        rows = correct_variants(rows, column)
+        rows = correct_variants(rows, column, lost)
     return rows
 
 
-def correct_variants(rows: Sequence[VariantRow], column: Column) -> list[VariantRow]:
+def correct_variants(rows: Sequence[VariantRow], column: Column, lost: int) -> list[VariantRow]:
     """The rows with ``p_holm`` in the differences of their encoders.
 
-    The family is every encoder of every variant that is compared at all, whatever came of it.
+    The family is every encoder of every variant that is compared at all, whatever came of it,
+    those that were lost included.
     """
     compared = {
         at: found
         for at, row in enumerate(rows)
         if row.kind == "encoder" and (found := row.difference(column))
     }
-    corrected = dict(
-        zip(compared, correct_holm([found.p for found in compared.values()]), strict=True)
-    )
+    ps = [found.p for found in compared.values()]
+    corrected = dict(zip(compared, correct_holm(ps, len(ps) + lost), strict=True))
     return [
         row.model_copy(update={column: replace(compared[at], p_holm=corrected[at])})
         if at in corrected
@@ -135,7 +141,7 @@ def make_row(variant: Variant, reference: Variant, method: str) -> VariantRow:
         method=method,
         kind=variant.kind(method),
         title=scores.title,
-        folds=len(scores.folds),
+        folds=len(scores.dice),
         dice_mean=scores.dice_mean,
         dice_sd=scores.dice_sd,
         dice_all_test_pixels=scores.dice_all_test_pixels,

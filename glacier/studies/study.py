@@ -22,7 +22,7 @@ from glacier.reports.report import make_report
 from glacier.reports.tables import encode_csv
 from glacier.samples.prepare import run_prepare
 from glacier.studies.page import write_page
-from glacier.studies.summary import SCHEMA, is_current, summarise
+from glacier.studies.summary import SCHEMA, is_current, keep_earlier, summarise
 from glacier.studies.variants import Score, Variant
 from glacier.training.saved import find_sweep
 from glacier.training.sweep import run_sweep
@@ -39,8 +39,10 @@ def run_study(config: Config) -> int:
         raise ConfigError(reason)
     variants, lost, failed = make_variants(config)
     folder = store.results_folder(config)
-    report_variants(config, variants, folder)
     address = store.join(folder, "study.json")
+    with hold(config, folder):
+        keep_earlier(address, config, "study")
+    report_variants(config, variants, folder)
     if not is_current(address, variants, SCHEMA):
         with hold(config, folder):
             if not is_current(address, variants, SCHEMA):  # another run may have written it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 from pydantic import ConfigDict, Field, JsonValue
@@ -12,11 +12,19 @@ from glacier.config import Config, Model, variants_digest
 from glacier.evaluation.caveats import explain_change, explain_labels
 from glacier.evaluation.comparison import MonthCounts, count_months
 from glacier.evaluation.results import FailedTrial
+from glacier.reports.report import list_files, move_aside
+from glacier.reports.sharing import share_changes, share_text, shorten_address
 from glacier.studies.rows import SPLITS, Column, VariantRow, list_rows
 from glacier.studies.sentences import explain_leakage, explain_row
-from glacier.studies.variants import SplitName, Variant, find_setting, is_about_settings
+from glacier.studies.variants import (
+    SplitName,
+    Variant,
+    find_setting,
+    is_about_settings,
+    is_synthetic,
+)
 
-SCHEMA = 7
+SCHEMA = 8
 """Counts up when a study's content changes for the same sweeps."""
 
 SweepKey = tuple[str, str]
@@ -32,6 +40,8 @@ class Stamp(store.Manifest):
     """Version of the content."""
     sweeps: tuple[SweepKey, ...] = ()
     """In the order of the variants."""
+    config_sha256: str = ""
+    """Of all variants."""
 
 
 class Losses(Model):
@@ -75,6 +85,8 @@ class StudySummary(Stamp):
     reference: str
     """Name of the first variant."""
     setup: str
+    is_synthetic: bool
+    """The archive of a variant says nothing of the world."""
     compared_on: SplitName
     labels: dict[str, str]
     """What each variant is scored against, in a sentence."""
@@ -87,7 +99,6 @@ class StudySummary(Stamp):
     """How each encoder of each variant differs from the reference."""
     leakage: tuple[str, ...]
     """What folds of random months flatter."""
-    config_sha256: str
 
     @property
     def column(self) -> Column:
@@ -98,6 +109,26 @@ class StudySummary(Stamp):
     def variants_by_name(self) -> dict[str, VariantSummary]:
         """Its variants."""
         return {variant.name: variant for variant in self.variants}
+
+
+def keep_earlier(address: str, config: Config, what: str) -> None:
+    """Move what variants of other settings have left aside, with the reports of the variants.
+
+    Args:
+        address: Of the summary, which vouches for the other files of its folder.
+        config: The run.
+        what: What they are together, as messages name it.
+    """
+    found = store.read_whole(address, Stamp) or Stamp()
+    if found.config_sha256 in ("", variants_digest(config)):
+        return
+    folder, _, summary = address.rpartition("/")
+    reports = [
+        f"{variant}/{name}"
+        for variant, _ in found.sweeps
+        for name in list_files(store.join(folder, variant))
+    ]
+    move_aside(folder, found.config_sha256, [*reports, *found.files, summary], what)
 
 
 def list_sweeps(variants: Sequence[Variant]) -> tuple[SweepKey, ...]:
@@ -119,7 +150,8 @@ def summarise(config: Config, variants: Sequence[Variant], lost: Mapping[str, st
         variants: Those that have a sweep, the reference first.
         lost: Name to reason of the others.
     """
-    rows, first = list_rows(variants), variants[0]
+    first = variants[0]
+    rows = list_rows(variants, count_lost(config, first, lost))
     column: Column = "val" if is_about_settings(variants) else "test"
     encoders = [row for row in rows if row.kind == "encoder"]
     return StudySummary(
@@ -127,10 +159,11 @@ def summarise(config: Config, variants: Sequence[Variant], lost: Mapping[str, st
         name=config.name,
         reference=first.name,
         setup=explain_setup(first),
+        is_synthetic=any(is_synthetic(variant.config) for variant in variants),
         compared_on=SPLITS[column],
         labels={variant.name: explain_labels(variant.config.prepare.label) for variant in variants},
         variants=tuple(summarise_variant(variant, first) for variant in variants),
-        failed_variants=dict(lost),
+        failed_variants=share_reasons(lost, config),
         rows=tuple(rows),
         losses=tuple(losses for variant in variants for losses in list_losses(variant)),
         sentences=tuple(explain_row(row, first.name, column) for row in encoders),
@@ -140,15 +173,29 @@ def summarise(config: Config, variants: Sequence[Variant], lost: Mapping[str, st
     )
 
 
+def count_lost(config: Config, reference: Variant, lost: Collection[str]) -> int:
+    """Encoders of failed variants that were to be compared with the reference."""
+    wanted = set(reference.settings.encoders)
+    return sum(len(wanted.intersection(config.variant(name).sweep.encoders)) for name in lost)
+
+
+def share_reasons(lost: Mapping[str, str], config: Config) -> dict[str, str]:
+    """Name to reason of the variants that failed, without what is private in the messages."""
+    return {name: share_text(why, config, config.variant(name)) for name, why in lost.items()}
+
+
 def summarise_variant(variant: Variant, reference: Variant) -> VariantSummary:
     """What is said of a variant as a whole."""
     return VariantSummary(
         name=variant.name,
-        changes=dict(variant.changes),
+        changes=share_changes(variant.changes, variant.config),
         differences=tuple(explain_differences(variant, reference)),
         protocol=variant.settings.protocol,
         months=count_months(variant.samples.months),
-        failed_trials=variant.sweep.failed,
+        failed_trials=tuple(
+            trial.model_copy(update={"reason": share_text(trial.reason, variant.config)})
+            for trial in variant.sweep.failed
+        ),
         verdict=variant.scores.verdict,
         rival=variant.rival,
     )
@@ -160,10 +207,11 @@ def explain_setup(variant: Variant) -> str:
     months = len(samples.usable)
     size = f"{samples.size_px} x {samples.size_px} px"
     shape = f"resized to {size}" if samples.layout == "resize" else f"cut into windows of {size}"
-    weights = settings.encoder_weights
+    weights = shorten_address(settings.encoder_weights)
     start = "random weights" if weights == "none" else f"weights from {weights}"
+    places = ", ".join(map(variant.config.place, samples.regions))
     return (
-        f"{months} month{'' if months == 1 else 's'} of {', '.join(samples.regions)} (source: "
+        f"{months} month{'' if months == 1 else 's'} of {places} (source: "
         f"{variant.config.ingest.source}), {shape}; bands {', '.join(samples.bands)}."
         f" At most {settings.epochs} epochs, batches of {settings.batch_size}, encoders from "
         f"{start}."
@@ -186,7 +234,6 @@ def list_losses(variant: Variant) -> list[Losses]:
 
 def explain_differences(variant: Variant, reference: Variant) -> list[str]:
     """A sentence for every setting that a variant changes."""
-    return [
-        explain_change(setting, value, find_setting(reference.config, setting))
-        for setting, value in variant.changes.items()
-    ]
+    before = {name: find_setting(reference.config, name) for name in variant.changes}
+    before, after = (share_changes(values, variant.config) for values in (before, variant.changes))
+    return [explain_change(name, value, before[name]) for name, value in after.items()]

@@ -94,8 +94,9 @@ class Variant:
         return "ensemble" if method == "ensemble" else "baseline"
 
     def ratio(self, split: SplitName) -> float:
-        """Size of a split over that of the training split."""
-        return part_ratio(self.sweep.splits, split)
+        """Size of a split over that of the training split, in tests of the folds that decide."""
+        deciding = self.sweep.deciding if split == "test" else ()
+        return part_ratio(deciding or self.sweep.splits, split)
 
     def units(self, split: SplitName) -> dict[int, list[str]]:
         """Fold to the units of a split."""
@@ -107,9 +108,9 @@ class Variant:
         return same and self.images == other.images
 
     def test_dice(self, method: str) -> dict[int, float]:
-        """Fold to test Dice of a method; empty where it has none."""
+        """Fold to test Dice of a method, of those that decide; empty where it has none."""
         scores = self.scored.get(method)
-        return {fold.fold: fold.dice for fold in scores.folds} if scores else {}
+        return {f.fold: f.dice for f in scores.folds if f.decides} if scores else {}
 
     def validation_dice(self, method: str) -> dict[int, float]:
         """Fold to validation Dice of an encoder's chosen epoch.

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glacier import store
+from glacier.config import Label, Sweep
 from glacier.evaluation.calibration import Calibration, Reliability, measure_reliability
 from glacier.evaluation.results import StoredFile, TrialResult
 from glacier.evaluation.scorecard import Scorecard, ScorecardBuilder
@@ -29,6 +31,8 @@ from glacier.training.model_card import CardScores, DataSpan, ModelCard
 from glacier.training.sampler import WindowSampler
 from glacier.training.trial import PREDICTIONS, Trial
 from glacier.training.unet import count_gflop, save_model
+
+Settings = TypeVar("Settings", Label, Sweep)
 
 
 def run_trial(trial: Trial, images: list[MonthImage], on_epoch: OnEpoch) -> TrialResult:
@@ -141,7 +145,7 @@ def make_card(trial: Trial, learner: Learner, result: TrialResult) -> ModelCard:
         range=samples.range,
         size_px=samples.size_px,
         resize=samples.resize,
-        label=trial.label,
+        label=name_files(trial.label, "outlines", "debris"),
         data=span_months(samples.usable),
         mean=mean,
         std=std,
@@ -149,11 +153,22 @@ def make_card(trial: Trial, learner: Learner, result: TrialResult) -> ModelCard:
         threshold=result.calibration.threshold,
         temperature=result.calibration.temperature,
         split=trial.split,
-        training=trial.settings,
+        training=name_files(trial.settings, "encoder_weights"),
         seed=trial.seed,
-        scores=CardScores(best_epoch=result.best_epoch, tested=result.scorecard.images),
+        scores=CardScores(
+            epoch_kept=result.epoch_kept,
+            was_chosen=result.was_chosen,
+            tested=result.scorecard.images,
+        ),
         parameters=result.parameters,
     )
+
+
+def name_files(part: Settings, *fields: str) -> Settings:
+    """A part of a configuration whose files have their names alone, wherever they lay."""
+    paths = {field: getattr(part, field) for field in fields}
+    names = {field: path.rpartition("/")[2] for field, path in paths.items() if path is not None}
+    return part.model_copy(update=names)
 
 
 def span_months(months: Sequence[SampleMonth]) -> DataSpan:

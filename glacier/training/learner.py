@@ -130,8 +130,7 @@ class Learner:
         """Run all epochs that are missing.
 
         Raises:
-            TrainingError: The loss is not a number, or the selection split shows no glacier;
-                the last sealed checkpoint stays.
+            TrainingError: The loss is not a number; the last sealed checkpoint stays.
         """
         checkpoint = self.restore()
         for row in checkpoint.epochs:
@@ -192,7 +191,7 @@ class Learner:
         if not np.isfinite(values).all():
             raise TrainingError(
                 f"{self.trial.name}: the loss is {values[~np.isfinite(values)][0]} in epoch "
-                f"{epoch}; lower sweep.learning_rate ({self.settings.learning_rate})"
+                f"{epoch + 1}; lower sweep.learning_rate ({self.settings.learning_rate})"
             )
         return float(values.mean()), seen
 
@@ -219,11 +218,10 @@ class Learner:
             images: All month images.
             units: Units of the split; none: nothing chooses.
 
-        Raises:
-            TrainingError: It shows no glacier, so that its loss is the same in every epoch.
+        Returns:
+            Blank where nothing chooses: without units, and where they show no known ice, so that
+            the loss would be the same in every epoch.
         """
-        if not units:
-            return Selection()
         sums, counts, plain = np.zeros(3), Counts(), Calibration()
         for image in images:
             mask = self.trial.mask(image, units) & (image.label != IGNORE)
@@ -233,11 +231,7 @@ class Learner:
                 sums += [probability[truth].sum(), probability.sum(), truth.sum()]
                 counts += count_pixels(probability >= plain.threshold, image.label[mask])
         if not sums[2]:
-            raise TrainingError(
-                f"fold {self.trial.split.fold}: the part that chooses its epoch shows no glacier "
-                f"({', '.join(units)}); raise sweep.folds.validation_share, or set it to 0 and "
-                "keep the last epoch"
-            )
+            return Selection()
         return Selection(soft_dice_loss(sums), counts.dice, counts.iou)
 
     def logits(
@@ -263,6 +257,8 @@ class Learner:
             if mask.any():
                 logits.append(self.logits(image, mask, self.size // 2)[mask])
                 label.append(image.label[mask])
+        if not label:
+            return Calibration()
         return fit_calibration(np.concatenate(logits), np.concatenate(label))
 
     def record_epoch(self, checkpoint: Checkpoint, row: Epoch) -> None:

@@ -17,7 +17,7 @@ from glacier.samples.folds import Split
 from glacier.store import Manifest
 from glacier.wording import shorten_list
 
-FORMAT = 3
+FORMAT = 4
 """Counts up when ``model.json`` changes for the same model."""
 
 MAX_UNITS = 24
@@ -38,8 +38,10 @@ class DataSpan(Model):
 class CardScores(Model):
     """What a model scored."""
 
-    best_epoch: int
-    """Epoch whose weights were kept, from 0."""
+    epoch_kept: int
+    """Epoch whose weights were kept, from 1."""
+    was_chosen: bool
+    """A part with known ice chose it; else it is the last one."""
     tested: tuple[ImageScore, ...]
     """An image each of its test split."""
 
@@ -153,10 +155,10 @@ def describe_scores(card: ModelCard) -> str:
     if not counts.pixels:
         return "It was not tested: its test part held no labelled pixel."
     chosen = "chosen on a validation part"
-    if card.training.protocol == "notebook":
-        chosen = "chosen on the test part itself, so the score is too high"
-    elif not card.split.validation:
+    if not card.scores.was_chosen:
         chosen = "those of its last epoch; nothing was chosen"
+    elif card.training.protocol == "notebook":
+        chosen = "chosen on the test part itself, so the score is too high"
     return (
         f"On {len(tested)} image(s) of its test part ({FOLDS[folds].tested_on}), pixels with a "
         f"label alone: Dice {counts.dice:.3f}, IoU {counts.iou:.3f}, precision "

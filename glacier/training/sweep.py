@@ -19,7 +19,7 @@ import ray
 
 from glacier import store
 from glacier.archive.records import read_records
-from glacier.cluster import connect
+from glacier.cluster import connect, get_result
 from glacier.config import Config, config_digest
 from glacier.errors import SweepError
 from glacier.evaluation.results import (
@@ -30,6 +30,7 @@ from glacier.evaluation.results import (
     SweepResult,
     TrialResult,
     explain_no_ensemble,
+    rank_kept,
 )
 from glacier.evaluation.scores import MEASURES, score_trial
 from glacier.geo.frames import find_overlaps, is_southern
@@ -63,7 +64,7 @@ TRIALS = pa.schema(
         "fold": pa.int64(),
         "status": pa.string(),
         "reason": pa.string(),
-        "best_epoch": pa.int64(),
+        "epoch_kept": pa.int64(),
         "parameters": pa.int64(),
         **dict.fromkeys(("gflop", "images_per_s", "epoch_s", "train_s"), pa.float64()),
         "model": pa.string(),
@@ -283,7 +284,7 @@ def gather_baselines(config: Config, begun: dict[str, Refs]) -> dict[str, Baseli
         for method in list_baselines(config):
             said: list[BaselineFold | str] = []
             for ref in begun[method.name]:
-                said.append(ray.get(ref))
+                said.append(get_result(ref))
                 progress.advance(method.title)
             reasons = [answer for answer in said if isinstance(answer, str)]
             folds = [answer for answer in said if isinstance(answer, BaselineFold)]
@@ -316,7 +317,7 @@ def gather_ensemble(
 ) -> EnsembleResult:
     """Wait for the mean of the encoders, or say why there is none."""
     reason = explain_no_ensemble(config.sweep.encoders, done, splits)
-    return EnsembleResult(reason=reason, folds=tuple(ray.get(begun)))
+    return EnsembleResult(reason=reason, folds=tuple(map(get_result, begun)))
 
 
 def encode_trials(result: SweepResult) -> bytes:
@@ -339,7 +340,7 @@ def describe_trial(trial: TrialResult) -> dict[str, Any]:
     """Columns of a finished trial."""
     kept = trial.kept
     return {
-        "best_epoch": trial.best_epoch,
+        "epoch_kept": trial.epoch_kept,
         "parameters": trial.parameters,
         "gflop": trial.gflop,
         "images_per_s": trial.images_per_s,
@@ -356,5 +357,7 @@ def describe_trial(trial: TrialResult) -> dict[str, Any]:
 def name_best(result: SweepResult) -> None:
     """Say which fold's model of each encoder has the lowest loss of its kept epoch."""
     for encoder, trials in result.by_encoder.items():
-        best = min(trials, key=lambda trial: trial.kept_loss)
+        best = min(trials, key=rank_kept)
         say(f"sweep: best of {encoder}: fold {best.fold}, loss {best.kept_loss:.3f}, {best.model}")
+    if folds := ", ".join(map(str, result.unchosen)):
+        say(f"sweep: no ice is known where the epoch of fold {folds} is chosen: the last was kept")

@@ -258,7 +258,7 @@ def train_trial(space: dict[str, Any], images: list[ray.ObjectRef[Any]]) -> None
         tune.report({"epoch": row.model_dump()})
 
     try:
-        run_trial(trial, ray.get(images[0]), on_epoch)
+        run_trial(trial, get_result(images[0]), on_epoch)
     except GlacierError as error:
         tune.report({"failed": f"{type(error).__name__}: {error}"})
 

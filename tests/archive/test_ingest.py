@@ -30,7 +30,7 @@ from glacier.geo.vectors import rasterise_outlines
 from glacier.labels import label_truth
 from glacier.sources.factory import open_source
 from glacier.sources.synthetic.source import SyntheticSource
-from tests.support.tiny import tiny_config
+from tests.support.tiny import VALUES, tiny_config
 
 JULY, DECEMBER = date(2014, 7, 1), date(2014, 12, 1)
 
@@ -192,6 +192,7 @@ def test_a_record_that_cannot_be_read_is_made_again(tmp_path: Path, text: str) -
         ({"months": {"last": "2020-01"}}, True),
         ({"sweep": {"epochs": 9}}, True),
         ({"cluster": {"cpus": 1}}, True),
+        ({"regions": [VALUES["regions"][0] | {"title": "Mendenhall Glacier"}]}, True),
         ({"seed": 4}, False),
         ({"ingest": {"cloud_profile": "strict"}}, False),
         ({"ingest": {"synthetic": {"cloud_share": 0.1}}}, False),

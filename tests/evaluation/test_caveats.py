@@ -11,6 +11,7 @@ def explain(
     units: int = 5,
     clipped: float | None = None,
     bare: tuple[int, ...] = (),
+    unchosen: tuple[int, ...] = (),
     label: dict | None = None,
     folds: dict | None = None,
     **sweep: object,
@@ -23,7 +24,7 @@ def explain(
         ingest={"source": "synthetic" if label["kind"] == "truth" else "earthengine"},
         months={"first": "2014-01", "last": "2023-12"},
     )
-    return " ".join(caveats.explain_run(config, 12, units, clipped, bare))
+    return " ".join(caveats.explain_run(config, 12, units, clipped, bare, unchosen))
 
 
 def test_a_change_that_means_something_is_said_in_words() -> None:
@@ -68,7 +69,14 @@ def test_much_that_is_as_bright_as_the_range_is_named(clipped: float | None, sai
 
 def test_folds_without_a_glacier_are_named() -> None:
     assert "No glacier" not in explain()
-    assert "in the test part of fold 0, 4:" in explain(bare=(0, 4))
+    said = explain(bare=(0, 4))
+    assert "in the test part of fold 0, 4:" in said
+    assert "decides nothing and counts in no mean, spread or verdict" in said
+
+
+def test_folds_in_which_nothing_could_choose_are_named() -> None:
+    assert "last one was kept" not in explain()
+    assert "In fold 1, 3 no glacier is known in the part that chooses" in explain(unchosen=(1, 3))
 
 
 def test_outlines_without_provenance_are_called_that() -> None:
@@ -83,10 +91,10 @@ def test_outlines_without_provenance_are_called_that() -> None:
         ({"label": {"kind": "truth"}}, "scenes are synthetic"),
         ({"label": {"kind": "outlines", "outlines": "/x/rgi.gpkg"}}, "polygons of rgi.gpkg:"),
         ({"label": {"unseen": "background"}, "protocol": "notebook"}, "count as bare ground"),
-        ({"protocol": "notebook"}, "best of up to 30 looks"),
+        ({"protocol": "notebook"}, "best of up to 30 tries"),
         ({"protocol": "honest"}, "this run looked at the test fold once"),
         ({"folds": {"validation_share": 0}}, "No checkpoint was chosen"),
-        ({"protocol": "notebook", "folds": {"validation_share": 0}}, "best of up to 30 looks"),
+        ({"protocol": "notebook", "folds": {"validation_share": 0}}, "best of up to 30 tries"),
         ({"folds": {"kind": "by_year"}}, "separate dates and not ground"),
         ({"folds": {"kind": "shuffled"}}, "training and test show the same ground"),
         ({"folds": {"kind": "by_region"}}, "whole glaciers"),

@@ -289,7 +289,7 @@ def test_whom_to_take_and_every_pair_are_told():
 
 
 def test_every_encoder_is_weighed_against_the_baselines():
-    baselines = name_baselines(ndsi=[0.6, 0.6], band_ratio="no")
+    baselines = name_baselines(ndsi=[0.6, 0.6])
     sweep = make_sweep({"a": [0.9, 0.92], "b": [0.5, 0.52]}, baselines)
     against = comparison.compare_methods(sweep).against_baselines
     assert against["b"] == "b does not beat NDSI (0.600)."
@@ -319,6 +319,61 @@ def test_folds_without_known_ice_decide_nothing():
     none = comparison.compare_methods(nothing)
     assert none.choice is None
     assert none.verdict == "No test fold holds known ice, so there is no ranking."
+
+
+BARE = Counts(fp=7, tn=2000)
+"""A test part without known ice."""
+
+
+def make_bare_fold(lost: Sequence[str], baselines: dict | None = None) -> SweepResult:
+    """Two folds with ice, and fold 2 without any, which some encoders failed."""
+    rules = baselines or name_baselines(ndsi=[0.5, 0.6, 0.7])
+    sweep = make_sweep({"a": [0.9, 0.8, 0.7], "b": [0.8, 0.72, 0.6]}, rules)
+    sweep = change_trials(
+        sweep, lambda t: {"scorecard": make_card(BARE) if t.fold == 2 else t.scorecard}
+    )
+    *folds, last = sweep.baselines["ndsi"].folds
+    bare = last.model_copy(update={"scorecard": make_card(BARE)})
+    ndsi = sweep.baselines["ndsi"].model_copy(update={"folds": (*folds, bare)})
+    trials = tuple(t for t in sweep.trials if t.fold != 2 or t.encoder not in lost)
+    return sweep.model_copy(update={"trials": trials, "baselines": {"ndsi": ndsi}})
+
+
+@pytest.mark.parametrize("lost", [["b"], ["a", "b"]])
+def test_a_failure_in_a_fold_without_ice_costs_nobody_the_ranking(lost):
+    """Where every encoder failed there, the simple methods tell that the fold decides nothing."""
+    sweep = make_bare_fold(lost)
+    assert sweep.bare == {2} and [split.fold for split in sweep.deciding] == [0, 1]
+    found = comparison.compare_methods(sweep)
+    assert found.choice == "a" and "Not ranked" not in found.verdict
+    assert set(found.ranked) == {"a", "b"} and len(found.pairs) == 1
+
+
+def test_the_folds_with_ice_are_named_where_nobody_finished_them():
+    sweep = make_bare_fold([])
+    trials = tuple(trial for trial in sweep.trials if trial.fold != 0)
+    found = comparison.compare_methods(sweep.model_copy(update={"trials": trials}))
+    assert found.verdict == (
+        "No encoder finished all 2 folds with known ice, so there is no ranking. Not ranked, since "
+        "trials failed: a (1 of 2 folds done), b (1 of 2 folds done)."
+    )
+
+
+def test_a_failed_encoder_makes_the_others_no_surer():
+    dice = {"a": [0.9, 0.91, 0.92], "b": [0.8, 0.82, 0.8], "c": [0.8, 0.8, 0.8]}
+    sweep = make_sweep(dice)
+    kept = tuple(t for t in sweep.trials if (t.encoder, t.fold) != ("c", 1))
+    (pair,) = comparison.compare_methods(sweep.model_copy(update={"trials": kept})).pairs
+    assert pair.p_holm == pytest.approx(3 * pair.p)
+
+
+def test_the_models_to_take_are_named_by_their_folder_without_the_storage():
+    sweep = make_sweep({"a": [0.9, 0.8]})
+    for models in ("/home/alice/data/models/made-12345678", "made-12345678"):
+        found = comparison.compare_methods(sweep.model_copy(update={"models": models}))
+        assert found.verdict.startswith(
+            "Take a (2 models, one a fold, in models/made-12345678/a): it finds"
+        )
 
 
 def test_late_summer_is_told_only_of_whole_images_whose_clouds_are_known():

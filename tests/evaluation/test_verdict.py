@@ -99,6 +99,16 @@ def test_holm_in_closed_form() -> None:
     assert correct_holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
     assert correct_holm([0.6, 0.7]) == [1, 1] and correct_holm([]) == []
     assert correct_holm([None, 0.01, 0.03]) == [None, pytest.approx(0.03), pytest.approx(0.06)]
+    assert correct_holm([0.01], planned=4) == [pytest.approx(0.04)]
+
+
+def test_an_encoder_that_failed_still_counts_among_the_pairs() -> None:
+    """One of three failed: the pair that is left is one of three all the same."""
+    scores = {"a": [0.9, 0.91, 0.92], "b": [0.8, 0.82, 0.8]}
+    (alone,), (planned,) = judge(scores).pairs, judge(scores, planned=3).pairs
+    assert alone.p == planned.p == alone.p_holm
+    assert planned.p_holm == pytest.approx(3 * alone.p)
+    assert planned.detectable > alone.detectable
 
 
 def test_the_interval_over_units_is_that_of_scipy() -> None:

@@ -129,6 +129,22 @@ def test_names_are_safe_and_distinct_and_do_not_depend_on_the_order(tmp_path: Pa
     assert len(names) == len(ids) and "glacier-d-argentiere" in names and "srbreen-x" in names
 
 
+def test_glaciers_are_called_as_their_inventory_calls_them(tmp_path: Path) -> None:
+    ids = [f"RGI60-01.{k:05d}" for k in range(5)]
+    shapes = [box(10 + k, 46, 10.02 + k, 46.01) for k in range(5)]
+    words = ["Großer  Aletschgletscher", "Glacier de la Mer", None, "Unnamed", "Unnamed"]
+    for column in ("Name", "glac_name"):
+        found = read(write(tmp_path / f"{column}.gpkg", ids, shapes, **{column: words}))
+        assert [region.title for region in found] == [
+            "Großer Aletschgletscher", "Glacier de la Mer", None,
+            "Unnamed (rgi60-01-00003)", "Unnamed (rgi60-01-00004)",
+        ]  # fmt: skip
+    (named,) = read(tmp_path / "Name.gpkg", column="Name", ids=["Großer  Aletschgletscher"])
+    assert (named.name, named.title) == ("groer-aletschgletscher", "Großer Aletschgletscher")
+    plain = read(write(tmp_path / "plain.gpkg", ids, shapes))
+    assert {region.title for region in plain} == {None}  # a code is no name
+
+
 @pytest.mark.parametrize("ids", [[7, 12], [7.0, None], ["7", ""]])
 def test_numbers_name_glaciers_too(tmp_path: Path, ids: list[Any]) -> None:
     file = write(tmp_path / "a.gpkg", [], [TAKU, MENDENHALL], number=ids)

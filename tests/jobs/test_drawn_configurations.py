@@ -171,9 +171,6 @@ def test_a_handful_trains(tmp_path: Path, ray_local: None) -> None:
             continue
         run_stages(config)
         failed = run_sweep(config)
-        reasons = [trial.reason for trial in find_sweep(config).result.failed]
-        assert failed == len(reasons)
-        # Where the ice lies nobody knows beforehand: a part may hold none.
-        assert all(reason.startswith("TrainingError: ") for reason in reasons), reasons
+        assert (failed, find_sweep(config).result.failed) == (0, ())
         trained += 1
     assert trained == HANDFUL

@@ -102,3 +102,25 @@ def test_made_up_scenes_are_named_so(make_saved):
     made_up = result.model_copy(update={"config": Config.model_validate(values)})
     portrait = draw_portrait(replace(find_sweep(config), result=made_up), "resnet34")
     assert "Synthetic Ridge" in portrait.picture.alt and "made up" in portrait.caption
+
+
+def test_the_outline_of_an_inventory_is_called_by_its_name(make_saved):
+    """The samples know only what changes their bytes; the run knows where its outlines are from."""
+    config, result = make_saved()
+    provenance = {"source": "RGI 7.0", "years": [2000, 2001], "owner": "RGI", "licence": "CC BY"}
+    values = config.model_dump(mode="json")
+    values["prepare"]["label"] = {"kind": "outlines", "outlines": "x/rgi.gpkg"}
+    for given, name in ((provenance, "outline of the RGI 7.0"), (None, "outline of the inventory")):
+        values["prepare"]["label"]["provenance"] = given
+        told = result.model_copy(update={"config": Config.model_validate(values)})
+        portrait = draw_portrait(replace(find_sweep(config), result=told), "resnet34")
+        assert f"Dashed: {name}." in portrait.caption
+
+
+def test_a_place_is_called_as_people_call_it(make_saved):
+    config, result = make_saved()
+    values = config.model_dump(mode="json")
+    values["regions"][0]["title"] = "Großer Aletschgletscher"
+    told = result.model_copy(update={"config": Config.model_validate(values)})
+    portrait = draw_portrait(replace(find_sweep(config), result=told), "resnet34")
+    assert portrait.picture.alt.startswith("Großer Aletschgletscher, July 2016 from above")

@@ -1,9 +1,11 @@
+import base64
 import csv
 import json
 import re
 import shutil
 import subprocess
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,7 @@ from tests.support.saved_sweeps import (
     RECORDS,
     SHAPE,
     change_trials,
+    clear_ice,
     make_config,
     make_images,
     write_result,
@@ -407,7 +410,7 @@ def test_the_notebook_page_sets_its_numbers_beside_the_published_ones(make_sweep
     summary, page, _ = read_results(config)
     assert result.held_out == ("ridge/2016-07",)
     assert summary["encoders"]["resnet34"]["dice_loss_lowest"] == 0.2
-    for text in ("0.0810", "0.1059", "0.0865", "What was not repeated", "best of up to 3 looks"):
+    for text in ("0.0810", "0.1059", "0.0865", "What was not repeated", "best of up to 3 tries"):
         assert text in page
     assert "Held-out month</h3>" in page
     assert [row["key"] for row in summary["held_out"]] == ["ridge/2016-07"]
@@ -441,7 +444,7 @@ def test_the_page_says_that_nothing_was_chosen(make_sweep):
     assert "No checkpoint was chosen" in page and "the last, since no part of the data" in page
     assert "Validation Dice losses" not in page
     rows = summary["encoders"]["resnet34"]["folds"]
-    assert [(row["best_epoch"], row["val_dice_loss"]) for row in rows] == [(2, None)] * 3
+    assert [(row["epoch_kept"], row["val_dice_loss"]) for row in rows] == [(3, None)] * 3
     assert summary["encoders"]["resnet34"]["dice_loss_lowest"] is None
 
 
@@ -477,15 +480,7 @@ def test_a_browser_opens_the_page_without_a_complaint(make_sweep, tmp_path):
     config, _ = make_sweep(**NOTEBOOK)
     report.run_report(config)
     page = Path(config.results).absolute() / "tiny" / "report.html"
-    done = subprocess.run(
-        [
-            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
-            "--no-first-run", "--disable-background-networking", "--disable-component-update",
-            "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}",
-            "--enable-logging=stderr", "--v=0", "--dump-dom", page.as_uri(),
-        ],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
+    done = browse(tmp_path, "--dump-dom", page.as_uri())
     assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
     sources = re.findall(r'<img[^>]*\ssrc="([^"]{0,30})', done.stdout)
     assert len(sources) >= 10
@@ -523,6 +518,83 @@ def test_a_page_that_is_passed_on_names_no_account_and_no_place(make_sweep, tmp_
                 assert secret not in text, (path.name, secret)
 
 
+def test_scores_without_a_spread_have_no_p_on_the_page(make_sweep):
+    """Two encoders with the same predictions: all folds differ by nothing."""
+    config, result = make_sweep()
+    cards = {t.fold: t.scorecard for t in result.trials if t.encoder == "resnet34"}
+    write_result(config, change_trials(result, lambda trial: {"scorecard": cards[trial.fold]}))
+    report.run_report(config)
+    summary, page, _ = read_results(config)
+    (pair,) = summary["pairs"]
+    assert pair["p"] is pair["p_holm"] is None
+    for column in ("p", "p, all pairs", "its interval", "effect size", "detectable"):
+        assert f'<td data-label="{column}">–</td>' in page
+    assert "no p value: the folds show no spread" in page
+
+
+def test_a_fold_that_alone_decides_gives_no_p(make_sweep):
+    config, result = make_sweep()
+    write_result(config, clear_ice(result, 0, 2))
+    report.run_report(config)
+    summary, page, table = read_results(config)
+    assert summary["pairs"][0]["p"] is None
+    assert "Dice, mean of 1 fold</dt>" in page
+    assert "Paired over the same 1 fold with known ice" in page
+    assert "± 0.000" not in page  # a single fold has no spread
+    assert "in the test part of fold 0, 2" in page and "it decides nothing" in page
+    told = "no known ice, decides nothing</span>"
+    assert page.count(told) == 2 * len([row for row in table if row["fold"] == "1"])
+
+
+@pytest.mark.parametrize("share", [0.2, 0])
+def test_ground_without_ice_has_a_page_that_says_so(make_sweep, share):
+    """No fold decides: nothing is ranked, nothing drawn of it, and every fold is shown."""
+    folds = {"kind": "by_block", "count": 3, "validation_share": share}
+    config, result = make_sweep(folds=folds)
+    write_result(config, clear_ice(result, 0, 1, 2))
+    report.run_report(config)
+    summary, page, table = read_results(config)
+    assert summary["verdict"] == "No test fold holds known ice, so there is no ranking."
+    assert summary["choice"] is None and not {"folds", "cost"} & set(summary["figures"])
+    assert "curves-resnet34" in summary["figures"] and "Test fold 0, where no ice is known" in page
+    assert '<td data-label="Dice">–</td>' in page and "Dice, mean of 0 folds" in page
+    assert len([row for row in table if row["method"] == "resnet34"]) == 3
+
+
+def test_an_encoder_that_finished_no_fold_with_ice_is_left_out_of_the_charts(make_sweep):
+    failed = [FailedTrial(encoder="resnet50", fold=fold, reason="x") for fold in (0, 1)]
+    config, result = make_sweep(failed=failed)
+    write_result(config, clear_ice(result, 2))
+    report.run_report(config)
+    summary, page, _ = read_results(config)
+    charts = re.findall(r'alt="(Test Dice of every fold|Accuracy against cost)([^"]*)"', page)
+    assert len(charts) == 2
+    assert all("resnet34:" in alt and "resnet50:" not in alt for _, alt in charts)
+    assert "Not ranked, since trials failed: resnet50 (0 of 2 folds done)" in summary["verdict"]
+
+
+def test_a_fold_in_which_nothing_could_choose_says_so(make_sweep):
+    """Its losses are blank, also where the published numbers stand."""
+    for settings in ({}, NOTEBOOK):
+        config, result = make_sweep(**settings)
+
+        def blind(trial: TrialResult) -> dict:
+            if trial.fold != 1:
+                return {}
+            blank = {"val_dice_loss": None, "val_dice": None, "val_iou": None}
+            epochs = tuple(epoch.model_copy(update=blank) for epoch in trial.epochs)
+            return {"epochs": epochs, "best_epoch": len(epochs) - 1}
+
+        write_result(config, change_trials(result, blind))
+        report.run_report(config)
+        summary, page, _ = read_results(config)
+        assert "In fold 1 no glacier is known in the part that chooses the epoch" in page
+        assert summary["encoders"]["resnet34"]["dice_loss_lowest"] is None
+        assert '<td data-label="lowest">–</td>' in page and "0.3000, –, 0.3000" in page
+        rows = summary["encoders"]["resnet34"]["folds"]
+        assert [row["epoch_kept"] for row in rows] == [2, 3, 2]
+
+
 def test_outlines_from_a_private_folder_are_shown_by_their_name(make_sweep, tmp_path):
     config, _ = make_sweep()
     outlines = tmp_path / "alice" / "rgi.gpkg"
@@ -545,10 +617,11 @@ def test_epochs_are_counted_from_one_wherever_people_read(make_sweep):
     folder = Path(config.results) / "tiny"
     epochs = list(csv.DictReader((folder / "epochs.csv").read_text().splitlines()))
     assert [row["epoch"] for row in epochs[:3]] == ["1", "2", "3"]
-    assert table[0]["epoch_kept"] == "2" and "best_epoch" not in table[0]
+    assert table[0]["epoch_kept"] == "2"
     assert '<td data-label="epoch kept">2</td>' in page
     assert "at epoch 2 of 3" in page
-    assert summary["encoders"]["resnet34"]["folds"][0]["best_epoch"] == 1  # for programs, from 0
+    assert summary["encoders"]["resnet34"]["folds"][0]["epoch_kept"] == 2
+    assert b"best_epoch" not in (folder / "summary.json").read_bytes()
 
 
 def test_the_page_opens_with_the_verdict_the_glacier_and_the_same_choice(make_sweep):
@@ -583,6 +656,97 @@ def test_the_published_experiment_is_introduced(make_sweep):
         report.run_report(config)
         page = read_results(config)[1]
         assert "a notebook of 2024 that mapped the Mendenhall Glacier" in page
+
+
+def test_made_up_scenes_are_named_wherever_a_place_is(make_sweep):
+    config, result = make_sweep()
+    values = config.model_dump(mode="json") | {"ingest": {"source": "synthetic"}}
+    values["regions"] = [
+        {"name": name, "polygon": [[-134.6, 58.4], [-134.4, 58.4], [-134.4, 58.5]]}
+        for name in ("ridge", "glen")
+    ]
+    made_up = Config.model_validate(values)
+
+    def move(trial: TrialResult) -> dict:
+        first, *others = trial.scorecard.images
+        images = (first.model_copy(update={"region": "glen"}), *others)
+        return {"scorecard": trial.scorecard.model_copy(update={"images": images})}
+
+    found = change_trials(result, move).model_copy(update={"config": made_up})
+    report.make_report(
+        replace(find_sweep(config), result=found), str(Path(config.results) / "tiny")
+    )
+    _, page, _ = read_results(config)
+    shown = re.sub("<pre>.*?</pre>", "", page, flags=re.DOTALL)
+    for place in ("Ridge", "Glen"):
+        named = re.findall(rf"(\w+) {place}\b", shown)
+        assert len(named) > 3 and set(named) == {"Synthetic"}
+    assert "ridge/20" not in re.sub(r"<details>.*?</details>", "", shown, flags=re.DOTALL)
+    assert "Satellite image" not in page
+
+
+def test_why_months_are_empty_is_said_in_words(make_sweep):
+    config, _ = make_sweep()
+    report.run_report(config)
+    summary, page, _ = read_results(config)
+    assert summary["months"]["empty"] == {"solar_zenith": 1}
+    assert "1 empty (sun too low)" in page and "solar zenith" not in page
+
+
+def test_the_calendar_of_the_page_is_kept_with_it(make_sweep):
+    config, _ = make_sweep()
+    report.run_report(config)
+    folder = Path(config.results) / "tiny"
+    kept = (folder / "figures/calendar.png").read_bytes()
+    assert base64.b64encode(kept).decode() in (folder / "report.html").read_text()
+
+
+def browse(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """What a browser without a window does with its arguments."""
+    return subprocess.run(
+        [
+            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+            "--no-first-run", "--disable-background-networking", "--disable-component-update",
+            "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}",
+            "--enable-logging=stderr", "--v=0", *arguments,
+        ],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+
+
+FRAMES = """<!doctype html><title>widths</title><p id="said"></p><script>
+addEventListener("message", event => said.append(event.data + " "))
+</script>%s"""
+
+TELL = """<script>addEventListener("load", () => parent.postMessage(
+innerWidth + ":" + document.documentElement.scrollWidth, "*"))</script>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium or chrome binary on this machine")
+def test_the_page_fits_a_phone_and_a_desk_and_few_sheets_of_paper(make_sweep, tmp_path):
+    """All but the test's own script is as it is passed on; that one asks how wide it became."""
+    config, result = make_sweep(**NOTEBOOK)
+    reason = "TrainingError: " + "x" * 400
+    failed = [FailedTrial(encoder="tu-a_network_of_a_very_long_name.in1k", fold=0, reason=reason)]
+    write_result(config, result.model_copy(update={"failed": tuple(failed)}))
+    report.run_report(config)
+    page = read_results(config)[1]
+    policy = re.search("<meta http-equiv=.Content-Security-Policy.[^>]*>", page)[0]
+    (tmp_path / "page.html").write_text(page.replace(policy, TELL), encoding="utf-8")
+    widths = (390, 1200)
+    frames = [f'<iframe src="page.html" width="{w}" height="800" style="border:0"></iframe>'
+              for w in widths]  # fmt: skip
+    (tmp_path / "frames.html").write_text(FRAMES % "".join(frames), encoding="utf-8")
+    frames_at = (tmp_path / "frames.html").as_uri()
+    patience = ("--hide-scrollbars", "--virtual-time-budget=10000")
+    done = browse(tmp_path, *patience, "--dump-dom", frames_at)
+    said = re.search('<p id="said">([^<]*)</p>', done.stdout)[1].split()
+    assert sorted(said) == sorted(f"{width}:{width}" for width in widths)
+
+    paper = tmp_path / "page.pdf"
+    page_at = (Path(config.results).absolute() / "tiny" / "report.html").as_uri()
+    browse(tmp_path, f"--print-to-pdf={paper}", "--no-pdf-header-footer", page_at)
+    assert 1 <= len(re.findall(rb"/Type\s*/Page\b(?!s)", paper.read_bytes())) < 8
 
 
 def test_a_long_verdict_stands_large_by_its_first_sentence():

@@ -3,7 +3,13 @@ import json
 import pytest
 
 from glacier.config import Config, Label
-from glacier.reports.sharing import share_config, share_part, share_text, shorten_address
+from glacier.reports.sharing import (
+    share_changes,
+    share_config,
+    share_part,
+    share_text,
+    shorten_address,
+)
 
 SECRETS = (
     "icy-project",
@@ -86,6 +92,31 @@ def test_a_message_gives_nobody_away():
     assert [secret for secret in SECRETS if secret in shown] == []
     assert "…/a.tif is cut; see …/b.tif, project (hidden)" in shown
     assert "(3/5 red/SWIR, 5 km²/a)" in shown
+
+
+def test_what_a_variant_changes_gives_nobody_away():
+    config = make_config()
+    shared = share_changes(
+        {
+            "ingest.earthengine.project": "icy-project",
+            "ingest.earthengine": {"service_account": "robot@icy.example", "in_flight": 4},
+            "ingest.stac.url": type(config.ingest.stac).model_fields["url"].default,
+            "ingest.folder.path": "/home/alice/scenes",
+            "prepare.label": {"kind": "outlines", "outlines": "gs://private-bucket/rgi.gpkg"},
+            "regions": [{"file": "/home/alice/rgi.gpkg", "ids": [7]}],
+            "storage": "s3://private-bucket/data",
+            "sweep.epochs": 3,
+        },
+        config,
+    )
+    text = json.dumps(shared, ensure_ascii=False)
+    assert [secret for secret in SECRETS if secret in text] == []
+    assert shared["ingest.earthengine"] == {"service_account": "(hidden)", "in_flight": 4}
+    assert shared["ingest.stac.url"].startswith("https://planetarycomputer")  # everybody's
+    assert shared["ingest.folder.path"] == "…/scenes"
+    assert shared["prepare.label"] == {"kind": "outlines", "outlines": "…/rgi.gpkg"}
+    assert shared["regions"] == [{"file": "…/rgi.gpkg", "ids": [7]}]
+    assert (shared["storage"], shared["sweep.epochs"]) == ("(hidden)", 3)
 
 
 def test_a_part_keeps_all_but_its_addresses():

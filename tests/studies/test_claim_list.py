@@ -15,6 +15,9 @@ from tests.support.sweeps import make_baseline, make_card, make_config
 from tests.support.variants import (
     CLAIMS,
     SPREAD,
+    TRIO,
+    archive_of,
+    clear_fold,
     count_months,
     dice_around,
     edit_cards,
@@ -87,6 +90,36 @@ def test_one_lost_contest_of_many_is_no_opposite():
     assert found.verdict == "not held" and found.high < 0 and not found.opposite
     variant = make_encoders((0.75, 0.70, 0.74), baselines=make_rules({"threshold": 0.8}))
     assert find("beats-thresholds", variant).opposite
+
+
+def test_a_difference_without_a_spread_has_no_p_value_and_is_not_held():
+    dice = {name: [mean] * 3 for name, mean in zip(TRIO, (0.9, 0.8, 0.7), strict=True)}
+    variant = make_variant("encoders", dice, **archive_of("earthengine"))
+    found = find("best-encoder", variant)
+    assert found.verdict == "not held"
+    assert "no p value for every pair: the folds show no spread." in found.why
+    pair = {name: [mean] * 3 for name, mean in (("net", 0.8),)}
+    one, other = (make_variant(name, pair, **archive_of("earthengine")) for name in
+                  ("size_224", "size_512"))  # fmt: skip
+    why = find("image-size", one, other).why
+    assert "no p value: the folds show no spread." in why and "p = 1" not in why
+
+
+def test_folds_without_ice_are_in_no_claim():
+    assert "over 2 folds" in find("best-encoder", clear_fold(make_encoders(), 1)).why
+    sizes = {"size_224": 0.9, "size_512": 0.8}
+    found = find("image-size", *(clear_fold(make_single(*size), 1) for size in sizes.items()))
+    large, small = (dice_around(mean) for mean in sizes.values())
+    assert found.effect == pytest.approx((large[0] - small[0] + large[2] - small[2]) / 2)
+
+
+def test_an_encoder_that_failed_is_shown_to_beat_no_threshold():
+    rules = make_rules({"threshold": 0.5})
+    variant = edit_trials(
+        make_encoders(baselines=rules), lambda t: None if t.encoder == "resnet50" else t
+    )
+    found = find("beats-thresholds", variant)
+    assert found.verdict == "not testable here" and "resnet50" in found.why
 
 
 def test_overfitting_cannot_be_told_from_two_kinds_of_loss():

@@ -11,7 +11,7 @@ from glacier.studies import claims
 from glacier.studies.claim_list import CLAIMS
 from glacier.studies.claims import ClaimsSummary
 from tests.support.tiny import tiny_config
-from tests.support.variants import count_months, make_encoders
+from tests.support.variants import archive_of, count_months, make_encoders, make_variant
 
 
 def run(monkeypatch: pytest.MonkeyPatch, folder: Path, sha256: str, source: str) -> ClaimsSummary:
@@ -51,6 +51,52 @@ def test_a_synthetic_archive_is_said_to_be_one(
     assert held and all("synthetic archive" in row.why for row in held)
     page = (tmp_path / "results/tiny/README.md").read_text()
     assert "The archive is synthetic" in page and "labels are their exact truth" in page
+    assert page.startswith("# What the published experiment claims (tiny, synthetic data)\n")
+
+
+def test_the_page_introduces_the_experiment_and_its_measures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = run(monkeypatch, tmp_path, "a", "earthengine")
+    page = claims.write_page(found.model_copy(update={"is_synthetic": False}))
+    assert page.startswith("# What the published experiment claims (tiny)\n")
+    assert "The published experiment is a notebook of 2024 that mapped the Mendenhall" in page
+    for measure in ("Dice: overlap of", "IoU: the ground that both", "p: how often"):
+        assert measure in page
+
+
+def test_the_page_and_its_file_name_no_account_and_no_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {
+        "ingest.earthengine.project": "icy-project",
+        "sweep.encoder_weights": "/home/alice/weights/net.pt",
+    }
+    variant = make_variant("encoders", changes=changes, **archive_of("earthengine"))
+    lost = {"ndsi": "StoreError: /home/alice/x.tif, of icy-project, is damaged"}
+    monkeypatch.setattr(claims, "make_variants", lambda config: ([variant], lost, 1))
+    shared = {"ingest": {"source": "earthengine", "earthengine": {"project": "icy-project"}},
+              "prepare": {"label": {"kind": "ndsi"}}}  # fmt: skip
+    claims.run_claims(tiny_config(tmp_path, variants={"encoders": {}, "ndsi": {}}, **shared))
+    text = "".join(p.read_text() for p in (tmp_path / "results/tiny").iterdir())
+    assert "icy-project" not in text and "alice" not in text
+    assert "ingest.earthengine.project = (hidden)" in text and "…/net.pt" in text
+    assert "StoreError: …/x.tif, of (hidden), is damaged" in text
+
+
+def test_claims_of_other_settings_are_kept_under_their_own_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(monkeypatch, tmp_path, "a", "synthetic")
+    folder = tmp_path / "results/tiny"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    sha256 = store.read_json(str(folder / "claims.json"))["config_sha256"]
+    variant = replace(make_encoders(source="synthetic"), sha256="b")
+    monkeypatch.setattr(claims, "make_variants", lambda config: ([variant], {}, 0))
+    claims.run_claims(tiny_config(tmp_path, seed=9, variants={"encoders": {}}))
+    aside = folder.with_name(f"tiny-{sha256[:8]}")
+    assert {path.name: path.read_bytes() for path in aside.iterdir()} == before
+    assert store.read_json(str(folder / "claims.json"))["config_sha256"] != sha256
 
 
 def test_the_claims_are_judged_again_for_another_sweep_alone(

@@ -1,8 +1,12 @@
 """The page of a study, from variants with given scores."""
 
+from dataclasses import replace
+
+from glacier.evaluation.results import FailedTrial
 from glacier.studies.page import write_labels, write_losses, write_page
 from tests.support.sweeps import make_epochs
 from tests.support.variants import (
+    archive_of,
     edit_trials,
     give_ensemble,
     give_units,
@@ -29,6 +33,7 @@ def test_the_published_numbers_stand_beside_those_of_every_variant() -> None:
     assert "| blind | resnet34 |  |  | ,  |" in page
     assert "resnet50" not in page
     assert write_losses(summarise_study(blind)) == []
+    assert "The published experiment is a notebook of 2024 that mapped the Mendenhall" in page
 
 
 def test_what_the_variants_are_scored_against_is_said_once_or_apart() -> None:
@@ -42,8 +47,11 @@ def test_the_table_shows_encoders_their_ensemble_and_the_best_rival() -> None:
     plain = give_ensemble(make_variant(dice=TWO, baselines=rules), [0.85, 0.75])
     other = make_variant("other", TWO, baselines=rules, changes={"sweep.weight_decay": 0.1})
     page = write_page(summarise_study(plain, give_ensemble(other, [0.9, 0.8])), "picture")
-    assert "| other | sweep.weight_decay = 0.1 | ensemble | 0.850 ± 0.071 | 0.850 |" in page
+    assert "| other | sweep.weight_decay = 0.1 | ensemble | 0.850 ± 0.071 |  |" in page
+    assert "| other | ensemble | 0.850 (0 units) | 0.739 |  |  |" in page
     assert "| plain | nothing | ndsi |" in page and "band_ratio" not in page
+    tables = [line for line in page.splitlines() if line.startswith("|---")]
+    assert [line.count("---") for line in tables] == [5, 6]  # a phone shows no more
     assert "their ensemble, which averages their probabilities, and the best" in page
     assert "What is not shown to change it: other (+0.000), other (+0.000)." in page
 
@@ -64,7 +72,42 @@ def test_what_changes_and_what_failed_is_said() -> None:
     assert "| both | 2 settings, below |" in page
     assert "- prepare.image is ['nir', 'swir1'] instead of ['nir', 'red', 'green']." in page
     assert "- years: failed, ConfigError: too few." in page
-    assert "0 months of a (source: synthetic), resized to 224 x 224 px" in page
+    assert "0 months of Synthetic A (source: synthetic), resized to 224 x 224 px" in page
+
+
+def test_a_page_says_what_it_is_of_and_what_its_measures_mean() -> None:
+    page = write_page(summarise_study(make_variant(), make_variant("other")), "picture")
+    assert page.startswith("# Study made (synthetic data)\n")
+    for measure in ("Dice: overlap of", "IoU: the ground that both", "p: how often"):
+        assert measure in page
+    real = make_variant(**archive_of("earthengine"))
+    page = write_page(summarise_study(real, replace(real, name="other")), "picture")
+    assert page.startswith("# Study made\n") and "synthetic" not in page
+
+
+SECRETS = ("icy-project", "robot@icy", "alice", "private-bucket")
+
+
+def test_a_page_and_its_file_name_no_account_and_no_place() -> None:
+    """Not by what a variant changes, nor by why it or one of its trials failed."""
+    changes = {
+        "ingest.earthengine.project": "icy-project",
+        "ingest.earthengine.service_account": "robot@icy.example",
+        "ingest.earthengine.key_file": "/home/alice/key.json",
+        "prepare.label.outlines": "/home/alice/rgi.gpkg",
+        "sweep.encoder_weights": "s3://private-bucket/alice/net.pt",
+    }
+    reason = "StoreError: /home/alice/data/x.tif, of icy-project, is damaged"
+    failed = (FailedTrial(encoder="net", fold=1, reason=reason),)
+    first = make_variant("first", changes=changes, failed=failed)
+    summary = summarise_study(
+        first, make_variant("other", changes=changes), lost={"last": "StoreError: /home/alice/y"}
+    )
+    text = write_page(summary, "picture") + summary.model_dump_json()
+    assert [secret for secret in SECRETS if secret in text] == []
+    for words in ("…/rgi.gpkg", "ingest.earthengine.project is (hidden)", "weights from …/net.pt",
+                  "StoreError: …/x.tif, of (hidden), is damaged"):  # fmt: skip
+        assert words in text
 
 
 def test_verdicts_lead_where_variants_have_other_folds() -> None:

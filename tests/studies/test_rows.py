@@ -13,6 +13,7 @@ from tests.support.variants import (
     give_units,
     make_variant,
     move_units,
+    summarise_study,
 )
 
 COLUMNS = (
@@ -132,6 +133,19 @@ def test_holm_corrects_over_the_encoders_of_all_variants_alone():
     assert [net.p_holm, deep.p_holm] == correct_holm([net.p, deep.p])
     ensemble, ndsi = (find_row(variants, "b", name).test for name in ("ensemble", "ndsi"))
     assert ensemble.p is not None and ensemble.p_holm is None and ndsi.p_holm is None
+
+
+def test_a_variant_that_failed_makes_the_others_no_surer():
+    variants = [make_variant(), make_variant("b", {"net": [0.85, 0.76, 0.95]})]
+    alone, beside = (
+        next(row for row in list_rows(variants, lost) if row.variant == "b") for lost in (0, 2)
+    )
+    for found in (alone.test, beside.test):
+        assert found.p == alone.test.p
+    assert alone.test.p_holm == alone.test.p
+    assert beside.test.p_holm == pytest.approx(3 * alone.test.p)
+    lost = summarise_study(*variants, lost={"c": "StoreError: gone", "d": "StoreError: gone"})
+    assert lost.rows[1].test == beside.test
 
 
 def test_an_ensemble_is_a_row_and_is_paired_where_the_folds_agree():

@@ -2,6 +2,7 @@
 
 import csv
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from glacier.studies import claims, study
 from glacier.studies.study import run_study
 from glacier.studies.summary import StudySummary
 from tests.support.tiny import ENCODER, tiny_config
+from tests.support.variants import make_variant
 
 VARIANTS = {
     "plain": {},
@@ -49,7 +51,7 @@ def test_variants_are_run_shared_and_compared(
         (row.variant, row.method) for row in summary.rows
     ]
     page = (place / "README.md").read_text()
-    assert "6 months of mendenhall (source: synthetic), resized to 32 x 32 px" in page
+    assert "6 months of Synthetic Mendenhall (source: synthetic), resized to 32 x 32 px" in page
     assert "sweep.weight_decay = 0.1" in page and "- years: failed, ConfigError" in page
     assert "were not used" in page  # the test scores
     assert (place / "variants.png").read_bytes().startswith(b"\x89PNG")
@@ -63,6 +65,33 @@ def test_variants_are_run_shared_and_compared(
     assert run_study(config) == 1
     assert "study: complete" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in place.rglob("*")} == before
+
+
+def test_a_study_of_other_settings_is_kept_with_the_reports_of_its_variants(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variants = [make_variant(), make_variant("same")]
+
+    def report(sweep: None, folder: str) -> None:
+        """Stands in for a report of a variant: its page, a picture and its summary."""
+        for name in ("report.html", "figures/cost.png", "figures/cost.svg"):
+            store.write_bytes(store.join(folder, name), name.encode())
+        store.write_json(store.join(folder, "summary.json"), {"figures": ["cost"]})
+
+    monkeypatch.setattr(study, "make_variants", lambda config: (variants, {}, 0))
+    monkeypatch.setattr(study, "find_sweep", lambda config: None)
+    monkeypatch.setattr(study, "make_report", report)
+    plain = make_config(tmp_path, {"plain": {}, "same": {}})
+    place = tmp_path / "results/tiny"
+    run_study(plain)
+    before = {p.relative_to(place): p.read_bytes() for p in place.rglob("*") if p.is_file()}
+    assert len(before) == 4 + 2 * 4
+    sha256 = store.read_json(str(place / "study.json"))["config_sha256"]
+    variants[1] = replace(variants[1], sha256="of another sweep")
+    run_study(make_config(tmp_path, {"plain": {}, "same": {"sweep.flips": False}}))
+    aside = place.with_name(f"tiny-{sha256[:8]}")
+    assert {p.relative_to(aside): p.read_bytes() for p in aside.rglob("*") if p.is_file()} == before
+    assert store.read_json(str(place / "study.json"))["config_sha256"] != sha256
 
 
 def test_one_variant_is_no_study(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ import pytest
 from glacier.studies.variants import find_setting, is_about_settings
 from tests.support.sweeps import make_baseline, make_config
 from tests.support.variants import (
+    clear_fold,
     edit_cards,
+    find_row,
     give_ensemble,
     give_splits,
     give_units,
@@ -65,6 +67,18 @@ def test_methods_are_encoders_then_their_ensemble_then_baselines():
     ]  # fmt: skip
     assert variant.test_dice("ensemble") == pytest.approx({0: 0.85, 1: 0.75})
     assert variant.validation_dice("ensemble") == {}
+
+
+def test_folds_without_known_ice_are_in_no_test_score():
+    variant = clear_fold(make_variant(baselines={"ndsi": [0.5, 0.6, 0.5]}), 1)
+    assert variant.test_dice("net") == pytest.approx({0: 0.8, 2: 0.9})
+    assert variant.test_dice("ndsi") == pytest.approx({0: 0.5, 2: 0.5})
+    assert list(variant.validation_dice("net")) == [0, 1, 2]
+    row = find_row([make_variant(), variant], "plain")
+    assert row.folds == 3
+    row = find_row([variant, clear_fold(make_variant("b", {"net": [0.9, 0.1, 0.9]}), 1)], "b")
+    assert row.folds == 2 and row.test.how == "paired"
+    assert row.test.difference == pytest.approx(0.05)  # the bare fold's Dice is in no difference
 
 
 @pytest.mark.parametrize(

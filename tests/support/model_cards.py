@@ -20,6 +20,7 @@ def make_card(bands: tuple[str, ...] = ("nir", "red", "green"), **changes: Any) 
         "threshold": 0.43, "seed": 7, "mean": (0.3,) * count, "std": (0.1,) * count,
         "fill": (0.3,) * count, "label": {"kind": "truth"}, "split": SPLIT, "training": TRAINING,
         "data": {"regions": ["ridge", "col"], "first": "2014-05", "last": "2016-09", "images": 21},
-        "scores": {"best_epoch": 3, "tested": [make_image(Counts(tp=30, fp=10, fn=10, tn=50))]},
+        "scores": {"epoch_kept": 4, "was_chosen": True,
+                   "tested": [make_image(Counts(tp=30, fp=10, fn=10, tn=50))]},
     }  # fmt: skip
     return ModelCard(bands=bands, **(values | changes))

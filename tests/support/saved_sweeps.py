@@ -4,12 +4,14 @@ import io
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from glacier import store
 from glacier.archive.records import MonthRecord
 from glacier.config import Config, config_digest
+from glacier.evaluation.metrics import Counts
 from glacier.evaluation.results import (
     BaselineFold,
     BaselineResult,
@@ -20,7 +22,7 @@ from glacier.evaluation.results import (
     TrialResult,
     explain_no_ensemble,
 )
-from glacier.evaluation.scorecard import Scorecard, ScorecardBuilder
+from glacier.evaluation.scorecard import OutlineScore, Scorecard, ScorecardBuilder
 from glacier.geo.raster import Grid
 from glacier.labels import Surface
 from glacier.samples import dataset
@@ -218,6 +220,36 @@ def change_trials(result: SweepResult, change: Callable[[TrialResult], dict]) ->
     """The sweep with some fields of every trial changed."""
     trials = tuple(trial.model_copy(update=change(trial)) for trial in result.trials)
     return result.model_copy(update={"trials": trials})
+
+
+def take_ice(card: Scorecard) -> Scorecard:
+    """The card as if there were no glacier in its test part."""
+    images = [
+        image.model_copy(update={"counts": Counts(fp=1, tn=image.counts.pixels - 1)})
+        for image in card.images
+    ]
+    none = {"units": (), "sizes": {}, "truth": (), "outline": OutlineScore()}
+    return card.model_copy(update={"images": tuple(images), **none})
+
+
+def clear_ice(result: SweepResult, *folds: int) -> SweepResult:
+    """The sweep as if some test parts held no known ice, whoever is scored there."""
+
+    def clear(rows: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(
+            row.model_copy(update={"scorecard": take_ice(row.scorecard)})
+            if row.fold in folds
+            else row
+            for row in rows
+        )
+
+    baselines = {
+        name: found.model_copy(update={"folds": clear(found.folds)})
+        for name, found in result.baselines.items()
+    }
+    ensemble = result.ensemble.model_copy(update={"folds": clear(result.ensemble.folds)})
+    update = {"trials": clear(result.trials), "baselines": baselines, "ensemble": ensemble}
+    return result.model_copy(update=update)
 
 
 def write_sweep(config: Config, failed: Sequence[FailedTrial] = ()) -> SweepResult:

@@ -7,6 +7,7 @@ from typing import Any
 
 from glacier.config import Config
 from glacier.evaluation.agreement import Agreement
+from glacier.evaluation.metrics import Counts
 from glacier.evaluation.results import BaselineResult, EnsembleFold, EnsembleResult, TrialResult
 from glacier.evaluation.scorecard import Scorecard, UnitScore
 from glacier.geo.raster import Grid
@@ -84,6 +85,23 @@ def edit_cards(variant: Variant, edit: Callable[[TrialResult], dict[str, Any]]) 
     return edit_trials(variant, change)
 
 
+def clear_fold(variant: Variant, fold: int) -> Variant:
+    """The variant as if a test part held no known ice, whoever is scored there."""
+
+    def clear(rows: Sequence[Any]) -> tuple[Any, ...]:
+        bare = make_card(Counts(fp=3, tn=2497))
+        return tuple(
+            row.model_copy(update={"scorecard": bare}) if row.fold == fold else row for row in rows
+        )
+
+    baselines = {
+        name: found.model_copy(update={"folds": clear(found.folds)})
+        for name, found in variant.sweep.baselines.items()
+    }
+    update = {"trials": clear(variant.sweep.trials), "baselines": baselines}
+    return replace(variant, sweep=variant.sweep.model_copy(update=update))
+
+
 def edit_config(variant: Variant, changes: Mapping[str, Any]) -> Variant:
     """The variant with dotted fields of its configuration changed."""
     asked = variant.config.model_copy(update={"variants": {"edited": dict(changes)}})
@@ -140,7 +158,8 @@ def find_row(variants: Sequence[Variant], name: str, method: str = "net") -> Var
 
 def summarise_study(*variants: Variant, lost: Mapping[str, str] | None = None) -> StudySummary:
     """The study of some variants, of which the first is the reference, and others that failed."""
-    changes = {variant.name: dict(variant.changes) for variant in variants}
+    changes: dict[str, Any] = {variant.name: dict(variant.changes) for variant in variants}
+    changes |= {name: {} for name in lost or {}}
     return summarise(make_config(["net"], variants=changes), variants, lost or {})
 
 

@@ -1,6 +1,7 @@
 """One trial without Ray: learning, choosing, testing, resuming, failing."""
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from glacier.config import Folds, Sweep
+from glacier.config import Folds, Label, Provenance, Sweep
 from glacier.errors import TrainingError
 from glacier.evaluation.calibration import Calibration
 from glacier.evaluation.results import Epoch, TrialResult
@@ -153,7 +154,7 @@ def test_a_loss_that_is_no_number_fails_the_trial_and_spoils_no_checkpoint(tmp_p
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(learner, "choose_loss", lambda name: loss)
         with pytest.raises(
-            TrainingError, match=r"loss is nan in epoch 2; lower sweep\.learning_rate"
+            TrainingError, match=r"loss is nan in epoch 3; lower sweep\.learning_rate"
         ):
             run_trial(make_trial(tmp_path / "cut"), images, lambda row: None)
     assert not (tmp_path / "cut/trial/done.json").exists()
@@ -163,13 +164,52 @@ def test_a_loss_that_is_no_number_fails_the_trial_and_spoils_no_checkpoint(tmp_p
     assert resumed.scorecard == whole.scorecard
 
 
-def test_a_validation_part_without_glacier_cannot_choose(tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", [0, 255])
+def test_a_validation_part_without_known_ice_chooses_nothing(tmp_path: Path, value: int) -> None:
+    """Neither an epoch, nor when to stop, nor a temperature: the last epoch is kept."""
     images = [
-        dataclasses.replace(i, label=np.minimum(i.label, 0)) if i.key in SPLIT.validation else i
+        dataclasses.replace(i, label=np.full_like(i.label, value))
+        if i.key in SPLIT.validation
+        else i
         for i in make_images()
     ]
-    with pytest.raises(TrainingError, match=r"chooses its epoch shows no glacier \(.*2020-0"):
-        run_trial(make_trial(tmp_path), images, lambda row: None)
+    trial = make_trial(tmp_path, calibrate=True, patience_epochs=1)
+    done = run_trial(trial, images, lambda row: None)
+    assert [row.val_dice for row in done.epochs] == [None] * 4
+    assert (done.epoch_kept, done.was_chosen) == (4, False)
+    assert done.calibration == Calibration()
+    assert done.scorecard.counts.glacier_pixels
+    card = (tmp_path / "model/model.md").read_text()
+    assert "those of its last epoch; nothing was chosen" in card
+    stored = json.loads((tmp_path / "model/model.json").read_text())["scores"]
+    assert (stored["epoch_kept"], stored["was_chosen"]) == (4, False)
+
+
+def test_a_test_part_without_ice_fails_no_trial_of_the_published_protocol(tmp_path: Path) -> None:
+    images = [
+        dataclasses.replace(i, label=np.zeros_like(i.label)) if i.key in SPLIT.test else i
+        for i in make_images()
+    ]
+    split = Split(0, SPLIT.test, (), SPLIT.validation + SPLIT.train)
+    trial = dataclasses.replace(make_trial(tmp_path, protocol="notebook"), split=split)
+    done = run_trial(trial, images, lambda row: None)
+    assert done.epoch_kept == 4 and not done.scorecard.counts.glacier_pixels
+
+
+def test_a_model_is_the_same_wherever_its_files_lay(tmp_path: Path) -> None:
+    """The card names the files of outlines, debris and weights, and no folder of the user's."""
+    provenance = Provenance(source="RGI 7.0", years=(2000, 2000), owner="RGI", licence="CC BY 4.0")
+    stored = []
+    for home in ("/home/alice", "/home/bob"):
+        trial = make_trial(tmp_path / home[6:], epochs=1, encoder_weights=f"{home}/w.safetensors")
+        label = Label(outlines=f"{home}/rgi.gpkg", debris=f"{home}/d.gpkg", provenance=provenance)
+        done = run_trial(dataclasses.replace(trial, label=label), make_images(), lambda row: None)
+        stored.append(Path(done.model, "model.json").read_bytes())
+    assert stored[0] == stored[1] and b"/home" not in stored[0]
+    card = json.loads(stored[0])
+    assert (card["label"]["outlines"], card["label"]["debris"]) == ("rgi.gpkg", "d.gpkg")
+    assert card["label"]["provenance"]["source"] == "RGI 7.0"
+    assert card["training"]["encoder_weights"] == "w.safetensors"
 
 
 def test_the_exported_model_gives_the_tested_answer(tmp_path: Path) -> None:

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
+from ray import tune
+from ray.exceptions import RayTaskError
 
 from glacier.config import Config
-from glacier.errors import ConfigError, SweepError
+from glacier.errors import ConfigError, StoreError, SweepError
 from glacier.evaluation.results import FailedTrial
 from glacier.samples.folds import FoldMasks, Split
 from glacier.training import tuning
@@ -48,6 +51,24 @@ def stand_in(failures: dict[str, int], together: int = 1) -> Callable[..., None]
             raise RuntimeError("worker lost")
 
     return work
+
+
+def test_images_that_cannot_be_read_fail_a_trial_with_their_own_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Ray hands on is an error of the same class whose text is a whole traceback."""
+    cause = StoreError("x.parquet is damaged; remove it")
+    remote = RayTaskError("read_images", "Traceback (most recent call last)\n  File ...", cause)
+
+    def fail(reference: object) -> None:
+        raise remote.as_instanceof_cause()
+
+    told: list[dict] = []
+    monkeypatch.setattr(ray, "get", fail)
+    monkeypatch.setattr(tune, "report", told.append)
+    (trial,) = make_trials(tiny_config(tmp_path), tmp_path, 1)
+    tuning.train_trial({"trial": trial}, [None])
+    assert told == [{"failed": "StoreError: x.parquet is damaged; remove it"}]
 
 
 @pytest.mark.ray
