@@ -19,13 +19,13 @@ ORDER = (
 
 TOP = {
     "config", "flags", "errors", "wording", "progress", "store", "cluster", "landsat", "indices",
-    "composite", "labels", "windows", "published", "shipped", "machine", "field_help",
+    "composite", "labels", "windows", "published", "shipped", "machine", "field_help", "checksums",
 }  # fmt: skip
 """Modules that stand in no folder, and below all of them."""
 
 ENTRANCE = {
     "command", "pipeline", "verbs", "completion", "checks", "dry_runs", "faults", "runs",
-    "__main__",
+    "__main__", "input_checks",
 }  # fmt: skip
 """Modules that stand in no folder, and above all of them."""
 
