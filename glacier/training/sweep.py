@@ -144,7 +144,7 @@ def plan_sweep(config: Config, places: SweepPlaces) -> SweepPlan:
     grids = {name: frame.grid for name, frame in samples.regions.items()}
     overlaps = find_overlaps(grids)
     southern = tuple(name for name, grid in grids.items() if is_southern(grid))
-    folds, blocks = config.sweep.folds, samples.blocks
+    folds, blocks = config.sweep.parts, samples.blocks
     splits, held = make_splits(usable, folds, blocks, config.seed, overlaps, southern)
     if config.sweep.protocol == "notebook":  # the test split chooses, so validation trains
         splits = [Split(s.fold, s.test, (), tuple(sorted(s.train + s.validation))) for s in splits]
@@ -161,7 +161,7 @@ def train_and_score(plan: SweepPlan) -> SweepResult:
         SweepError: Every trial failed, or some ended without an outcome.
     """
     config, places, began = plan.config, plan.places, time.monotonic()
-    with connect(config.cluster, Room.of(config.sweep)):
+    with connect(config.cluster, Room.of(config, plan.samples.images_gb)):
         trials = plan.list_trials(await_weights(Networks.of(config)))
         images = ray.remote(num_cpus=1)(read_images).remote(places.samples, plan.samples)
         baselines = start_baselines(plan, images)

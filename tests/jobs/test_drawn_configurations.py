@@ -74,7 +74,7 @@ def draw_values(seed: int) -> dict[str, Any]:
         "prepare": {
             "layout": layout,
             "size_px": size,
-            "stride_px": rng.choice([None, 16, size]),
+            "stride_px": None if layout == "resize" else rng.choice([None, 16, size]),
             "image": image,
             "scale": rng.choice(["reflectance", "reflectance", "own_maximum"]),
             "blocks": [rng.choice([1, 2, 5]), rng.choice([3, 4, 5])],
