@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import ray
 
 from glacier import store
@@ -46,7 +47,11 @@ def run_ingest(config: Config) -> int:
     """
     source = open_source(config)
     targets = list_months(config, source)
-    records = {target: complete_record(target) for target in targets}
+    records: dict[ArchiveMonth, MonthRecord | None] = {}
+    with Progress("ingest: looking at what is there", len(targets), is_brief=True) as progress:
+        for target in targets:
+            records[target] = complete_record(target)
+            progress.advance(f"{target.region.name} {target.name}")
     pending = [target for target in targets if not records[target]]
     if pending:
         for region in {target.region.name: target.region for target in pending}.values():
@@ -88,6 +93,7 @@ def ingest_month(
     Raises:
         ConfigError: The fault is the configuration's, so that every other month has it too.
     """
+    cv2.setNumThreads(1)  # a task has one core
     began = time.monotonic()
     record = begin_record(config, target)
     try:

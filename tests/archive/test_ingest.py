@@ -5,6 +5,7 @@ import json
 from datetime import date
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -60,6 +61,17 @@ def test_a_month_on_disk_is_the_composite_of_its_scenes(tmp_path: Path) -> None:
     assert record == MonthRecord.from_dict(
         json.loads(Path(f"{target.folder}/2014-07.json").read_text())
     )
+
+
+def test_a_month_takes_one_core(tmp_path: Path) -> None:
+    """OpenCV would else take all of them in every task."""
+    before = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(2)
+        make(tiny_config(tmp_path), DECEMBER)
+        assert cv2.getNumThreads() == 1
+    finally:
+        cv2.setNumThreads(before)
 
 
 def test_the_truth_is_written_beside_the_image(tmp_path: Path) -> None:
