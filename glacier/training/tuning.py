@@ -98,6 +98,7 @@ def await_weights(networks: Networks) -> Mapping[str, str | None]:
         ConfigError: An encoder is unknown, its weights cannot be had, no network can be made of
             it, or a GPU is of no use.
     """
+    say("sweep: building the networks, and looking for their weights")
     on_gpu = 0 < networks.gpus <= ray.cluster_resources().get("GPU", 0)  # type: ignore[no-untyped-call]
     task = ray.remote(num_cpus=1, max_retries=3)(fetch_weights)
     if on_gpu:
