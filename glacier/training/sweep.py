@@ -19,7 +19,7 @@ import ray
 from glacier import store
 from glacier.archive.records import read_records
 from glacier.cluster import connect
-from glacier.config import Config, config_digest
+from glacier.config import Config
 from glacier.errors import SweepError
 from glacier.evaluation.results import (
     BaselineFold,
@@ -36,7 +36,7 @@ from glacier.machine import Room
 from glacier.progress import Progress, say
 from glacier.samples.dataset import SampleSet, read_images, read_set, samples_folder
 from glacier.samples.folds import FoldMasks, Split, make_splits
-from glacier.training.saved import SweepPlaces, place_sweep
+from glacier.training.saved import SweepPlaces, place_sweep, settings_digest
 from glacier.training.trial import Trial
 from glacier.training.tuning import Networks, await_weights, tune_trials
 
@@ -173,7 +173,7 @@ def train_and_score(plan: SweepPlan) -> SweepResult:
         ensemble = start_ensemble(plan, images, done)
         return SweepResult(
             config=config,
-            config_sha256=config_digest(config),
+            config_sha256=settings_digest(config),
             samples=places.samples,
             models=places.models,
             splits=tuple(plan.splits),
