@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from glacier.config import Config
 from glacier.errors import GlacierError, VectorError
 from glacier.geo.raster import Grid
 from glacier.landsat import BAND_OF
+from glacier.progress import Progress
 from glacier.samples.bands import image_bands, label_bands
 from glacier.sources.source import Source
 from glacier.wording import join_words, shorten_list
+
+if TYPE_CHECKING:
+    from glacier.geo.vectors import Outlines
+
+MOST_PX = 1000
+"""Side of a grid that outlines are drawn on just to see whether they can be, pixels."""
 
 SHOWN = 3
 """Regions that a sentence names; it counts the others."""
@@ -26,7 +36,7 @@ def refuse_outlines(config: Config, grids: Mapping[str, Grid]) -> Iterator[str]:
     if label.outlines is None and label.debris is None:
         return
     # geopandas takes a second, which most runs do without
-    from glacier.geo.vectors import burn_outlines, read_outlines
+    from glacier.geo.vectors import read_outlines
     from glacier.samples.outlines import debris_file, glacier_file
 
     reasons: dict[str, list[str]] = {}
@@ -38,13 +48,34 @@ def refuse_outlines(config: Config, grids: Mapping[str, Grid]) -> Iterator[str]:
         except GlacierError as error:
             reasons[str(error)] = list(grids)
             continue
-        for name, grid in grids.items():
-            try:
-                burn_outlines(outlines, grid)
-            except VectorError as error:
-                reasons.setdefault(str(error), []).append(name)
+        with Progress(f"looking at {file.name}", len(grids), is_brief=True) as progress:
+            for name, grid in grids.items():
+                if reason := explain_undrawable(outlines, grid):
+                    reasons.setdefault(reason, []).append(name)
+                progress.advance(name)
     for reason, regions in reasons.items():
         yield f"region {shorten_list(regions, SHOWN)}: {reason}"
+
+
+def explain_undrawable(outlines: Outlines, grid: Grid) -> str:
+    """Why outlines cannot be drawn on a grid; nothing where they can.
+
+    A large grid is tried with larger pixels first, so that no driver holds one of a large region;
+    what these miss, such as a glacier smaller than they are, its own may meet.
+    """
+    from glacier.geo.vectors import burn_outlines
+
+    step = math.ceil(max(grid.shape) / MOST_PX)
+    sides = {"height": max(1, grid.height // step), "width": max(1, grid.width // step)}
+    reason = ""
+    for tried in (replace(grid, pixel_m=grid.pixel_m * step, **sides), grid):
+        try:
+            burn_outlines(outlines, tried)
+        except VectorError as error:
+            reason = str(error)
+        else:
+            return ""
+    return reason
 
 
 def refuse_bands(config: Config, source: Source) -> Iterator[str]:

@@ -11,7 +11,11 @@ from shapely.geometry import box
 
 from glacier import machine
 from glacier.checks import find_refusals
-from glacier.geo.raster import grid_of_region
+from glacier.geo import vectors
+from glacier.geo.raster import Grid, grid_of_region
+from glacier.geo.vector_layers import VectorFile
+from glacier.geo.vectors import read_outlines
+from glacier.input_checks import explain_undrawable
 from glacier.samples.month import BASELINE_BANDS
 from tests.support.tiny import tiny_config, tiny_values
 from tests.support.user_files import GRID, write_image, write_month
@@ -98,6 +102,31 @@ def test_one_reason_of_many_regions_is_said_once(tmp_path: Path) -> None:
     regions = [FRAME | {"name": f"r{k}"} for k in range(6)]
     said = refusals(tmp_path, regions=regions, prepare={"label": {"outlines": str(path)}})
     assert len(said) == 1 and said[0].startswith("region r0, r1, r2 and 3 more: outlines ")
+
+
+@pytest.mark.parametrize(("side_m", "refused"), [(60, False), (30, False), (6, True)])
+def test_a_small_glacier_in_a_large_region_is_met_or_refused_as_its_pixels_say(
+    tmp_path: Path, side_m: float, refused: bool
+) -> None:
+    """The grid is looked at with larger pixels first, between whose centres it lies."""
+    grid = Grid("EPSG:32608", 500_000.0, 6_500_000.0, 30.0, 3000, 2500)
+    x, y = 530_000.0 + 20, 6_480_000.0 + 20
+    shape = box(x - side_m / 2, y - side_m / 2, x + side_m / 2, y + side_m / 2)
+    geopandas.GeoDataFrame(geometry=[shape], crs=grid.crs).to_file(tmp_path / "o.gpkg")
+    outlines = read_outlines(VectorFile(str(tmp_path / "o.gpkg")))
+    assert bool(explain_undrawable(outlines, grid)) == refused
+
+
+def test_a_large_region_is_not_drawn_pixel_by_pixel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = Grid("EPSG:32608", 500_000.0, 6_500_000.0, 30.0, 9000, 2500)
+    geopandas.GeoDataFrame(geometry=[box(*grid.bounds)], crs=grid.crs).to_file(tmp_path / "o.gpkg")
+    outlines, drawn = read_outlines(VectorFile(str(tmp_path / "o.gpkg"))), []
+    plain = vectors.burn
+    monkeypatch.setattr(vectors, "burn", lambda s, g: (drawn.append(g.shape), plain(s, g))[1])
+    assert explain_undrawable(outlines, grid) == ""
+    assert drawn == [(1000, 277)]
 
 
 def test_outlines_in_a_store_are_not_fetched_for_it(
