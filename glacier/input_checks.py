@@ -66,9 +66,10 @@ def explain_undrawable(outlines: Outlines, grid: Grid) -> str:
     from glacier.geo.vectors import burn_outlines
 
     step = math.ceil(max(grid.shape) / MOST_PX)
-    sides = {"height": max(1, grid.height // step), "width": max(1, grid.width // step)}
+    height, width = max(1, grid.height // step), max(1, grid.width // step)
+    coarse = replace(grid, pixel_m=grid.pixel_m * step, height=height, width=width)
     reason = ""
-    for tried in (replace(grid, pixel_m=grid.pixel_m * step, **sides), grid):
+    for tried in (coarse, grid):
         try:
             burn_outlines(outlines, tried)
         except VectorError as error:
