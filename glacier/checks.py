@@ -19,6 +19,7 @@ from glacier.config import WINDOW_STEP_PX, Config, explain_few_variants
 from glacier.errors import ConfigError, GlacierError
 from glacier.geo.frames import find_overlaps, is_southern
 from glacier.geo.raster import MAX_BYTES, Grid
+from glacier.input_checks import refuse_bands, refuse_outlines
 from glacier.machine import (
     Room,
     check_address,
@@ -104,7 +105,7 @@ def refuse_machine(config: Config, trains: bool) -> Iterator[str]:
 def refuse_room(config: Config) -> Iterator[str]:
     """Why a private Ray would have no room for a trial."""
     try:
-        check_local_room(Room.of(config.sweep), config.cluster)
+        check_local_room(Room.of(config), config.cluster)
     except ConfigError as error:
         yield str(error)
 
@@ -118,10 +119,13 @@ def refuse_work(config: Config) -> Iterator[str]:
         except ConfigError as error:
             yield str(error)
     try:
-        inputs = list_inputs(config, open_source(config))
+        source = open_source(config)
+        inputs = list_inputs(config, source)
     except GlacierError as error:
         yield str(error)
         return
+    yield from refuse_bands(config, source)
+    yield from refuse_outlines(config, inputs.grids)
     yield from refuse_sizes(config, inputs.grids)
     yield from refuse_folds(config, inputs)
 
@@ -195,7 +199,7 @@ def refuse_folds(config: Config, inputs: Inputs) -> Iterator[str]:
         return
     overlaps = find_overlaps(inputs.grids) if kind in ("by_block", "by_region") else []
     southern = [name for name, grid in inputs.grids.items() if is_southern(grid)]
-    folds, blocks = config.sweep.folds, config.prepare.blocks
+    folds, blocks = config.sweep.parts, config.prepare.blocks
     try:
         splits, _ = make_splits(inputs.images, folds, blocks, config.seed, overlaps, southern)
     except ConfigError as error:

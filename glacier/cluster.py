@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from glacier.machine import (
     check_address,
     check_local_room,
     choose_temp_folder,
+    explain_other_folder,
     find_address,
     name_address,
 )
@@ -81,6 +83,8 @@ def start_ray(settings: Cluster) -> None:
             "_temp_dir": choose_temp_folder(),
         }
         say("ray: starting on this machine, which takes some seconds")
+        if note := explain_other_folder(str(options["_temp_dir"])):
+            say(f"ray: {note}")
     else:
         check_address(settings)
         say(f"ray: joining the cluster at {address}")
@@ -113,14 +117,25 @@ def check_room(room: Room | None) -> None:
         return
     known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     nodes = [node["Resources"] for node in known if node["Alive"]] + list_addable()
-    sizes = [(float(node.get("CPU", 0)), float(node.get("GPU", 0))) for node in nodes]
+    sizes = [size_of(node) for node in nodes]
     if any(room.fits(*size) for size in sizes):
         return
-    most = [max((size[k] for size in sizes), default=0.0) for k in (0, 1)]
-    reason = room.explain(most[0], most[1], "Ray")
+    cpus, gpus, memory_gb = (max((size[k] for size in sizes), default=0.0) for k in range(3))
+    reason = room.explain(cpus, gpus, "Ray", memory_gb)
     if not has_autoscaler():
         raise ConfigError(reason)
     say(f"warning: {reason}; waiting for the autoscaler, if it has such nodes")
+
+
+def size_of(node: dict[str, Any]) -> tuple[float, float, float]:
+    """Cores, GPUs and memory, GB, of a node by its resources; infinite memory where it is unknown.
+
+    Ray parts the memory into that of the workers and that of what they share.
+    """
+    memory = math.inf
+    if "memory" in node:
+        memory = float(node["memory"] + node.get("object_store_memory", 0)) / 1e9
+    return float(node.get("CPU", 0)), float(node.get("GPU", 0)), memory
 
 
 def list_addable() -> list[dict[str, float]]:

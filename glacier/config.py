@@ -15,7 +15,7 @@ import os
 import re
 from collections.abc import Collection
 from datetime import date
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -126,6 +126,10 @@ class Model(BaseModel):
     )
 
 
+PIXEL_M = 30.0
+"""Side of Landsat's own pixels, metres."""
+
+
 class Region(Model):
     """A place on the ground."""
 
@@ -135,13 +139,18 @@ class Region(Model):
     """What people call it, with all its letters; None: made from ``name``."""
     polygon: tuple[tuple[float, float], ...] | None = None
     """Corners as (longitude, latitude) in degrees, WGS 84. None: the grid of the source's files."""
-    pixel_m: float = Field(30.0, gt=0, le=1000)
+    pixel_m: float = Field(PIXEL_M, gt=0, le=1000)
     """Side of a pixel, metres, in the UTM zone of the polygon."""
 
     @model_validator(mode="after")
     def check_polygon(self) -> Self:
-        """Refuse a polygon that cannot be one on Earth."""
+        """Refuse a polygon that cannot be one on Earth, and pixels that nothing would have."""
         if self.polygon is None:
+            if self.pixel_m != PIXEL_M:
+                raise ValueError(
+                    f"pixel_m {self.pixel_m:g} needs a polygon; without one the pixels are those "
+                    "of the source's files: leave it out"
+                )
             return self
         if len(self.polygon) < 3:
             raise ValueError(f"a polygon needs 3 corners or more, got {len(self.polygon)}")
@@ -181,7 +190,7 @@ class RegionFile(Model):
     """Which glaciers, by the values of the column as they are written; None: all."""
     buffer_m: float = Field(500.0, ge=0, le=100_000)
     """Margin of the frame around a glacier's outline, metres."""
-    pixel_m: float = Field(30.0, gt=0, le=1000)
+    pixel_m: float = Field(PIXEL_M, gt=0, le=1000)
     """Side of a pixel, metres."""
 
 
@@ -216,6 +225,11 @@ class SourceSettings(Model):
     """Its files say where the pixels lie, so that a region needs no polygon."""
     predicts_night: ClassVar[bool] = True
     """A month without sun is known to be empty before the source is asked for it."""
+
+    @property
+    def uses_frames(self) -> bool:
+        """The polygon of a region, where it has one, says where its pixels lie."""
+        return True
 
     @property
     def inapplicable(self) -> dict[str, str]:
@@ -314,7 +328,7 @@ class Folder(SourceSettings):
     holds: Literal["months", "scenes"] = "months"
     """months: composites named ``<YYYY-MM>.tif``, or the one image. scenes: Landsat Collection 2
     Level 2 files by their USGS names, also in folders, up to four deep."""
-    path: PathText = "."
+    path: Annotated[PathText, ADDRESS] = "."
     """Folder of the files; for many regions, ``<path>/<region>/`` where that exists."""
     image: Image | None = None
     """The one image; None: files named ``<YYYY-MM>.tif`` whose bands carry Landsat names."""
@@ -325,6 +339,11 @@ class Folder(SourceSettings):
         if self.holds == "scenes" and self.image is not None:
             raise ValueError("image is not read where holds is scenes: leave one of them out")
         return self
+
+    @property
+    def uses_frames(self) -> bool:
+        """Scenes are laid onto the region's grid; finished images are read on their own."""
+        return self.holds == "scenes"
 
     @property
     def inapplicable(self) -> dict[str, str]:
@@ -450,7 +469,7 @@ class Ingest(Model):
     """Settings of the STAC source."""
 
     @model_validator(mode="after")
-    def check_settings(self) -> Self:
+    def check_settings(self, info: ValidationInfo) -> Self:
         """Refuse a setting that would not act on the source, and seem to."""
         for name, why in self.chosen.inapplicable.items():
             value = getattr(self, name)
@@ -458,7 +477,21 @@ class Ingest(Model):
                 raise ValueError(
                     f"{name} {value!r} cannot act on source {self.source}: {why}; leave it out"
                 )
+        for name in () if info.context == STORED else self.other_sources:
+            given, plain = getattr(self, name), type(self).model_fields[name].default
+            for field in type(given).model_fields:
+                if (value := getattr(given, field)) != getattr(plain, field):
+                    raise ValueError(
+                        f"{name}.{field} {value!r} is of a source that is not read: set source "
+                        f"{name} in place of {self.source}, or leave it out"
+                    )
         return self
+
+    @property
+    def other_sources(self) -> tuple[str, ...]:
+        """Names of the sources that are not used."""
+        names = get_args(type(self).model_fields["source"].annotation)
+        return tuple(name for name in names if name != self.source)
 
     @property
     def chosen(self) -> SourceSettings:
@@ -527,7 +560,7 @@ class Label(Model):
 
     @model_validator(mode="after")
     def check_files(self) -> Self:
-        """Refuse a layer or a CRS of a file that is not given."""
+        """Refuse what would not act: of a file that is not given, or of another kind."""
         for file, names in (
             ("outlines", ("layer", "crs")),
             ("debris", ("debris_layer", "debris_crs")),
@@ -535,6 +568,11 @@ class Label(Model):
             for name in names:
                 if getattr(self, file) is None and getattr(self, name) is not None:
                     raise ValueError(f"{name} {getattr(self, name)} is of {file}, which is None")
+        if self.margin_m and self.kind != "outlines":
+            raise ValueError(
+                f"margin_m {self.margin_m:g} acts on labels of kind outlines alone, not on "
+                f"{self.kind}: leave it out"
+            )
         return self
 
     def effective(self) -> Label:
@@ -578,7 +616,8 @@ class Prepare(Model):
     scale: Literal["reflectance", "own_maximum"] = "reflectance"
     """reflectance: as it is. own_maximum: each band over its maximum of the month (notebook)."""
     reflectance_range: tuple[float, float] = (0.0, 1.0)
-    """Reflectance is clipped to this range; NDSI to -1..1."""
+    """Reflectance is clipped to this range; NDSI to -1..1. Simple methods read the image's bands as
+    clipped; labels of kind ndsi and outlines read them as they were."""
     label: Label = Label()
     """The labels."""
     blocks: tuple[PositiveInt, PositiveInt] = (5, 5)
@@ -595,7 +634,7 @@ class Prepare(Model):
 
     @model_validator(mode="after")
     def check_image(self) -> Self:
-        """Refuse repeated bands and reversed ranges."""
+        """Refuse repeated bands, reversed ranges, and steps that nothing takes."""
         if not self.image or len(set(self.image)) != len(self.image):
             raise ValueError(f"image {self.image}: wanted one band or more, none twice")
         if self.reflectance_range[0] >= self.reflectance_range[1]:
@@ -605,10 +644,23 @@ class Prepare(Model):
                 f"stride_px {self.stride_px}: wanted at most size_px, {self.size_px}, or pixels "
                 "between the chips are lost"
             )
+        if self.stride_px is not None and self.layout == "resize":
+            raise ValueError(
+                f"stride_px {self.stride_px} is the step between chips, and layout resize makes "
+                "none: leave it out"
+            )
         if self.label.kind == "outlines" and self.label.outlines is None:
             raise ValueError("label.kind outlines needs label.outlines, a vector file of polygons")
         return self
 
+    def effective(self) -> Prepare:
+        """The same, however it was written: with its stride, and only what of the label acts."""
+        stride = self.stride_px or (self.size_px // 2 if self.layout == "chips" else None)
+        return self.model_copy(update={"label": self.label.effective(), "stride_px": stride})
+
+
+VALIDATION_SHARE = 0.2
+"""Share of the units outside the test part that choose the checkpoint, unless another is set."""
 
 FoldKind = Literal["shuffled", "by_year", "by_region", "by_block"]
 
@@ -622,7 +674,7 @@ class Folds(Model):
     ground blocks."""
     count: int = Field(5, ge=2, le=20)
     """Number of folds."""
-    validation_share: float = Field(0.2, ge=0, lt=1)
+    validation_share: float = Field(VALIDATION_SHARE, ge=0, lt=1)
     """Share of the units outside the test part that choose the checkpoint, at least one. 0: all
     of them train, nothing chooses, and the weights of the last epoch are kept."""
     hold_out_last: bool = False
@@ -695,6 +747,18 @@ class Sweep(Model):
     random_forest: Annotated[bool, SELECTION] = True
     """Fit the random-forest baseline in every fold."""
 
+    @property
+    def parts(self) -> Folds:
+        """The folds as the protocol parts them: in notebook the test part chooses."""
+        if self.protocol == "honest":
+            return self.folds
+        return self.folds.model_copy(update={"validation_share": 0.0})
+
+    @property
+    def weights_file(self) -> str | None:
+        """The file of weights that an encoder begins with; None where it is no file."""
+        return None if self.encoder_weights in ("none", "imagenet") else self.encoder_weights
+
     @model_validator(mode="after")
     def check_sweep(self) -> Self:
         """Refuse repeated encoders and shares of a GPU that cannot be scheduled."""
@@ -706,6 +770,12 @@ class Sweep(Model):
             )
         if self.calibrate and self.protocol == "notebook":
             raise ValueError("calibrate needs a validation part, which protocol notebook lacks")
+        share = self.folds.validation_share
+        if self.protocol == "notebook" and share not in (0, VALIDATION_SHARE):
+            raise ValueError(
+                f"folds.validation_share {share:g}: protocol notebook has no validation part; "
+                "leave it out, or set it to 0"
+            )
         fits = self.calibrate or self.patience_epochs is not None
         if fits and self.protocol == "honest" and not self.folds.validation_share:
             raise ValueError(
@@ -778,6 +848,8 @@ class Config(Model):
             ValidationError: A field of the variant is unknown, or its value cannot be used.
         """
         values = self.model_dump(mode="json", exclude={"variants"})
+        if self.variants[name].get("ingest.source", self.ingest.source) != self.ingest.source:
+            del values["ingest"][self.ingest.source]  # what the run says of its own is not for it
         for field, value in self.variants[name].items():
             level = values
             *above, last = field.split(".")
@@ -794,17 +866,25 @@ class Config(Model):
         return name_place(name, self.ingest.chosen.knows_truth, titles.get(name))
 
     @model_validator(mode="after")
-    def check_run(self) -> Self:
-        """Refuse combinations that no stage could honour."""
+    def check_regions(self) -> Self:
+        """Refuse regions that the source could not tell apart or not place."""
         names = [region.name for region in self.regions]
         if not names or len(set(names)) != len(names):
             raise ValueError(f"regions {names}: wanted one or more, no name twice")
-        if not self.ingest.chosen.brings_grid:
-            for region in self.regions:
-                if region.polygon is None:
-                    raise ValueError(
-                        f"region {region.name} needs a polygon; only files bring a grid"
-                    )
+        source = self.ingest.chosen
+        for region in self.regions:
+            if region.polygon is None and not source.brings_grid:
+                raise ValueError(f"region {region.name} needs a polygon; only files bring a grid")
+            if region.polygon is not None and not source.uses_frames:
+                raise ValueError(
+                    f"region {region.name} has a polygon, which cannot act on month files and "
+                    "single images: they are read on their own grid; leave polygon and pixel_m out"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def check_run(self) -> Self:
+        """Refuse combinations that no stage could honour."""
         published = self.sweep.protocol == "notebook"
         if not published and self.prepare.label.unseen == "background":
             raise ValueError(
@@ -856,8 +936,14 @@ def identity(value: Any, without: Collection[str] = (RUNTIME_ONLY,)) -> Any:
 
 
 def config_digest(config: Config) -> str:
-    """Hash of the fields that decide what a run computes, not where or how fast."""
-    return digest(identity(config))
+    """Hash of the fields that decide what a run computes, not where or how fast.
+
+    What is in the files that it names is for others to hash: they are read once it is needed.
+    """
+    values = identity(config, (RUNTIME_ONLY, ADDRESS, TEXT))
+    if config.sweep.weights_file is not None:
+        values["sweep"]["encoder_weights"] = "a file"
+    return digest(values)
 
 
 def explain_few_variants(config: Config) -> str:

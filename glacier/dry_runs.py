@@ -6,18 +6,24 @@ Nothing is fetched, nothing is written, no Ray started.
 from __future__ import annotations
 
 import math
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from glacier import store
-from glacier.archive.dry_run import RegionDryRun, describe_ingest, dry_run_region
+from glacier.archive.dry_run import (
+    RegionDryRun,
+    describe_frame,
+    describe_ingest,
+    describe_regions,
+    dry_run_region,
+)
 from glacier.archive.records import read_records
 from glacier.checks import find_refusals
 from glacier.config import Config
 from glacier.errors import ConfigError, GlacierError
+from glacier.machine import Room, find_memory_gb
 from glacier.progress import say
 from glacier.samples.dataset import samples_folder, set_address
 from glacier.samples.month import extra_bands
@@ -32,6 +38,13 @@ MODEL_MB = 100.0
 CHECKPOINT_MODELS = 4
 """What a checkpoint of a running trial holds, in models: the last weights, two moments of each for
 Adam, and the best weights."""
+
+
+SAID_GB = 0.1
+"""Memory of a step that is worth a word."""
+
+REPORT_GB = 0.01
+"""Of a report with its figures."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +165,12 @@ def plan_ingest(plan: RunPlan) -> Iterator[str]:
         yield f"ingest: {line}"
 
 
+def plan_places(plan: RunPlan) -> Iterator[str]:
+    """Where the regions lie."""
+    for line in describe_regions(plan.regions, describe_frame):
+        yield f"place: {line}"
+
+
 def plan_prepare(plan: RunPlan) -> Iterator[str]:
     """Which samples would be made."""
     if is_prepared(plan.config):
@@ -182,11 +201,14 @@ def plan_sweep(plan: RunPlan) -> Iterator[str]:
         f"images take up to {show_gb(plan.images_gb)} of shared memory on each node"
         f"{compare_memory(plan.images_gb)}"
     )
+    if (own_gb := Room.of(plan.config).memory_gb) >= SAID_GB:
+        yield f"sweep: a step takes {show_gb(own_gb)} of memory at the least, in each trial at once"
 
 
 def plan_report(plan: RunPlan) -> Iterator[str]:
     """Where the report would lie."""
-    yield f"report: in {store.results_folder(plan.config)}"
+    place = store.results_folder(plan.config)
+    yield f"report: in {place}, up to {show_gb(REPORT_GB)}{compare_disk(place, REPORT_GB)}"
 
 
 def plan_disk(plan: RunPlan) -> Iterator[str]:
@@ -195,15 +217,19 @@ def plan_disk(plan: RunPlan) -> Iterator[str]:
     need += 0.0 if is_prepared(plan.config) else plan.samples_gb
     need += 0.0 if is_swept(plan.config) else plan.sweep_gb
     storage = store.absolute(plan.config.storage)
-    if "://" in storage:
-        yield f"storage: up to {show_gb(need)} in {storage}"
-        return
-    there = Path(storage)
+    yield f"storage: up to {show_gb(need)} in {storage}{compare_disk(storage, need)}"
+
+
+def compare_disk(address: str, need_gb: float) -> str:
+    """What is free where so much would be written; nothing where a store does not tell."""
+    if "://" in address:
+        return ""
+    there = Path(address)
     while not there.exists():
         there = there.parent
     free = shutil.disk_usage(there).free / 1e9
-    short = "; this may not be enough" if need > free else ""
-    yield f"storage: up to {show_gb(need)} in {storage}, where {show_gb(free)} are free{short}"
+    short = "; this may not be enough" if need_gb > free else ""
+    return f", where {show_gb(free)} are free{short}"
 
 
 Tell = Callable[[RunPlan], Iterator[str]]
@@ -211,9 +237,9 @@ Tell = Callable[[RunPlan], Iterator[str]]
 
 STAGES: dict[str, tuple[Tell, ...]] = {
     "ingest": (plan_ingest, plan_disk),
-    "prepare": (plan_prepare, plan_disk),
-    "sweep": (plan_sweep, plan_disk),
-    "report": (plan_report,),
+    "prepare": (plan_places, plan_prepare, plan_disk),
+    "sweep": (plan_places, plan_sweep, plan_disk),
+    "report": (plan_places, plan_report),
     "pipeline": (plan_ingest, plan_prepare, plan_sweep, plan_report, plan_disk),
     "study": (plan_ingest, plan_prepare, plan_sweep, plan_disk),
     "claims": (plan_ingest, plan_prepare, plan_sweep, plan_disk),
@@ -236,9 +262,7 @@ def show_gb(size_gb: float) -> str:
 
 def compare_memory(need_gb: float) -> str:
     """What to say of a need of memory on this machine; nothing where it cannot be known."""
-    try:
-        there_gb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
-    except (ValueError, OSError, AttributeError):
+    if (there_gb := find_memory_gb()) == math.inf:
         return ""
     short = "; a third of it is as much as Ray shares" if need_gb > there_gb / 3 else ""
     return f" (this machine has {show_gb(there_gb)}{short})"

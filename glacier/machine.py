@@ -6,6 +6,7 @@ that is gone. What can be known of either is known here within seconds.
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import sys
@@ -15,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from glacier.config import Cluster, Sweep
+from glacier.config import Cluster, Config
 from glacier.errors import ConfigError
 
 ADDRESS = "RAY_ADDRESS"
@@ -42,6 +43,17 @@ SOCKET_PATH_BYTES = 103 if sys.platform == "darwin" else 107
 SESSION_BYTES = len("/session_2024-01-01_00-00-00_000000_1234567/sockets/plasma_store.1")
 """What Ray adds to its folder for temporary files. Source: ray/_private/node.py."""
 
+CGROUPS_OF_PROCESS = Path("/proc/self/cgroup")
+CGROUP_V1 = ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+CGROUP_V2 = ("/sys/fs/cgroup", "memory.max")
+"""Where containers and schedulers say how much memory a process has, bytes. Source: cgroups(7)."""
+
+LAST_CHANNELS = 16
+"""Of the U-Net's decoder at full resolution.
+
+Source: ``decoder_channels`` of ``Unet`` in segmentation-models-pytorch.
+"""
+
 GPU_DEVICES = ("nvidia[0-9]*", "nvidiactl", "dxg", "kfd", "nvhost-gpu")
 """Device files of which a machine with a GPU has one: NVIDIA, WSL, AMD, Jetson."""
 
@@ -52,18 +64,32 @@ class Room:
 
     cpus: int
     gpus: float
+    memory_gb: float = 0.0
+    """What it surely takes; it will take more."""
 
     @classmethod
-    def of(cls, sweep: Sweep) -> Room:
-        """What a trial of a sweep needs."""
-        return cls(sweep.cpus_per_trial, sweep.gpus_per_trial)
+    def of(cls, config: Config, images_gb: float = 0.0) -> Room:
+        """What a trial of a run needs: memory for a step, where it learns on cores, or the images.
 
-    def fits(self, cpus: float, gpus: float) -> bool:
-        """Whether a node with so many of both can run a trial."""
-        return self.cpus <= cpus and self.gpus <= gpus
+        Of a step the U-Net keeps the image and the output of the last layer but one at full
+        resolution, to go back through it; how much its encoder keeps, differs.
 
-    def explain(self, cpus: float, gpus: float, where: str) -> str:
-        """Why no trial can run where a node has at most so many of both."""
+        Args:
+            config: The run.
+            images_gb: Size of all month images, which one process reads before they are shared.
+        """
+        sweep, size = config.sweep, config.prepare.size_px
+        layer = LAST_CHANNELS * (2 if sweep.precision == "bfloat16" else 4)
+        step = (4 * len(config.prepare.image) + layer) * sweep.batch_size * size**2
+        memory_gb = max(images_gb, 0.0 if sweep.gpus_per_trial else step / 1e9)
+        return cls(sweep.cpus_per_trial, sweep.gpus_per_trial, memory_gb)
+
+    def fits(self, cpus: float, gpus: float, memory_gb: float = math.inf) -> bool:
+        """Whether a node with so much of all can run a trial."""
+        return self.cpus <= cpus and self.gpus <= gpus and self.memory_gb <= memory_gb
+
+    def explain(self, cpus: float, gpus: float, where: str, memory_gb: float = math.inf) -> str:
+        """Why no trial can run where a node has at most so much of each."""
         if self.gpus > gpus:
             has = f"at most {gpus:g} a node" if gpus else "no GPU"
             return (
@@ -76,9 +102,17 @@ class Room:
                 f"sweep.cpus_per_trial = {self.cpus}: {where} has at most {cpus:g} cores a node; "
                 f"set it to {int(cpus)} or less, or run on larger nodes (cluster.address)"
             )
+        if self.memory_gb > memory_gb:
+            return (
+                f"a trial takes {self.memory_gb:.1f} GB of memory at the least, for a step or for "
+                f"the month images, and {where} has at most {memory_gb:.1f} GB a node; lower "
+                "sweep.batch_size or prepare.size_px, give fewer months or regions, or run on "
+                "larger nodes (cluster.address)"
+            )
+        memory = f", and {self.memory_gb:.1f} GB of memory" if self.memory_gb else ""
         return (
             f"sweep.cpus_per_trial = {self.cpus} and sweep.gpus_per_trial = {self.gpus:g}: no node "
-            f"of {where} has both; lower one"
+            f"of {where} has both{memory}; lower one"
         )
 
 
@@ -104,9 +138,40 @@ def check_local_room(room: Room, settings: Cluster) -> None:
         return
     cpus = settings.cpus or os.cpu_count() or 1
     gpus = float("inf") if settings.gpus is None and may_have_gpu() else float(settings.gpus or 0)
-    if not room.fits(cpus, gpus):
+    memory_gb = find_memory_gb()
+    if not room.fits(cpus, gpus, memory_gb):
         where = "this machine" if settings.cpus is None else f"a Ray of cluster.cpus {cpus}"
-        raise ConfigError(room.explain(cpus, gpus, where))
+        raise ConfigError(room.explain(cpus, gpus, where, memory_gb))
+
+
+def find_memory_gb() -> float:
+    """Memory that this process may use, GB: the machine's, or less within a container.
+
+    Infinite where the system does not tell.
+    """
+    try:
+        found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    except (ValueError, OSError, AttributeError):
+        found = []
+    for file in list_limits():
+        with suppress(OSError, ValueError):  # "max": there is no limit
+            found.append(int(file.read_text(encoding="ascii")))
+    return min(found, default=math.inf) / 1e9
+
+
+def list_limits() -> Iterator[Path]:
+    """Files that limit the memory of this process, its own group's and those of all above it."""
+    try:
+        lines = CGROUPS_OF_PROCESS.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        base, name = CGROUP_V1 if controllers else CGROUP_V2
+        for place in (Path(group), *Path(group).parents):
+            yield Path(base) / place.relative_to("/") / name
 
 
 def may_have_gpu() -> bool:
@@ -131,7 +196,7 @@ def check_address(settings: Cluster) -> None:
     if address.startswith(("http://", "https://")):
         raise ConfigError(
             f"{named} is where jobs are submitted: ray job submit --address {address} ... -- "
-            "python -m jobs.<verb> ...; to run here, unset it, or give <host>:6379 or auto"
+            "glacier <verb> ...; to run here, unset it, or give <host>:6379 or auto"
         )
     if address.startswith("ray://"):
         raise ConfigError(
@@ -199,6 +264,20 @@ def choose_temp_folder() -> str:
         f"no folder for the temporary files of Ray: {'; '.join(reasons)}; set RAY_TMPDIR to a "
         "short path that you may write to"
     )
+
+
+def explain_other_folder(chosen: str) -> str:
+    """That the user's own folder for temporary files is not the one taken; nothing where it is."""
+    for name in ("RAY_TMPDIR", "TMPDIR"):
+        wanted = os.environ.get(name, "")
+        if wanted and Path(chosen).is_relative_to(Path(wanted).absolute()):
+            return ""
+        if wanted:
+            return (
+                f"{name} = {wanted!r} cannot hold the sockets of Ray, since it is too long a path "
+                f"or cannot be written to; they are in {chosen}"
+            )
+    return ""
 
 
 def list_temp_folders() -> Iterator[Path]:

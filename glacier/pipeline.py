@@ -109,5 +109,5 @@ def check_trials(config: Config) -> None:
         ConfigError: No node has room for a trial, or an encoder or its weights cannot be had.
     """
     if not is_swept(config):
-        check_room(Room.of(config.sweep))
+        check_room(Room.of(config))
         await_weights(Networks.of(config))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 import time
 from types import TracebackType
 from typing import Self
@@ -12,7 +13,8 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-LOG_EVERY_S = 10.0
+LOG_EVERY_S = 5.0
+"""Longest silence of a log while work goes on."""
 
 LEAST_MARKS = 8
 """Reports of parts of units from which a pace can be told before two units have finished."""
@@ -53,22 +55,38 @@ class Progress:
     Used as a context manager; it owns the terminal's last line while it lasts.
     """
 
-    def __init__(self, stage: str, total: int) -> None:
-        """Count towards ``total`` units of a stage."""
-        self.stage, self.total, self.done = stage, total, 0.0
+    def __init__(self, stage: str, total: int, is_brief: bool = False) -> None:
+        """Count towards ``total`` units of a stage.
+
+        Args:
+            stage: Its name.
+            total: Its units.
+            is_brief: It mostly takes no time, and then nothing is said of it.
+        """
+        self.stage, self.total, self.done, self.is_brief = stage, total, 0.0, is_brief
+        self.last = "begun"
+        """What was shown last beside the count."""
         self.started = self.printed = time.monotonic()
         self.marks = [(self.started, 0.0)]
         """When how many units had finished."""
-        self.live = Live(console=Console(file=sys.stdout)) if sys.stdout.isatty() else None
+        self.ended = threading.Event()
+        self.live: Live | None = None
+        if sys.stdout.isatty():
+            self.live = Live(console=Console(file=sys.stdout), transient=is_brief)
 
     def __getstate__(self) -> dict[str, object]:
         """Leave the terminal out: Tune pickles its callbacks, and a terminal cannot be."""
-        return self.__dict__ | {"live": None}
+        return self.__dict__ | {"live": None, "ended": None}
 
     def __enter__(self) -> Self:
-        """Take the terminal."""
+        """Take the terminal, or see to it that a log is never silent for long."""
         if self.live:
+            self.live.update(Text(self.line(self.last)))
             self.live.start()
+            return self
+        if not self.is_brief:
+            say(self.line(self.last))
+        threading.Thread(target=self.beat, daemon=True).start()
         return self
 
     def __exit__(
@@ -78,8 +96,17 @@ class Progress:
         at: TracebackType | None,
     ) -> None:
         """Give the terminal back."""
+        self.ended.set()
         if self.live:
             self.live.stop()
+
+    def beat(self) -> None:
+        """Say how far the work is whenever nothing was said for long, until it has ended."""
+        while not self.ended.wait(max(0.0, self.printed + LOG_EVERY_S - time.monotonic())):
+            now = time.monotonic()
+            if now - self.printed >= LOG_EVERY_S:
+                self.printed = now
+                say(f"{self.line(self.last)}; at work for {duration(now - self.started)}")
 
     def advance(self, what: str, units: float = 1, above: RenderableType | None = None) -> None:
         """Count finished units.
@@ -89,7 +116,7 @@ class Progress:
             units: How many have finished; a fraction of a long unit may be given.
             above: Shown over the line on a terminal, such as a table; never in a log.
         """
-        self.done += units
+        self.done, self.last = self.done + units, what
         now = time.monotonic()
         self.marks.append((now, self.done))
         if len(self.marks) > MAX_MARKS:
@@ -97,9 +124,13 @@ class Progress:
         if self.live:
             line = Text(self.line(what))
             self.live.update(Group(above, line) if above else line, refresh=True)
-        elif now - self.printed >= LOG_EVERY_S or self.done >= self.total:
+        elif now - self.printed >= LOG_EVERY_S or self.is_over():
             self.printed = now
             say(self.line(what))
+
+    def is_over(self) -> bool:
+        """Whether the last unit has finished of work that anything was said of."""
+        return self.done >= self.total and not (self.is_brief and self.printed == self.started)
 
     def line(self, what: str) -> str:
         """The state in one line."""

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from glacier import store
-from glacier.errors import StoreError
+from glacier.errors import ConfigError, StoreError
 from glacier.locks import find_living
 from glacier.progress import say
 
@@ -119,10 +119,30 @@ ABOUT = {
 
 
 def list_items(places: Any) -> list[Item]:
-    """Everything in a storage and in a results folder."""
-    storage, results = store.absolute(places.storage), store.absolute(places.results)
+    """Everything in a storage and in a results folder.
+
+    Raises:
+        ConfigError: One of them can be no place.
+        StoreError: A store cannot be reached.
+    """
+    storage, results = (find_place(name, getattr(places, name)) for name in ("storage", "results"))
     found = [item for stage in FOLDERS for item in list_folder(stage, store.join(storage, stage))]
     return found + list(list_folder("results", results))
+
+
+def find_place(name: str, given: str) -> str:
+    """The address of a place that a flag names.
+
+    Raises:
+        ConfigError: It can be none.
+    """
+    try:
+        address = store.absolute(given)
+    except ValueError as error:
+        raise ConfigError(f"--{name} {given}: {error}") from error
+    if "://" in address and (reason := store.explain_unusable(address)):
+        raise ConfigError(f"--{name} {given}: {reason}")
+    return address
 
 
 def list_folder(stage: str, address: str) -> Iterator[Item]:

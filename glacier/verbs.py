@@ -121,9 +121,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     try:
         return dispatch(name, rest)
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except BrokenPipeError:
+        return mute_output()
+
+
+def mute_output() -> int:
+    """Write no more, since the reader, such as ``head``, has seen enough; returns the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def dispatch(name: str, rest: Sequence[str]) -> int:
@@ -160,10 +165,13 @@ def run_verb(name: str, argv: Sequence[str] | None = None) -> int:
     from glacier.command import run_command  # late: it takes half a second
 
     verb = VERBS[name]
-    return run_command(
-        argv, describe_verb(name), make_stage(verb), {DRY_RUN: partial(dry_run, name)},
-        partial(begin, name), verb.sections,
-    )  # fmt: skip
+    try:
+        return run_command(
+            argv, describe_verb(name), make_stage(verb), {DRY_RUN: partial(dry_run, name)},
+            partial(begin, name), verb.sections,
+        )  # fmt: skip
+    except BrokenPipeError:
+        return mute_output()
 
 
 def make_stage(verb: Verb) -> Stage:
@@ -297,14 +305,25 @@ def show_runs(argv: Sequence[str]) -> int:
     """Print what runs have left."""
     from glacier.runs import run_list
 
-    return run_list(argv)
+    return run_plainly("list", partial(run_list, argv))
 
 
 def remove_runs(argv: Sequence[str]) -> int:
     """Remove what runs have left."""
     from glacier.runs import run_clean
 
-    return run_clean(argv)
+    return run_plainly("clean", partial(run_clean, argv))
+
+
+def run_plainly(name: str, work: Callable[[], int]) -> int:
+    """Run what looks at places that a flag names; a bad place is a sentence, and exit code 2."""
+    from glacier.errors import GlacierError
+
+    try:
+        return work()
+    except GlacierError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 2
 
 
 def verify_runs(argv: Sequence[str]) -> int:

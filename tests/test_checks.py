@@ -112,7 +112,8 @@ def test_what_cannot_be_is_known_beforehand(
 
 def test_files_and_their_months_are_looked_at(tmp_path: Path) -> None:
     folder = {"source": "folder", "folder": {"path": str(tmp_path / "none")}}
-    changes = {"ingest": folder, "prepare": {"label": {"kind": "ndsi"}}}
+    changes: dict[str, Any] = {"regions": [{"name": "mendenhall"}], "ingest": folder}
+    changes["prepare"] = {"label": {"kind": "ndsi"}}
     assert "ingest.folder.path = " in refusals(tmp_path, **changes)
     (tmp_path / "none").mkdir()
     assert "holds no file named <YYYY-MM>.tif" in refusals(tmp_path, **changes)
@@ -125,7 +126,8 @@ def test_the_months_of_files_outside_the_span_are_named(tmp_path: Path) -> None:
     band = np.full((40, 40), 9000, np.uint16)
     (tmp_path / "2000-10.tif").write_bytes(encode_cog({"SR_B3": band}, grid, {}))
     folder = {"source": "folder", "folder": {"path": str(tmp_path)}}
-    said = refusals(tmp_path, ingest=folder, prepare={"label": {"kind": "ndsi"}})
+    changes = {"regions": [{"name": "mendenhall"}], "prepare": {"label": {"kind": "ndsi"}}}
+    said = refusals(tmp_path, ingest=folder, **changes)
     assert "months = 2014-05..2014-12: of region mendenhall the source holds 2000-10 alone" in said
 
 

@@ -57,6 +57,20 @@ def test_room_on_no_node_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         check_room(Room(8, 1))
 
 
+def test_memory_that_no_node_has_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    report(monkeypatch, None)
+    node = {"CPU": 8.0, "memory": 6e9, "object_store_memory": 2e9}
+    hold(monkeypatch, node, {"CPU": 1.0, "memory": 64e9})
+    check_room(Room(8, 0, 8.0))
+    check_room(Room(1, 0, 60.0))
+    with pytest.raises(ConfigError, match=r"takes 70\.0 GB of memory .* Ray has at most 64\.0 GB"):
+        check_room(Room(1, 0, 70.0))
+    with pytest.raises(ConfigError, match=r"no node of Ray has both, and 60\.0 GB"):
+        check_room(Room(8, 0, 60.0))
+    hold(monkeypatch, {"CPU": 8.0})  # it does not tell
+    check_room(Room(8, 0, 70.0))
+
+
 def test_nodes_that_may_be_added_count(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

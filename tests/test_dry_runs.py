@@ -81,6 +81,29 @@ def test_a_checkpoint_holds_as_many_models_as_are_counted(tmp_path: Path) -> Non
     assert size / 4.004e6 == pytest.approx(dry_runs.CHECKPOINT_MODELS, rel=0.01)
 
 
+@pytest.mark.parametrize("job", ["ingest", "prepare", "sweep", "report", "pipeline"])
+def test_each_stage_says_place_size_and_disk(tmp_path: Path, job: str, capsys: Said) -> None:
+    dry_run(tiny_config(tmp_path), job)
+    out = capsys.readouterr().out
+    assert "mendenhall: 58.505 N, 134.519 W, 228.6 km2, 127 x 80 px of 150 m" in out
+    assert " are free" in out
+    assert out.count("228.6 km2") == 1
+
+
+def test_a_step_that_takes_much_memory_is_said(tmp_path: Path, capsys: Said) -> None:
+    prepare = {"size_px": 512}
+    dry_run(tiny_config(tmp_path, prepare=prepare, sweep={"batch_size": 8}), "sweep")
+    assert "sweep: a step takes 159 MB of memory at the least" in capsys.readouterr().out
+
+
+def test_many_regions_are_counted(tmp_path: Path, capsys: Said) -> None:
+    (region,) = tiny_config(tmp_path).regions
+    regions = [region.model_dump() | {"name": f"r{k}"} for k in range(12)]
+    dry_run(tiny_config(tmp_path, regions=regions), "prepare")
+    out = capsys.readouterr().out
+    assert "place: r9: " in out and "r10" not in out and "place: and 2 more regions" in out
+
+
 def test_chips_are_counted_as_they_will_be(tmp_path: Path) -> None:
     for size, stride in ((32, None), (96, 96), (64, 40)):
         prepare = {"layout": "chips", "size_px": size, "stride_px": stride}
@@ -109,7 +132,9 @@ def test_all_that_would_be_refused_is_listed(tmp_path: Path, capsys: Said) -> No
 
 def test_a_source_that_cannot_be_used_is_one_reason(tmp_path: Path, capsys: Said) -> None:
     folder = {"source": "folder", "folder": {"path": str(tmp_path / "none")}}
-    config = tiny_config(tmp_path, ingest=folder, prepare={"label": {"kind": "ndsi"}})
+    regions = [{"name": "mendenhall"}]
+    label = {"label": {"kind": "ndsi"}}
+    config = tiny_config(tmp_path, regions=regions, ingest=folder, prepare=label)
     with pytest.raises(ConfigError, match="no such folder") as caught:
         dry_run(config)
     assert len(str(caught.value).splitlines()) == 1

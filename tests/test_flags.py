@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from glacier import store
 from glacier.command import run_command
-from glacier.config import Config, config_digest, digest, expand_path, variants_digest
+from glacier.config import STORED, Config, config_digest, digest, expand_path, variants_digest
 from glacier.errors import ConfigError, SourceError
 from glacier.flags import field_names, load_config, read_yaml
 
@@ -296,7 +296,37 @@ FROM_FILES = {"ingest.source": "folder", "prepare.label.kind": "ndsi"}
         ({"regions": [BASE["regions"][0]] * 2}, ["regions ['m', 'm']", "no name twice"]),
         ({"regions": [{"name": "m"}]}, ["region m needs a polygon"]),
         ({"prepare.label.unseen": "background"}, ["unseen background", "use ignore"]),
-        ({"ingest.source": "folder"}, ["label.kind truth", "folder", "outlines, ndsi"]),
+        (
+            {"ingest.source": "folder", "regions": [{"name": "m"}]},
+            ["label.kind truth", "folder", "outlines, ndsi"],
+        ),
+        (FROM_FILES, ["region m has a polygon", "their own grid", "leave polygon and pixel_m out"]),
+        (
+            FROM_FILES | {"regions": [{"name": "m", "pixel_m": 60}]},
+            ["regions.0", "pixel_m 60 needs a polygon"],
+        ),
+        (
+            {"ingest.folder.path": "/mine"},
+            ["folder.path '/mine'", "not read: set source folder in place of synthetic"],
+        ),
+        (
+            {"ingest.earthengine.project": "icy"},
+            ["earthengine.project 'icy'", "source earthengine"],
+        ),
+        ({"ingest.stac.in_flight": 2}, ["stac.in_flight 2", "leave it out"]),
+        (
+            {"ingest.source": "stac", "ingest.synthetic.cloud_share": 0.9},
+            ["synthetic.cloud_share 0.9", "set source synthetic in place of stac"],
+        ),
+        ({"prepare.label.margin_m": 30}, ["margin_m 30", "kind outlines alone, not on truth"]),
+        (
+            {"prepare.layout": "resize", "prepare.stride_px": 16},
+            ["stride_px 16", "layout resize makes none"],
+        ),
+        (
+            {"sweep.protocol": "notebook", "sweep.folds.validation_share": 0.4},
+            ["validation_share 0.4", "no validation part", "set it to 0"],
+        ),
         ({"prepare.layout": "resize"}, ["by_block", "prepare.layout chips"]),
         ({"sweep.normalise": "imagenet", "prepare.image": ["nir"]}, ["knows 3 bands", "has 1"]),
     ],
@@ -468,17 +498,47 @@ def test_the_configuration_cannot_be_changed() -> None:
         config.sweep.epochs = 1  # type: ignore[misc]
 
 
+def test_a_scene_folder_lays_scenes_onto_the_region_s_own_grid() -> None:
+    scenes = FROM_FILES | {"ingest.folder.holds": "scenes"}
+    regions = [BASE["regions"][0] | {"pixel_m": 60}]
+    assert Config.model_validate(nest(scenes | {"regions": regions})).regions[0].pixel_m == 60
+
+
+def test_a_variant_of_another_source_leaves_the_settings_of_the_run_s_own() -> None:
+    values = nest({"ingest.synthetic.cloud_share": 0.9, "prepare.label.kind": "ndsi"})
+    values["variants"] = {
+        "plain": {},
+        "stac": {"ingest.source": "stac", "ingest.stac.in_flight": 2},
+    }
+    config = Config.model_validate(values)
+    assert config.variant("plain").ingest == config.ingest
+    other = config.variant("stac").ingest
+    assert (other.source, other.stac.in_flight, other.synthetic.cloud_share) == ("stac", 2, 0.35)
+
+
+def test_a_stored_configuration_of_an_earlier_version_can_be_read_again() -> None:
+    values = nest({"ingest.earthengine.project": "icy"})
+    assert Config.model_validate(values, context=STORED).ingest.source == "synthetic"
+
+
 def test_the_digest_follows_what_is_computed_and_not_where() -> None:
     plain = config_digest(Config.model_validate(BASE))
     for same in (
         {"storage": "/else"}, {"results": "/else"}, {"cluster.cpus": 2},
         {"sweep.checkpoint_s": 5}, {"sweep.max_retries": 3}, {"prepare.max_failed": 2},
         {"ingest.max_failed": 2},
+        {"prepare.label.provenance": {
+            "source": "RGI", "years": [2000, 2000], "owner": "x", "licence": "y"
+        }},
+        {"prepare.label.outlines": "/a/o.gpkg"},
     ):  # fmt: skip
         assert config_digest(Config.model_validate(nest(same))) == plain
     changes = [{"seed": 1}, {"months.first": "2015-01"}, {"prepare.label.kind": "ndsi"},
                {"sweep.epochs": 3}, {"ingest.cloud_profile": "strict"}]  # fmt: skip
     assert len({config_digest(Config.model_validate(nest(c))) for c in changes} | {plain}) == 6
+    weights = [{"sweep.encoder_weights": w} for w in ("/a/w.pth", "/b/w.pth", "imagenet", "none")]
+    kinds = [config_digest(Config.model_validate(nest(w))) for w in weights]
+    assert kinds[0] == kinds[1] and kinds[3] == plain and len(set(kinds)) == 3
     assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
 
 

@@ -19,14 +19,14 @@ ORDER = (
 
 TOP = {
     "config", "flags", "errors", "wording", "progress", "store", "cluster", "landsat", "indices",
-    "composite", "labels", "windows", "published", "shipped", "machine", "field_help",
+    "composite", "labels", "windows", "published", "shipped", "machine", "field_help", "checksums",
     "owner", "lock_file", "locks",
 }  # fmt: skip
 """Modules that stand in no folder, and below all of them."""
 
 ENTRANCE = {
     "command", "pipeline", "verbs", "completion", "checks", "dry_runs", "faults", "runs", "verify",
-    "__main__",
+    "__main__", "input_checks",
 }  # fmt: skip
 """Modules that stand in no folder, and above all of them."""
 

@@ -19,10 +19,13 @@ from glacier.machine import (
     check_address,
     check_local_room,
     choose_temp_folder,
+    explain_other_folder,
     explain_unwritable,
     find_address,
+    find_memory_gb,
     refuses_grpc,
 )
+from tests.support.tiny import tiny_config
 
 SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 
@@ -181,3 +184,69 @@ def test_why_a_folder_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(machine.os, "access", lambda *_: False)  # the superuser may write anywhere
     assert explain_unwritable(tmp_path / "a") == f"you may not write to {tmp_path}"
     assert list(tmp_path.glob("a")) == []
+
+
+# Memory.
+
+
+def limit(patch: pytest.MonkeyPatch, folder: Path, line: str, **files: str) -> None:
+    """Let this process be in a group of these limits, by the folder of each."""
+    (folder / "cgroup").write_text(line)
+    for place, text in files.items():
+        path = folder / place.replace("_", "/")
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "limit").write_text(text)
+    patch.setattr(machine, "CGROUPS_OF_PROCESS", folder / "cgroup")
+    patch.setattr(machine, "CGROUP_V1", (str(folder / "v1"), "limit"))
+    patch.setattr(machine, "CGROUP_V2", (str(folder / "v2"), "limit"))
+
+
+@pytest.mark.parametrize(
+    ("line", "files"),
+    [
+        ("0::/job/step", {"v2_job_step": "max", "v2_job": "2000000"}),
+        ("0::/", {"v2": "2000000"}),
+        ("5:cpu,memory:/job\n6:pids:/x", {"v1_job": "2000000", "v2": "5", "v1_x": "5"}),
+    ],
+)
+def test_a_container_has_the_memory_that_it_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, files: dict[str, str]
+) -> None:
+    limit(monkeypatch, tmp_path, line, **files)
+    assert find_memory_gb() == 0.002
+
+
+def test_without_a_limit_it_is_the_machine_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit(monkeypatch, tmp_path, "0::/job", v2_job="max")
+    assert 0.1 < find_memory_gb() < 1e6
+    monkeypatch.setattr(machine, "CGROUPS_OF_PROCESS", tmp_path / "none")
+    assert 0.1 < find_memory_gb() < 1e6
+
+
+def test_a_step_that_no_memory_here_can_hold_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "find_memory_gb", lambda: 8.0)
+    large = {"size_px": 2048, "layout": "chips"}
+    config = tiny_config(tmp_path, prepare=large, sweep={"batch_size": 64})
+    with pytest.raises(ConfigError, match=r"takes 20\.4 GB .* this machine has at most 8\.0 GB"):
+        check_local_room(Room.of(config), config.cluster)
+    gpu = config.model_copy(update={"sweep": config.sweep.model_copy(update={"gpus_per_trial": 1})})
+    assert Room.of(gpu).memory_gb == 0  # its memory is another
+    assert Room.of(gpu, images_gb=9).memory_gb == 9
+    check_local_room(Room.of(tiny_config(tmp_path)), config.cluster)
+
+
+# The folder that is not the user's own.
+
+
+def test_a_folder_that_is_passed_over_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert explain_other_folder("/tmp/ray") == ""
+    monkeypatch.setenv("TMPDIR", "/tmp/" + "x" * 115)
+    said = explain_other_folder("/tmp/ray")
+    assert said.startswith("TMPDIR = '/tmp/xxx") and said.endswith("they are in /tmp/ray")
+    monkeypatch.setenv("RAY_TMPDIR", "/tmp/mine")
+    assert explain_other_folder("/tmp/mine/ray") == ""
+    assert explain_other_folder("/tmp/ray").startswith("RAY_TMPDIR = '/tmp/mine'")

@@ -3,6 +3,8 @@
 import io
 import os
 import sys
+import threading
+import time
 
 import pytest
 from ray import cloudpickle
@@ -26,7 +28,51 @@ def test_a_log_gets_few_lines_and_always_the_last(capsys: pytest.CaptureFixture)
     with Progress("ingest", 50) as shown:
         for month in range(50):
             shown.advance(f"month {month}")
-    assert capsys.readouterr().out.splitlines() == ["ingest: 50/50; month 49"]
+    assert capsys.readouterr().out.splitlines() == [
+        "ingest: 0/50; begun", "ingest: 50/50; month 49"
+    ]  # fmt: skip
+
+
+def test_a_log_is_never_silent_for_long_while_a_unit_takes_its_time(
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "LOG_EVERY_S", 0.05)
+    said, heard = [], threading.Event()
+
+    def listen(text: str) -> None:
+        said.append(text)
+        if len(said) >= 4:
+            heard.set()
+
+    monkeypatch.setattr(progress, "say", listen)
+    with Progress("ingest", 50) as shown:
+        shown.advance("month 7")
+        assert heard.wait(30)  # with no unit's end
+    ended = len(said)
+    assert said[0] == "ingest: 0/50; begun"
+    assert said[-1].startswith("ingest: 1/50; month 7; at work for ")
+    time.sleep(0.2)
+    assert len(said) == ended
+
+
+def test_nothing_is_said_of_work_that_is_over_at_once(capsys: pytest.CaptureFixture) -> None:
+    with Progress("checksums", 3, is_brief=True) as shown:
+        for k in range(3):
+            shown.advance(f"file {k}")
+    assert capsys.readouterr().out == ""
+
+
+def test_brief_work_that_took_long_says_its_end(
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "LOG_EVERY_S", 0.05)
+    with Progress("checksums", 2, is_brief=True) as shown:
+        while shown.printed == shown.started:
+            time.sleep(0.01)
+        shown.advance("a", 2)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("checksums: 0/2; begun; at work for ")
+    assert lines[-1] == "checksums: 2/2; a"
 
 
 class Clock:

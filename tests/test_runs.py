@@ -8,6 +8,7 @@ from glacier import store
 from glacier.lock_file import create
 from glacier.owner import Owner
 from glacier.runs import run_clean, run_list
+from glacier.verbs import main
 
 FILES = (
     "data/archive/mendenhall-11111111/2014-07.tif",
@@ -104,3 +105,20 @@ def test_where_nothing_was_run_nothing_is_listed(
 ) -> None:
     assert run_list(["--storage", str(tmp_path / "a"), "--results", str(tmp_path / "b")]) == 0
     assert capsys.readouterr().out == "0 in all, 0.0 MB\n"
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("$GLACIER_NOT_SET/x", "the environment variable GLACIER_NOT_SET is not set"),
+        ("nostore://x", "nostore:// is no store"),
+    ],
+)
+@pytest.mark.parametrize("typed", [["list"], ["clean", "demo"]])
+def test_a_bad_place_is_a_sentence(
+    typed: list[str], place: str, words: str, capsys: pytest.CaptureFixture
+) -> None:
+    assert main([*typed, "--results", place]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and words in said.err and "Traceback" not in said.err
+    assert said.err.startswith(f"{typed[0]}: --results {place}: ")

@@ -176,11 +176,12 @@ def test_answers_without_work_import_nothing_heavy(
         assert "did you mean sweep.epochs?" in done.stderr
 
 
-def test_a_reader_who_has_seen_enough_is_no_defect() -> None:
+@pytest.mark.parametrize("typed", [["glacier", "configs"], ["jobs.ingest", "demo.yaml"]])
+def test_a_reader_who_has_seen_enough_is_no_defect(typed: list[str]) -> None:
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
-        [sys.executable, "-u", "-m", "glacier", "configs"],
+        [sys.executable, "-u", "-m", *typed],
         cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60,
     )  # fmt: skip
     os.close(write)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from glacier.archive.records import complete_record, list_region_months
@@ -49,10 +49,7 @@ class RegionDryRun:
 
 def describe_ingest(rows: Sequence[RegionDryRun], source: Source) -> Iterator[str]:
     """What an ingest would do, line by line."""
-    for row in rows[:MAX_SHOWN]:
-        yield describe(row)
-    if len(rows) > MAX_SHOWN:
-        yield f"and {len(rows) - MAX_SHOWN} more regions"
+    yield from describe_regions(rows, describe)
     complete, dark, pending = (
         sum(row.complete for row in rows), sum(row.dark for row in rows),
         sum(row.pending for row in rows),
@@ -85,10 +82,26 @@ def dry_run_region(config: Config, region: Region, source: Source) -> RegionDryR
 
 def describe(row: RegionDryRun) -> str:
     """A region's dry run in a line."""
+    return (
+        f"{describe_frame(row)}; {row.complete} complete, {row.dark} without sun, {row.pending} to "
+        f"fetch, up to {row.archive_mb:.0f} MB"
+    )
+
+
+def describe_frame(row: RegionDryRun) -> str:
+    """Where a region lies, and how large it is."""
     grid = row.grid
     return (
         f"{row.name}: {name_coordinates(*find_centre(grid))}, "
         f"{math.prod(grid.shape) * grid.pixel_km2:.4g} km2, "
-        f"{grid.height} x {grid.width} px of {grid.pixel_m:g} m in {grid.crs}; {row.complete} "
-        f"complete, {row.dark} without sun, {row.pending} to fetch, up to {row.archive_mb:.0f} MB"
+        f"{grid.height} x {grid.width} px of {grid.pixel_m:g} m in {grid.crs}"
     )
+
+
+def describe_regions(
+    rows: Sequence[RegionDryRun], describe: Callable[[RegionDryRun], str]
+) -> Iterator[str]:
+    """The first regions of a run, a line each, and how many more there are."""
+    yield from map(describe, rows[:MAX_SHOWN])
+    if len(rows) > MAX_SHOWN:
+        yield f"and {len(rows) - MAX_SHOWN} more regions"

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import ray
 
 from glacier import store
@@ -80,12 +81,15 @@ def ingest_pending(
 
 def find_complete(targets: list[ArchiveMonth]) -> dict[ArchiveMonth, MonthRecord | None]:
     """The record of each month that needs no more work; damaged files are said and set aside."""
-    with ThreadPoolExecutor() as pool:
-        states = list(pool.map(look_at_month, targets))
-    for state in states:
-        for error in state.damage:
-            store.set_aside(error)
-    return {target: state.record for target, state in zip(targets, states, strict=True)}
+    records: dict[ArchiveMonth, MonthRecord | None] = {}
+    looking = Progress("ingest: looking at what is there", len(targets), is_brief=True)
+    with looking as progress, ThreadPoolExecutor() as pool:
+        for target, state in zip(targets, pool.map(look_at_month, targets), strict=True):
+            records[target] = state.record
+            for error in state.damage:
+                store.set_aside(error)
+            progress.advance(f"{target.region.name} {target.name}")
+    return records
 
 
 def ingest_months(
@@ -118,6 +122,7 @@ def ingest_month(
     Raises:
         ConfigError: The fault is the configuration's, so that every other month has it too.
     """
+    cv2.setNumThreads(1)  # a task has one core
     began = time.monotonic()
     record = begin_record(config, target)
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,11 @@ from rasterio.windows import Window
 from glacier.errors import RasterError
 from glacier.landsat import NODATA, band_scale, digital_number
 
-SIDECAR_WORDS = re.compile(rb"<(NoDataValue|Scale|Offset)\b")
+SIDECAR_WORDS = re.compile(rb"<(NoDataValue|Scale|Offset|ColorInterp(?=>\s*Alpha))\b")
 """Entries of GDAL's ``.aux.xml`` that change what numbers mean; statistics, the rest, do not."""
+
+MEASURED = ("SR_", "ST_")
+"""How the names of bands begin that are measurements."""
 
 MAX_SIDECAR_BYTES = 1 << 20
 """So much of an ``.aux.xml`` is looked at."""
@@ -51,38 +54,60 @@ def check_sidecars(path: str) -> None:
 
 
 def find_hidden(
-    source: DatasetReader, place: int, raw: NDArray[Any], window: Window | None = None
+    source: DatasetReader,
+    place: int,
+    raw: NDArray[Any],
+    window: Window | None = None,
+    mapped: Collection[int] = (),
 ) -> NDArray[np.bool_] | None:
     """Pixels of a band where a raster itself says that there is no data, in whatever way.
+
+    GDAL calls the fourth of four 8-bit bands alpha by itself; a band that is known to be a
+    measurement hides nothing of the others.
 
     Args:
         source: The open raster.
         place: Position of the band, from 1.
         raw: (H, W) numbers of the band as they are stored.
         window: Where they were read; None: all of it.
+        mapped: Positions of bands that the configuration calls measurements, beside those whose
+            own names do.
 
     Returns:
         (H, W) bool; None where the raster declares nothing of the kind.
     """
-    ways = list(ways_to_hide(source, place, raw, window))
+    alphas = [at for at in find_alphas(source) if at != place and at not in mapped]
+    ways = list(ways_to_hide(source, place, raw, window, alphas))
     if np.issubdtype(raw.dtype, np.floating) and not np.isfinite(raw).all():
         ways.append(~np.isfinite(raw))
     return np.logical_or.reduce(ways) if ways else None
 
 
+def find_alphas(source: DatasetReader) -> Iterator[int]:
+    """Positions, from 1, of the bands that say how opaque the others are."""
+    bands = zip(source.colorinterp, source.descriptions, strict=True)
+    for at, (meaning, name) in enumerate(bands, start=1):
+        if meaning == ColorInterp.alpha and not (name or "").startswith(MEASURED):
+            yield at
+
+
 def ways_to_hide(
-    source: DatasetReader, place: int, raw: NDArray[Any], window: Window | None
+    source: DatasetReader,
+    place: int,
+    raw: NDArray[Any],
+    window: Window | None,
+    alphas: Iterable[int],
 ) -> Iterator[NDArray[np.bool_]]:
     """What each declaration hides of a band, (H, W) bool: number, mask band, alpha."""
     number = source.nodatavals[place - 1]
     if number is not None:
         yield raw == (raw.dtype.type(number) if raw.dtype.kind == "f" else number)
     flags = source.mask_flag_enums[place - 1]
-    if MaskFlags.all_valid not in flags and flags != [MaskFlags.nodata]:
+    own = MaskFlags.all_valid not in flags and MaskFlags.alpha not in flags
+    if own and flags != [MaskFlags.nodata]:
         yield source.read_masks(place, window=window) == 0
-    for at, meaning in enumerate(source.colorinterp, start=1):
-        if meaning == ColorInterp.alpha and at != place:
-            yield source.read(at, window=window) == 0
+    for at in alphas:
+        yield source.read(at, window=window) == 0
 
 
 def hides_only_zeros(source: DatasetReader, place: int) -> bool:
@@ -133,7 +158,7 @@ def read_as_landsat(
         RasterError: A band that is no measurement declares a scale.
     """
     scale = declared_scale(source, place)
-    measured = name.startswith(("SR_", "ST_"))
+    measured = name.startswith(MEASURED)
     if scale is not None and not measured:
         raise RasterError(
             f"{source.name}: band {name} declares scale {scale[0]:g} and offset {scale[1]:g}, and "

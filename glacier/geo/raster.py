@@ -162,12 +162,17 @@ def safe_open(path: str | Path, max_bytes: int = MAX_BYTES) -> Iterator[DatasetR
     """
     text = str(path)
     if any(mark in text for mark in ("/vsi", "://", "<", "\0")) or text.startswith("MEM:"):
-        raise RasterError(f"{text!r} is not the path of a local file")
+        raise RasterError(
+            f"{text!r} is not the path of a local file; copy the file here, and give its path"
+        )
     if not os.path.isfile(text):
-        raise RasterError(f"{text} is missing or not a regular file")
+        raise RasterError(f"{text} is missing or not a regular file; correct the path")
     with open(text, "rb") as file:
         if file.read(4) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-            raise RasterError(f"{text} is not a GeoTIFF (its first bytes say so)")
+            raise RasterError(
+                f"{text} is not a GeoTIFF (its first bytes say so); convert it (gdal_translate -of "
+                "GTiff)"
+            )
     check_sidecars(text)
     environment = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
     try:
@@ -178,7 +183,9 @@ def safe_open(path: str | Path, max_bytes: int = MAX_BYTES) -> Iterator[DatasetR
             check_size(source, max_bytes)
             yield source
     except (rasterio.errors.RasterioError, UnicodeDecodeError) as error:  # a name is not UTF-8
-        raise RasterError(f"cannot read {text}: {error}") from error
+        raise RasterError(
+            f"cannot read {text}: {error}; it is damaged or cut short: copy or make it again"
+        ) from error
 
 
 def check_size(source: DatasetReader, max_bytes: int = MAX_BYTES) -> None:
@@ -192,7 +199,8 @@ def check_size(source: DatasetReader, max_bytes: int = MAX_BYTES) -> None:
         raise RasterError(
             f"{source.name} decodes to {size} bytes ({source.count} bands of {source.height} x "
             f"{source.width}, blocks of {source.block_shapes[0]}), more than the "
-            f"{max_bytes} allowed"
+            f"{max_bytes} allowed; cut it into parts, or write it in smaller blocks "
+            "(gdal_translate -co TILED=YES)"
         )
 
 
@@ -205,7 +213,9 @@ def decoded_bytes(source: DatasetReader) -> int:
     try:
         pixel = sum(np.dtype(kind).itemsize for kind in source.dtypes)
     except TypeError as error:
-        raise RasterError(f"{source.name}: {error}") from error
+        raise RasterError(
+            f"{source.name}: {error}; write it as plain numbers (gdal_translate -ot Float32)"
+        ) from error
     blocks = [math.prod(shape) for shape in source.block_shapes]
     return int(max(source.height * source.width, *blocks) * pixel)
 

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from glacier import store
+from glacier.checksums import checksum_all
 from glacier.config import digest
-from glacier.errors import VectorError
+from glacier.errors import StoreError, VectorError
 
 SIDECARS = {
     ".shp": (".shx", ".dbf", ".prj", ".cpg"),
@@ -61,7 +62,13 @@ def checksum_files(address: str) -> str:
     """
     names = list_files(address)
     ends = [os.path.splitext(name)[1].lower() for name in names]
-    sums = [store.checksum(store.read_bytes(name)) for name in names]
+    if "://" in address:
+        sums = [store.checksum(store.read_bytes(name)) for name in names]
+    else:
+        try:
+            sums = checksum_all(map(Path, names))
+        except OSError as error:
+            raise StoreError(f"cannot read {address}: {error}") from error
     return digest(sorted(zip(ends, sums, strict=True)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +16,11 @@ from glacier.geo.inventories import Theme
 from glacier.geo.vector_files import local_files
 from glacier.wording import nearest
 
-NO_AREA = ("Point", "LineString", "CircularString", "CompoundCurve", "MultiCurve")
-"""How the types of layers without area begin or, after ``Multi``, go on."""
+TYPE = re.compile(r"^(2\.5D )?(Multi)?")
+"""What stands before the type of a layer's shapes, as GDAL writes it; ``Z`` and ``M`` follow."""
+
+NO_AREA = ("Point", "LineString", "CircularString", "CompoundCurve", "Curve")
+"""Types of shapes without area."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +84,8 @@ def pick_layers(file: VectorFile, kinds: dict[str, str | None]) -> list[str]:
         raise VectorError(
             f"outlines {file.address}: a table without shapes; give a file of polygons"
         )
-    flat = {name: str(kinds[name]).removeprefix("Multi") for name in shaped}
-    return [name for name in shaped if not flat[name].startswith(NO_AREA)] or shaped
+    plain = {name: TYPE.sub("", str(kinds[name])).partition(" ")[0] for name in shaped}
+    return [name for name in shaped if plain[name] not in NO_AREA] or shaped
 
 
 def settle_crs(table: Any, file: VectorFile, layer: str) -> Any:

@@ -28,6 +28,13 @@ SHOWN = 5
 """Reasons that a sentence gives; it counts the others."""
 
 
+FAR_FRAMES = 100
+"""Shapes so many frames long are cut before they are projected."""
+
+FRAME_STEPS = 100
+"""Corners along a side of what far shapes are cut to: straight in degrees, it bends in metres."""
+
+
 @dataclass(frozen=True)
 class Layer:
     """The polygons of a layer of a vector file, as they lie in it."""
@@ -177,14 +184,17 @@ def burn_layer(layer: Layer, grid: Grid) -> tuple[NDArray[np.uint8], int]:
     Raises:
         VectorError: Its CRS cannot be turned into the grid's.
     """
-    bounds = shapely.bounds(layer.shapes)
+    bounds, frames = shapely.bounds(layer.shapes), find_frames(grid, layer.crs)
     near = np.zeros(len(bounds), bool)
-    for west, south, east, north in find_frames(grid, layer.crs):
+    for west, south, east, north in frames:
         near |= (bounds[:, 0] <= east) & (bounds[:, 2] >= west) & (
             (bounds[:, 1] <= north) & (bounds[:, 3] >= south)
         )  # fmt: skip
     given, holes = layer.shapes[near], layer.holes[near]
-    projected = geopandas.GeoSeries(given, crs=layer.crs).to_crs(grid.crs).to_numpy(dtype=object)
+    projected = project(given, layer.crs, grid)
+    far = find_far(given, frames) | ~are_finite(projected)
+    if far.any():
+        projected[far] = project(cut_to(given[far], frames), layer.crs, grid)
     valid_before, kept = shapely.is_valid(given), are_finite(projected)
     shapes = mend(projected[kept])
     ice, rock = shapes[~holes[kept]], shapes[holes[kept]]
@@ -192,6 +202,36 @@ def burn_layer(layer: Layer, grid: Grid) -> tuple[NDArray[np.uint8], int]:
     if len(rock):
         mask &= 1 - burn([s for s in rock if not s.is_empty], grid)
     return mask, int((~valid_before & kept).sum())
+
+
+def project(shapes: NDArray[np.object_], crs: pyproj.CRS, grid: Grid) -> NDArray[np.object_]:
+    """Shapes of a CRS in that of a grid."""
+    found = geopandas.GeoSeries(shapes, crs=crs).to_crs(grid.crs)
+    return np.asarray(found.to_numpy(dtype=object), dtype=object)
+
+
+def find_far(
+    shapes: NDArray[np.object_], frames: list[tuple[float, float, float, float]]
+) -> NDArray[np.bool_]:
+    """Which shapes reach far beyond a frame, perhaps to where the grid's CRS has no numbers.
+
+    A projection may answer with wrong ones there instead of none.
+    """
+    bounds = shapely.bounds(shapes)
+    west, south, east, north = frames[0] if frames else (0.0, 0.0, 0.0, 0.0)
+    reach = np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
+    return np.asarray(reach > FAR_FRAMES * max(east - west, north - south))
+
+
+def cut_to(
+    shapes: NDArray[np.object_], frames: list[tuple[float, float, float, float]]
+) -> NDArray[np.object_]:
+    """What of shapes lies in frames around a grid, with corners close enough to bend with them."""
+    ground = shapely.union_all([shapely.box(*frame) for frame in frames])
+    west, south, east, north = frames[0]
+    step = max(east - west, north - south) / FRAME_STEPS
+    cut = shapely.intersection(mend(shapes), ground)
+    return np.asarray(shapely.segmentize(cut, step), dtype=object)
 
 
 def find_frames(grid: Grid, crs: pyproj.CRS) -> list[tuple[float, float, float, float]]:

@@ -49,6 +49,7 @@ def make_report(sweep: SavedSweep, folder: str, wall_s: float | None = None) -> 
         with hold(sweep.result.config, folder):
             if not is_current(folder, sweep):  # another run may have written it meanwhile
                 keep_earlier(folder, sweep.result.config_sha256)
+                say("report: drawing figures and page")
                 verdict = write_report(sweep, folder, wall_s)
                 say(f"report: {verdict}")
                 say(f"report: {store.join(folder, 'report.html')}")

@@ -8,6 +8,7 @@ set is complete.
 from __future__ import annotations
 
 import io
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,7 +22,16 @@ from numpy.typing import NDArray
 
 from glacier import store
 from glacier.archive.records import MonthRecord, Status
-from glacier.config import ADDRESS, RUNTIME_ONLY, TEXT, Config, Label, Model, digest, identity
+from glacier.config import (
+    ADDRESS,
+    RUNTIME_ONLY,
+    TEXT,
+    Config,
+    Label,
+    Model,
+    digest,
+    identity,
+)
 from glacier.errors import StoreError
 from glacier.geo.raster import Grid
 from glacier.geo.vector_files import checksum_files
@@ -170,6 +180,12 @@ class SampleSet(Model):
         return tuple(month for month in self.months if month.status == "ok")
 
     @property
+    def images_gb(self) -> float:
+        """Size of all month images in memory, GB: float32 bands, label and class."""
+        pixels = sum(math.prod(self.regions[month.region].shape) for month in self.usable)
+        return pixels * (4 * (len(self.bands) + len(self.extra_bands)) + 2) / 1e9
+
+    @property
     def failed(self) -> tuple[SampleMonth, ...]:
         """Months that failed, those that the archive lacks among them."""
         return tuple(month for month in self.months if month.status == "failed")
@@ -214,10 +230,7 @@ def samples_folder(config: Config, archives: dict[str, list[MonthRecord]]) -> st
     key = digest(
         {
             "format": FORMAT,
-            "settings": identity(
-                config.prepare.model_copy(update={"label": label.effective()}),
-                (RUNTIME_ONLY, ADDRESS, TEXT),
-            ),
+            "settings": identity(config.prepare.effective(), (RUNTIME_ONLY, ADDRESS, TEXT)),
             "polygons": [
                 path and checksum_files(store.absolute(path))
                 for path in (label.outlines, label.debris)

@@ -19,6 +19,7 @@ from glacier.errors import GlacierError, SampleError
 from glacier.geo.raster import Grid, read_named
 from glacier.indices import FALSE_COLOUR, colour
 from glacier.landsat import BAND_OF, SR_SCALE
+from glacier.samples.bands import LABEL_BANDS, image_bands, name_bands
 from glacier.samples.chips import cut_rows, resize_sample, shrink_classes
 from glacier.samples.dataset import (
     BandSums,
@@ -40,13 +41,6 @@ from glacier.samples.variety import check_variety
 
 BASELINE_BANDS = ("green", "red", "nir", "swir1")
 """What the baselines read, as plain reflectance."""
-
-LABEL_BANDS = {
-    "outlines": {"green", "nir", "swir1"},
-    "ndsi": {"green", "nir", "swir1"},
-    "threshold": set(FALSE_COLOUR),
-}
-"""What a label reads, by its kind; outlines only to see whether snow lies around them."""
 
 
 @dataclass(frozen=True)
@@ -209,12 +203,8 @@ def needed_bands(settings: Prepare) -> set[str] | None:
 
 def used_bands(settings: Prepare) -> set[str]:
     """Bands that image, label and baselines are made of, by their Landsat names."""
-    colours = {*settings.image, *extra_bands(settings)} | LABEL_BANDS.get(
-        settings.label.kind, set()
-    )
-    if "ndsi" in colours:
-        colours = colours - {"ndsi"} | {"green", "swir1"}
-    return {BAND_OF[name] for name in colours}
+    colours = {*extra_bands(settings), *LABEL_BANDS.get(settings.label.kind, ())}
+    return image_bands(settings) | name_bands(colours)
 
 
 def make_checked_image(bands: dict[str, NDArray[Any]], settings: Prepare) -> NDArray[np.float32]:

@@ -226,6 +226,8 @@ def place_scene(
 ) -> ee.Image:
     """A scene on a grid: masked on its own pixels, then each pixel the mean of what is valid.
 
+    Pixels smaller than 30 m are not means: there Earth Engine repeats the nearest own pixel.
+
     Args:
         row: The scene.
         bands: Bands of the composite; the thermal one is wholly masked where the scene lacks it.

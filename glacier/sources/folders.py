@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from glacier import store
+from glacier.checksums import checksum_all
 from glacier.config import Folder, Region
 from glacier.errors import SourceError
-from glacier.sources.checksums import checksum_file
 
 
 def find_folder(settings: Folder, region: Region) -> Path:
@@ -26,4 +26,6 @@ def find_folder(settings: Folder, region: Region) -> Path:
 
 def identify_files(paths: Iterable[Path]) -> list[tuple[str, str]]:
     """Name and checksum of the content of each file; those that are gone left out."""
-    return [(path.name, checksum_file(path)) for path in paths if path.is_file()]
+    there = [path for path in paths if path.is_file()]
+    names = (path.name for path in there)
+    return list(zip(names, checksum_all(there), strict=True))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any, Self
@@ -36,12 +38,18 @@ class MonthFilesSource(Source):
         """Month files of a region by month.
 
         Raises:
-            SourceError: The folder is not there.
+            SourceError: The folder is not there, or holds two files of a month.
         """
-        found = {}
+        found: dict[date, Path] = {}
         for path in sorted(find_folder(self.settings, region).iterdir()):
             if match := MONTH_FILE.match(path.name):
-                found[date(int(match[1]), int(match[2]), 1)] = path
+                month = date(int(match[1]), int(match[2]), 1)
+                if month in found:
+                    raise SourceError(
+                        f"{found[month]} and {path.name} are both of {month:%Y-%m}: remove one, or "
+                        "move it into another folder"
+                    )
+                found[month] = path
         return found
 
     def identity(self, region: Region) -> Any:
@@ -51,6 +59,19 @@ class MonthFilesSource(Source):
     def months(self, region: Region) -> list[date]:
         """Months for which there is a file."""
         return list(self.files(region))
+
+    def find_lacking(self, region: Region, bands: Collection[str]) -> set[str]:
+        """Bands that no file describes; mostly the first file has them all.
+
+        A file that cannot be read says nothing here: its month fails, and says why.
+        """
+        lacking = set(bands)
+        for path in self.files(region).values():
+            with suppress(RasterError), safe_open(path) as source:
+                lacking -= set(source.descriptions)
+            if not lacking:
+                break
+        return lacking
 
     def grid(self, region: Region) -> Grid:
         """Grid of the region's first file that can be read.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from rasterio.warp import transform
+from rasterio.warp import transform, transform_bounds
 
 from glacier.composite import Empty
 from glacier.geo.raster import WGS84, Grid
@@ -19,11 +19,15 @@ shows, and passes some minutes off the usual time; so much lower must the sun st
 def predict_night(grid: Grid, month: date) -> Empty | None:
     """Why a month cannot have a scene: the sun is too low at every pass; None where it might.
 
+    It is asked where the sun comes highest, at the edge nearest the equator: a tall region has
+    scenes there while the rest lies in the dark.
+
     Args:
         grid: The region's grid.
         month: First day of the month.
     """
-    sun_deg = highest_sun(*find_centre(grid), month)
+    _, longitude = find_centre(grid)
+    sun_deg = highest_sun(find_lowest_latitude(grid), longitude, month)
     if sun_deg < 90 - MAX_SOLAR_ZENITH_DEG - RESERVE_DEG:
         return Empty(f"solar_zenith: sun at most {sun_deg:.1f} deg high")
     return None
@@ -32,6 +36,12 @@ def predict_night(grid: Grid, month: date) -> Empty | None:
 def is_dark(source: Source, grid: Grid, month: date) -> bool:
     """Whether a source is not asked for a month of a grid, known to be empty for want of sun."""
     return source.settings.predicts_night and predict_night(grid, month) is not None
+
+
+def find_lowest_latitude(grid: Grid) -> float:
+    """Latitude of a grid that is nearest the equator, degrees."""
+    _, south, _, north = transform_bounds(grid.crs, WGS84, *grid.bounds)
+    return float(min(max(0.0, south), north))
 
 
 def find_centre(grid: Grid) -> tuple[float, float]:

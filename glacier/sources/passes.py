@@ -60,6 +60,14 @@ class Product:
         return self.platform, self.path, self.row, self.day
 
     @property
+    def name(self) -> str:
+        """Its USGS name without processing date, as catalogues have it."""
+        return (
+            f"LC0{self.platform}_{self.level}_{self.path:03}{self.row:03}_{self.day:%Y%m%d}_02_"
+            f"{self.tier}"
+        )
+
+    @property
     def rank(self) -> tuple[bool, str, bool]:
         """The best version of a scene has the highest."""
         return self.tier == "T1", self.made, self.level == "L2SP"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -66,8 +66,7 @@ class FoundScene:
     @property
     def name(self) -> str:
         """Its name without processing date, as catalogues have it."""
-        p = self.product
-        return f"LC0{p.platform}_{p.level}_{p.path:03}{p.row:03}_{p.day:%Y%m%d}_02_{p.tier}"
+        return self.product.name
 
 
 class SceneFilesSource(Source):
@@ -128,6 +127,11 @@ class SceneFilesSource(Source):
         paths = [path for files in self.scenes(region).values() for path in files.values()]
         scenes = identify_files(sorted(paths))
         return {"scenes": scenes, "mask_saturated": self.ingest.mask_saturated}
+
+    def find_lacking(self, region: Region, bands: Collection[str]) -> set[str]:
+        """Bands of which no scene has a file."""
+        found = {asset for files in self.scenes(region).values() for asset in files}
+        return {band for band in bands if ASSET_OF_BAND[band] not in found}
 
     def grid(self, region: Region) -> Grid:
         """The region's UTM grid, or without a polygon that of the first scene that can be read.

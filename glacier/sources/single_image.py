@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.io import DatasetReader
 
 from glacier.composite import Composite, Empty
 from glacier.config import BandFile, Config, Folder, Image, Region, identity
@@ -18,6 +20,9 @@ from glacier.landsat import BANDS, NODATA, SR_OFFSET, SR_SCALE, digital_number
 from glacier.sources.folders import find_folder, identify_files
 from glacier.sources.limiter import RequestLimit
 from glacier.sources.source import Source
+
+EIGHT_BIT = "; 0.00392156862745098 and 0 where 255 is white"
+"""What is usually meant by 8-bit numbers."""
 
 
 class SingleImageSource(Source):
@@ -56,6 +61,10 @@ class SingleImageSource(Source):
         """The month that the image stands for."""
         return [date.fromisoformat(f"{self.image.month}-01")]
 
+    def find_lacking(self, region: Region, bands: Collection[str]) -> set[str]:
+        """Bands that the map does not name."""
+        return set(bands) - set(self.image.bands)
+
     def grid(self, region: Region) -> Grid:
         """Grid of the first band's file.
 
@@ -91,17 +100,25 @@ def read_band(folder: Path, band: BandFile, image: Image, grid: Grid) -> NDArray
     """One band of an image: (H, W) uint16 Landsat digital numbers.
 
     Raises:
-        SourceError: The file has no such band, lies on another grid, or declares another scale.
+        SourceError: The file has no such band, lies on another grid, declares another scale, or
+            nothing says what its numbers are.
         RasterError: The file cannot be read.
     """
     with safe_open(folder / band.file) as source:
         if band.band > source.count:
-            raise SourceError(f"{source.name} has {source.count} band(s), asked for {band.band}")
+            raise SourceError(
+                f"{source.name} has {source.count} band(s), asked for {band.band}: correct `band` "
+                "in ingest.folder.image.bands"
+            )
         if grid_of(source) != grid:
-            raise SourceError(f"{source.name} lies on {grid_of(source)}, another band on {grid}")
+            raise SourceError(
+                f"{source.name} lies on {grid_of(source)}, another band on {grid}: bring all onto "
+                "one grid (gdalwarp -te ... -tr ...)"
+            )
         raw = source.read(band.band)
-        hidden = find_hidden(source, band.band, raw)
-        scale, offset = choose_scale(source.name, declared_scale(source, band.band), image)
+        mapped = [other.band for other in image.bands.values() if other.file == band.file]
+        hidden = find_hidden(source, band.band, raw, mapped=mapped)
+        scale, offset = choose_scale(source, band.band, image)
     values = raw.astype(np.float64) * scale + offset
     if image.nodata is not None:
         values[raw == image.nodata] = np.nan
@@ -110,15 +127,26 @@ def read_band(folder: Path, band: BandFile, image: Image, grid: Grid) -> NDArray
     return digital_number(values)
 
 
-def choose_scale(
-    name: str, declared: tuple[float, float] | None, image: Image
-) -> tuple[float, float]:
+def choose_scale(source: DatasetReader, place: int, image: Image) -> tuple[float, float]:
     """Scale and offset of a band: the configuration's, what the file declares, or Landsat's.
 
+    Args:
+        source: The open file.
+        place: Position of the band, from 1.
+        image: What the configuration says.
+
     Raises:
-        SourceError: The first two differ, so that one of them must be wrong.
+        SourceError: The first two differ, so that one of them must be wrong; or there is neither,
+            and the numbers are none of Landsat's, which are uint16.
     """
+    name, declared, kind = source.name, declared_scale(source, place), source.dtypes[place - 1]
     if image.scale is None or image.offset is None:
+        if declared is None and kind != "uint16":
+            raise SourceError(
+                f"{name}, band {place}, holds {kind} and declares no scale, so nothing says what "
+                "its numbers are: set ingest.folder.image.scale and offset (reflectance = scale x "
+                f"number + offset{EIGHT_BIT if kind == 'uint8' else ''})"
+            )
         return declared or (SR_SCALE, SR_OFFSET)
     given = image.scale, image.offset
     if declared is not None and not same_scale(declared, given):

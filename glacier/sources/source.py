@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from datetime import date
 from typing import Any, Self
 
@@ -44,6 +45,14 @@ class Source(ABC):
     def months(self, region: Region) -> list[date] | None:
         """Months that the source holds; None: any month may be asked for."""
         return None
+
+    def find_lacking(self, region: Region, bands: Collection[str]) -> set[str]:
+        """Which of some bands no month can have; those of a service are not looked for.
+
+        Raises:
+            GlacierError: The files of the region cannot be listed.
+        """
+        return set()
 
     def describe_requests(self, regions: int, months: int) -> str:
         """Roughly what is asked over the network for so many regions and months, in words."""

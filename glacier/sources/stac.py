@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date
 from functools import partial
 from typing import Any, Self
+from urllib.parse import urlsplit, urlunsplit
 
 import planetary_computer
 import pystac
@@ -82,6 +83,7 @@ class StacSource(Source):
         self.span = config.months.dates()
         self.storage = store.absolute(config.storage)
         self.limiter = limiter or Limiter(self.settings.in_flight, self.settings.deadline_s)
+        self.catalogue = name_catalogue(self.settings.url)
 
     @classmethod
     def from_config(cls, config: Config, limiter: RequestLimit | None = None) -> Self:
@@ -91,7 +93,7 @@ class StacSource(Source):
     def identity(self, region: Region) -> dict[str, Any]:
         """What changes the pixels."""
         return {
-            "settings": identity(self.settings),
+            "settings": identity(self.settings) | {"url": self.catalogue},
             "platforms": sorted(set(self.ingest.platforms)),
             "tiers": sorted(set(self.ingest.tiers)),
             "mask_saturated": self.ingest.mask_saturated,
@@ -126,7 +128,7 @@ class StacSource(Source):
         first, last = self.span
         key = digest(
             {
-                "url": self.settings.url,
+                "url": self.catalogue,
                 "collection": self.settings.collection,
                 "frame": frame_degrees(self.grid(region)),
                 "span": [first.isoformat(), last.isoformat()],
@@ -139,21 +141,26 @@ class StacSource(Source):
         """Items over the region's frame within the span, as a GeoJSON collection."""
         first, last = self.span
         start, end = month_interval(first)[0], month_interval(last)[1]
+        say(f"ingest: searching {self.catalogue} for scenes of {region.name}")
         try:
             client = open_catalogue(self.settings.url)
-            found = client.search(
-                collections=[self.settings.collection],
-                bbox=frame_degrees(self.grid(region)),
-                datetime=[start, end],
-                limit=200,
-            ).items_as_dicts()
-            kept = keep_items(found, self.settings.url)
+            found: list[dict[str, Any]] = []
+            for box in split_frame(frame_degrees(self.grid(region))):
+                search = client.search(
+                    collections=[self.settings.collection],
+                    bbox=box,
+                    datetime=[start, end],
+                    limit=200,
+                )
+                known = {item.get("id") for item in found}  # of the box on the other side
+                found += [i for i in search.items_as_dicts() if i.get("id") not in known]
+            kept = keep_items(found, self.catalogue)
             if undated := find_undated(kept):
                 names = shorten_list(undated, MAX_NAMED)
-                say(f"ingest: {self.settings.url}: left out without a time: {names}")
+                say(f"ingest: {self.catalogue}: left out without a time: {names}")
         except (APIError, RequestException, pystac.STACError) as error:
             raise SourceError(
-                f"the catalogue {self.settings.url} cannot be searched: {error}; try again later, "
+                f"the catalogue {self.catalogue} cannot be searched: {error}; try again later, "
                 "or set ingest.stac.url"
             ) from error
         return kept
@@ -216,6 +223,23 @@ def sign_scene(scene: SceneFiles, url: str) -> SceneFiles:
     return replace(scene, addresses=signed)
 
 
+def name_catalogue(url: str) -> str:
+    """Address of a catalogue without what lets somebody in: a user, a password, a token."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def split_frame(frame: list[float]) -> list[list[float]]:
+    """A frame as boxes whose west lies west of their east: two where it lies across 180 degrees.
+
+    Not every catalogue reads a box from 179 to -179 as the narrow one.
+    """
+    west, south, east, north = frame
+    if west <= east:
+        return [frame]
+    return [[west, south, 180.0, north], [-180.0, south, east, north]]
+
+
 def frame_degrees(grid: Grid) -> list[float]:
-    """West, south, east, north of a grid, degrees."""
+    """West, south, east, north of a grid, degrees; east below west across 180 degrees."""
     return [round(side, 6) for side in transform_bounds(grid.crs, WGS84, *grid.bounds)]

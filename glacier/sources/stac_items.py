@@ -168,6 +168,8 @@ def list_item(item: Kept) -> ListedScene:
     day = when.date() if when else product.day if product else None
     said = re.search(r"landsat[-_ ]?(\d+)", str(properties.get("platform", "")).lower())
     platform = int(said[1]) if said else product.platform if product else None
+    if product is None and (product := describe_product(properties, platform, day)) is not None:
+        name = product.name
     tier = str(
         properties.get("landsat:collection_category") or (product.tier if product else "T1")
     ).upper()
@@ -186,6 +188,24 @@ def list_item(item: Kept) -> ListedScene:
         read_angle(properties.get("view:sun_elevation")),
     )
     return ListedScene(files, product, platform, tier, fault if day else "says no time")
+
+
+def describe_product(
+    properties: Mapping[str, Any], platform: int | None, day: date | None
+) -> Product | None:
+    """What tells a scene from others by an item's properties, whatever the catalogue calls it.
+
+    None where they lack path, row, platform or day: then it is a scene and a pass of its own.
+    """
+    try:
+        path, row = (int(properties[f"landsat:wrs_{side}"]) for side in ("path", "row"))
+    except (KeyError, TypeError, ValueError):
+        return None
+    if platform is None or day is None:
+        return None
+    tier = str(properties.get("landsat:collection_category") or "T1").upper()
+    level = str(properties.get("landsat:correction") or "L2SP").upper()
+    return Product(platform, path, row, day, tier, level=level)
 
 
 def read_time(properties: Mapping[str, Any]) -> datetime | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 
+import cv2
 import numpy as np
 
 from glacier.evaluation.agreement import Agreement, measure_agreement
@@ -36,6 +37,7 @@ def score_ensemble_fold(
     Raises:
         StoreError: Stored predictions are missing or damaged.
     """
+    cv2.setNumThreads(1)  # a task has one core
     card, agreement = ScorecardBuilder(samples, masks, split.test), Agreement()
     models = [(trial.encoder, trial.fold) for trial in trials]
     with ExitStack() as stack:

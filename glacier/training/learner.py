@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # large pages; torch reads it once
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -67,6 +68,7 @@ def configure_process(threads: int) -> None:
     What a trial before left in the process is given back first.
     """
     torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
         if hasattr(libc, "mallopt"):  # glibc; musl has none
@@ -89,7 +91,10 @@ def band_statistics(
         pixels += values.shape[1]
         total, squares = total + values.sum(axis=1), squares + (values**2).sum(axis=1)
     if not pixels:
-        raise TrainingError(f"fold {trial.split.fold}: no training pixel was ever seen")
+        raise TrainingError(
+            f"fold {trial.split.fold}: no training pixel was ever seen; give more months, or lower "
+            "sweep.folds.count"
+        )
     mean = total / pixels
     std = np.sqrt(np.maximum(squares / pixels - mean**2, 1e-8))
     return np.asarray(mean, np.float32), np.asarray(std, np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,13 @@ from glacier.archive.records import MonthRecord, read_records
 from glacier.config import RUNTIME_ONLY, SELECTION, Config, config_digest, digest, identity
 from glacier.errors import GlacierError, StoreError
 from glacier.evaluation.results import FORMAT, SweepResult, TrialResult
+from glacier.geo.vector_files import checksum_files
 from glacier.samples.dataset import (
     MonthImage,
     SampleSet,
     read_image,
     read_set,
     samples_folder,
-    set_address,
 )
 
 TABLE = "trials.parquet"
@@ -62,12 +63,15 @@ def place_sweep(config: Config, samples_at: str) -> SweepPlaces:
     storage = store.absolute(config.storage)
     inputs = {
         "format": FORMAT,
-        "samples": store.checksum(store.read_bytes(set_address(samples_at))),
+        "samples": describe_samples(samples_at),
         "seed": config.seed,
         **name_device_and_weights(config),
     }
+    sweep = config.sweep
+    if sweep.weights_file is not None:  # its content counts, not where it lies
+        sweep = sweep.model_copy(update={"encoder_weights": "a file"})
     keys = {
-        kind: digest({**inputs, "settings": identity(config.sweep, without)})[:8]
+        kind: digest({**inputs, "settings": identity(sweep, without)})[:8]
         for kind, without in (
             ("sweeps", (RUNTIME_ONLY,)),
             ("trials", (RUNTIME_ONLY, SELECTION)),
@@ -76,6 +80,18 @@ def place_sweep(config: Config, samples_at: str) -> SweepPlaces:
     }
     places = [store.join(storage, kind, f"{config.name}-{key}") for kind, key in keys.items()]
     return SweepPlaces(samples_at, *places)
+
+
+def describe_samples(samples_at: str) -> Any:
+    """What tells samples from others, as JSON values: what they are made of, and what came of it.
+
+    Not the bytes of their description, which says how a file of outlines was called.
+    """
+    months = [
+        (month.key, month.status, month.rows, identity(month.label_pixels))
+        for month in read_set(samples_at).months
+    ]
+    return [samples_at.rpartition("-")[2], months]
 
 
 def is_swept(config: Config) -> bool:
@@ -92,9 +108,17 @@ def is_swept(config: Config) -> bool:
 def name_device_and_weights(config: Config) -> dict[str, str]:
     """What a sweep's answer depends on besides its settings: GPUs, and the bytes of weights."""
     found = {"device": "gpu"} if config.sweep.gpus_per_trial else {}
-    if (weights := config.sweep.encoder_weights) not in ("none", "imagenet"):
+    if (weights := config.sweep.weights_file) is not None:
         found["weights"] = store.checksum(store.read_bytes(store.absolute(weights)))
     return found
+
+
+def settings_digest(config: Config) -> str:
+    """Hash of all settings of a run, with the content of the files of labels and weights."""
+    label = config.prepare.label
+    files = [f and checksum_files(store.absolute(f)) for f in (label.outlines, label.debris)]
+    weights = name_device_and_weights(config).get("weights")
+    return digest([config_digest(config), files, weights])
 
 
 @dataclass(frozen=True)
@@ -142,7 +166,7 @@ def find_sweep(config: Config) -> SavedSweep:
         )
     sha256 = store.checksum(store.read_bytes(places.result))
     result = store.read_model(places.result, SweepResult, sha256)
-    asked = {"config": config, "config_sha256": config_digest(config)}  # texts may be new
+    asked = {"config": config, "config_sha256": settings_digest(config)}  # texts may be new
     trained_with, result = result.config, result.model_copy(update=asked)
     records = tuple(record for found in archives.values() for record in found)
     return SavedSweep(result, sha256, samples, records, trained_with)

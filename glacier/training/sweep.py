@@ -20,7 +20,7 @@ import ray
 from glacier import store
 from glacier.archive.records import read_records
 from glacier.cluster import connect, get_result
-from glacier.config import Config, config_digest
+from glacier.config import Config
 from glacier.errors import SweepError
 from glacier.evaluation.results import (
     BaselineFold,
@@ -47,7 +47,7 @@ from glacier.samples.dataset import (
 )
 from glacier.samples.folds import FoldMasks, Split, make_splits
 from glacier.training.abandoned import remove_abandoned
-from glacier.training.saved import TABLE, SweepPlaces, place_sweep
+from glacier.training.saved import TABLE, SweepPlaces, place_sweep, settings_digest
 from glacier.training.trial import Trial
 from glacier.training.tuning import Networks, await_weights, tune_trials
 
@@ -188,7 +188,7 @@ def plan_sweep(config: Config, places: SweepPlaces) -> SweepPlan:
     grids = {name: frame.grid for name, frame in samples.regions.items()}
     overlaps = find_overlaps(grids)
     southern = tuple(name for name, grid in grids.items() if is_southern(grid))
-    folds, blocks = config.sweep.folds, samples.blocks
+    folds, blocks = config.sweep.parts, samples.blocks
     splits, held = make_splits(usable, folds, blocks, config.seed, overlaps, southern)
     if config.sweep.protocol == "notebook":  # the test split chooses, so validation trains
         splits = [Split(s.fold, s.test, (), tuple(sorted(s.train + s.validation))) for s in splits]
@@ -209,7 +209,7 @@ def train_and_score(plan: SweepPlan, found: Sequence[TrialResult | None]) -> Swe
         SweepError: Every trial failed, or some ended without an outcome.
     """
     config, places, began = plan.config, plan.places, time.monotonic()
-    with connect(config.cluster, Room.of(config.sweep)):
+    with connect(config.cluster, Room.of(config, plan.samples.images_gb)):
         trials = plan.list_trials(await_weights(Networks.of(config)))
         images = ray.remote(num_cpus=1)(read_images).remote(places.samples, plan.samples)
         baselines = start_baselines(plan, images)
@@ -221,7 +221,7 @@ def train_and_score(plan: SweepPlan, found: Sequence[TrialResult | None]) -> Swe
         ensemble = start_ensemble(plan, images, done)
         return SweepResult(
             config=config,
-            config_sha256=config_digest(config),
+            config_sha256=settings_digest(config),
             samples=places.samples,
             models=places.models,
             splits=tuple(plan.splits),

@@ -136,6 +136,7 @@ def ask_worker(networks: Networks) -> Mapping[str, str | None]:
     Raises:
         ConfigError: As :func:`await_weights`.
     """
+    say("sweep: building the networks, and looking for their weights")
     on_gpu = 0 < networks.gpus <= ray.cluster_resources().get("GPU", 0)  # type: ignore[no-untyped-call]
     task = ray.remote(num_cpus=1, max_retries=3)(fetch_weights)
     if on_gpu:

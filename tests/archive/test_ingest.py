@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -61,6 +62,17 @@ def test_a_month_on_disk_is_the_composite_of_its_scenes(tmp_path: Path) -> None:
     assert record.status == "ok" and record.scene_ids == tuple(expected.scene_ids)
     assert record.valid_share == pytest.approx(expected.valid_share(), abs=1e-6)
     assert record == target.read_record()
+
+
+def test_a_month_takes_one_core(tmp_path: Path) -> None:
+    """OpenCV would else take all of them in every task."""
+    before = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(2)
+        make(tiny_config(tmp_path), DECEMBER)
+        assert cv2.getNumThreads() == 1
+    finally:
+        cv2.setNumThreads(before)
 
 
 def test_the_truth_is_written_beside_the_image(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_outlines_say_who_drew_them_and_how_far_from_the_images(
     drawn: tuple, imaged: tuple, words: str
 ) -> None:
     provenance = Provenance(source="RGI 7.0", years=drawn, owner="RGI", licence="CC BY 4.0")
-    label = Label(provenance=provenance, margin_m=60.0)
+    label = Label(kind="outlines", provenance=provenance, margin_m=60.0)
     found = caveats.explain_outlines(label, Months(first=imaged[0], last=imaged[1]))
     assert words in found and "RGI 7.0 (RGI; CC BY 4.0)" in found and "within 60 m" in found
 

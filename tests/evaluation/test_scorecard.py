@@ -67,7 +67,7 @@ def test_a_margin_at_the_outlines_hides_where_they_lie() -> None:
     unknown = OutlineScore(f1=None, mean_m=None, p95_m=None)
     assert (scores.tolerance_m, scores.outline) == (60, unknown)
     assert scores.images[0].outline == unknown
-    other = begin(Label(kind="truth", margin_m=60.0))
+    other = begin(Label(kind="truth"))
     other.add(make_image(), PART, probability(make_image()))
     assert other.build().outline.mean_m is not None  # no margin is cut out there
 

@@ -98,3 +98,30 @@ def test_a_scale_that_is_none_is_refused(tmp_path: Path, scale: float, offset: f
         out.scales, out.offsets = (scale,), (offset,)
     with pytest.raises(RasterError, match="declares scale"):
         read_named(path)
+
+
+def test_alpha_that_a_file_beside_declares_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    write_hidden(path, "uint16", 0, frozenset(), np.random.default_rng(0))
+    beside = tmp_path / "a.tif.aux.xml"
+    band = '<PAMDataset><PAMRasterBand band="1"><ColorInterp>{}</ColorInterp></PAMRasterBand></PAM>'
+    beside.write_text(band.format("Gray"))
+    read_named(path)
+    beside.write_text(band.format("Alpha"))
+    with pytest.raises(RasterError, match=r"ColorInterp in .*a\.tif\.aux\.xml"):
+        read_named(path)
+
+
+def test_a_band_of_a_month_file_that_bears_a_landsat_name_is_no_alpha(tmp_path: Path) -> None:
+    raw = np.full((4, GRID.height, GRID.width), 9000, np.uint16)
+    raw[3, 0] = 0
+    with rasterio.open(
+        tmp_path / "2014-06.tif", "w", driver="GTiff", height=GRID.height, width=GRID.width,
+        count=4, dtype="uint16", crs=GRID.crs, transform=GRID.transform, photometric="RGB",
+    ) as out:  # fmt: skip
+        out.write(raw)
+        out.descriptions = ("SR_B4", "SR_B3", "SR_B2", "SR_B5")
+        out.colorinterp = (*out.colorinterp[:3], ColorInterp.alpha)
+    bands, _ = read_named(tmp_path / "2014-06.tif")
+    assert all(bands[name].all() for name in ("SR_B2", "SR_B3", "SR_B4"))
+    assert not bands["SR_B5"][0].any()

@@ -9,7 +9,8 @@ import geopandas
 import pytest
 from shapely.geometry import box
 
-from glacier.errors import VectorError
+from glacier import checksums
+from glacier.errors import StoreError, VectorError
 from glacier.geo.raster import Grid
 from glacier.geo.vector_files import checksum_files, list_files, local_files
 from glacier.geo.vector_layers import VectorFile
@@ -116,3 +117,19 @@ def test_a_database_that_is_open_elsewhere_is_read_as_it_is_now(tmp_path: Path) 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(VectorError, match="a folder; give a file"):
         rasterise_outlines(str(tmp_path), GRID)
+
+
+def test_a_file_that_has_not_changed_is_hashed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "a.geojson"
+    path.write_text("one")
+    first = checksum_files(str(path))
+    monkeypatch.setattr(checksums, "read_checksum", lambda _: pytest.fail("read again"))
+    assert checksum_files(str(path)) == first
+
+
+def test_a_file_that_is_gone_has_no_checksum(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"cannot read .*gone\.geojson"):
+        checksum_files(str(tmp_path / "gone.geojson"))

@@ -9,7 +9,7 @@ from shapely.geometry import LineString, Point, box
 
 from glacier.errors import VectorError
 from glacier.geo.raster import Grid
-from glacier.geo.vector_layers import VectorFile, read_tables
+from glacier.geo.vector_layers import VectorFile, pick_layers, read_tables
 from glacier.geo.vectors import burn_outlines, rasterise_outlines, read_outlines
 
 GRID = Grid("EPSG:32608", 500025.0, 6500025.0, 30.0, 40, 50)
@@ -104,3 +104,19 @@ def test_a_layer_of_lines_alone_is_still_read(tmp_path: Path) -> None:
     assert list(read_tables(VectorFile(file))) == ["a"]
     with pytest.raises(VectorError, match=r"none of its 1 features .* left out \(1 LineString\)"):
         rasterise_outlines(file, GRID)
+
+
+@pytest.mark.parametrize("before", ["", "2.5D "])
+@pytest.mark.parametrize(
+    ("kind", "has_area"),
+    [
+        ("Point", False), ("MultiPoint Z", False), ("LineString ZM", False),
+        ("MultiCurve", False), ("CompoundCurve", False), ("Polygon", True),
+        ("CurvePolygon", True), ("MultiSurface", True), ("Unknown", True),
+    ],
+)  # fmt: skip
+def test_layers_without_area_are_left_beside_one_with_it(
+    before: str, kind: str, has_area: bool
+) -> None:
+    found = pick_layers(VectorFile("a.gpkg"), {"it": before + kind, "ice": "MultiPolygon"})
+    assert found == (["it", "ice"] if has_area else ["ice"])

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
+import pyproj
 import pytest
 import shapely
 from hypothesis import given, settings
@@ -267,3 +268,18 @@ def test_a_whole_world_of_polygons_costs_and_changes_nothing(tmp_path: Path) -> 
     here = geopandas.GeoSeries([pixels(5, 20, 10, 30)], crs=GRID.crs).to_crs(4326)
     clear = [shape for shape in world if not shape.intersects(here[0].buffer(1))]
     assert burnt(write(tmp_path / "a.gpkg", [*clear, *here], 4326)).mask.sum() == 15 * 20
+
+
+def test_a_polygon_that_reaches_where_the_grid_has_no_numbers_covers_what_it_covers(
+    tmp_path: Path,
+) -> None:
+    """Half the world has corners that no UTM zone can say."""
+    world = box(-179, 5, 179, 89)
+    file = write(tmp_path / "world.gpkg", [world], "EPSG:4326")
+    assert rasterise_outlines(file, GRID).all()
+    left, bottom, right, top = GRID.bounds
+    to_degrees = pyproj.Transformer.from_crs(GRID.crs, "EPSG:4326", always_xy=True)
+    middle, _ = to_degrees.transform((left + right) / 2, (bottom + top) / 2)
+    file = write(tmp_path / "west.gpkg", [box(-179, 5, middle, 89)], "EPSG:4326")
+    found = rasterise_outlines(file, GRID)
+    assert found[:, :24].all() and not found[:, 26:].any()

@@ -7,8 +7,10 @@ import random
 from pathlib import Path
 from typing import Any
 
+import geopandas
 import numpy as np
 import pytest
+from shapely.geometry import box
 
 from glacier.archive.ingest import ingest_month
 from glacier.archive.records import list_months, read_records
@@ -16,6 +18,8 @@ from glacier.checks import find_refusals
 from glacier.config import Config
 from glacier.errors import ConfigError, TrainingError
 from glacier.flags import load_config
+from glacier.geo.raster import Grid
+from glacier.landsat import OPTICAL
 from glacier.samples.dataset import MonthImage, read_images, samples_folder, set_address
 from glacier.samples.month import MonthTask, prepare_month
 from glacier.samples.prepare import describe_set
@@ -25,15 +29,19 @@ from glacier.training.sampler import WindowSampler
 from glacier.training.saved import find_sweep, place_sweep
 from glacier.training.sweep import SweepPlan, plan_sweep, run_sweep
 from tests.support.tiny import ENCODER, write_tiny
+from tests.support.user_files import write_month
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-DRAWN = 50
+DRAWN = 70
+SYNTHETIC = 50
+"""So many of them are of the synthetic archive, the others of files."""
+
 HANDFUL = 5
 """Configurations that are trained as well."""
 
-LEAST_RUN = 15
-"""Configurations that have to pass, or the draw shows nothing."""
+LEAST_RUN = 15, 4
+"""Configurations of both that have to pass, or the draw shows nothing."""
 
 PLACES = ((-134.5, 58.5), (8.05, 46.45), (-125.2, 51.3), (-73.2, -49.3), (-134.45, 58.52))
 """Middles of regions, degrees; the last shares ground with the first."""
@@ -74,7 +82,7 @@ def draw_values(seed: int) -> dict[str, Any]:
         "prepare": {
             "layout": layout,
             "size_px": size,
-            "stride_px": rng.choice([None, 16, size]),
+            "stride_px": None if layout == "resize" else rng.choice([None, 16, size]),
             "image": image,
             "scale": rng.choice(["reflectance", "reflectance", "own_maximum"]),
             "blocks": [rng.choice([1, 2, 5]), rng.choice([3, 4, 5])],
@@ -101,10 +109,51 @@ def draw_values(seed: int) -> dict[str, Any]:
     }
 
 
+OUTLINES = {0: (440_000, 6_496_000), 50_000: (545_000, 6_496_000)}
+"""Shift of each place, metres, and the lower left corner of its ice."""
+
+
+def draw_files(folder: Path, seed: int) -> dict[str, Any]:
+    """Drawn values with files of a user's own in place of the synthetic archive.
+
+    Months or one image of some bands, labels by them or by outlines, some of them elsewhere.
+    """
+    rng, values = random.Random(seed), draw_values(seed)
+    names = [f"place{at}" for at in range(rng.choice([1, 2]))]
+    months = [f"{2014 + k // 12}-{k % 12 + 1:02}" for k in range(6, rng.choice([7, 16, 20]))]
+    bands = rng.choice([list(OPTICAL), list(OPTICAL), ["SR_B5", "SR_B4", "SR_B3"]])
+    for at, name in enumerate(names):
+        grid = Grid("EPSG:32608", 500_000.0 + 50_000 * at, 6_500_000.0, 60.0, 90, 120)
+        for k, month in enumerate(months):
+            pixels = np.random.default_rng([seed, at, k])
+            numbers = pixels.integers(7_500, 40_000, (len(bands), *grid.shape)).astype(np.uint16)
+            layers = dict(zip(bands, numbers, strict=True))
+            write_month(folder / "files" / name, f"{month}.tif", layers, grid)
+    label = {"kind": rng.choice(["ndsi", "threshold", "outlines", "outlines"])}
+    if label["kind"] == "outlines":
+        right = rng.choice([503_000, 503_000, 496_000])  # the last reaches no region
+        shapes = [box(*corner, right + shift, 6_510_000) for shift, corner in OUTLINES.items()]
+        geopandas.GeoDataFrame(geometry=shapes, crs="EPSG:32608").to_file(folder / "o.gpkg")
+        label |= {"outlines": str(folder / "o.gpkg"), "margin_m": rng.choice([0, 60])}
+    settings: dict[str, Any] = {"path": str(folder / "files")}
+    if len(months) == 1:
+        places = {band: {"file": f"{months[0]}.tif", "band": k} for k, band in enumerate(bands, 1)}
+        settings["image"] = {"month": months[0], "bands": places}
+    values["regions"] = [{"name": name} for name in names]
+    values["months"] = {"first": "2014-01", "last": "2015-12"}
+    values["ingest"] = {"source": "folder", "folder": settings}
+    values["prepare"] |= {"label": label, "size_px": 32}
+    folds = values["sweep"]["folds"]
+    folds |= {"kind": "by_block" if values["prepare"]["layout"] == "chips" else "shuffled"}
+    return values
+
+
 def check(folder: Path, seed: int) -> Config | str:
     """The drawn configuration, or what is said against it."""
+    folder.mkdir(exist_ok=True)
+    values = draw_files(folder, seed) if seed >= SYNTHETIC else draw_values(seed)
     try:
-        config = load_config([str(write_tiny(folder, **draw_values(seed)))])
+        config = load_config([str(write_tiny(folder, **values))])
     except ConfigError as error:
         return str(error)
     return "\n".join(find_refusals(config, "pipeline")) or config
@@ -158,8 +207,9 @@ def test_a_configuration_runs_or_is_refused_with_a_sentence(tmp_path: Path, seed
 
 
 def test_enough_of_them_can_run(tmp_path: Path) -> None:
-    found = [check(tmp_path, seed) for seed in range(DRAWN)]
-    assert LEAST_RUN <= sum(isinstance(config, Config) for config in found) < DRAWN
+    found = [isinstance(check(tmp_path / str(seed), seed), Config) for seed in range(DRAWN)]
+    for part, least in zip((found[:SYNTHETIC], found[SYNTHETIC:]), LEAST_RUN, strict=True):
+        assert least <= sum(part) < len(part)
 
 
 @pytest.mark.ray

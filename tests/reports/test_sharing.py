@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from glacier.config import Config, Label
+from glacier.config import STORED, Config, Label
 from glacier.reports.sharing import (
     share_changes,
     share_config,
@@ -46,7 +46,7 @@ def make_config(**changes):
         "sweep": {"encoder_weights": "/home/alice/weights/net.pt"},
         "cluster": {"address": "ray://10.0.0.7:10001"},
     }
-    return Config.model_validate(values | changes)
+    return Config.model_validate(values | changes, context=STORED)
 
 
 def test_a_shared_configuration_names_no_account_and_no_place():

@@ -27,7 +27,6 @@ def address(folder: Path, **prepare: Any) -> str:
         ({"label": {"provenance": PROVENANCE}}, True),
         ({"label": {"threshold": 99}}, True),  # of another kind, likewise below
         ({"label": {"ndsi_above": 0.5, "nir_above": 0.2}}, True),
-        ({"label": {"margin_m": 30}}, True),
         ({"label": {"max_snow_outside": 0.5}}, True),  # nothing to measure it by
         ({"label": {"kind": "ndsi"}}, False),
         ({"size_px": 64}, False),
@@ -61,6 +60,11 @@ def test_what_a_kind_of_label_reads_changes_the_address(
         label["outlines"] = f"{tmp_path}/o.geojson"
     changed = {"label": label | {setting: value}}
     assert address(tmp_path, label=label) != address(tmp_path, **changed)
+
+
+def test_a_stride_that_is_the_default_is_no_other(tmp_path: Path) -> None:
+    found = [address(tmp_path, layout="chips", stride_px=stride) for stride in (None, 16, 24)]
+    assert found[0] == found[1] != found[2]
 
 
 def test_the_content_of_outlines_counts_and_their_place_does_not(tmp_path: Path) -> None:

@@ -24,7 +24,10 @@ TRAITS = ("grows", "knows_truth", "brings_grid", "predicts_night")
 
 
 def choose(folder: Path, reader: str) -> Config:
-    return tiny_config(folder, ingest=CHOICES[reader], prepare={"label": {"kind": "ndsi"}})
+    values: dict[str, Any] = {"ingest": CHOICES[reader], "prepare": {"label": {"kind": "ndsi"}}}
+    if reader in ("month_files", "single_image"):
+        values["regions"] = [{"name": "mendenhall"}]
+    return tiny_config(folder, **values)
 
 
 @pytest.mark.parametrize("reader", SOURCES)

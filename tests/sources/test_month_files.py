@@ -58,6 +58,15 @@ def test_only_month_names_count_in_order(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("other", ["2014-07.tiff", "2014-07.TIF"])
+def test_two_files_of_a_month_are_refused(tmp_path: Path, other: str) -> None:
+    write_month(tmp_path, "2014-07.tif", coordinates(1))
+    write_month(tmp_path, other, coordinates(2))
+    source = MonthFilesSource(Folder(path=str(tmp_path)))
+    with pytest.raises(SourceError, match=r"2014-07\..* and 2014-07\..* are both of 2014-07: rem"):
+        source.months(REGION)
+
+
 def test_a_region_has_its_own_folder_where_there_is_one(tmp_path: Path) -> None:
     write_month(tmp_path / "mendenhall", "2014-06.tif", coordinates(1))
     write_month(tmp_path, "2014-07.tif", coordinates(2))
@@ -196,7 +205,7 @@ def make_config(tmp_path: Path, source: str) -> Config:
     return Config.model_validate(
         {
             "name": "a",
-            "regions": [{"name": "m", "polygon": [[-134.6, 58.4], [-134.4, 58.4], [-134.4, 58.6]]}],
+            "regions": [{"name": "m"}],
             "ingest": {"source": source, "folder": {"path": str(tmp_path)}},
             "prepare": {"label": {"kind": "ndsi"}},
         }

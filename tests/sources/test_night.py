@@ -37,3 +37,19 @@ def test_the_sun_decides_by_latitude(latitude: float, dark: list[int]) -> None:
     corners = ((15, latitude), (15.2, latitude), (15.2, latitude + 0.1))
     grid = grid_of_region(Region(name="r", polygon=corners))
     assert [m for m in range(1, 13) if predict_night(grid, date(2015, m, 1))] == dark
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_tall_region_is_dark_once_its_edge_nearest_the_equator_is(sign: int) -> None:
+    def of(south: float, north: float) -> list[int]:
+        corners = tuple((lon, sign * lat) for lon, lat in ((15, south), (15.2, south), (15, north)))
+        grid = grid_of_region(Region(name="r", polygon=corners, pixel_m=300))
+        return [m for m in range(1, 13) if predict_night(grid, date(2015, m, 1))]
+
+    assert of(58, 68) == of(58, 58.2) != of(67.8, 68)
+
+
+def test_a_region_across_the_equator_has_sun() -> None:
+    corners = ((15, -1), (15.2, -1), (15, 1))
+    grid = grid_of_region(Region(name="r", polygon=corners, pixel_m=300))
+    assert not any(predict_night(grid, date(2015, m, 1)) for m in range(1, 13))

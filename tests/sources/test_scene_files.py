@@ -233,6 +233,7 @@ def test_a_folder_without_scenes_says_what_was_wanted(tmp_path: Path) -> None:
 def test_month_files_are_not_taken_for_scenes_and_say_so(july: tuple, tmp_path: Path) -> None:
     config = tiny_config(
         tmp_path,
+        regions=[{"name": "mendenhall"}],
         ingest={"source": "folder", "folder": {"path": str(tmp_path)}},
         prepare={"label": {"kind": "ndsi"}},
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from rasterio.enums import ColorInterp
 
 from glacier.composite import Composite, Empty
 from glacier.config import Folder, Image
@@ -28,6 +29,7 @@ def image_source(folder: Path, bands: dict, **settings: object) -> SingleImageSo
 
 
 OCTOBER = date(2000, 10, 1)
+NAMES = ("SR_B4", "SR_B3", "SR_B2", "SR_B5")
 TWO_FILES = {
     "SR_B5": {"file": "nir.tif"},
     "SR_B4": {"file": "rgb.tif", "band": 1},
@@ -100,6 +102,15 @@ def test_without_any_scale_the_numbers_are_landsats(tmp_path: Path) -> None:
     np.testing.assert_array_equal(source.fetch_month(REGION, OCTOBER).bands["SR_B3"], dn)
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.float32])
+def test_numbers_that_nothing_says_the_scale_of_are_refused(tmp_path: Path, kind: type) -> None:
+    """As Landsat's own, 8-bit numbers would all be darker than black."""
+    write_image(tmp_path / "a.tif", np.full((1, 12, 10), 100, kind))
+    source = image_source(tmp_path, {"SR_B3": {"file": "a.tif"}}, scale=None, offset=None)
+    with pytest.raises(SourceError, match=r"declares no scale.*set ingest\.folder\.image\.scale"):
+        source.fetch_month(REGION, OCTOBER)
+
+
 @pytest.mark.parametrize("half", [{"scale": 1e-4}, {"offset": 0.0}])
 def test_half_a_scale_is_refused(half: dict) -> None:
     """The other half would be Landsat's -0.2, and every pixel too dark."""
@@ -115,6 +126,7 @@ def test_a_month_outside_the_span_is_refused_before_any_work(
     folder = {"path": str(tmp_path), "image": {"month": "2000-10", "bands": TWO_FILES}}
     config = tiny_config(
         tmp_path,
+        regions=[{"name": "m"}],
         months={"first": first, "last": last},
         ingest={"source": "folder", "folder": folder},
         prepare={"label": {"kind": "ndsi"}},
@@ -136,6 +148,24 @@ def test_no_data_in_one_band_hides_the_pixel(tmp_path: Path) -> None:
     write_image(tmp_path / "a.tif", np.full((1, 12, 10), 9, np.uint8))
     empty = image_source(tmp_path, {"SR_B3": {"file": "a.tif"}}, nodata=9)
     assert empty.fetch_month(REGION, OCTOBER) == Empty("all_masked")
+
+
+def test_a_fourth_band_that_is_mapped_hides_nothing_in_the_others(tmp_path: Path) -> None:
+    """GDAL calls the fourth of four 8-bit bands alpha, also where it is near infrared."""
+    raw = np.arange(480).reshape(4, 12, 10).astype(np.uint8)
+    raw[3, :2] = 0  # dark water
+    with rasterio.open(
+        tmp_path / "rgbn.tif", "w", driver="GTiff", height=12, width=10, count=4, dtype="uint8",
+        crs=GRID.crs, transform=GRID.transform, photometric="RGB",
+    ) as out:  # fmt: skip
+        out.colorinterp = (*out.colorinterp[:3], ColorInterp.alpha)
+        out.write(raw)
+    bands = {n: {"file": "rgbn.tif", "band": k} for k, n in enumerate(NAMES, 1)}
+    month = image_source(tmp_path, bands).fetch_month(REGION, OCTOBER)
+    assert isinstance(month, Composite) and (month.n_obs == 1).all()
+    del bands["SR_B5"]  # then it is what GDAL says
+    month = image_source(tmp_path, bands).fetch_month(REGION, OCTOBER)
+    np.testing.assert_array_equal(month.n_obs == 0, raw[3] == 0)
 
 
 def test_images_that_do_not_fit_their_map(tmp_path: Path) -> None:

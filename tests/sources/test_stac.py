@@ -17,11 +17,13 @@ from glacier.archive.records import list_months
 from glacier.composite import Composite, Empty, Scene
 from glacier.config import PLANETARY_COMPUTER, Config, Ingest, Region
 from glacier.errors import ConfigError, SourceError
+from glacier.geo.raster import Grid, encode_cog
 from glacier.sources import stac
 from glacier.sources.factory import open_source
 from glacier.sources.limiter import Limiter
+from glacier.sources.passes import group_passes
 from glacier.sources.scenes import SceneFiles
-from glacier.sources.stac import StacSource
+from glacier.sources.stac import StacSource, frame_degrees, split_frame
 from glacier.sources.stac_items import (
     ListedScene,
     keep_item,
@@ -51,8 +53,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStac]:
 
 
 def stac_config(place: Path, server: FakeStac, **ingest: Any) -> Config:
-    few = {"synthetic": {"scenes_per_month": [2, 2]}}
-    settings = {"source": "stac", "stac": {"url": server.url}} | few | ingest
+    settings = {"source": "stac", "stac": {"url": server.url}} | ingest
     regions = [VALUES["regions"][0] | {"pixel_m": 300}]
     return tiny_config(place, regions=regions, ingest=settings, prepare={"label": {"kind": "ndsi"}})
 
@@ -82,7 +83,7 @@ def test_the_same_scenes_as_files_and_from_a_catalogue_give_equal_bytes(
     folder = {"path": str(tmp_path / "scenes"), "holds": "scenes"}
     configs = [
         stac_config(tmp_path / "a", fake),
-        stac_config(tmp_path / "b", fake, source="folder", folder=folder),
+        stac_config(tmp_path / "b", fake, source="folder", folder=folder, stac={}),
     ]
     images, records = [], []
     for config in configs:
@@ -318,6 +319,55 @@ def test_addresses_that_are_not_on_the_web_are_refused(
         fetch(stac_config(tmp_path, fake))
 
 
+def across_the_line(folder: Path, fake: FakeStac) -> Region:
+    """A scene over 180 degrees, one on either side of it, and the region that crosses it."""
+    fake.items.clear()
+    band = np.full((60, 60), 9000, np.uint16)
+    for row, left in ((17, 612_015.0), (18, 620_015.0), (19, 628_015.0)):
+        name = f"LC08_L2SP_0880{row}_20140705_20200912_02_T1"
+        grid = Grid("EPSG:32660", left, 7_480_015.0, 150.0, 60, 60)
+        qa = np.full(band.shape, 21824, np.uint16)
+        when = datetime(2014, 7, 5, 4, tzinfo=UTC)
+        scene = Scene(name, when, {"SR_B3": band, "QA_PIXEL": qa}, qa, 50.0)
+        files = {}
+        for layer, pixels in scene.bands.items():
+            files[layer] = folder / f"{name}_{layer}.TIF"
+            files[layer].write_bytes(encode_cog({layer: pixels}, grid, {}))
+        item = fake.add(scene, files)
+        item["id"] = name_scene(name)
+    corners = ((179.7, 67.38), (-179.7, 67.38), (-179.7, 67.42), (179.7, 67.42))
+    return Region(name="line", polygon=corners, pixel_m=150)
+
+
+def test_a_region_across_180_degrees_is_searched_on_both_sides_of_it(
+    fake: FakeStac, tmp_path: Path
+) -> None:
+    region = across_the_line(tmp_path, fake)
+    source = StacSource(stac_config(tmp_path, fake))
+    boxes = split_frame(frame_degrees(source.grid(region)))
+    assert [box[0] < box[2] for box in boxes] == [True, True]
+    assert (boxes[0][2], boxes[1][0]) == (180.0, -180.0)
+    found = source.search(region)["features"]
+    assert [item["id"] for item in found] == [item["id"] for item in fake.items]
+    assert split_frame([8.0, 46.0, 8.2, 46.1]) == [[8.0, 46.0, 8.2, 46.1]]
+
+
+def test_what_lets_somebody_in_stands_in_no_identity_and_no_message(
+    fake: FakeStac, tmp_path: Path
+) -> None:
+    """A token changes every hour, and the archive with it would be made again."""
+    plain = StacSource(stac_config(tmp_path, fake))
+    url = fake.url.replace("http://", "http://me:word@") + "?token=secret"
+    source = StacSource(stac_config(tmp_path, fake, stac={"url": url}))
+    (region,) = stac_config(tmp_path, fake).regions
+    assert source.identity(region) == plain.identity(region)
+    assert source.address(region) == plain.address(region)
+    fake.search_faults.extend([404] * 9)
+    with pytest.raises(SourceError, match="cannot be searched") as caught:
+        source.search(region)
+    assert str(caught.value).startswith(f"the catalogue {fake.url} ")
+
+
 def item_of(name: str, when: str | None, **properties: Any) -> ListedScene:
     return list_item(keep_item({
         "type": "Feature", "stac_version": "1.0.0", "id": name, "geometry": None, "links": [],
@@ -351,6 +401,33 @@ def test_platform_tier_and_version_are_chosen_here() -> None:
     )
     assert pick(items) == [f"{scene}_02_T1", "usgs"]
     assert len(pick(items, platforms=(8, 9), tiers=("T1", "T2"))) == 4
+
+
+WRS = {"landsat:wrs_path": "057", "landsat:wrs_row": "019"}
+
+
+def test_an_item_of_any_name_is_told_from_others_by_its_path_and_row() -> None:
+    early, late = "2014-07-05T20:00:00Z", "2014-07-05T20:00:24Z"
+    tier_2 = {"landsat:collection_category": "T2"}
+    items = (
+        item_of("a", early, **WRS, created="2020-09-12T00:00:00Z"),
+        item_of("b", early, **WRS, created="2021-01-01T00:00:00Z"),
+        item_of("c", early, **WRS, **tier_2, created="2022-01-01T00:00:00Z"),
+        item_of("LC08_L2SP_057019_20140705_02_T1", early, created="2019-01-01T00:00:00Z"),
+        item_of("d", late, **WRS | {"landsat:wrs_row": "020"}),
+        item_of("e", early),
+    )
+    chosen = pick(items, tiers=("T1", "T2"))
+    assert chosen == [f"LC08_L2SP_0570{row}_20140705_02_T1" for row in (19, 20)] + ["e"]
+    assert items[1].product.made > items[0].product.made
+    rows = [(item.product, item.files.acquired, item.files.name) for item in items[1:5:3]]
+    assert group_passes(rows) == [chosen[:2]]  # one look at the ground
+
+
+@pytest.mark.parametrize("wrong", [{"landsat:wrs_path": "x"}, {"landsat:wrs_row": None}])
+def test_a_path_that_is_none_makes_an_item_a_scene_of_its_own(wrong: dict) -> None:
+    item = item_of("a", "2014-07-05T20:00:00Z", **WRS | wrong)
+    assert item.product is None and item.files.name == "a"
 
 
 def test_a_scene_has_one_name_in_files_and_catalogues() -> None:

@@ -25,6 +25,19 @@ CONFORMS = [
 ]
 
 
+def meet(item: list[float], asked: list[float]) -> bool:
+    """Whether an item's box, perhaps across 180 degrees, touches one that is asked for.
+
+    As some catalogues do, it takes west for the smaller of the two that are asked for.
+    """
+    west, south, east, north = item
+    low, high = min(asked[0], asked[2]), max(asked[0], asked[2])
+    beside = low > east or high < west
+    if west > east:
+        beside = low > east and high < west
+    return not beside and asked[1] <= north and asked[3] >= south
+
+
 class FakeStac:
     """What the server holds and how it misbehaves."""
 
@@ -76,6 +89,7 @@ class FakeStac:
             item
             for item in self.items
             if start <= datetime.fromisoformat(item["properties"]["datetime"]) <= end
+            and meet(item["bbox"], body["bbox"])
         ]
         at = int(body.get("token", 0))
         links = []

@@ -6,13 +6,16 @@ from pathlib import Path
 import numpy as np
 
 from glacier.composite import Scene
-from glacier.config import Config
+from glacier.config import Config, Synthetic
 from glacier.geo.raster import encode_cog
 from glacier.sources.synthetic.source import SyntheticSource
 
 
 def synthetic(config: Config) -> SyntheticSource:
-    return SyntheticSource.from_config(config)
+    """The synthetic archive of another source's months, of two scenes each."""
+    few = {"synthetic": Synthetic(scenes_per_month=(2, 2))}
+    ingest = config.ingest.model_copy(update=few)
+    return SyntheticSource.from_config(config.model_copy(update={"ingest": ingest}))
 
 
 def product_name(scene: Scene, platform: int = 8) -> str:

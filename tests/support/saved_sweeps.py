@@ -10,7 +10,7 @@ import numpy as np
 
 from glacier import store
 from glacier.archive.records import MonthRecord
-from glacier.config import Config, config_digest
+from glacier.config import Config
 from glacier.evaluation.metrics import Counts
 from glacier.evaluation.results import (
     BaselineFold,
@@ -36,7 +36,7 @@ from glacier.samples.dataset import (
 )
 from glacier.samples.folds import FoldMasks, Split, make_splits
 from glacier.training.ensemble import score_ensemble_fold
-from glacier.training.saved import place_sweep
+from glacier.training.saved import place_sweep, settings_digest
 from tests.support.sweeps import make_trial
 
 SHAPE, SIZE, BLOCKS = (40, 48), 32, (2, 3)
@@ -277,7 +277,7 @@ def write_sweep(config: Config, failed: Sequence[FailedTrial] = ()) -> SweepResu
     ]
     result = SweepResult(
         config=config,
-        config_sha256=config_digest(config),
+        config_sha256=settings_digest(config),
         samples=samples_at,
         models=places.models,
         splits=splits,

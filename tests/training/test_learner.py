@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -11,6 +12,7 @@ from glacier.training.learner import (
     Learner,
     band_statistics,
     choose_device,
+    configure_process,
     soft_dice_loss,
 )
 from glacier.training.sampler import WindowSampler
@@ -75,3 +77,15 @@ def test_a_gpu_that_cannot_be_used_is_an_error_and_no_quiet_run_on_a_cpu(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(TrainingError, match=r"gpus_per_trial = 0\.5, but PyTorch .* no CUDA"):
         choose_device(0.5)
+
+
+def test_a_process_that_trains_has_as_many_threads_as_it_was_given() -> None:
+    """OpenCV would else take every core in every trial."""
+    before = cv2.getNumThreads(), torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            configure_process(threads)
+            assert cv2.getNumThreads() == torch.get_num_threads() == threads
+    finally:
+        cv2.setNumThreads(before[0])
+        torch.set_num_threads(before[1])

@@ -9,13 +9,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from glacier.config import Config
+from glacier.config import Config, Label
+from glacier.errors import ConfigError
 from glacier.evaluation.results import FailedTrial
 from glacier.geo.raster import Grid
 from glacier.samples.dataset import Frame, SampleMonth, SampleSet, set_address
 from glacier.store import write_model
 from glacier.training import sweep
-from glacier.training.saved import place_sweep
+from glacier.training.saved import SweepPlaces, place_sweep
 from glacier.training.sweep import TRIALS, SweepPlan, encode_trials, plan_sweep
 from tests.support.discs import make_samples
 from tests.support.sweeps import make_sweep
@@ -95,6 +96,48 @@ def test_a_sweep_is_addressed_by_the_bytes_of_its_weights(tmp_path: Path) -> Non
         config = tiny_config(tmp_path, sweep={"encoder_weights": str(weights)})
         places.append(place_sweep(config, str(tmp_path)))
     assert places[0] == places[2] != places[1]
+
+
+def test_weights_that_were_moved_are_the_same(tmp_path: Path) -> None:
+    write_model(set_address(str(tmp_path)), make_samples())
+    places = []
+    for name in ("a.pt", "b.pt"):
+        (tmp_path / name).write_bytes(b"one")
+        config = tiny_config(tmp_path, sweep={"encoder_weights": str(tmp_path / name)})
+        places.append(place_sweep(config, str(tmp_path)))
+    plain = [tiny_config(tmp_path, sweep={"encoder_weights": w}) for w in ("none", "imagenet")]
+    places += [place_sweep(config, str(tmp_path)) for config in plain]
+    assert places[0] == places[1] and len(set(places)) == 3
+
+
+def test_samples_are_told_by_what_they_hold_and_not_by_how_a_file_was_called(
+    tmp_path: Path,
+) -> None:
+    at = f"{tmp_path}/samples/tiny-12345678"
+    samples, config = make_samples(), tiny_config(tmp_path)
+
+    def place(**changes: object) -> SweepPlaces:
+        write_model(set_address(at), samples.model_copy(update=changes))
+        return place_sweep(config, at)
+
+    first = samples.months[0]
+    noted = first.model_copy(update={"notes": ("old.gpkg: read",), "sha256": "0" * 64})
+    failed = first.model_copy(update={"status": "failed"})
+    label = Label(kind="outlines", outlines="new.gpkg")
+    plain = place()
+    assert place(label=label, months=(noted, *samples.months[1:])) == plain
+    assert place(months=(failed, *samples.months[1:])) != plain
+
+
+def test_the_notebook_protocol_needs_no_unit_for_a_validation_part(tmp_path: Path) -> None:
+    samples = make_samples(months=list_months(2))
+    folds = {"kind": "shuffled", "count": 2}
+    with pytest.raises(ConfigError, match="too few for validation and training"):
+        plan(tmp_path, samples, folds=folds)
+    splits = plan(tmp_path, samples, folds=folds, protocol="notebook").splits
+    assert {(s.test, s.train, s.validation) for s in splits} == {
+        (("a/2014-01",), ("a/2014-02",), ()), (("a/2014-02",), ("a/2014-01",), ())
+    }  # fmt: skip
 
 
 def test_the_table_of_trials_has_every_column_whoever_failed(tmp_path: Path) -> None:

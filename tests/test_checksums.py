@@ -2,12 +2,13 @@
 
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
-from glacier.sources import checksums
-from glacier.sources.checksums import checksum_file
+from glacier import checksums
+from glacier.checksums import checksum_all, checksum_file
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +45,22 @@ def test_without_a_cache_folder_every_file_is_read(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "blocked"))
     path = write(tmp_path / "a.tif", b"one", 10**18)
     assert checksum_file(path) == hashlib.sha256(b"one").hexdigest()
+
+
+def test_many_files_are_read_side_by_side_and_keep_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [write(tmp_path / f"{k}.tif", b"x" * k, 10**18) for k in range(20)]
+    meet = threading.Barrier(2, timeout=20)  # never left by one reader alone
+    plain, first_two = checksums.read_checksum, iter([True, True])
+
+    def read(state: checksums.State) -> str:
+        if next(first_two, False):
+            meet.wait()
+        return plain(state)
+
+    monkeypatch.setattr(checksums, "read_checksum", read)
+    wanted = [hashlib.sha256(b"x" * k).hexdigest() for k in range(20)]
+    assert checksum_all([*paths, paths[3]]) == [*wanted, wanted[3]]
+    monkeypatch.setattr(checksums, "read_checksum", lambda _: pytest.fail("read again"))
+    assert checksum_all(reversed(paths)) == wanted[::-1]
