@@ -19,7 +19,7 @@ ORDER = (
 
 TOP = {
     "config", "flags", "errors", "wording", "progress", "store", "cluster", "landsat", "indices",
-    "composite", "labels", "windows", "published", "shipped", "machine", "field_help",
+    "composite", "labels", "windows", "published", "shipped", "machine", "field_help", "markdown",
 }  # fmt: skip
 """Modules that stand in no folder, and below all of them."""
 
