@@ -162,9 +162,15 @@ class ArchiveMonth:
         """What became of the month.
 
         Raises:
-            StoreError: The record is missing, damaged, or of a later version.
+            StoreError: The record is missing, damaged, of a later version, or of another month.
         """
-        return MonthRecord.from_dict(store.read_json(self.record_address))
+        record = MonthRecord.from_dict(store.read_json(self.record_address))
+        if (record.region, record.month) != (self.region.name, self.name):
+            raise StoreError(
+                f"{self.record_address} is of region {record.region!r:.80}, month "
+                f"{record.month!r:.80}; remove it and run the same command again"
+            )
+        return record
 
     def write_record(self, record: MonthRecord) -> None:
         """Say what became of the month."""

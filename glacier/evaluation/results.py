@@ -6,14 +6,18 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
-from glacier.config import Config, Model
+from glacier.config import BareName, Config, Model, Sha256
 from glacier.evaluation.agreement import Agreement
 from glacier.evaluation.calibration import Calibration, Reliability
 from glacier.evaluation.scorecard import Scorecard
 from glacier.samples.folds import FoldMasks, Split
 
-FORMAT = 8
+FORMAT = 9
 """Counts up when a sweep's bytes change for the same configuration."""
+
+
+PREDICTIONS = "predictions.npz"
+"""Name of the file that holds a trial's probabilities of its test pixels."""
 
 
 class Epoch(Model):
@@ -33,17 +37,17 @@ class Epoch(Model):
 
 
 class StoredFile(Model):
-    """A file by its address, and what it has to hold."""
+    """A file beside the one that says it, and what it has to hold."""
 
-    address: str
-    sha256: str
+    name: BareName
+    sha256: Sha256
 
 
 class TrialResult(Model):
     """One (encoder, fold) that has ended well: ``done.json``."""
 
-    encoder: str
-    fold: int
+    encoder: BareName
+    fold: int = Field(ge=0)
     best_epoch: int
     """Epoch whose weights were kept."""
     epochs: tuple[Epoch, ...]
@@ -63,9 +67,7 @@ class TrialResult(Model):
     """Seconds of all epochs."""
     device: str = "cpu"
     threads: int = 1
-    model: str = ""
-    """Address of the model's folder."""
-    predictions: StoredFile = StoredFile(address="", sha256="")
+    predictions: StoredFile = StoredFile(name=PREDICTIONS, sha256="")
     """Probability x 255 of the test pixels by image, as ``.npz``."""
 
     @property
@@ -83,8 +85,8 @@ class TrialResult(Model):
 class FailedTrial(Model):
     """One (encoder, fold) that has no result."""
 
-    encoder: str
-    fold: int
+    encoder: BareName
+    fold: int = Field(ge=0)
     reason: str
 
 
@@ -136,10 +138,10 @@ class SweepResult(Model):
     format: int = FORMAT
     config: Config
     config_sha256: str = ""
-    samples: str = ""
-    """Address of the samples."""
-    models: str = ""
-    """Address of the models."""
+    samples: BareName = "samples"
+    """Name of the samples' folder in the storage, below ``samples``."""
+    models: BareName = "models"
+    """Name of the models' folder, below ``models``."""
     splits: tuple[Split, ...]
     held_out: tuple[str, ...] = ()
     """Keys of images that are in no fold."""

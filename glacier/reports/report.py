@@ -140,4 +140,4 @@ def write_figures(folder: str, pictures: Mapping[str, Picture]) -> None:
             store.write_bytes(store.join(folder, "figures", f"{name}.svg"), picture.svg)
     for name in set(earlier) - set(pictures):
         for kind in ("png", "svg"):
-            store.remove(store.join(folder, "figures", f"{name.rpartition('/')[2]}.{kind}"))
+            store.remove(store.join(folder, "figures", f"{name}.{kind}"))

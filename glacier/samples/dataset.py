@@ -20,7 +20,17 @@ from numpy.typing import NDArray
 
 from glacier import store
 from glacier.archive.records import MonthRecord, Status
-from glacier.config import ADDRESS, RUNTIME_ONLY, TEXT, Config, Label, Model, digest, identity
+from glacier.config import (
+    ADDRESS,
+    RUNTIME_ONLY,
+    TEXT,
+    Config,
+    Label,
+    Model,
+    Name,
+    digest,
+    identity,
+)
 from glacier.errors import StoreError
 from glacier.geo.raster import Grid
 from glacier.geo.vector_files import checksum_files
@@ -79,7 +89,7 @@ class BandSums(Model):
 class SampleMonth(Model):
     """What became of one month of one region."""
 
-    region: str
+    region: Name
     month: date
     """First day."""
     status: Status
@@ -151,7 +161,7 @@ class SampleSet(Model):
     std: tuple[float, ...] = ()
     """(B,) standard deviation, likewise."""
     label: Label = Label()
-    regions: dict[str, Frame]
+    regions: dict[Name, Frame]
     months: tuple[SampleMonth, ...]
 
     @property

@@ -102,6 +102,7 @@ class SavedSweep:
     sha256: str
     """Checksum of the file that holds the results."""
     samples: SampleSet
+    places: SweepPlaces
     records: tuple[MonthRecord, ...] = ()
     """What became of the archive's months."""
     trained_with: Config | None = None
@@ -119,7 +120,7 @@ class SavedSweep:
         """
         for month in self.samples.usable:
             if month.key in keys:
-                yield read_image(self.result.samples, self.samples, month)
+                yield read_image(self.places.samples, self.samples, month)
 
 
 def find_sweep(config: Config) -> SavedSweep:
@@ -142,7 +143,7 @@ def find_sweep(config: Config) -> SavedSweep:
     asked = {"config": config, "config_sha256": config_digest(config)}  # texts may be new
     trained_with, result = result.config, result.model_copy(update=asked)
     records = tuple(record for found in archives.values() for record in found)
-    return SavedSweep(result, sha256, samples, records, trained_with)
+    return SavedSweep(result, sha256, samples, places, records, trained_with)
 
 
 TrialKey = tuple[str, int]
@@ -152,8 +153,10 @@ TrialKey = tuple[str, int]
 class Predictions:
     """Stored probabilities of finished trials, read image by image."""
 
-    def __init__(self, stack: ExitStack, trials: Sequence[TrialResult]) -> None:
-        """Open the files of the trials for as long as the stack lasts.
+    def __init__(
+        self, stack: ExitStack, places: SweepPlaces, trials: Sequence[TrialResult]
+    ) -> None:
+        """Open the files of a sweep's trials for as long as the stack lasts.
 
         Raises:
             StoreError: A file is missing or differs from its checksum.
@@ -162,8 +165,9 @@ class Predictions:
         self.thresholds: dict[TrialKey, float] = {}
         """Probability from which each model predicts glacier."""
         for trial in trials:
-            key, place = (trial.encoder, trial.fold), trial.predictions
-            path = stack.enter_context(store.local_copy(place.address, place.sha256))
+            key, kept = (trial.encoder, trial.fold), trial.predictions
+            address = store.join(places.trial(*key), kept.name)
+            path = stack.enter_context(store.local_copy(address, kept.sha256))
             self.files[key] = stack.enter_context(np.load(path))
             self.thresholds[key] = trial.calibration.threshold
 

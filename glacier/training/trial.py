@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from glacier import store
 from glacier.config import Label, Sweep, digest
+from glacier.errors import StoreError
+from glacier.evaluation.results import PREDICTIONS, TrialResult
 from glacier.samples.dataset import MonthImage, SampleSet
 from glacier.samples.folds import FoldMasks, Split
 
@@ -52,13 +54,27 @@ class Trial:
     @property
     def predictions_address(self) -> str:
         """Where the probabilities of the test pixels lie."""
-        return store.join(self.folder, "predictions.npz")
+        return store.join(self.folder, PREDICTIONS)
 
     def is_done(self) -> bool:
         """Whether the trial has ended and all that it made is there."""
         model = (store.join(self.model_folder, name) for name in MODEL_FILES)
         needed = (self.result_address, self.predictions_address, *model)
         return all(store.exists(address) for address in needed)
+
+    def read_result(self) -> TrialResult:
+        """What it found.
+
+        Raises:
+            StoreError: The file is damaged, of another version, or of another trial.
+        """
+        found = store.read_model(self.result_address, TrialResult)
+        if (found.encoder, found.fold) != (self.encoder, self.split.fold):
+            raise StoreError(
+                f"{self.result_address} is of {found.encoder}, fold {found.fold}; remove it and "
+                "run the same command again"
+            )
+        return found
 
     @property
     def trial_seed(self) -> int:

@@ -27,7 +27,7 @@ from glacier.samples import dataset
 from glacier.samples.dataset import Frame, MonthImage, SampleMonth, SampleSet, samples_folder
 from glacier.samples.folds import FoldMasks, Split, make_splits
 from glacier.training.ensemble import score_ensemble_fold
-from glacier.training.saved import place_sweep
+from glacier.training.saved import SweepPlaces, place_sweep
 from tests.support.sweeps import make_trial
 
 SHAPE, SIZE, BLOCKS = (40, 48), 32, (2, 3)
@@ -177,9 +177,8 @@ def write_trial(
             samples, masks, split, images, lambda image, _: predictions[image.key] / 255
         ),
         parameters=24_000_000 + ENCODERS.index(encoder),
-        model="d/models/x-1/net/fold-0",
         predictions=StoredFile(
-            address=address, sha256=store.write_bytes(address, buffer.getvalue())
+            name="predictions.npz", sha256=store.write_bytes(address, buffer.getvalue())
         ),
     )
 
@@ -191,6 +190,7 @@ def make_ensemble(
     images: list[MonthImage],
     samples: SampleSet,
     masks: FoldMasks,
+    places: SweepPlaces,
 ) -> EnsembleResult:
     if reason := explain_no_ensemble(config.sweep.encoders, trials, splits):
         return EnsembleResult(reason=reason)
@@ -198,7 +198,7 @@ def make_ensemble(
         folds=tuple(
             score_ensemble_fold(
                 [trial for trial in trials if trial.fold == split.fold],
-                images, samples, masks, split,
+                images, samples, masks, split, places,
             )
             for split in splits
         )
@@ -206,7 +206,12 @@ def make_ensemble(
 
 
 def write_result(config: Config, result: SweepResult) -> None:
-    store.write_model(place_sweep(config, result.samples).result, result)
+    store.write_model(places_of(config, result).result, result)
+
+
+def places_of(config: Config, result: SweepResult) -> SweepPlaces:
+    """Where a sweep lies that :func:`write_sweep` wrote."""
+    return place_sweep(config, store.join(config.storage, "samples", result.samples))
 
 
 def change_trials(result: SweepResult, change: Callable[[TrialResult], dict]) -> SweepResult:
@@ -241,8 +246,8 @@ def write_sweep(config: Config, failed: Sequence[FailedTrial] = ()) -> SweepResu
     result = SweepResult(
         config=config,
         config_sha256=config_digest(config),
-        samples=samples_at,
-        models=places.models,
+        samples=Path(samples_at).name,
+        models=Path(places.models).name,
         splits=splits,
         held_out=held_out,
         trials=trials,
@@ -262,7 +267,7 @@ def write_sweep(config: Config, failed: Sequence[FailedTrial] = ()) -> SweepResu
                 reason="the samples hold no <near> infrared",
             ),
         },
-        ensemble=make_ensemble(config, trials, splits, images, samples, masks),
+        ensemble=make_ensemble(config, trials, splits, images, samples, masks, places),
         sweep_s=61.0,
     )
     write_result(config, result)
