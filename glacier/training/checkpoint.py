@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from pydantic import Field
 
 from glacier import store
 from glacier.config import Model
@@ -32,13 +34,26 @@ class Checkpoint:
     epochs: list[Epoch] = field(default_factory=list)
     """Metrics of every finished epoch."""
 
+    def __post_init__(self) -> None:
+        """Refuse epochs that do not follow one another up to the last, or lack the best.
+
+        Raises:
+            ValueError: With the numbers.
+        """
+        count = len(self.epochs)
+        follow = all(row.epoch == at for at, row in enumerate(self.epochs))
+        if not follow or self.epoch != count - 1 or self.best_epoch not in range(-1, count):
+            raise ValueError(
+                f"last epoch {self.epoch}, best {self.best_epoch}, {count} epochs in all"
+            )
+
 
 class Seal(Model):
     """Which file holds the last checkpoint: ``checkpoint.json``, written after it."""
 
-    file: str
-    """Name of the file, beside the seal."""
-    sha256: str
+    file: str = Field(pattern=r"^epoch-[0-9]{1,9}\.pt$")
+    """Name of the file, beside the seal; no other file of the trial is ever read or removed."""
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 def seal_address(trial: Trial) -> str:
@@ -54,7 +69,9 @@ def save_checkpoint(trial: Trial, checkpoint: Checkpoint) -> None:
     torch.save(values, buffer)
     name = f"epoch-{checkpoint.epoch}.pt"
     sha256 = store.write_bytes(store.join(trial.folder, name), buffer.getvalue())
-    before = find_seal(trial)
+    before = None
+    with suppress(StoreError):  # a damaged seal is written over
+        before = find_seal(trial)
     store.write_model(seal_address(trial), Seal(file=name, sha256=sha256))
     if before and before.file != name:
         store.remove(store.join(trial.folder, before.file))
@@ -73,19 +90,35 @@ def restore_checkpoint(trial: Trial, device: torch.device) -> Checkpoint | None:
     try:
         if (seal := find_seal(trial)) is None:
             return None
-        data = store.read_bytes(store.join(trial.folder, seal.file), seal.sha256)
-        values = torch.load(io.BytesIO(data), weights_only=True, map_location=device)
+        address = store.join(trial.folder, seal.file)
+        return decode_checkpoint(address, store.read_bytes(address, seal.sha256), device)
     except StoreError as error:
         print(f"{trial.name}: starts afresh; {error}")
         return None
-    return Checkpoint(**values | {"epochs": [Epoch(**epoch) for epoch in values["epochs"]]})
+
+
+def decode_checkpoint(address: str, data: bytes, device: torch.device) -> Checkpoint:
+    """A checkpoint of its file's bytes; nothing in them is run.
+
+    Raises:
+        StoreError: They hold something else.
+    """
+    try:
+        values = torch.load(io.BytesIO(data), weights_only=True, map_location=device)
+        epochs = [Epoch(**epoch) for epoch in values["epochs"]]
+        return Checkpoint(**values | {"epochs": epochs})
+    except Exception as error:  # torch raises many kinds, and not only its own
+        raise StoreError(
+            f"{address} is no checkpoint of this version ({type(error).__name__})"
+        ) from error
 
 
 def drop_checkpoint(trial: Trial) -> None:
     """Remove what an ended trial needs no more."""
-    if seal := find_seal(trial):
-        store.remove(store.join(trial.folder, seal.file))
-        store.remove(seal_address(trial))
+    with suppress(StoreError):  # of a damaged seal nothing is believed
+        if seal := find_seal(trial):
+            store.remove(store.join(trial.folder, seal.file))
+    store.remove(seal_address(trial))
 
 
 def find_seal(trial: Trial) -> Seal | None:

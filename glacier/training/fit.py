@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from glacier import store
 from glacier.evaluation.calibration import Calibration, Reliability, measure_reliability
-from glacier.evaluation.results import StoredFile, TrialResult
+from glacier.evaluation.results import PREDICTIONS, StoredFile, TrialResult
 from glacier.evaluation.scorecard import Scorecard, ScorecardBuilder
 from glacier.samples.dataset import MonthImage, SampleMonth
 from glacier.training.checkpoint import Checkpoint, drop_checkpoint
@@ -26,9 +26,10 @@ from glacier.training.learner import (
     describe_device,
 )
 from glacier.training.model_card import CardScores, DataSpan, ModelCard
+from glacier.training.model_files import save_model
 from glacier.training.sampler import WindowSampler
 from glacier.training.trial import Trial
-from glacier.training.unet import count_gflop, save_model
+from glacier.training.unet import count_gflop
 
 
 def run_trial(trial: Trial, images: list[MonthImage], on_epoch: OnEpoch) -> TrialResult:
@@ -44,7 +45,7 @@ def run_trial(trial: Trial, images: list[MonthImage], on_epoch: OnEpoch) -> Tria
         WeightsError: The initial weights do not fit.
     """
     if trial.is_done():
-        return store.read_model(trial.result_address, TrialResult)
+        return trial.read_result()
     configure_process(trial.settings.cpus_per_trial)
     mean, std = band_statistics(trial, images)
     sampler = WindowSampler.plan(
@@ -82,7 +83,6 @@ def conclude_trial(
         train_s=float(np.sum(seconds)),
         device=describe_device(learner.device),
         threads=trial.settings.cpus_per_trial,
-        model=trial.model_folder,
         predictions=write_predictions(trial, pictures),
     )
     save_model(trial.model_folder, checkpoint.best, make_card(trial, learner, result))
@@ -123,8 +123,8 @@ def write_predictions(trial: Trial, pictures: dict[str, NDArray[np.uint8]]) -> S
     """Store the probabilities of a trial's test pixels."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **pictures)  # type: ignore[arg-type]  # numpy's stub takes a bool for any keyword
-    address = trial.predictions_address
-    return StoredFile(address=address, sha256=store.write_bytes(address, buffer.getvalue()))
+    sha256 = store.write_bytes(trial.predictions_address, buffer.getvalue())
+    return StoredFile(name=PREDICTIONS, sha256=sha256)
 
 
 def make_card(trial: Trial, learner: Learner, result: TrialResult) -> ModelCard:

@@ -21,7 +21,7 @@ from glacier.training.fit import run_trial
 from glacier.training.learner import Learner
 from glacier.training.losses import dice_loss
 from glacier.training.model_card import describe_model
-from glacier.training.unet import load_model, map_probability
+from glacier.training.model_files import load_model, map_probability
 from tests.support.discs import SIZE, SPLIT, make_images, make_samples, make_trial
 
 
@@ -175,10 +175,11 @@ def test_a_validation_part_without_glacier_cannot_choose(tmp_path: Path) -> None
 def test_the_exported_model_gives_the_tested_answer(tmp_path: Path) -> None:
     images = make_images()
     done = run_trial(make_trial(tmp_path), images, lambda row: None)
-    model, card = load_model(done.model)
-    assert Path(done.model, "model.md").read_text() == describe_model(card)
+    folder = str(tmp_path / "model")
+    model, card = load_model(folder)
+    assert Path(folder, "model.md").read_text() == describe_model(card)
     mean, std = (np.array(v, np.float32)[:, None, None] for v in (card.mean, card.std))
-    predictions = np.load(done.predictions.address)
+    predictions = np.load(tmp_path / "trial" / done.predictions.name)
     for image in images[:3]:
         filled = np.where(np.isnan(image.image), np.array(card.fill)[:, None, None], image.image)
         with torch.inference_mode():
@@ -186,7 +187,7 @@ def test_the_exported_model_gives_the_tested_answer(tmp_path: Path) -> None:
         expected = torch.sigmoid(logits)[0, 0].numpy()
         assert np.abs(expected - predictions[image.key] / 255).max() < 0.51 / 255 + 1e-4
         seen = np.isfinite(image.image).all(axis=0)
-        mapped = map_probability(done.model, image.image)
+        mapped = map_probability(folder, image.image)
         np.testing.assert_allclose(mapped[seen], expected[seen], atol=1e-4)
         assert np.isnan(mapped[~seen]).all()
 
