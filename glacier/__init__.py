@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from glacier.samples.prepare import run_prepare as run_prepare
     from glacier.studies.claims import run_claims as run_claims
     from glacier.studies.study import run_study as run_study
+    from glacier.training.model_files import load_model as load_model
+    from glacier.training.model_files import map_probability as map_probability
     from glacier.training.saved import SavedSweep as SavedSweep
     from glacier.training.saved import find_sweep as find_sweep
     from glacier.training.sweep import run_sweep as run_sweep
-    from glacier.training.unet import load_model as load_model
-    from glacier.training.unet import map_probability as map_probability
 
 __version__ = "0.1.0"
 """Of the code itself, whatever is installed; the build reads it here."""
@@ -76,9 +76,9 @@ _HOMES = {
     "samples.prepare": ("run_prepare",),
     "studies.claims": ("run_claims",),
     "studies.study": ("run_study",),
+    "training.model_files": ("load_model", "map_probability"),
     "training.saved": ("SavedSweep", "find_sweep"),
     "training.sweep": ("run_sweep",),
-    "training.unet": ("load_model", "map_probability"),
 }
 """Modules and the public names in them. A test holds this against the imports above."""
 

@@ -43,6 +43,29 @@ WINDOW_STEP_PX = 32
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 """An identifier that is safe as a folder name."""
 
+BARE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
+
+
+def check_bare(value: str) -> str:
+    """Refuse a name that could lead to another folder, another machine or a hub of networks.
+
+    Raises:
+        ValueError: With the name and what one may hold.
+    """
+    if not BARE.fullmatch(value):
+        raise ValueError(
+            f"{value!r:.100} is no bare name: wanted a letter or a digit, then up to 127 letters, "
+            "digits and . _ + -; no folder, no address"
+        )
+    return value
+
+
+BareName = Annotated[str, AfterValidator(check_bare)]
+"""Name of a file or folder that lies beside, or right below, the file that says it; no path."""
+
+Sha256 = Annotated[str, Field(pattern=r"^(?:[0-9a-f]{64})?$")]
+"""A checksum, hexadecimal; empty where there is none."""
+
 Month = Annotated[str, Field(pattern=r"^[12][0-9]{3}-(0[1-9]|1[0-2])$")]
 """A calendar month, ``YYYY-MM``."""
 
@@ -685,7 +708,11 @@ class Folds(Model):
 class Sweep(Model):
     """Samples -> one trained model per (encoder, fold)."""
 
-    encoders: Annotated[tuple[str, ...], SELECTION] = ("resnet34", "resnet50", "efficientnet-b4")
+    encoders: Annotated[tuple[BareName, ...], SELECTION] = (
+        "resnet34",
+        "resnet50",
+        "efficientnet-b4",
+    )
     """Encoder names of segmentation-models-pytorch."""
     encoder_weights: PathText = "none"
     """imagenet (needs the network once), none (random), or a local weights file."""

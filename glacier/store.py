@@ -133,6 +133,26 @@ def explain_unread(address: str, error: Exception, is_vouched: bool) -> StoreErr
     return StoreError(f"cannot read {address}: {error}")
 
 
+def check_file(address: str, max_bytes: int) -> None:
+    """Refuse, before it is opened, what is no regular file or is larger than it can be.
+
+    Raises:
+        StoreError: It is that, or not there: a pipe would never end, and a device might.
+    """
+    try:
+        fs, path = fsspec.core.url_to_fs(address)
+        facts = fs.info(path)
+    except UNREACHABLE as error:
+        raise StoreError(f"cannot read {address}: {error}") from error
+    if facts["type"] != "file":
+        raise StoreError(f"cannot read {address}: it is no regular file; put the file itself there")
+    if (size := facts.get("size")) is None or size > max_bytes:
+        raise StoreError(
+            f"cannot read {address}: it has {'unknown' if size is None else size} bytes, and at "
+            f"most {max_bytes} can be meant; put the right file there"
+        )
+
+
 def compare_checksums(address: str, found: str, expected: str) -> None:
     """Refuse a file whose sha256 is another than expected.
 

@@ -20,7 +20,7 @@ ORDER = (
 TOP = {
     "config", "flags", "errors", "wording", "progress", "store", "cluster", "landsat", "indices",
     "composite", "labels", "windows", "published", "shipped", "machine", "field_help", "checksums",
-    "owner", "lock_file", "locks",
+    "owner", "lock_file", "locks", "markdown",
 }  # fmt: skip
 """Modules that stand in no folder, and below all of them."""
 

@@ -166,13 +166,19 @@ class ArchiveMonth:
         """What became of the month.
 
         Raises:
-            DamagedError: The record is damaged, or of a later version.
+            DamagedError: The record is damaged, of a later version, or of another month.
             StoreError: It is missing.
         """
         try:
-            return MonthRecord.from_dict(store.read_json(self.record_address))
+            record = MonthRecord.from_dict(store.read_json(self.record_address))
+        except DamagedError:
+            raise
         except StoreError as error:
             raise DamagedError.of(self.record_address, str(error)) from error
+        if (record.region, record.month) != (self.region.name, self.name):
+            what = f"region {record.region!r:.80}, month {record.month!r:.80}"
+            raise DamagedError.of(self.record_address, f"it is of {what}")
+        return record
 
     def write_record(self, record: MonthRecord) -> None:
         """Say what became of the month; vouches for its files."""

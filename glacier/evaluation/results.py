@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
-from glacier.config import Config, Model
+from glacier.config import BareName, Config, Model
 from glacier.evaluation.agreement import Agreement
 from glacier.evaluation.breakdown import late_summer_months
 from glacier.evaluation.calibration import Calibration, Reliability
@@ -16,6 +16,10 @@ from glacier.store import Manifest
 
 FORMAT = 10
 """Counts up when a sweep's bytes change for the same configuration."""
+
+
+PREDICTIONS = "predictions.npz"
+"""Name of the file that holds a trial's probabilities of its test pixels."""
 
 
 class Epoch(Model):
@@ -34,18 +38,11 @@ class Epoch(Model):
     seconds: float
 
 
-class StoredFile(Model):
-    """A file by its address, and what it has to hold."""
-
-    address: str
-    sha256: str
-
-
 class TrialResult(Manifest):
     """One (encoder, fold) that has ended well: ``done.json``, which vouches for its predictions."""
 
-    encoder: str
-    fold: int
+    encoder: BareName
+    fold: int = Field(ge=0)
     best_epoch: int
     """Epoch whose weights were kept, as an index of the next."""
     epochs: tuple[Epoch, ...]
@@ -65,10 +62,6 @@ class TrialResult(Manifest):
     """Seconds of all epochs."""
     device: str = "cpu"
     threads: int = 1
-    model: str = ""
-    """Address of the model's folder."""
-    predictions: StoredFile = StoredFile(address="", sha256="")
-    """Probability x 255 of the test pixels by image, as ``.npz``."""
 
     @property
     def kept(self) -> Epoch:
@@ -95,8 +88,8 @@ class TrialResult(Manifest):
 class FailedTrial(Model):
     """One (encoder, fold) that has no result."""
 
-    encoder: str
-    fold: int
+    encoder: BareName
+    fold: int = Field(ge=0)
     reason: str
 
 
@@ -148,10 +141,10 @@ class SweepResult(Manifest):
     format: int = FORMAT
     config: Config
     config_sha256: str = ""
-    samples: str = ""
-    """Address of the samples."""
-    models: str = ""
-    """Address of the models."""
+    samples: BareName = "samples"
+    """Name of the samples' folder in the storage, below ``samples``."""
+    models: BareName = "models"
+    """Name of the models' folder, below ``models``."""
     splits: tuple[Split, ...]
     held_out: tuple[str, ...] = ()
     """Keys of images that are in no fold."""

@@ -209,10 +209,12 @@ def explain_lines(figure: Figure, names: Sequence[str], columns: int) -> None:
         *(Line2D([], [], **style) for style in STYLES),
         Patch(facecolor="#{:02x}{:02x}{:02x}".format(*UNKNOWN)),
     ]
-    figure.legend(
+    legend = figure.legend(
         marks[: len(names)], list(names), loc="outside lower left", frameon=False, fontsize=9.5,
         labelcolor=INK, ncols=columns, handlelength=2.4, columnspacing=1.6,
     )  # fmt: skip
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # the name of an inventory may hold dollars
 
 
 def reduce_pixels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

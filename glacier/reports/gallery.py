@@ -103,7 +103,7 @@ def draw_strips(sweep: SavedSweep) -> list[Strip]:
     zoom = 2 if len(views) <= FEW_VIEWS else 1
     strips: dict[View, Strip] = {}
     with ExitStack() as stack:
-        predictions = Predictions(stack, sweep.result.trials)
+        predictions = Predictions(stack, sweep.places, sweep.result.trials)
         for image in sweep.read_images({view.key for view in views}):
             for view in views:
                 if view.key == image.key:

@@ -186,14 +186,13 @@ def list_origin(sweep: SavedSweep, summary: Summary) -> list[tuple[str, str]]:
     """Where the numbers come from: names and values."""
     result, config = sweep.result, sweep.result.config
     devices = sorted({f"{t.device}, threads a trial: {t.threads}" for t in result.trials})
-    models = "/".join(result.trials[0].model.split("/")[-4:-2])
     failed = f"{len(result.failed)} failed" if result.failed else "none failed"
     times = {"sweep": summary.sweep_s, "pipeline": summary.wall_s}
     packages = ("torch", "segmentation-models-pytorch", "ray", "numpy")
     return [
         ("configuration", summary.config_sha256),
-        ("samples", result.samples.rpartition("/")[2]),
-        ("models", f"{models}/<encoder>/fold-<number>"),
+        ("samples", result.samples),
+        ("models", f"models/{result.models}/<encoder>/fold-<number>"),
         ("image bands", ", ".join(sweep.samples.bands)),
         ("folds", f"{len(result.splits)}, {summary.fold_kind.replace('_', ' ')}"),
         ("protocol", summary.protocol),

@@ -126,7 +126,7 @@ def predict_parts(
     parts, seen = [], find_seen(image)
     trials = [t for t in sweep.result.trials if (t.encoder, t.fold) in set(models)]
     with ExitStack() as stack:
-        predictions = Predictions(stack, trials)
+        predictions = Predictions(stack, sweep.places, trials)
         for fold in sorted({fold for _, fold in models}):
             found = predictions.of([model for model in models if model[1] == fold], image.key)
             mask = sweep.test_mask(image, fold) & seen

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from glacier import store
-from glacier.config import FoldKind, Label, Model
+from glacier.config import BareName, FoldKind, Label, Model, Sha256
 from glacier.evaluation.agreement import Agreement
 from glacier.evaluation.breakdown import LateSummer
 from glacier.evaluation.comparison import (
@@ -67,15 +67,15 @@ class Summary(Comparison, store.Manifest):
     sweep_s: float | None
     train_s: float
     """Seconds of all trials, added up."""
-    config_sha256: str
-    sweep_sha256: str
+    config_sha256: Sha256
+    sweep_sha256: Sha256
     """Checksum of the sweep's results."""
     held_out: tuple[HeldOut, ...]
     agreement: AgreementShares
     late_summer: dict[str, LateSummer]
     """Encoder to the outlines of its clear late-summer images."""
-    figures: tuple[str, ...]
-    """Names of the files in ``figures/``."""
+    figures: tuple[BareName, ...]
+    """Names of the files in ``figures/``, without their endings."""
 
 
 class Stamp(store.Manifest):
@@ -84,8 +84,8 @@ class Stamp(store.Manifest):
     model_config = ConfigDict(extra="ignore")
 
     format: int = Field(0, alias="schema")
-    sweep_sha256: str = ""
-    config_sha256: str = ""
+    sweep_sha256: Sha256 = ""
+    config_sha256: Sha256 = ""
 
 
 def summarise(

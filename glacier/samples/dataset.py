@@ -29,6 +29,7 @@ from glacier.config import (
     Config,
     Label,
     Model,
+    Name,
     digest,
     identity,
 )
@@ -93,7 +94,7 @@ class BandSums(Model):
 class SampleMonth(Model):
     """What became of one month of one region."""
 
-    region: str
+    region: Name
     month: date
     """First day."""
     status: Status
@@ -171,7 +172,7 @@ class SampleSet(Model):
     std: tuple[float, ...] = ()
     """(B,) standard deviation, likewise."""
     label: Label = Label()
-    regions: dict[str, Frame]
+    regions: dict[Name, Frame]
     months: tuple[SampleMonth, ...]
 
     @property

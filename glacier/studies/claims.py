@@ -17,6 +17,7 @@ from glacier.config import Config, Model, variants_digest
 from glacier.errors import ConfigError
 from glacier.evaluation.caveats import explain_folds, explain_labels, explain_protocol
 from glacier.locks import hold, remove_dead
+from glacier.markdown import escape
 from glacier.progress import duration, say
 from glacier.published import INTRODUCTION
 from glacier.reports.sharing import share_changes
@@ -151,7 +152,7 @@ def write_page(summary: ClaimsSummary) -> str:
         "A claim is held only where the interval of its effect lies wholly on the claimed side. "
         "Not held says that it was not shown, and that the opposite is true only where that is "
         f"said. Dice: {TERMS['Dice']}. IoU: {TERMS['IoU']}. p: {TERMS['p']}.",
-        " ".join(summary.caveats),
+        escape(" ".join(summary.caveats)),
         "",
         *write_departures(summary),
         "",
@@ -186,12 +187,18 @@ def write_departures(summary: ClaimsSummary) -> list[str]:
         "",
         "| setting | here | published |",
         "|---|---|---|",
-        *(f"| {d.field} | {show(d.here)} | {show(d.published)} |" for d in summary.departures),
+        *(
+            f"| {escape(d.field)} | {show(d.here)} | {show(d.published)} |"
+            for d in summary.departures
+        ),
         "",
         "The variants change, on top of that:",
         "",
         *(f"- {variant.name}: {describe_changes(variant.changes)}" for variant in summary.variants),
-        *(f"- {name}: failed, {reason}" for name, reason in summary.failed_variants.items()),
+        *(
+            f"- {name}: failed, {escape(reason)}"
+            for name, reason in summary.failed_variants.items()
+        ),
     ]
 
 
@@ -201,12 +208,12 @@ def format_row(row: JudgedClaim) -> str:
     if row.low is not None and row.high is not None and row.low < row.high:
         effect += f" ({row.low:+.3g} to {row.high:+.3g})"
     verdict = row.verdict + (", the opposite is shown" if row.opposite else "")
-    cells = (row.claim, verdict, effect, row.test, row.why)
+    cells = (escape(row.claim), verdict, effect, escape(row.test), escape(row.why))
     return "| " + " | ".join(cells) + " |"
 
 
 def show(value: JsonValue) -> str:
-    """A setting's value in a table."""
+    """A setting's value in a table of Markdown."""
     if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return "none" if value is None else str(value)
+        return escape(", ".join(map(str, value)))
+    return "none" if value is None else escape(str(value))

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from pydantic import JsonValue
 
+from glacier.markdown import escape
 from glacier.progress import duration
 from glacier.published import INTRODUCTION, PUBLISHED
 from glacier.reports.terms import TERMS
@@ -38,11 +39,11 @@ def write_page(summary: StudySummary, alt: str) -> str:
         "",
         *write_labels(summary.labels),
         "",
-        f"{summary.setup} Variants differ as said.",
+        f"{escape(summary.setup)} Variants differ as said.",
         "",
         *write_table(summary),
         "",
-        f"![{alt}](variants.png)",
+        f"![{escape(alt)}](variants.png)",
         "",
         explain_measures(summary),
         "",
@@ -63,8 +64,8 @@ def write_verdicts(summary: StudySummary) -> list[str]:
     """What the study found, first of all: which settings help, or the verdict of every variant."""
     if summary.column == "val":
         return [conclude_settings(summary.rows, summary.reference)]
-    verdicts = [f"- **{variant.name}**: {variant.verdict}" for variant in summary.variants]
-    return [*(f"- {sentence}" for sentence in summary.leakage), *verdicts]
+    verdicts = [f"- **{variant.name}**: {escape(variant.verdict)}" for variant in summary.variants]
+    return [*(f"- {escape(sentence)}" for sentence in summary.leakage), *verdicts]
 
 
 def conclude_settings(rows: Sequence[VariantRow], reference: str) -> str:
@@ -84,12 +85,12 @@ def conclude_settings(rows: Sequence[VariantRow], reference: str) -> str:
 def write_labels(labels: Mapping[str, str]) -> list[str]:
     """What the variants are scored against, which is said apart where it differs."""
     if len(set(labels.values())) == 1:
-        return [next(iter(labels.values()))]
+        return [escape(next(iter(labels.values())))]
     return [
         "**The variants have different labels, so a difference of their scores is also one of "
         "what they are scored against:**",
         "",
-        *(f"- {name}: {sentence}" for name, sentence in labels.items()),
+        *(f"- {name}: {escape(sentence)}" for name, sentence in labels.items()),
     ]
 
 
@@ -131,7 +132,7 @@ def format_row(row: VariantRow, changes: Mapping[str, JsonValue], column: Column
         (
             row.variant,
             f"{len(changes)} settings, below" if len(changes) > 1 else describe_changes(changes),
-            row.title,
+            escape(row.title),
             f"{row.dice_mean:.3f} ± {row.dice_sd:.3f}" if row.folds else "no known ice",
             f"{found.difference:+.3f} ({describe_interval(found)})" if found else "",
         )
@@ -145,7 +146,7 @@ def format_more(row: VariantRow) -> str:
     return join_cells(
         (
             row.variant,
-            row.title,
+            escape(row.title),
             f"{row.dice_all_test_pixels:.3f} ({span}{row.units} units)",
             f"{row.iou_all_test_pixels:.3f}",
             "" if row.val_dice_mean is None else f"{row.val_dice_mean:.3f}",
@@ -155,8 +156,8 @@ def format_more(row: VariantRow) -> str:
 
 
 def describe_changes(changes: Mapping[str, JsonValue]) -> str:
-    """What a variant changes, in a line."""
-    return ", ".join(f"{name} = {value}" for name, value in changes.items()) or "nothing"
+    """What a variant changes, in a line of Markdown."""
+    return escape(", ".join(f"{name} = {value}" for name, value in changes.items())) or "nothing"
 
 
 def explain_measures(summary: StudySummary) -> str:
@@ -187,12 +188,13 @@ def explain_measures(summary: StudySummary) -> str:
 
 def write_notes(summary: StudySummary) -> list[str]:
     """How every encoder differs, what failed, and what variants of many changes do otherwise."""
-    lines = [f"- {sentence}" for sentence in summary.sentences]
-    lines += [f"- {name}: failed, {reason}." for name, reason in summary.failed_variants.items()]
+    lines = [f"- {escape(sentence)}" for sentence in summary.sentences]
+    lost = summary.failed_variants.items()
+    lines += [f"- {name}: failed, {escape(reason)}." for name, reason in lost]
     for variant in summary.variants:
         if len(variant.differences) > 1:
             lines += ["", f"What {variant.name} does otherwise than {summary.reference}:", ""]
-            lines += [f"- {sentence}" for sentence in variant.differences]
+            lines += [f"- {escape(sentence)}" for sentence in variant.differences]
     return lines
 
 
@@ -224,7 +226,7 @@ def format_losses(losses: Losses) -> str:
     """A row of the table of the three numbers."""
     last = ", ".join(map(format_loss, losses.last))
     return (
-        f"| {losses.variant} | {losses.encoder} | {format_loss(losses.lowest)} | "
+        f"| {losses.variant} | {escape(losses.encoder)} | {format_loss(losses.lowest)} | "
         f"{format_loss(losses.last_mean)} | {last} |"
     )
 

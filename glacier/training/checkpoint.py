@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import io
+import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from pydantic import field_validator
 
 from glacier import store
 from glacier.errors import DamagedError
 from glacier.evaluation.results import Epoch
 from glacier.training.trial import Trial
+
+CHECKPOINT = re.compile(r"epoch-[0-9]{1,9}\.pt")
+"""Names of checkpoints."""
 
 State = dict[str, Any]
 """Tensors and plain values by name, as torch gives them."""
@@ -31,9 +37,30 @@ class Checkpoint:
     epochs: list[Epoch] = field(default_factory=list)
     """Metrics of every finished epoch."""
 
+    def __post_init__(self) -> None:
+        """Refuse epochs that do not follow one another up to the last, or lack the best.
+
+        Raises:
+            ValueError: With the numbers.
+        """
+        count = len(self.epochs)
+        follow = all(row.epoch == at for at, row in enumerate(self.epochs))
+        if not follow or self.epoch != count - 1 or self.best_epoch not in range(-1, count):
+            raise ValueError(
+                f"last epoch {self.epoch}, best {self.best_epoch}, {count} epochs in all"
+            )
+
 
 class Seal(store.Manifest):
     """Which file holds the last checkpoint: ``checkpoint.json``, written after it."""
+
+    @field_validator("files")
+    @classmethod
+    def check_files(cls, files: dict[str, str]) -> dict[str, str]:
+        """Refuse all but one checkpoint: no other file of the trial is ever read or removed."""
+        if len(files) != 1 or not CHECKPOINT.fullmatch(next(iter(files))):
+            raise ValueError(f"{list(files)}: wanted the name of one checkpoint")
+        return files
 
     @property
     def file(self) -> str:
@@ -54,7 +81,9 @@ def save_checkpoint(trial: Trial, checkpoint: Checkpoint) -> None:
     torch.save(values, buffer)
     name = f"epoch-{checkpoint.epoch}.pt"
     sha256 = store.write_bytes(store.join(trial.folder, name), buffer.getvalue())
-    before = find_seal(trial)
+    before = None
+    with suppress(DamagedError):  # a damaged seal is written over
+        before = find_seal(trial)
     store.write_model(seal_address(trial), Seal(files={name: sha256}))
     if before and before.file != name:
         store.remove(store.join(trial.folder, before.file))
@@ -73,19 +102,35 @@ def restore_checkpoint(trial: Trial, device: torch.device) -> Checkpoint | None:
     try:
         if (seal := find_seal(trial)) is None:
             return None
-        data = store.read_bytes(store.join(trial.folder, seal.file), seal.files[seal.file])
+        address = store.join(trial.folder, seal.file)
+        data = store.read_bytes(address, seal.files[seal.file])
+        return decode_checkpoint(address, data, device)
     except DamagedError as error:
         store.set_aside(error)
         return None
-    values = torch.load(io.BytesIO(data), weights_only=True, map_location=device)
-    return Checkpoint(**values | {"epochs": [Epoch(**epoch) for epoch in values["epochs"]]})
+
+
+def decode_checkpoint(address: str, data: bytes, device: torch.device) -> Checkpoint:
+    """A checkpoint of its file's bytes; nothing in them is run.
+
+    Raises:
+        DamagedError: They hold something else.
+    """
+    try:
+        values = torch.load(io.BytesIO(data), weights_only=True, map_location=device)
+        epochs = [Epoch(**epoch) for epoch in values["epochs"]]
+        return Checkpoint(**values | {"epochs": epochs})
+    except Exception as error:  # torch raises many kinds, and not only its own
+        why = f"no checkpoint of this version ({type(error).__name__})"
+        raise DamagedError.of(address, why) from error
 
 
 def drop_checkpoint(trial: Trial) -> None:
     """Remove what an ended trial needs no more."""
-    if seal := find_seal(trial):
-        store.remove(store.join(trial.folder, seal.file))
-        store.remove(seal_address(trial))
+    with suppress(DamagedError):  # of a damaged seal nothing is believed
+        if seal := find_seal(trial):
+            store.remove(store.join(trial.folder, seal.file))
+    store.remove(seal_address(trial))
 
 
 def find_seal(trial: Trial) -> Seal | None:

@@ -12,6 +12,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from glacier.config import BARE
 from glacier.errors import ConfigError
 
 TIMM = "tu-"
@@ -53,20 +54,21 @@ def list_timm() -> frozenset[str]:
 
 
 def check_encoder(encoder: str) -> None:
-    """Refuse an encoder that there is not.
+    """Refuse an encoder that the two libraries do not hold themselves.
+
+    timm would also build networks that a hub or a folder describes (``hf-hub:``, ``local-dir:``);
+    such a name, in whatever spelling, has signs that no name of its own list has.
 
     Raises:
         ConfigError: With the nearest known names.
     """
-    known = list_encoders()
-    if encoder.startswith(TIMM):
-        known = list_timm()
-        if encoder.startswith((f"{TIMM}hf-hub:", f"{TIMM}hf_hub:")):
-            return
-    if not known or encoder.partition(".")[0] in known or encoder in known:
+    of_timm = encoder.startswith(TIMM)
+    known = list_timm() if of_timm else list_encoders()
+    name = encoder.partition(".")[0] if of_timm else encoder
+    if BARE.fullmatch(encoder) and (name in known or not known):
         return
-    close = difflib.get_close_matches(encoder, known, n=3) or ["resnet34", "efficientnet-b4"]
+    close = difflib.get_close_matches(encoder[:128], known, n=3) or ["resnet34", "efficientnet-b4"]
     raise ConfigError(
-        f"sweep.encoders: {encoder!r} is not an encoder of segmentation-models-pytorch; did you "
-        f"mean {', '.join(close)}?"
+        f"sweep.encoders: {encoder!r:.100} is not an encoder of segmentation-models-pytorch or, "
+        f"behind {TIMM}, of timm itself; did you mean {', '.join(close)}?"
     )

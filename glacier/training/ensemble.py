@@ -13,7 +13,7 @@ from glacier.evaluation.results import EnsembleFold, TrialResult
 from glacier.evaluation.scorecard import ScorecardBuilder
 from glacier.samples.dataset import MonthImage, SampleSet
 from glacier.samples.folds import FoldMasks, Split
-from glacier.training.saved import Predictions
+from glacier.training.saved import Predictions, SweepPlaces
 
 
 def score_ensemble_fold(
@@ -22,6 +22,7 @@ def score_ensemble_fold(
     samples: SampleSet,
     masks: FoldMasks,
     split: Split,
+    places: SweepPlaces,
 ) -> EnsembleFold:
     """Score the mean of some models on the test split of their fold.
 
@@ -33,6 +34,7 @@ def score_ensemble_fold(
         samples: Description of the samples.
         masks: Which pixels belong to which units.
         split: The fold.
+        places: Where the trials lie.
 
     Raises:
         StoreError: Stored predictions are missing or damaged.
@@ -41,7 +43,7 @@ def score_ensemble_fold(
     card, agreement = ScorecardBuilder(samples, masks, split.test), Agreement()
     models = [(trial.encoder, trial.fold) for trial in trials]
     with ExitStack() as stack:
-        predictions = Predictions(stack, trials)
+        predictions = Predictions(stack, places, trials)
         level = float(np.mean([predictions.thresholds[model] for model in models]))
         for image in images:
             mask = masks.mask(image, split.test)

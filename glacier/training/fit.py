@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from glacier import store
 from glacier.config import Label, Sweep
 from glacier.evaluation.calibration import Calibration, Reliability, measure_reliability
-from glacier.evaluation.results import StoredFile, TrialResult
+from glacier.evaluation.results import PREDICTIONS, TrialResult
 from glacier.evaluation.scorecard import Scorecard, ScorecardBuilder
 from glacier.samples.dataset import MonthImage, SampleMonth
 from glacier.training.checkpoint import Checkpoint, drop_checkpoint
@@ -28,9 +28,10 @@ from glacier.training.learner import (
     describe_device,
 )
 from glacier.training.model_card import CardScores, DataSpan, ModelCard
+from glacier.training.model_files import save_model
 from glacier.training.sampler import WindowSampler
-from glacier.training.trial import PREDICTIONS, Trial
-from glacier.training.unet import count_gflop, save_model
+from glacier.training.trial import Trial
+from glacier.training.unet import count_gflop
 
 Settings = TypeVar("Settings", Label, Sweep)
 
@@ -71,7 +72,6 @@ def conclude_trial(
     calibration = learner.calibrate(images) if trial.settings.calibrate else Calibration()
     card, uncalibrated, pictures = evaluate_test_split(trial, images, learner, calibration)
     seconds = [epoch.seconds for epoch in checkpoint.epochs]
-    stored = write_predictions(trial, pictures)
     result = TrialResult(
         encoder=trial.encoder,
         fold=trial.split.fold,
@@ -87,9 +87,7 @@ def conclude_trial(
         train_s=float(np.sum(seconds)),
         device=describe_device(learner.device),
         threads=trial.settings.cpus_per_trial,
-        model=trial.model_folder,
-        predictions=stored,
-        files={PREDICTIONS: stored.sha256},
+        files={PREDICTIONS: write_predictions(trial, pictures)},
     )
     save_model(trial.model_folder, checkpoint.best, make_card(trial, learner, result))
     store.write_model(trial.result_address, result)
@@ -125,12 +123,11 @@ def evaluate_test_split(
     return builder.build(), uncalibrated, pictures
 
 
-def write_predictions(trial: Trial, pictures: dict[str, NDArray[np.uint8]]) -> StoredFile:
-    """Store the probabilities of a trial's test pixels."""
+def write_predictions(trial: Trial, pictures: dict[str, NDArray[np.uint8]]) -> str:
+    """Store the probabilities of a trial's test pixels; returns the sha256 of the file."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **pictures)  # type: ignore[arg-type]  # numpy's stub takes a bool for any keyword
-    address = trial.predictions_address
-    return StoredFile(address=address, sha256=store.write_bytes(address, buffer.getvalue()))
+    return store.write_bytes(trial.predictions_address, buffer.getvalue())
 
 
 def make_card(trial: Trial, learner: Learner, result: TrialResult) -> ModelCard:

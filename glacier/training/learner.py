@@ -23,8 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from glacier import store
-from glacier.errors import TrainingError
+from glacier.errors import TrainingError, WeightsError
 from glacier.evaluation.calibration import Calibration, fit_calibration
 from glacier.evaluation.metrics import Counts, count_pixels
 from glacier.evaluation.results import Epoch
@@ -33,6 +32,7 @@ from glacier.samples.dataset import MonthImage
 from glacier.training.checkpoint import Checkpoint, restore_checkpoint, save_checkpoint
 from glacier.training.losses import choose_loss
 from glacier.training.sampler import WindowSampler
+from glacier.training.tensors import compare_tensors, read_weights
 from glacier.training.trial import Trial
 from glacier.training.unet import (
     IMAGENET_MEAN,
@@ -117,7 +117,7 @@ class Learner:
         self.size = trial.samples.size_px
         self.device = choose_device(settings.gpus_per_trial)
         torch.manual_seed(trial.trial_seed)
-        weights = store.read_bytes(trial.weights) if trial.weights else None
+        weights = read_weights(trial.weights) if trial.weights else None
         model = build_unet(trial.encoder, len(mean), weights, settings.batch_norm_momentum)
         layout = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.model: nn.Module = model.to(self.device).to(memory_format=layout)
@@ -285,12 +285,21 @@ class Learner:
         save_checkpoint(self.trial, checkpoint)
 
     def restore(self) -> Checkpoint:
-        """Go on from the last sealed checkpoint, or start afresh where there is none."""
+        """Go on from the last sealed checkpoint, or start afresh where there is none that fits."""
         checkpoint = restore_checkpoint(self.trial, self.device)
         if checkpoint is None:
             return Checkpoint()
+        own = self.model.state_dict()
+        try:
+            compare_tensors(checkpoint.model, own)
+            compare_tensors(checkpoint.best or own, own)
+            self.optimizer.load_state_dict(checkpoint.optimizer)
+        except (WeightsError, RuntimeError, ValueError, LookupError, TypeError) as error:
+            print(
+                f"{self.trial.name}: starts afresh; its checkpoint is of another network: {error}"
+            )
+            return Checkpoint()
         self.model.load_state_dict(checkpoint.model)
-        self.optimizer.load_state_dict(checkpoint.optimizer)
         return checkpoint
 
 

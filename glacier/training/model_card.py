@@ -6,13 +6,16 @@ Source:
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
 
 from glacier import store
-from glacier.config import Label, Model, Sweep
+from glacier.config import BareName, Label, Model, Month, Name, Sha256, Sweep
 from glacier.evaluation.kinds import FOLDS, LABELS
 from glacier.evaluation.metrics import pool_counts
 from glacier.evaluation.scorecard import ImageScore
+from glacier.markdown import escape
 from glacier.samples.folds import Split
 from glacier.store import Manifest
 from glacier.wording import shorten_list
@@ -23,22 +26,34 @@ FORMAT = 4
 MAX_UNITS = 24
 """Units of the training part that a card names; ``model.json`` names all."""
 
+MAX_BANDS = 64
+"""Most bands of a network; the package itself makes seven."""
+
+Side = Annotated[int, Field(ge=1, le=2048)]
+"""Side of an image that was resized, pixels."""
+
+Level = Annotated[float, Field(ge=-1e6, le=1e6)]
+"""Value of a band."""
+
+Deviation = Annotated[float, Field(ge=1e-6, le=1e6)]
+"""What a band is divided by."""
+
 
 class DataSpan(Model):
     """The images of a run."""
 
-    regions: tuple[str, ...]
-    first: str
+    regions: tuple[Name, ...]
+    first: Month
     """First month with an image, YYYY-MM."""
-    last: str
+    last: Month
     """Last month with an image."""
-    images: int
+    images: int = Field(ge=1)
 
 
 class CardScores(Model):
     """What a model scored."""
 
-    epoch_kept: int
+    epoch_kept: int = Field(ge=1)
     """Epoch whose weights were kept, from 1."""
     was_chosen: bool
     """A part with known ice chose it; else it is the last one."""
@@ -50,37 +65,51 @@ class ModelCard(Manifest):
     """All that is needed to use a model, how it was made, what it scored: ``model.json``."""
 
     format: int = FORMAT
-    encoder: str
-    fold: int
-    bands: tuple[str, ...]
+    encoder: BareName
+    fold: int = Field(ge=0, lt=1000)
+    bands: tuple[BareName, ...] = Field(min_length=1, max_length=MAX_BANDS)
     """Bands B of its images, in order."""
     scale: Literal["reflectance", "own_maximum"]
-    range: tuple[float, float]
+    range: tuple[Level, Level]
     """Reflectance is clipped to this range."""
-    size_px: int
+    size_px: int = Field(ge=32, le=2048, multiple_of=32)
     """Side of a window."""
-    resize: tuple[int, int] | None
+    resize: tuple[Side, Side] | None
     """Height x width that every image was resized to, pixels; None: native resolution."""
     label: Label
     data: DataSpan
-    mean: tuple[float, ...]
+    mean: tuple[Level, ...]
     """(B,) subtracted from each band."""
-    std: tuple[float, ...]
+    std: tuple[Deviation, ...]
     """(B,) each band is divided by it."""
-    fill: tuple[float, ...]
+    fill: tuple[Level, ...]
     """(B,) value of an unseen pixel."""
-    threshold: float
+    threshold: float = Field(ge=0, le=1)
     """Probability from which a pixel is predicted to be glacier."""
-    temperature: float
+    temperature: float = Field(ge=1e-3, le=1e3)
     """Logits are divided by it."""
     split: Split
     training: Sweep
-    seed: int
+    seed: int = Field(ge=0, lt=2**32)
     """Seed of the run."""
     scores: CardScores
-    parameters: int
-    sha256: str = ""
+    parameters: int = Field(ge=1)
+    sha256: Sha256 = ""
     """Of the weights."""
+
+    @model_validator(mode="after")
+    def check_card(self) -> Self:
+        """Refuse another version, numbers that are not one a band, and a range that is none."""
+        if self.format != FORMAT:
+            raise ValueError(f"format {self.format}: this version reads {FORMAT}")
+        if len(set(self.bands)) != len(self.bands):
+            raise ValueError(f"bands {self.bands}: wanted none twice")
+        for name in ("mean", "std", "fill"):
+            if (count := len(getattr(self, name))) != len(self.bands):
+                raise ValueError(f"{name} has {count} numbers for {len(self.bands)} bands")
+        if self.range[0] >= self.range[1]:
+            raise ValueError(f"range {self.range}: low must be below high")
+        return self
 
 
 def card_address(folder: str) -> str:
@@ -94,7 +123,7 @@ def describe_model(card: ModelCard) -> str:
         "What it is": describe_network(card),
         "What it learned from": describe_data(card),
         "What it is for": (
-            f"Glacier probability on images of the bands {', '.join(card.bands)}, as "
+            f"Glacier probability on images of the bands {escape(', '.join(card.bands))}, as "
             f"{card.scale.replace('_', ' ')}, {card.size_px} px wide, of the regions and "
             "seasons named above."
         ),
@@ -110,7 +139,7 @@ def describe_model(card: ModelCard) -> str:
         ),
     }
     body = "".join(f"\n## {name}\n\n{text}\n" for name, text in sections.items())
-    return f"# {card.encoder}, fold {card.fold}\n{body}"
+    return f"# {escape(card.encoder)}, fold {card.fold}\n{body}"
 
 
 def describe_network(card: ModelCard) -> str:
@@ -118,10 +147,10 @@ def describe_network(card: ModelCard) -> str:
     training = card.training
     weights = training.encoder_weights.rpartition("/")[2]
     began = {"none": "random weights", "imagenet": "weights trained on ImageNet"}.get(
-        weights, f"the weights of {weights}"
+        weights, f"the weights of {escape(weights)}"
     )
     return (
-        f"A U-Net with the encoder {card.encoder}, {card.parameters / 1e6:.1f} million "
+        f"A U-Net with the encoder {escape(card.encoder)}, {card.parameters / 1e6:.1f} million "
         f"parameters, from {began}; loss {training.loss}, seed {card.seed}. Its logits are "
         f"divided by {card.temperature:.3g}; from a probability of {card.threshold:.2f} on "
         "a pixel is called glacier. `model.json` holds all that is needed to use it."
@@ -132,16 +161,16 @@ def describe_data(card: ModelCard) -> str:
     """Images and labels, and who owns them."""
     data, label, train = card.data, card.label, card.split.train
     lines = [
-        f"The run's images are of {', '.join(data.regions)}, {data.first} to {data.last} "
+        f"The run's images are of {escape(', '.join(data.regions))}, {data.first} to {data.last} "
         f"({data.images} months with an image); of these it learned from "
-        f"{shorten_list(train, MAX_UNITS)}. Labels: "
+        f"{escape(shorten_list(train, MAX_UNITS))}. Labels: "
         f"{LABELS[label.kind].are}."
     ]
     if provenance := label.provenance:
         years = "-".join(str(year) for year in sorted(set(provenance.years)))
         lines.append(
-            f"The outlines are those of {provenance.source}, of {years}, by {provenance.owner}, "
-            f"under {provenance.licence}."
+            f"The outlines are those of {escape(provenance.source)}, of {years}, by "
+            f"{escape(provenance.owner)}, under {escape(provenance.licence)}."
         )
     elif label.kind == "outlines":
         lines.append("Where the outlines come from the run did not say.")

@@ -14,7 +14,7 @@ from glacier import store
 from glacier.archive.records import MonthRecord, read_records
 from glacier.config import RUNTIME_ONLY, SELECTION, Config, config_digest, digest, identity
 from glacier.errors import GlacierError, StoreError
-from glacier.evaluation.results import FORMAT, SweepResult, TrialResult
+from glacier.evaluation.results import FORMAT, PREDICTIONS, SweepResult, TrialResult
 from glacier.geo.vector_files import checksum_files
 from glacier.samples.dataset import (
     MonthImage,
@@ -129,6 +129,7 @@ class SavedSweep:
     sha256: str
     """Checksum of the file that holds the results."""
     samples: SampleSet
+    places: SweepPlaces
     records: tuple[MonthRecord, ...] = ()
     """What became of the archive's months."""
     trained_with: Config | None = None
@@ -146,7 +147,7 @@ class SavedSweep:
         """
         for month in self.samples.usable:
             if month.key in keys:
-                yield read_image(self.result.samples, self.samples, month)
+                yield read_image(self.places.samples, self.samples, month)
 
 
 def find_sweep(config: Config) -> SavedSweep:
@@ -169,7 +170,7 @@ def find_sweep(config: Config) -> SavedSweep:
     asked = {"config": config, "config_sha256": settings_digest(config)}  # texts may be new
     trained_with, result = result.config, result.model_copy(update=asked)
     records = tuple(record for found in archives.values() for record in found)
-    return SavedSweep(result, sha256, samples, records, trained_with)
+    return SavedSweep(result, sha256, samples, places, records, trained_with)
 
 
 TrialKey = tuple[str, int]
@@ -179,8 +180,10 @@ TrialKey = tuple[str, int]
 class Predictions:
     """Stored probabilities of finished trials, read image by image."""
 
-    def __init__(self, stack: ExitStack, trials: Sequence[TrialResult]) -> None:
-        """Open the files of the trials for as long as the stack lasts.
+    def __init__(
+        self, stack: ExitStack, places: SweepPlaces, trials: Sequence[TrialResult]
+    ) -> None:
+        """Open the files of a sweep's trials for as long as the stack lasts.
 
         Raises:
             StoreError: A file is missing or differs from its checksum.
@@ -189,8 +192,9 @@ class Predictions:
         self.thresholds: dict[TrialKey, float] = {}
         """Probability from which each model predicts glacier."""
         for trial in trials:
-            key, place = (trial.encoder, trial.fold), trial.predictions
-            path = stack.enter_context(store.local_copy(place.address, place.sha256))
+            key = (trial.encoder, trial.fold)
+            address = store.join(places.trial(*key), PREDICTIONS)
+            path = stack.enter_context(store.local_copy(address, trial.files.get(PREDICTIONS, "")))
             self.files[key] = stack.enter_context(np.load(path))
             self.thresholds[key] = trial.calibration.threshold
 

@@ -72,7 +72,7 @@ TRIALS = pa.schema(
         **SCORES,
     }
 )
-"""Columns of ``trials.parquet``, the same whatever has failed."""
+"""Columns of ``trials.parquet``, the same whatever has failed; ``model`` lies in the storage."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def complete_sweep(plan: SweepPlan, found: Sequence[TrialResult | None]) -> int:
     result = train_and_score(plan, found)
     remove_abandoned(places.trials)  # of workers that outlived a killed driver, too
     result = store.write_whole(places.result, result, {TABLE: encode_trials(result)})
-    name_best(result)
+    name_best(result, places)
     done, failed = len(result.trials), len(result.failed)
     say(f"sweep: {done} trials done, {failed} failed; models in {places.models}")
     return max(0, failed - config.sweep.max_failed)
@@ -222,8 +222,8 @@ def train_and_score(plan: SweepPlan, found: Sequence[TrialResult | None]) -> Swe
         return SweepResult(
             config=config,
             config_sha256=settings_digest(config),
-            samples=places.samples,
-            models=places.models,
+            samples=places.samples.rpartition("/")[2],
+            models=places.models.rpartition("/")[2],
             splits=tuple(plan.splits),
             held_out=plan.masks.held_out,
             southern=plan.masks.southern,
@@ -241,8 +241,7 @@ def read_done(trials: Sequence[Trial], failed: Sequence[FailedTrial]) -> list[Tr
     Raises:
         SweepError: Every trial failed, or some ended without an outcome.
     """
-    places = [trial.result_address for trial in trials]
-    done = [store.read_model(place, TrialResult) for place in places if store.exists(place)]
+    done = [trial.read_result() for trial in trials if store.exists(trial.result_address)]
     if len(done) + len(failed) < len(trials):
         raise SweepError(
             f"{len(trials) - len(done) - len(failed)} of {len(trials)} trials ended without an "
@@ -306,7 +305,7 @@ def start_ensemble(
     return [
         task.remote(
             [trial for trial in done if trial.fold == split.fold],
-            images, plan.samples, plan.masks, split,
+            images, plan.samples, plan.masks, split, plan.places,
         )
         for split in plan.splits
     ]  # fmt: skip
@@ -330,14 +329,14 @@ def encode_trials(result: SweepResult) -> bytes:
             key = (encoder, split.fold)
             row: dict[str, Any] = {"encoder": encoder, "fold": split.fold}
             row |= {"status": "done" if key in done else "failed", "reason": reasons.get(key, "")}
-            rows.append(row | describe_trial(done[key]) if key in done else row)
+            rows.append(row | describe_trial(done[key], result.models) if key in done else row)
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, schema=TRIALS), buffer)
     return buffer.getvalue()
 
 
-def describe_trial(trial: TrialResult) -> dict[str, Any]:
-    """Columns of a finished trial."""
+def describe_trial(trial: TrialResult, models: str) -> dict[str, Any]:
+    """Columns of a finished trial whose model lies in a folder of models."""
     kept = trial.kept
     return {
         "epoch_kept": trial.epoch_kept,
@@ -346,7 +345,7 @@ def describe_trial(trial: TrialResult) -> dict[str, Any]:
         "images_per_s": trial.images_per_s,
         "epoch_s": trial.epoch_s,
         "train_s": trial.train_s,
-        "model": trial.model,
+        "model": f"models/{models}/{trial.encoder}/fold-{trial.fold}",
         "val_dice_loss": kept.val_dice_loss,
         "val_dice": kept.val_dice,
         "val_iou": kept.val_iou,
@@ -354,10 +353,11 @@ def describe_trial(trial: TrialResult) -> dict[str, Any]:
     }
 
 
-def name_best(result: SweepResult) -> None:
+def name_best(result: SweepResult, places: SweepPlaces) -> None:
     """Say which fold's model of each encoder has the lowest loss of its kept epoch."""
     for encoder, trials in result.by_encoder.items():
         best = min(trials, key=rank_kept)
-        say(f"sweep: best of {encoder}: fold {best.fold}, loss {best.kept_loss:.3f}, {best.model}")
+        model = places.model(encoder, best.fold)
+        say(f"sweep: best of {encoder}: fold {best.fold}, loss {best.kept_loss:.3f}, {model}")
     if folds := ", ".join(map(str, result.unchosen)):
         say(f"sweep: no ice is known where the epoch of fold {folds} is chosen: the last was kept")

@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 
 from glacier import store
 from glacier.config import Label, Sweep, digest
-from glacier.evaluation.results import TrialResult
+from glacier.errors import DamagedError
+from glacier.evaluation.results import PREDICTIONS, TrialResult
 from glacier.samples.dataset import MonthImage, SampleSet
 from glacier.samples.folds import FoldMasks, Split
 from glacier.training.model_card import ModelCard, card_address
-
-PREDICTIONS = "predictions.npz"
-"""Name of the file with the probabilities of a trial's test pixels."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +59,33 @@ class Trial:
 
         What is damaged is said and set aside: the trial is run again.
         """
-        result = store.read_whole(self.result_address, TrialResult)
+        found = store.read_whole(self.result_address, TrialResult)
         card = store.read_whole(card_address(self.model_folder), ModelCard)
-        return result if card else None
+        try:
+            return self.check_result(found) if found and card else None
+        except DamagedError as error:
+            store.set_aside(error)
+            return None
+
+    def read_result(self) -> TrialResult:
+        """What it found.
+
+        Raises:
+            DamagedError: The file is damaged, of another version, or of another trial.
+            StoreError: It is not there.
+        """
+        return self.check_result(store.read_model(self.result_address, TrialResult))
+
+    def check_result(self, found: TrialResult) -> TrialResult:
+        """A result, which must be this trial's.
+
+        Raises:
+            DamagedError: It is another's.
+        """
+        if (found.encoder, found.fold) != (self.encoder, self.split.fold):
+            why = f"it is of {found.encoder}, fold {found.fold}"
+            raise DamagedError.of(self.result_address, why)
+        return found
 
     @property
     def trial_seed(self) -> int:

@@ -1,28 +1,20 @@
-"""The network: a U-Net over any encoder and band count, its weights, and its files.
-
-A model is a folder with ``model.safetensors`` and ``model.json``; nothing is unpickled.
-"""
+"""The network: a U-Net over any encoder and band count, and its initial weights."""
 
 from __future__ import annotations
-
-import io
 
 import numpy as np
 import segmentation_models_pytorch as smp
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from glacier import store
 from glacier.errors import ConfigError, WeightsError
-from glacier.evaluation.calibration import Calibration
 from glacier.training.encoders import TIMM, check_encoder
-from glacier.training.model_card import ModelCard, card_address, describe_model
-from glacier.windows import Predictor, average_orientations, predict_blended
+from glacier.training.tensors import read_state, shorten
+from glacier.windows import Predictor
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -49,11 +41,33 @@ def check_network(encoder: str, bands: int, size: int) -> None:
         except RuntimeError:  # some networks compute with numbers while they are built
             run_empty(encoder, bands, size, "cpu")
     except Exception as error:  # every network has its own kinds
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        reason = shorten(error)
         raise ConfigError(
             f"sweep.encoders: no U-Net over {encoder!r} maps windows of prepare.size_px = {size} "
             f"with {bands} band(s): {reason}; take another encoder, such as resnet34"
         ) from error
+
+
+def list_tensors(encoder: str, bands: int) -> dict[str, torch.Tensor]:
+    """Tensors of a network by name, as a rule without numbers, so that they take no room.
+
+    Args:
+        encoder: Name in segmentation-models-pytorch.
+        bands: Number of input bands B.
+
+    Raises:
+        ConfigError: There is no such encoder.
+        WeightsError: No U-Net can be built over it.
+    """
+    check_encoder(encoder)
+    try:
+        try:
+            with torch.device("meta"):
+                return build_unet(encoder, bands).state_dict()
+        except RuntimeError:  # some networks compute with numbers while they are built
+            return build_unet(encoder, bands).state_dict()
+    except Exception as error:  # every network has its own kinds
+        raise WeightsError(f"no U-Net over {encoder!r} can be built: {shorten(error)}") from error
 
 
 def run_empty(encoder: str, bands: int, size: int, device: str) -> None:
@@ -114,30 +128,13 @@ def fetch_encoder(encoder: str, source: str) -> bytes | None:
     except WeightsError as error:
         raise WeightsError(f"{error}; {choices}") from error
     except Exception as error:  # the hub, the network and torch each raise their own kinds
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        reason = shorten(error)
         if source == "imagenet":
             reason = f"{reason.rstrip('.')}; {name_imagenet(encoder)}"
         raise WeightsError(
             f"sweep.encoder_weights = {source!r} cannot be used for {encoder}: {reason}; {choices}"
         ) from error
     return save_tensors({k: v.contiguous() for k, v in part.state_dict().items()})
-
-
-def read_state(path: str) -> dict[str, torch.Tensor]:
-    """Tensors of a ``.safetensors`` or ``.pth`` file; no code in it is run.
-
-    Raises:
-        WeightsError: The file is missing, damaged, or holds more than tensors.
-    """
-    data = store.read_bytes(path) if store.exists(path) else None
-    if data is None:
-        raise WeightsError(f"sweep.encoder_weights = {path!r}: no such file")
-    try:
-        if path.endswith(".safetensors"):
-            return dict(load_tensors(data))
-        return dict(torch.load(io.BytesIO(data), weights_only=True, map_location="cpu"))
-    except Exception as error:  # safetensors, pickle and torch each raise their own kinds
-        raise WeightsError(f"{path} holds no plain tensors: {error}") from error
 
 
 def build_unet(
@@ -282,58 +279,3 @@ def count_gflop(model: nn.Module, bands: int, size_px: int) -> float:
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         model.eval()(torch.zeros(1, bands, size_px, size_px, device=device))
     return float(counter.get_total_flops()) / 1e9
-
-
-def save_model(folder: str, state: dict[str, torch.Tensor], card: ModelCard) -> None:
-    """Write a model: the weights, its card for people, then ``model.json`` with their checksum.
-
-    Args:
-        folder: Address of the model.
-        state: The network's tensors.
-        card: All that is needed to build and use the network, and how it was made.
-    """
-    data = save_tensors({k: v.detach().cpu().contiguous() for k, v in state.items()})
-    card = card.model_copy(update={"sha256": store.checksum(data)})
-    contents = {"model.safetensors": data, "model.md": describe_model(card).encode()}
-    store.write_whole(card_address(folder), card, contents)
-
-
-def load_model(folder: str) -> tuple[nn.Module, ModelCard]:
-    """A model in evaluation mode, and its card.
-
-    Raises:
-        StoreError: A file is missing or differs from its checksum.
-        WeightsError: The weights do not fit the network that the card describes.
-    """
-    card = store.read_model(card_address(folder), ModelCard)
-    data = store.read_bytes(store.join(folder, "model.safetensors"), card.sha256)
-    model = build_unet(card.encoder, len(card.bands))
-    try:
-        model.load_state_dict(load_tensors(data))
-    except (SafetensorError, RuntimeError) as error:
-        raise WeightsError(f"the weights in {folder} do not fit {card.encoder}: {error}") from error
-    return model.eval(), card
-
-
-def map_probability(folder: str, image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probability of glacier on an image, by a stored model, looked at as its test part was.
-
-    Args:
-        folder: Address of the model.
-        image: (B, H, W) float32 reflectance of the bands, scale and pixel size that its card
-            says, NaN unseen.
-
-    Returns:
-        (H, W) float32, 0..1, NaN where unseen. From the card's ``threshold`` on it is glacier.
-
-    Raises:
-        StoreError, WeightsError: As :func:`load_model`.
-    """
-    model, card = load_model(folder)
-    mean, std = np.array(card.mean, np.float32), np.array(card.std, np.float32)
-    predict = make_predictor(model, mean, std, card.training.precision)
-    if card.training.test_time_augmentation:
-        predict = average_orientations(predict)
-    seen, size = np.asarray(np.isfinite(image).all(axis=0)), card.size_px
-    logits = predict_blended(predict, image, seen, size, size // 2, card.training.batch_size)
-    return Calibration(card.temperature).probability(logits)

@@ -35,8 +35,8 @@ from glacier.plots.pictures import CLASSES, classify_errors, paint_colour
 from glacier.samples.month import make_image
 from glacier.sources.factory import open_source
 from glacier.training import baselines
+from glacier.training.model_files import map_probability
 from glacier.training.saved import SavedSweep, find_sweep
-from glacier.training.unet import map_probability
 
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / "results" / "realism"
@@ -79,7 +79,9 @@ def map_ice(image: NDArray[np.float32], folders: list[str]) -> NDArray[np.float3
 def view_unseen(saved: SavedSweep) -> list[View]:
     """The first test glacier of each fold, mapped by the network that never saw it."""
     wanted = {
-        f"{saved.result.split(trial.fold).test[0]}/{month:%Y-%m}": trial.model
+        f"{saved.result.split(trial.fold).test[0]}/{month:%Y-%m}": saved.places.model(
+            trial.encoder, trial.fold
+        )
         for trial in saved.result.trials
         for month in MONTHS
     }
@@ -220,7 +222,7 @@ def main(flags: list[str]) -> int:
     greenland = find_greenland()
     config = load_config([str(ROOT / "jobs" / "realism.yaml"), *flags], __doc__ or "")
     saved = find_sweep(config)
-    models = [trial.model for trial in saved.result.trials]
+    models = [saved.places.model(trial.encoder, trial.fold) for trial in saved.result.trials]
     groups = {
         "unseen": (view_unseen(saved), "Synthetic glaciers that the network never saw"),
         "everest": (view_everest(config, models), "Everest, 2000-10-30, read in three ways"),

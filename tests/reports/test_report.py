@@ -1,29 +1,32 @@
 import base64
 import csv
+import html
 import json
 import re
 import shutil
 import subprocess
 from contextlib import contextmanager
 from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from glacier import store
-from glacier.config import Config
+from glacier.config import Config, Label
 from glacier.errors import StoreError
 from glacier.evaluation.calibration import Calibration
 from glacier.evaluation.metrics import Counts, pool_counts
-from glacier.evaluation.results import FailedTrial, TrialResult
+from glacier.evaluation.results import PREDICTIONS, FailedTrial, TrialResult
 from glacier.reports import report
 from glacier.reports.gallery import plan_views
 from glacier.reports.page import split_verdict
 from glacier.reports.summary import SCHEMA, Summary
 from glacier.samples.folds import unit_rectangles
 from glacier.training import saved
-from glacier.training.saved import find_sweep, place_sweep
+from glacier.training.saved import find_sweep
 from tests.support.saved_sweeps import (
     BLOCKS,
     ENCODERS,
@@ -33,6 +36,7 @@ from tests.support.saved_sweeps import (
     clear_ice,
     make_config,
     make_images,
+    places_of,
     write_result,
     write_sweep,
 )
@@ -60,12 +64,12 @@ def make_sweep(tmp_path, monkeypatch):
 
 
 def test_the_page_says_where_the_methods_err(make_sweep):
-    config, _ = make_sweep()
+    config, result = make_sweep()
     report.run_report(config)
     summary, page, _ = read_results(config)
     for heading in ("By class of the surface", "By size of the ice", "By season"):
         assert page.count(f"<h3>{heading}") == 1
-    assert "models/x-1/&lt;encoder&gt;/fold-&lt;number&gt;" in page
+    assert f"models/{result.models}/&lt;encoder&gt;/fold-&lt;number&gt;" in page
     assert "<h3>What the labels cost</h3>" in page  # the labels are NDSI's, the truth is known
     assert "Before calibration" not in page
     everything = summary["baselines"]["all_glacier"]
@@ -209,6 +213,7 @@ def test_the_ensemble_is_counted_on_the_test_pixels_of_each_fold_alone(make_swee
     config, result = make_sweep()
     report.run_report(config)
     summary, _, _ = read_results(config)
+    folder_of = places_of(config, result).trial
     for split, row in zip(result.splits, summary["ensemble"]["folds"], strict=True):
         expected = np.zeros(4, int)
         for image in make_images():
@@ -219,7 +224,8 @@ def test_the_ensemble_is_counted_on_the_test_pixels_of_each_fold_alone(make_swee
             mask &= image.label != 255
             mean = np.mean(
                 [
-                    np.load(trial.predictions.address)[image.key] / 255
+                    np.load(f"{folder_of(trial.encoder, trial.fold)}/predictions.npz")[image.key]
+                    / 255
                     for trial in result.trials
                     if trial.fold == split.fold
                 ],
@@ -345,7 +351,7 @@ def test_the_summary_is_written_last(make_sweep, monkeypatch):
 
 def test_without_a_sweep_the_job_to_run_is_named(make_sweep, tmp_path):
     config, result = make_sweep()
-    store.remove(place_sweep(config, result.samples).result)
+    store.remove(places_of(config, result).result)
     with pytest.raises(StoreError, match=r"run `glacier sweep` with this configuration first"):
         report.run_report(config)
     assert not (tmp_path / "results").exists()
@@ -353,7 +359,9 @@ def test_without_a_sweep_the_job_to_run_is_named(make_sweep, tmp_path):
 
 def test_a_damaged_prediction_is_refused(make_sweep):
     config, result = make_sweep()
-    Path(result.trials[0].predictions.address).write_bytes(b"cut")
+    first = result.trials[0]
+    folder = places_of(config, result).trial(first.encoder, first.fold)
+    (Path(folder) / PREDICTIONS).write_bytes(b"cut")
     with pytest.raises(StoreError, match="damaged"):
         report.run_report(config)
     assert not (Path(config.results) / "tiny" / "summary.json").exists()
@@ -374,6 +382,47 @@ def test_a_failed_trial_is_shown_and_its_encoder_not_ranked(make_sweep):
     assert "<b>nan" not in page
     row = next(row for row in table if row["status"] == "failed")
     assert row["reason"] == f"'{reason}"
+
+
+class Tags(HTMLParser):
+    """Tags of a page, and the names of all attributes."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags, self.attributes = set(), set()
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes.update(name for name, _ in attrs)
+
+
+def test_names_from_outside_are_words_on_the_page_and_in_its_pictures(make_sweep, tmp_path):
+    plain, _ = make_sweep()
+    report.run_report(plain)
+    usual = Tags(read_results(plain)[1])
+    evil = '"><script>alert(1)</script><img src=x onerror=alert(1)> $\\frac{$ --> {{ 7 * 7 }}'
+    (tmp_path / "drawn.geojson").write_text("{}")
+    label = Label(
+        kind="outlines",
+        outlines=str(tmp_path / "drawn.geojson"),
+        provenance={"source": evil, "years": [2014, 2014], "owner": evil, "licence": evil},
+    )
+    prepare = plain.prepare.model_copy(update={"label": label})
+    config = plain.model_copy(update={"name": "evil", "prepare": prepare})
+    write_sweep(config)
+    report.run_report(config)
+    page = read_results(config)[1]
+    found = Tags(page)
+    assert found.tags <= usual.tags and found.attributes <= usual.attributes
+    assert page.count(html.escape(evil).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")) > 2
+    drawn = ElementTree.parse(Path(config.results) / "evil/figures/glacier.svg")
+    kinds = {
+        element.tag.rpartition("}")[2] for element in drawn.iter() if isinstance(element.tag, str)
+    }
+    assert "script" not in kinds and not any(
+        name.startswith("on") for element in drawn.iter() for name in element.attrib
+    )
 
 
 def test_every_method_and_fold_is_a_row(make_sweep):

@@ -1,6 +1,10 @@
 """The page of a study, from variants with given scores."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from glacier.evaluation.results import FailedTrial
 from glacier.studies.page import write_labels, write_losses, write_page
@@ -70,7 +74,7 @@ def test_what_changes_and_what_failed_is_said() -> None:
     )
     page = write_page(summary, "picture")
     assert "| both | 2 settings, below |" in page
-    assert "- prepare.image is ['nir', 'swir1'] instead of ['nir', 'red', 'green']." in page
+    assert r"- prepare.image is \['nir', 'swir1'\] instead of \['nir', 'red', 'green'\]." in page
     assert "- years: failed, ConfigError: too few." in page
     assert "0 months of Synthetic A (source: synthetic), resized to 224 x 224 px" in page
 
@@ -116,3 +120,30 @@ def test_verdicts_lead_where_variants_have_other_folds() -> None:
     page = write_page(summarise_study(strict, move_units(give_units(shuffled))), "picture")
     assert "- The random split (random) is not shown to flatter net" in page
     assert "- **plain**: Take net: it finds 80 % of the ice" in page
+
+
+def test_words_from_outside_are_words_on_the_page() -> None:
+    """A reason, a setting and a title become neither a link, a picture, a line nor a cell."""
+    evil = "<b>x</b> [a](http://evil.example) ![p](q) | cell\n\n# heading\n```"
+    summary = summarise_study(
+        give_units(make_variant(dice=TWO)),
+        give_units(make_variant("other", TWO, changes={"sweep.encoder_weights": evil})),
+        lost={"gone": f"WeightsError: {evil}"},
+    )
+    rows = [row.model_copy(update={"title": evil}) for row in summary.rows]
+    page = write_page(summary.model_copy(update={"rows": tuple(rows)}), f"picture of {evil}")
+    usual = write_page(summarise_study(give_units(make_variant(dice=TWO)),
+                                       give_units(make_variant("other", TWO)),
+                                       lost={"gone": "x"}), "picture")  # fmt: skip
+    markdown = MarkdownIt("commonmark").enable("table")
+    tags = [[token.type for token in walk(markdown.parse(text))] for text in (page, usual)]
+    assert "html_inline" not in tags[0] and "html_block" not in tags[0]
+    for kind in ("link_open", "image", "heading_open", "fence", "td_open", "tr_open"):
+        assert tags[0].count(kind) == tags[1].count(kind), kind
+    assert page.count("evil.example") >= 4
+
+
+def walk(tokens: list[Token]) -> Iterator[Token]:
+    for token in tokens:
+        yield token
+        yield from walk(token.children or [])

@@ -13,11 +13,11 @@ from glacier.archive.records import MonthRecord
 from glacier.config import Config
 from glacier.evaluation.metrics import Counts
 from glacier.evaluation.results import (
+    PREDICTIONS,
     BaselineFold,
     BaselineResult,
     EnsembleResult,
     FailedTrial,
-    StoredFile,
     SweepResult,
     TrialResult,
     explain_no_ensemble,
@@ -36,7 +36,7 @@ from glacier.samples.dataset import (
 )
 from glacier.samples.folds import FoldMasks, Split, make_splits
 from glacier.training.ensemble import score_ensemble_fold
-from glacier.training.saved import place_sweep, settings_digest
+from glacier.training.saved import SweepPlaces, place_sweep, settings_digest
 from tests.support.sweeps import make_trial
 
 SHAPE, SIZE, BLOCKS = (40, 48), 32, (2, 3)
@@ -174,7 +174,7 @@ def write_trial(
             predictions[image.key] = np.rint(probability * mask * 255).astype(np.uint8)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **predictions)
-    address = store.join(folder, encoder, f"fold-{split.fold}", "predictions.npz")
+    address = store.join(folder, encoder, f"fold-{split.fold}", PREDICTIONS)
     chooses = bool(split.validation) or masks.kind == "shuffled"
     return make_trial(
         encoder,
@@ -184,10 +184,7 @@ def write_trial(
             samples, masks, split, images, lambda image, _: predictions[image.key] / 255
         ),
         parameters=24_000_000 + ENCODERS.index(encoder),
-        model="d/models/x-1/net/fold-0",
-        predictions=StoredFile(
-            address=address, sha256=store.write_bytes(address, buffer.getvalue())
-        ),
+        files={PREDICTIONS: store.write_bytes(address, buffer.getvalue())},
     )
 
 
@@ -198,6 +195,7 @@ def make_ensemble(
     images: list[MonthImage],
     samples: SampleSet,
     masks: FoldMasks,
+    places: SweepPlaces,
 ) -> EnsembleResult:
     if reason := explain_no_ensemble(config.sweep.encoders, trials, splits):
         return EnsembleResult(reason=reason)
@@ -205,7 +203,7 @@ def make_ensemble(
         folds=tuple(
             score_ensemble_fold(
                 [trial for trial in trials if trial.fold == split.fold],
-                images, samples, masks, split,
+                images, samples, masks, split, places,
             )
             for split in splits
         )
@@ -213,7 +211,12 @@ def make_ensemble(
 
 
 def write_result(config: Config, result: SweepResult) -> None:
-    store.write_model(place_sweep(config, result.samples).result, result)
+    store.write_model(places_of(config, result).result, result)
+
+
+def places_of(config: Config, result: SweepResult) -> SweepPlaces:
+    """Where a sweep lies that :func:`write_sweep` wrote."""
+    return place_sweep(config, store.join(config.storage, "samples", result.samples))
 
 
 def change_trials(result: SweepResult, change: Callable[[TrialResult], dict]) -> SweepResult:
@@ -278,8 +281,8 @@ def write_sweep(config: Config, failed: Sequence[FailedTrial] = ()) -> SweepResu
     result = SweepResult(
         config=config,
         config_sha256=settings_digest(config),
-        samples=samples_at,
-        models=places.models,
+        samples=Path(samples_at).name,
+        models=Path(places.models).name,
         splits=splits,
         held_out=held_out,
         trials=trials,
@@ -299,7 +302,7 @@ def write_sweep(config: Config, failed: Sequence[FailedTrial] = ()) -> SweepResu
                 reason="the samples hold no <near> infrared",
             ),
         },
-        ensemble=make_ensemble(config, trials, splits, images, samples, masks),
+        ensemble=make_ensemble(config, trials, splits, images, samples, masks, places),
         sweep_s=61.0,
     )
     write_result(config, result)

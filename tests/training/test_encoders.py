@@ -15,7 +15,8 @@ def test_the_sources_tell_all_names_that_the_libraries_know() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["resnet34", "efficientnet-b4", "tu-resnet18", "tu-resnet18.a1_in1k", "tu-hf-hub:a/b"]
+    "name",
+    ["resnet34", "efficientnet-b4", "tu-resnet18", "tu-resnet18.a1_in1k", "timm-skresnet18"],
 )
 def test_known_names_pass(name: str) -> None:
     check_encoder(name)
@@ -32,3 +33,5 @@ def test_unknown_names_are_answered_with_near_ones(name: str, near: str) -> None
 def test_where_the_sources_tell_nothing_the_worker_will(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoders, "list_encoders", frozenset)
     check_encoder("resnet43")
+    with pytest.raises(ConfigError, match="is not an encoder"):
+        check_encoder("hf-hub:a/b")

@@ -14,7 +14,7 @@ import torch
 from glacier.config import Folds, Label, Provenance, Sweep
 from glacier.errors import TrainingError
 from glacier.evaluation.calibration import Calibration
-from glacier.evaluation.results import Epoch, TrialResult
+from glacier.evaluation.results import PREDICTIONS, Epoch, TrialResult
 from glacier.samples.dataset import MonthImage
 from glacier.samples.folds import FoldMasks, Split
 from glacier.training import learner
@@ -22,7 +22,7 @@ from glacier.training.fit import run_trial
 from glacier.training.learner import Learner
 from glacier.training.losses import dice_loss
 from glacier.training.model_card import describe_model
-from glacier.training.unet import load_model, map_probability
+from glacier.training.model_files import load_model, map_probability
 from tests.support.discs import SIZE, SPLIT, make_images, make_samples, make_trial
 
 
@@ -214,11 +214,12 @@ def test_a_model_is_the_same_wherever_its_files_lay(tmp_path: Path) -> None:
 
 def test_the_exported_model_gives_the_tested_answer(tmp_path: Path) -> None:
     images = make_images()
-    done = run_trial(make_trial(tmp_path), images, lambda row: None)
-    model, card = load_model(done.model)
-    assert Path(done.model, "model.md").read_text() == describe_model(card)
+    run_trial(make_trial(tmp_path), images, lambda row: None)
+    folder = str(tmp_path / "model")
+    model, card = load_model(folder)
+    assert Path(folder, "model.md").read_text() == describe_model(card)
     mean, std = (np.array(v, np.float32)[:, None, None] for v in (card.mean, card.std))
-    predictions = np.load(done.predictions.address)
+    predictions = np.load(tmp_path / "trial" / PREDICTIONS)
     for image in images[:3]:
         filled = np.where(np.isnan(image.image), np.array(card.fill)[:, None, None], image.image)
         with torch.inference_mode():
@@ -226,7 +227,7 @@ def test_the_exported_model_gives_the_tested_answer(tmp_path: Path) -> None:
         expected = torch.sigmoid(logits)[0, 0].numpy()
         assert np.abs(expected - predictions[image.key] / 255).max() < 0.51 / 255 + 1e-4
         seen = np.isfinite(image.image).all(axis=0)
-        mapped = map_probability(done.model, image.image)
+        mapped = map_probability(folder, image.image)
         np.testing.assert_allclose(mapped[seen], expected[seen], atol=1e-4)
         assert np.isnan(mapped[~seen]).all()
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from markdown_it import MarkdownIt
 
 from glacier.config import Label, Sweep
 from glacier.evaluation.metrics import Counts
@@ -48,3 +49,25 @@ def test_the_card_holds_network_data_and_scores() -> None:
 )  # fmt: skip
 def test_what_weakens_a_model_is_said(changes: dict, words: str) -> None:
     assert words in describe_model(CARD.model_copy(update=changes))
+
+
+EVIL = "[a](http://evil.example) <script>x</script> ![p](q)\n\n# heading\n| a |\n```"
+
+
+@pytest.mark.parametrize("changes", [
+    {"label": Label(kind="outlines", provenance={
+        "source": EVIL, "years": [2000, 2000], "owner": EVIL, "licence": EVIL})},
+    {"split": replace(SPLIT, train=(EVIL,))},
+    {"training": Sweep(**TRAINING, encoder_weights=EVIL)},
+    {"encoder": EVIL},
+    {"bands": (EVIL,)},
+    {"data": CARD.data.model_copy(update={"regions": (EVIL,)})},
+], ids=lambda changes: next(iter(changes)))  # fmt: skip
+def test_words_from_outside_are_words_in_the_card(changes: dict) -> None:
+    markdown = MarkdownIt("commonmark").enable("table")
+    kinds = [
+        {token.type for block in markdown.parse(text) for token in (block, *(block.children or ()))}
+        for text in (describe_model(CARD.model_copy(update=changes)), describe_model(CARD))
+    ]
+    assert kinds[0] == kinds[1]
+    assert describe_model(CARD.model_copy(update=changes)).count("\n#") == 6

@@ -8,17 +8,14 @@ import segmentation_models_pytorch as smp
 import torch
 from safetensors.torch import save_file
 
-from glacier.errors import ConfigError, StoreError, WeightsError
+from glacier.errors import ConfigError, WeightsError
 from glacier.training.unet import (
     build_unet,
     check_network,
     count_gflop,
     fetch_encoder,
-    load_model,
     normalise,
-    save_model,
 )
-from tests.support.model_cards import make_card
 
 TINY = "tu-test_efficientnet"
 
@@ -183,33 +180,6 @@ def test_slow_depthwise_layers_learn_in_float32_and_answer_in_bfloat16() -> None
     with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
         model.eval()(image)
     assert {kind for kinds in seen.values() for kind in kinds} == {torch.bfloat16}
-
-
-def test_a_model_is_written_and_read_back_equal(tmp_path: Path) -> None:
-    model = build_unet(TINY, 4).eval()
-    card = make_card(encoder=TINY, bands=("nir", "red", "green", "blue"))
-    save_model(str(tmp_path / "m"), model.state_dict(), card)
-    loaded, found = load_model(str(tmp_path / "m"))
-    x = torch.rand(1, 4, 64, 64)
-    with torch.inference_mode():
-        assert torch.equal(model(x), loaded(x))
-    assert found.model_copy(update={"sha256": ""}) == card
-
-
-def test_a_flipped_bit_in_a_model_is_found(tmp_path: Path) -> None:
-    save_model(str(tmp_path), build_unet(TINY, 3).state_dict(), make_card(encoder=TINY))
-    path = tmp_path / "model.safetensors"
-    data = bytearray(path.read_bytes())
-    data[-10] ^= 1
-    path.write_bytes(data)
-    with pytest.raises(StoreError, match="damaged"):
-        load_model(str(tmp_path))
-
-
-def test_weights_that_do_not_fit_the_card_are_refused(tmp_path: Path) -> None:
-    save_model(str(tmp_path), build_unet(TINY, 3).state_dict(), make_card(encoder="resnet18"))
-    with pytest.raises(WeightsError, match="do not fit resnet18"):
-        load_model(str(tmp_path))
 
 
 def test_normalising_fills_unseen_pixels_with_the_mean() -> None:
