@@ -136,8 +136,16 @@ def write_bytes(address: str, data: bytes) -> str:
 
 def explain_full(address: str) -> str:
     """How much room there is where a local write found none, and what to do."""
-    free = shutil.disk_usage(Path(address).parent).free
+    free = measure_free(address)
     return f"; {free} bytes are free there: make room, then run the same command again"
+
+
+def measure_free(address: str) -> int:
+    """Bytes that are free where a local file or folder is, or would be made."""
+    there = Path(address)
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    return shutil.disk_usage(there).free
 
 
 def remove_leftovers(folder: str) -> None:

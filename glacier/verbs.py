@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import glacier
+from glacier.interrupts import run_program
 
 if TYPE_CHECKING:
     from glacier.command import Stage
@@ -111,8 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         has written over this one.
     """
     if argv is None:
-        speak_utf8()
-        argv = sys.argv[1:]
+        return run_program(lambda: main(read_arguments()))
     name, *rest = argv or [""]
     if not hasattr(glacier, "__version__"):
         print(OVERWRITTEN, file=sys.stderr)
@@ -151,13 +151,10 @@ def run_verb(name: str, argv: Sequence[str] | None = None) -> int:
         As :func:`glacier.command.run_command`.
     """
     if argv is None:
-        speak_utf8()
+        return run_program(lambda: run_verb(name, read_arguments()))
     from glacier.command import run_command  # late: it takes half a second
 
     verb = VERBS[name]
-    if argv is None:
-        speak_utf8()
-        argv = sys.argv[1:]
     return run_command(
         argv, describe_verb(name), make_stage(verb), {DRY_RUN: partial(dry_run, name)},
         partial(begin, name), verb.sections,
@@ -195,6 +192,12 @@ def begin(name: str, config: glacier.Config) -> None:
     from glacier.checks import refuse_run  # late: it takes a second
 
     refuse_run(config, name)
+
+
+def read_arguments() -> list[str]:
+    """Arguments of the process, once it reads and writes as it should."""
+    speak_utf8()
+    return sys.argv[1:]
 
 
 def speak_utf8() -> None:
@@ -248,7 +251,7 @@ def describe_verbs() -> str:
         f"{rows}\n\n"
         "`glacier <verb> --help` lists the fields of a verb, `glacier <verb> --help all` all. Exit "
         "codes:\n0 all is well, 1 units failed, 2 the configuration, the verb or the machine is "
-        "not up to it,\n130 interrupted."
+        "not up to it,\n130 or 143 interrupted."
     )
 
 
