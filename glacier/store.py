@@ -108,12 +108,12 @@ def compare_checksums(address: str, found: str, expected: str) -> None:
         )
 
 
-def checksum(data: bytes) -> str:
+def checksum(data: bytes | memoryview) -> str:
     """sha256 of bytes, hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
-def write_bytes(address: str, data: bytes) -> str:
+def write_bytes(address: str, data: bytes | memoryview) -> str:
     """Write a file whole or not at all.
 
     Returns:
@@ -125,7 +125,7 @@ def write_bytes(address: str, data: bytes) -> str:
     try:
         if "://" in address:
             fs, path = fsspec.core.url_to_fs(address)
-            fs.pipe_file(path, data)
+            fs.pipe_file(path, bytes(data))
         else:
             replace_file(Path(address), data)
     except UNREACHABLE as error:
@@ -158,7 +158,7 @@ def remove_leftovers(folder: str) -> None:
                 path.unlink()
 
 
-def replace_file(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes | memoryview) -> None:
     """Write beside a local path, flush to disk, and rename over it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
