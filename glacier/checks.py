@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
 from glacier import store
-from glacier.archive.dry_run import BAND_BYTES
+from glacier.archive.dry_run import BAND_BYTES, RegionDryRun
 from glacier.archive.records import list_span
 from glacier.config import WINDOW_STEP_PX, Config, explain_few_variants
 from glacier.errors import ConfigError, GlacierError
@@ -28,6 +29,7 @@ from glacier.machine import (
     explain_unwritable,
     find_address,
 )
+from glacier.plans import RunPlan, plan_run, show_gb
 from glacier.samples.folds import Split, block_rectangles, make_splits
 from glacier.sources.factory import open_source
 from glacier.sources.night import is_dark
@@ -74,7 +76,7 @@ def find_refusals(config: Config, job: str) -> list[str]:
     for prefix, run in runs.items():
         if trains and prefix:
             reasons |= dict.fromkeys(prefix + reason for reason in refuse_room(run))
-        reasons |= dict.fromkeys(prefix + reason for reason in refuse_work(run))
+        reasons |= dict.fromkeys(prefix + reason for reason in refuse_work(run, job))
     return list(reasons)
 
 
@@ -110,7 +112,7 @@ def refuse_room(config: Config) -> Iterator[str]:
         yield str(error)
 
 
-def refuse_work(config: Config) -> Iterator[str]:
+def refuse_work(config: Config, job: str) -> Iterator[str]:
     """Why the stages of a run could not do their work."""
     yield from refuse_files(config)
     for encoder in config.sweep.encoders:
@@ -128,6 +130,7 @@ def refuse_work(config: Config) -> Iterator[str]:
     yield from refuse_outlines(config, inputs.grids)
     yield from refuse_sizes(config, inputs.grids)
     yield from refuse_folds(config, inputs)
+    yield from refuse_space(config, job, inputs, source)
 
 
 def refuse_files(config: Config) -> Iterator[str]:
@@ -186,6 +189,28 @@ def refuse_sizes(config: Config, grids: Mapping[str, Grid]) -> Iterator[str]:
                 f"prepare.blocks = {rows}, {cols}: region {name} is {grid.height} x {grid.width} "
                 "px, too few for so many blocks; lower them, or take other folds"
             )
+
+
+def refuse_space(config: Config, job: str, inputs: Inputs, source: Source) -> Iterator[str]:
+    """Why the disk would be full before a run is at its end.
+
+    What is there already takes a look at many files, so it is looked for where room is scarce.
+    """
+    storage = store.absolute(config.storage)
+    if "://" in storage:
+        return
+    free = store.measure_free(storage) / 1e9
+    months = Counter(name for name, _ in inputs.images)
+    regions = [RegionDryRun(name, grid, 0, 0, months[name]) for name, grid in inputs.grids.items()]
+    if RunPlan(config, source, regions).most_gb <= free:
+        return
+    parts = plan_run(config).least_gb
+    if (need := parts.get(job, sum(parts.values()))) > free:
+        yield (
+            f"storage = {config.storage!r}: at least {show_gb(need)} are needed, and "
+            f"{show_gb(free)} are free there; make room, give a folder on a larger disk, or take "
+            "fewer months or regions"
+        )
 
 
 def refuse_folds(config: Config, inputs: Inputs) -> Iterator[str]:

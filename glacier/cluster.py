@@ -8,7 +8,8 @@ import math
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # else `uv run` packs the folder
@@ -19,11 +20,13 @@ os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # else an interrupted
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the trial keeps its own rows
 
 import ray
+from ray._private import ray_constants
 from ray.experimental.internal_kv import _internal_kv_get
 
 from glacier.config import Cluster
 from glacier.errors import ConfigError, GlacierError
 from glacier.machine import (
+    FOLDER_PREFIX,
     Room,
     check_address,
     check_local_room,
@@ -33,6 +36,8 @@ from glacier.machine import (
     name_address,
 )
 from glacier.progress import say
+from glacier.ray_files import open_temp_folder, secure_token
+from glacier.store import FULL
 
 AUTOSCALER_STATUS = b"__autoscaling_status"
 """Key under which an autoscaler tells its state. Source: ray/_private/ray_constants.py."""
@@ -58,41 +63,69 @@ def connect(settings: Cluster, room: Room | None = None) -> Iterator[None]:
         return
     if room is not None:
         check_local_room(room, settings)
-    start_ray(settings)
-    quieten()
-    try:
-        check_room(room)
-        yield
-    finally:
-        ray.shutdown()
+    is_local = find_address(settings) == "local"
+    with open_temp_folder() if is_local else nullcontext() as folder:
+        try:
+            start_ray(settings, folder)
+            quieten()
+            check_room(room)
+            yield
+        finally:
+            ray.shutdown()
 
 
-def start_ray(settings: Cluster) -> None:
+def start_ray(settings: Cluster, folder: str | None) -> None:
     """Start a private Ray, or join a cluster.
+
+    Args:
+        settings: Where Ray runs.
+        folder: For the temporary files of a private Ray; None: a cluster is joined.
 
     Raises:
         ConfigError: It cannot be had; the message is a sentence.
+        OSError: The disk of its temporary files is full.
     """
-    address = find_address(settings)
-    options: dict[str, Any] = {"address": address}
-    if address == "local":
+    options: dict[str, Any] = {"address": find_address(settings)}
+    with suppress(RuntimeError):  # a user without a home
+        secure_token(Path.home())
+    if folder is not None:
         options |= {
             "num_cpus": settings.cpus,
             "num_gpus": settings.gpus,
             "include_dashboard": False,
-            "_temp_dir": choose_temp_folder(),
+            "_node_ip_address": "127.0.0.1",
+            "_system_config": {"enable_metrics_collection": False},
+            "_temp_dir": folder,
         }
         say("ray: starting on this machine, which takes some seconds")
         if note := explain_other_folder(str(options["_temp_dir"])):
             say(f"ray: {note}")
     else:
         check_address(settings)
-        say(f"ray: joining the cluster at {address}")
+        say(f"ray: joining the cluster at {options['address']}")
     try:
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+        with keep_loopback(is_private=folder is not None):
+            ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
     except Exception as error:  # Ray raises every kind here: versions, tokens, sockets, processes
         ray.shutdown()
+        if getattr(error, "errno", None) in FULL:
+            raise
         raise ConfigError(explain_no_ray(settings, error)) from error
+
+
+@contextmanager
+def keep_loopback(is_private: bool) -> Iterator[None]:
+    """Have Ray listen on loopback alone while a private one starts.
+
+    It would exchange the loopback address of a node for one that can be reached from outside,
+    which is of use in a cluster alone.
+    """
+    in_cluster = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = in_cluster and not is_private
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = in_cluster
 
 
 def explain_no_ray(settings: Cluster, error: Exception) -> str:
@@ -101,7 +134,8 @@ def explain_no_ray(settings: Cluster, error: Exception) -> str:
     if "ersion mismatch" in text:
         remedy = "use the same versions of Ray and Python here and on the cluster"
     elif find_address(settings) == "local":
-        remedy = f"look into the logs below {choose_temp_folder()}, or set RAY_TMPDIR to another"
+        logs = f"{choose_temp_folder()}/{FOLDER_PREFIX}*"
+        remedy = f"look into the logs below {logs}, or set RAY_TMPDIR to another folder"
     else:
         remedy = "is the cluster up, and is its token here (RAY_AUTH_MODE=token)?"
     return f"{name_address(settings)}: Ray cannot be used: {text[:400]}; {remedy}"

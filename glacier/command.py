@@ -8,8 +8,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from glacier.config import Config, Region, RegionFile, expand_path
 from glacier.errors import ConfigError, GlacierError, Occupied
-from glacier.faults import explain_fault, find_fault
+from glacier.faults import explain_fault, explain_files, find_fault
 from glacier.flags import load_config
+from glacier.interrupts import is_interrupted, tell_interrupted
 
 IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Environment variable that ``ray job submit`` sets for its driver."""
@@ -45,38 +46,53 @@ def run_command(
 
     Returns:
         0 when all is well or is left to another run, 1 when units failed or an expected error
-        ended the work, 2 when the configuration or the machine cannot do it, 130 when interrupted.
+        ended the work, 2 when the configuration or the machine cannot do it, 130 or 143 when
+        interrupted.
     """
-    name = ""
+    config = None
     try:
         modes, chosen = modes or {}, [flag for flag in argv if flag in (modes or {})]
         words = [word for word in argv if word not in modes]
         config = load_config(words, about, read_file, sections)
-        name = config.name
         check_folders(config)
         if chosen:
             return 1 if modes[chosen[-1]](config) else 0
         if check is not None:
             check(config)
         return 1 if stage(config) else 0
-    except ConfigError as error:
+    except (KeyboardInterrupt, Exception) as error:
+        return end_badly(error, config)
+
+
+def end_badly(error: BaseException, config: Config | None) -> int:
+    """Say in a sentence why a job ended early; returns its exit code.
+
+    Args:
+        error: What it ended with.
+        config: The run's; None where it is not known yet.
+
+    Raises:
+        BaseException: The error itself, where it is a defect.
+    """
+    if isinstance(error, KeyboardInterrupt) or is_interrupted():
+        return tell_interrupted()
+    if isinstance(error, Occupied):
+        print(error)
+        return 0
+    if isinstance(error, ConfigError):
         print(f"configuration error\n{error}", file=sys.stderr)
         return 2
-    except GlacierError as error:
+    if isinstance(error, GlacierError):
         error = getattr(error, "cause", error)  # Ray wraps what a worker raised in its traceback
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
-    except Occupied as other:
-        print(other)
-        return 0
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on where this one stopped", file=sys.stderr)
-        return 130
-    except Exception as error:
-        if (fault := find_fault(error)) is None:
-            raise  # a defect
-        print(explain_fault(fault, name), file=sys.stderr)
-        return 1
+        said = f"{type(error).__name__}: {error}"
+    elif (fault := find_fault(error)) is not None:
+        said = explain_fault(fault, config.name if config else "")
+    else:
+        said = explain_files(error, [config.storage, config.results] if config else [])
+    if not said:
+        raise error
+    print(said, file=sys.stderr)
+    return 1
 
 
 def read_file(wanted: RegionFile) -> Sequence[Region]:

@@ -1,15 +1,17 @@
-"""Lost workers, nodes and connections -> one sentence; Ray's own account goes into a file.
+"""Lost workers, nodes, connections and disks -> one sentence; Ray's own account goes into a file.
 
 Ray is not imported here: where it was not, none of its errors was raised.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,11 @@ SENTENCES = {
     "RayError": "Ray could not go on",
 }
 """Class of Ray's error, or of one that it derives from, to what has happened."""
+
+
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+        errno.ESTALE)  # fmt: skip
+"""What the system says of a folder that was there before, and could be written to."""
 
 
 def find_fault(error: BaseException) -> BaseException | None:
@@ -78,6 +85,49 @@ def explain_fault(error: BaseException, name: str) -> str:
     return (
         f"{type(error).__name__}: {sentence}; the same command goes on where this one stopped"
         f"{keep_account(error, name)}"
+    )
+
+
+def explain_files(error: BaseException, places: Sequence[str]) -> str:
+    """What has happened to a disk or a folder under a run, and what to do, in a sentence.
+
+    Libraries that write files themselves, such as Ray Tune, raise plain errors of the system.
+
+    Args:
+        error: What ended the run.
+        places: Its storage and its results.
+
+    Returns:
+        Nothing where the error is of another kind: a missing file elsewhere is a defect.
+    """
+    from glacier.machine import list_temp_folders  # late: most runs end well
+    from glacier.store import FULL, absolute, measure_free
+
+    folders = [absolute(place) for place in places if "://" not in place]
+    folders += [*map(str, list_temp_folders()), tempfile.gettempdir()]
+    for found in unwrap(error):
+        if not isinstance(found, OSError) or found.errno is None:
+            continue
+        told = str(found.filename or found)
+        place = next((folder for folder in folders if folder in told), "")
+        where = os.fsdecode(found.filename) if found.filename else place
+        if found.errno in FULL:
+            return explain_full(where or min(folders, key=measure_free))
+        if found.errno in GONE and place:
+            return (
+                f"cannot use {where}: {os.strerror(found.errno).lower()}; was it moved, removed or "
+                "locked while the run used it? Put that right, then run the same command again"
+            )
+    return ""
+
+
+def explain_full(where: str) -> str:
+    """What to say of a file or folder whose disk is full."""
+    from glacier.store import measure_free
+
+    return (
+        f"cannot write {where}: {measure_free(where)} bytes are free there, and more are needed; "
+        "make room, then run the same command again"
     )
 
 

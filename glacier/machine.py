@@ -18,6 +18,7 @@ from pathlib import Path
 
 from glacier.config import Cluster, Config
 from glacier.errors import ConfigError
+from glacier.store import measure_free
 
 ADDRESS = "RAY_ADDRESS"
 """Environment variable that ``ray job submit`` sets, and that wins over the configuration."""
@@ -40,8 +41,19 @@ SETTINGS_FRAME = 4
 SOCKET_PATH_BYTES = 103 if sys.platform == "darwin" else 107
 """Longest path of a local socket. Source: ``sun_path`` in sys/un.h, less its closing zero."""
 
-SESSION_BYTES = len("/session_2024-01-01_00-00-00_000000_1234567/sockets/plasma_store.1")
-"""What Ray adds to its folder for temporary files. Source: ray/_private/node.py."""
+FOLDER_PREFIX = "glacier-"
+"""Start of the name of a private Ray's folder; eight letters drawn at random follow."""
+
+RAY_FOLDER = "r"
+"""Name of the folder in it that Ray gets."""
+
+SESSION_BYTES = len(
+    f"/{FOLDER_PREFIX}12345678/{RAY_FOLDER}/session_2024-01-01_00-00-00_000000_1234567/sockets/plasma_store.1"
+)
+"""What we and Ray add to a folder for temporary files. Source: ray/_private/node.py."""
+
+RAY_BYTES = 20_000_000
+"""What a private Ray writes into its folder: logs of a run of some minutes."""
 
 CGROUPS_OF_PROCESS = Path("/proc/self/cgroup")
 CGROUP_V1 = ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
@@ -243,10 +255,11 @@ def refuses_grpc(host: str, port: int) -> str:
 
 
 def choose_temp_folder() -> str:
-    """Folder for the files and sockets of a private Ray: the user's own choice where it can be.
+    """Where a private Ray may have its folder of files and sockets: the user's choice if it can be.
 
     Raises:
-        ConfigError: There is no folder that can be written and is short enough for a socket.
+        ConfigError: There is no folder that can be written, has room, and is short enough for a
+            socket.
     """
     reasons = []
     for folder in list_temp_folders():
@@ -258,6 +271,8 @@ def choose_temp_folder() -> str:
             )
         elif not is_writable(Path(folder)):
             reasons.append(f"{folder} cannot be written to")
+        elif (free := measure_free(str(folder))) < RAY_BYTES:
+            reasons.append(f"{folder} has {free} bytes free, and the logs of Ray need {RAY_BYTES}")
         else:
             return str(folder)
     raise ConfigError(
@@ -281,15 +296,13 @@ def explain_other_folder(chosen: str) -> str:
 
 
 def list_temp_folders() -> Iterator[Path]:
-    """Folders for temporary files of Ray, the best first."""
+    """Folders for temporary files, the best first."""
     for name in ("RAY_TMPDIR", "TMPDIR"):
         if os.environ.get(name):
-            yield Path(os.environ[name]).absolute() / "ray"
+            yield Path(os.environ[name]).absolute()
     with suppress(OSError):  # none at all can be written
-        yield Path(tempfile.gettempdir()) / "ray"
-    for base in ("/tmp", "/var/tmp"):
-        yield Path(base) / "ray"
-        yield Path(base) / f"ray-{os.getuid()}"  # another user's Ray may own the first
+        yield Path(tempfile.gettempdir())
+    yield from (Path("/tmp"), Path("/var/tmp"))
 
 
 def is_writable(folder: Path) -> bool:
@@ -300,7 +313,7 @@ def is_writable(folder: Path) -> bool:
 def explain_unwritable(folder: Path) -> str:
     """Why files cannot be put into a folder that is, or would be made, there; nothing if they can.
 
-    Nothing is made.
+    It is tried, and nothing is left: permissions alone do not tell of quotas and full disks.
     """
     there = folder
     try:
@@ -310,6 +323,8 @@ def explain_unwritable(folder: Path) -> str:
             return f"{there} is a file" if there.exists() else f"{there} leads nowhere"
         if not os.access(there, os.W_OK | os.X_OK):
             return f"you may not write to {there}"
+        with tempfile.TemporaryFile(dir=there) as file:  # has no name where the system can do so
+            file.write(b"x")
     except OSError as error:
         return f"{there}: {error.strerror or error}"
     return ""

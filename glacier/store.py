@@ -205,12 +205,12 @@ def set_aside(error: DamagedError) -> None:
         move(error.address, join(folder, ASIDE, name))
 
 
-def checksum(data: bytes) -> str:
+def checksum(data: bytes | memoryview) -> str:
     """sha256 of bytes, hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
-def write_bytes(address: str, data: bytes) -> str:
+def write_bytes(address: str, data: bytes | memoryview) -> str:
     """Write a file whole or not at all.
 
     Returns:
@@ -222,7 +222,7 @@ def write_bytes(address: str, data: bytes) -> str:
     try:
         if "://" in address:
             fs, path = fsspec.core.url_to_fs(address)
-            fs.pipe_file(path, data)
+            fs.pipe_file(path, bytes(data))
         else:
             replace_file(Path(address), data)
     except UNREACHABLE as error:
@@ -233,8 +233,16 @@ def write_bytes(address: str, data: bytes) -> str:
 
 def explain_full(address: str) -> str:
     """How much room there is where a local write found none, and what to do."""
-    free = shutil.disk_usage(Path(address).parent).free
+    free = measure_free(address)
     return f"; {free} bytes are free there: make room, then run the same command again"
+
+
+def measure_free(address: str) -> int:
+    """Bytes that are free where a local file or folder is, or would be made."""
+    there = Path(address)
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    return shutil.disk_usage(there).free
 
 
 def die_if_armed(point: str, path: Path) -> None:
@@ -252,7 +260,7 @@ def die_if_armed(point: str, path: Path) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def replace_file(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes | memoryview) -> None:
     """Write beside a local path, flush to disk, and rename over it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import glacier
 from glacier.errors import DamagedError
+from glacier.interrupts import run_program
 
 if TYPE_CHECKING:
     from glacier.command import Stage
@@ -113,8 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         has written over this one.
     """
     if argv is None:
-        speak_utf8()
-        argv = sys.argv[1:]
+        return run_program(lambda: main(read_arguments()))
     name, *rest = argv or [""]
     if not hasattr(glacier, "__version__"):
         print(OVERWRITTEN, file=sys.stderr)
@@ -137,10 +137,8 @@ def dispatch(name: str, rest: Sequence[str]) -> int:
         print(describe_verbs())
     elif name == "--version":
         print(f"{DISTRIBUTION} {glacier.__version__}")
-    elif name in VERBS:
+    elif name in VERBS or name in ASIDES:
         return run_verb(name, rest)
-    elif name in ASIDES:
-        return ASIDES[name][1](rest)
     else:
         print(correct_verb(name) if name else describe_verbs(), file=sys.stderr)
         return 2
@@ -148,7 +146,7 @@ def dispatch(name: str, rest: Sequence[str]) -> int:
 
 
 def run_verb(name: str, argv: Sequence[str] | None = None) -> int:
-    """Run a verb of the table as a command.
+    """Run a verb as a command.
 
     Args:
         name: The verb.
@@ -158,20 +156,22 @@ def run_verb(name: str, argv: Sequence[str] | None = None) -> int:
         As :func:`glacier.command.run_command`.
     """
     if argv is None:
-        speak_utf8()
-        argv = sys.argv[1:]
-    if name in ASIDES:
-        return ASIDES[name][1](argv)
+        return run_program(lambda: run_verb(name, read_arguments()))
+    try:
+        return ASIDES[name][1](argv) if name in ASIDES else run_configured(name, argv)
+    except BrokenPipeError:
+        return mute_output()
+
+
+def run_configured(name: str, argv: Sequence[str]) -> int:
+    """Run a verb that takes a configuration; returns its exit code."""
     from glacier.command import run_command  # late: it takes half a second
 
     verb = VERBS[name]
-    try:
-        return run_command(
-            argv, describe_verb(name), make_stage(verb), {DRY_RUN: partial(dry_run, name)},
-            partial(begin, name), verb.sections,
-        )  # fmt: skip
-    except BrokenPipeError:
-        return mute_output()
+    return run_command(
+        argv, describe_verb(name), make_stage(verb), {DRY_RUN: partial(dry_run, name)},
+        partial(begin, name), verb.sections,
+    )  # fmt: skip
 
 
 def make_stage(verb: Verb) -> Stage:
@@ -203,6 +203,12 @@ def begin(name: str, config: glacier.Config) -> None:
     from glacier.checks import refuse_run  # late: it takes a second
 
     refuse_run(config, name)
+
+
+def read_arguments() -> list[str]:
+    """Arguments of the process, once it reads and writes as it should."""
+    speak_utf8()
+    return sys.argv[1:]
 
 
 def speak_utf8() -> None:
@@ -261,7 +267,7 @@ def describe_verbs() -> str:
         f"{rows}\n\n"
         "`glacier <verb> --help` lists the fields of a verb, `glacier <verb> --help all` all. Exit "
         "codes:\n0 all is well, 1 units failed, 2 the configuration, the verb or the machine is "
-        "not up to it,\n130 interrupted."
+        "not up to it,\n130 or 143 interrupted."
     )
 
 
@@ -330,7 +336,7 @@ def verify_runs(argv: Sequence[str]) -> int:
     """Say which files that runs have left are not as they were written."""
     from glacier.verify import run_verify
 
-    return run_verify(argv)
+    return run_plainly("verify", partial(run_verify, argv))
 
 
 def explain_aside(argv: Sequence[str], usage: str) -> int:

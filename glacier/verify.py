@@ -15,6 +15,7 @@ from glacier import store
 from glacier.errors import DamagedError
 from glacier.locks import LOCK
 from glacier.progress import say
+from glacier.runs import find_place
 
 ABOUT = (
     "Hold every file of storage and results against its checksum, and name those that are damaged."
@@ -38,12 +39,13 @@ def run_verify(argv: Sequence[str]) -> int:
     """Look at everything; returns 0 if all is whole, else 1.
 
     Raises:
+        ConfigError: A flag names what can be no place.
         StoreError: A store cannot be reached.
     """
     options = parse_options(argv)
     failed = 0
-    for place in (options.storage, options.results):
-        address = store.absolute(place)
+    for name in ("storage", "results"):
+        address = find_place(name, getattr(options, name))
         found = verify_folder(address)
         failed += len(found.damaged)
         report_findings(found, address)

@@ -10,12 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glacier import machine
+from glacier import machine, store
+from glacier.archive.ingest import ingest_month
+from glacier.archive.records import list_months
 from glacier.checks import find_refusals, fits_window, refuse_run
 from glacier.config import Config
 from glacier.errors import ConfigError
 from glacier.geo.raster import Grid
 from glacier.samples.folds import Split, block_rectangles
+from glacier.sources.factory import open_source
 from glacier.windows import free_starts, pad_to
 from tests.support.tiny import tiny_config, tiny_values, write_tiny
 
@@ -152,6 +155,32 @@ def test_every_reason_is_said_at_once_and_each_once(tmp_path: Path) -> None:
     assert [line.partition(":")[0] for line in lines] == [
         "storage = '/etc/passwd/x'", "variants.b", "variants.c"
     ]  # fmt: skip
+
+
+def test_a_disk_without_room_is_refused_with_need_and_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "measure_free", lambda _: 100_000)
+    said = refusals(tmp_path)
+    need = int(said.partition("at least ")[2].partition(" MB are needed")[0])
+    assert said.startswith(f"storage = '{tmp_path}/data': at least ") and need >= 1
+    assert "and 0 MB are free there; make room" in said
+    assert refusals(tmp_path, "report") == ""
+    assert refusals(tmp_path, storage="memory://x") == ""
+    monkeypatch.setattr(store, "measure_free", lambda _: 10**12)
+    assert refusals(tmp_path) == ""
+
+
+def test_what_is_there_needs_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tiny_config(tmp_path)
+    monkeypatch.setattr(store, "measure_free", lambda _: 0)
+    assert "are needed" in refusals(tmp_path, "ingest")
+    monkeypatch.undo()
+    for target in list_months(config, open_source(config)):
+        ingest_month(config, target)
+    monkeypatch.setattr(store, "measure_free", lambda _: 0)
+    assert refusals(tmp_path, "ingest") == ""
+    assert "are needed" in refusals(tmp_path, "prepare")
 
 
 def test_a_study_needs_two_variants(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """Ray is had, or one sentence says why not."""
 
+import errno
 import json
 from typing import Any
 
 import pytest
+from ray._private import services
 
 from glacier import cluster
-from glacier.cluster import check_room, connect, explain_no_ray, has_autoscaler
+from glacier.cluster import check_room, connect, explain_no_ray, has_autoscaler, start_ray
 from glacier.config import Cluster
 from glacier.errors import ConfigError
 from glacier.machine import Room
@@ -119,6 +121,32 @@ def test_a_private_ray_that_cannot_start_names_its_logs(monkeypatch: pytest.Monk
     monkeypatch.setattr(cluster, "choose_temp_folder", lambda: "/elsewhere/ray")
     said = explain_no_ray(Cluster(), OSError("x"))
     assert "below /elsewhere/ray, " in said and "RAY_TMPDIR" in said
+
+
+def test_a_private_ray_starts_on_loopback_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, Any] = {}
+
+    def init(**options: Any) -> None:
+        seen.update(options)
+        seen["resolved"] = services.resolve_ip_for_localhost(options["_node_ip_address"])
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(services.ray._private.worker, "_global_node", None)
+    monkeypatch.setattr(cluster.ray, "init", init)
+    start_ray(Cluster(), "/tmp/glacier-12345678/r")
+    assert seen["resolved"] == "127.0.0.1" and seen["include_dashboard"] is False
+    assert services.resolve_ip_for_localhost("10.0.0.5") == "10.0.0.5"
+    assert services.ray_constants.ENABLE_RAY_CLUSTER, "in a cluster addresses are others"
+
+
+def test_a_disk_that_is_full_is_not_ray_s_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/tmp/glacier-12345678/x")
+
+    monkeypatch.setattr(cluster.ray, "init", init)
+    monkeypatch.setattr(cluster.ray, "shutdown", lambda: None)
+    with pytest.raises(OSError, match="No space left"):
+        start_ray(Cluster(), "/tmp/glacier-12345678")
 
 
 @pytest.mark.ray

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from glacier import dry_runs
+from glacier import plans, store
 from glacier.archive.ingest import ingest_month
 from glacier.archive.records import list_months
 from glacier.config import Sweep
-from glacier.dry_runs import STAGES, dry_run, plan_run, show_gb
+from glacier.dry_runs import STAGES, dry_run
 from glacier.errors import ConfigError
+from glacier.plans import plan_run, show_gb
 from glacier.samples.folds import FoldMasks, Split
 from glacier.samples.month import prepare_month
 from glacier.sources.factory import open_source
@@ -78,7 +79,7 @@ def test_a_checkpoint_holds_as_many_models_as_are_counted(tmp_path: Path) -> Non
     best = {name: value.clone() for name, value in state.items()}
     save_checkpoint(trial, Checkpoint(0, state, optimizer.state_dict(), best))
     size = (tmp_path / "epoch-0.pt").stat().st_size
-    assert size / 4.004e6 == pytest.approx(dry_runs.CHECKPOINT_MODELS, rel=0.01)
+    assert size / 4.004e6 == pytest.approx(plans.CHECKPOINT_MODELS, rel=0.01)
 
 
 @pytest.mark.parametrize("job", ["ingest", "prepare", "sweep", "report", "pipeline"])
@@ -143,10 +144,12 @@ def test_a_source_that_cannot_be_used_is_one_reason(tmp_path: Path, capsys: Said
 def test_too_small_a_disk_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
 ) -> None:
-    full = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(dry_runs.shutil, "disk_usage", lambda _: full)
+    monkeypatch.setattr(store, "measure_free", lambda _: 50_000_000)
     dry_run(tiny_config(tmp_path))
-    assert "where 0 MB are free; this may not be enough" in capsys.readouterr().out
+    assert "where 50 MB are free; this may not be enough" in capsys.readouterr().out
+    monkeypatch.setattr(store, "measure_free", lambda _: 1_000_000)
+    with pytest.raises(ConfigError, match="at least 3 MB are needed, and 1 MB are free there"):
+        dry_run(tiny_config(tmp_path))
 
 
 def test_a_store_says_no_more_than_it_can(tmp_path: Path, capsys: Said) -> None:

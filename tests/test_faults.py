@@ -1,5 +1,7 @@
 """Errors of Ray become a sentence; defects stay what they are."""
 
+import errno
+import os
 import tempfile
 from pathlib import Path
 
@@ -8,7 +10,7 @@ from ray import exceptions
 
 from glacier.command import run_command
 from glacier.errors import StoreError
-from glacier.faults import SENTENCES, explain_fault, find_fault
+from glacier.faults import SENTENCES, explain_fault, explain_files, find_fault
 from tests.support.tiny import write_tiny
 
 ACTOR = exceptions.ActorDiedError()
@@ -76,3 +78,55 @@ def test_where_no_account_can_be_kept_the_sentence_is_said(
 
 def test_the_sentences_are_of_errors_that_ray_has() -> None:
     assert all(issubclass(getattr(exceptions, name), exceptions.RayError) for name in SENTENCES)
+
+
+def failed(number: int, path: object = None) -> OSError:
+    """What the system says of a file; some libraries name it in their text alone."""
+    return OSError(number, os.strerror(number), str(path)) if path else OSError(number, "x")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+@pytest.mark.parametrize(
+    "wrap", [lambda e: e, chained, lambda e: exceptions.RayTaskError("f", "t", e)]
+)
+def test_a_full_disk_is_one_sentence_whoever_met_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture, number: int, wrap: object
+) -> None:
+    def stage(_: object) -> int:
+        raise wrap(failed(number, tmp_path / "data/sweeps/x/tune/state.json"))
+
+    assert run_command([str(write_tiny(tmp_path))], "About.", stage) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"cannot write {tmp_path}/data/sweeps/x/tune/state.json: ")
+    assert line.endswith(" make room, then run the same command again")
+    free = int(line.partition(": ")[2].partition(" bytes are free")[0])
+    assert 0 < free < 10**15
+
+
+def test_without_a_name_the_fullest_place_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from glacier import store
+
+    places = [str(tmp_path / "storage"), str(tmp_path / "results")]
+    monkeypatch.setattr(store, "measure_free", lambda place: 7 if "results" in place else 10**9)
+    said = explain_files(failed(errno.ENOSPC), places)
+    assert said.startswith(f"cannot write {tmp_path}/results: 7 bytes are free there, and more")
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EROFS, errno.EACCES, errno.EIO])
+def test_a_place_that_was_taken_away_is_one_sentence(tmp_path: Path, number: int) -> None:
+    place = str(tmp_path / "data")
+    for error in (failed(number, f"{place}/a.json"), OSError(number, f"x '{place}/a.json'")):
+        said = explain_files(error, [place])
+        assert said.startswith(f"cannot use {place}") and "run the same command again" in said
+        assert os.strerror(number).lower() in said and "\n" not in said
+
+
+@pytest.mark.parametrize(
+    "error",
+    [failed(errno.ENOENT, "/usr/lib/libx.so"), failed(errno.ENOENT), failed(errno.EBADF, "/tmp/x"),
+     ValueError("x"), OSError("x")],
+)  # fmt: skip
+def test_an_error_of_another_file_is_a_defect(tmp_path: Path, error: Exception) -> None:
+    assert explain_files(error, [str(tmp_path / "data"), "s3://bucket/x"]) == ""

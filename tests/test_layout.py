@@ -20,13 +20,13 @@ ORDER = (
 TOP = {
     "config", "flags", "errors", "wording", "progress", "store", "cluster", "landsat", "indices",
     "composite", "labels", "windows", "published", "shipped", "machine", "field_help", "checksums",
-    "owner", "lock_file", "locks", "markdown",
+    "owner", "lock_file", "locks", "markdown", "interrupts", "ray_files",
 }  # fmt: skip
 """Modules that stand in no folder, and below all of them."""
 
 ENTRANCE = {
     "command", "pipeline", "verbs", "completion", "checks", "dry_runs", "faults", "runs", "verify",
-    "__main__", "input_checks",
+    "__main__", "input_checks", "plans",
 }  # fmt: skip
 """Modules that stand in no folder, and above all of them."""
 
@@ -155,7 +155,9 @@ def test_little_is_imported_before_the_configuration_is_good() -> None:
     found = imports_at_once(ROOT / "glacier/verbs.py") | imports_at_once(
         ROOT / "glacier/command.py"
     )
-    light = {f"glacier.{name}" for name in ("command", "config", "errors", "faults", "flags")}
+    light = {f"glacier.{name}" for name in (
+        "command", "config", "errors", "faults", "flags", "interrupts",
+    )}  # fmt: skip
     assert {name for name in found if name.startswith("glacier.")} <= light
 
 

@@ -1,5 +1,6 @@
 """What is known of a machine and of an address before Ray is imported."""
 
+import errno
 import os
 import socket
 import threading
@@ -14,6 +15,7 @@ from glacier import machine
 from glacier.config import Cluster
 from glacier.errors import ConfigError
 from glacier.machine import (
+    FOLDER_PREFIX,
     SOCKET_PATH_BYTES,
     Room,
     check_address,
@@ -150,9 +152,9 @@ def test_both_on_no_one_node_is_said() -> None:
 
 def test_a_short_folder_of_the_user_s_own_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", "/tmp/glacier-t")
-    assert choose_temp_folder() == "/tmp/glacier-t/ray"
+    assert choose_temp_folder() == "/tmp/glacier-t"
     monkeypatch.setenv("RAY_TMPDIR", "/tmp/glacier-r")
-    assert choose_temp_folder() == "/tmp/glacier-r/ray"
+    assert choose_temp_folder() == "/tmp/glacier-r"
     assert not os.path.exists("/tmp/glacier-r")
 
 
@@ -163,7 +165,8 @@ def test_one_that_is_too_long_or_no_folder_is_passed_over(
     monkeypatch.setenv("TMPDIR", folder)
     found = choose_temp_folder()
     assert not found.startswith(folder)
-    socket_path = f"{found}/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
+    session = f"{FOLDER_PREFIX}12345678/r/session_2026-01-01_00-00-00_000000_4194304"
+    socket_path = f"{found}/{session}/sockets/plasma_store"
     assert len(socket_path.encode()) <= SOCKET_PATH_BYTES
 
 
@@ -172,6 +175,28 @@ def test_without_any_folder_each_reason_is_said(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(machine, "list_temp_folders", lambda: iter(bad))
     with pytest.raises(ConfigError, match=r"/dev/null/ray cannot .*bytes long.*RAY_TMPDIR"):
         choose_temp_folder()
+
+
+def test_a_full_disk_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", "/tmp/glacier-full")
+    monkeypatch.setattr(machine, "measure_free", lambda place: 9 if "full" in place else 10**9)
+    assert choose_temp_folder() != "/tmp/glacier-full"
+    monkeypatch.setattr(machine, "measure_free", lambda _: 9)
+    with pytest.raises(ConfigError, match=r"-full has 9 bytes free, .* need .*RAY_TMPDIR"):
+        choose_temp_folder()
+
+
+def test_a_place_is_tried_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a full disk, a quota, and a file system mounted for reading answer."""
+
+    def refuse(**_: object) -> None:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    assert explain_unwritable(tmp_path / "a") == "" and list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(machine.tempfile, "TemporaryFile", refuse)
+    assert explain_unwritable(tmp_path / "a") == f"{tmp_path}: Disk quota exceeded"
 
 
 def test_why_a_folder_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

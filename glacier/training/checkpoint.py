@@ -80,7 +80,8 @@ def save_checkpoint(trial: Trial, checkpoint: Checkpoint) -> None:
     buffer = io.BytesIO()
     torch.save(values, buffer)
     name = f"epoch-{checkpoint.epoch}.pt"
-    sha256 = store.write_bytes(store.join(trial.folder, name), buffer.getvalue())
+    data = buffer.getbuffer()  # not copied: it is four times the weights
+    sha256 = store.write_bytes(store.join(trial.folder, name), data)
     before = None
     with suppress(DamagedError):  # a damaged seal is written over
         before = find_seal(trial)

@@ -74,8 +74,14 @@ def configure_process(threads: int) -> None:
         if hasattr(libc, "mallopt"):  # glibc; musl has none
             libc.mallopt(M_MMAP_MAX, 0)
             libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-            gc.collect()
-            libc.malloc_trim(0)
+            give_back()
+
+
+def give_back() -> None:
+    """Give memory that is free back to the system, after work that needs more than a step does."""
+    gc.collect()
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
 
 
 def band_statistics(
@@ -283,6 +289,7 @@ class Learner:
         checkpoint.model = self.model.state_dict()
         checkpoint.optimizer = self.optimizer.state_dict()
         save_checkpoint(self.trial, checkpoint)
+        give_back()
 
     def restore(self) -> Checkpoint:
         """Go on from the last sealed checkpoint, or start afresh where there is none that fits."""

@@ -1,0 +1,103 @@
+"""What a private Ray keeps on this machine: its temporary files, and the token of its user."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from glacier.machine import FOLDER_PREFIX, RAY_FOLDER, choose_temp_folder
+
+LOCK = "in-use.lock"
+"""Marks a folder as ours; it is locked for as long as the process lives that made it."""
+
+PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
+"""Permissions of what only its owner may read."""
+
+
+@contextmanager
+def open_temp_folder() -> Iterator[str]:
+    """A folder for the temporary files of one private Ray, for the length of the block.
+
+    It lies in one that nobody else may enter, since Ray opens its own to everybody.
+    Those whose process is dead, however it died, go first. This one goes at the end, but stays
+    after an error, for the logs of Ray in it, until the next is opened.
+
+    Raises:
+        ConfigError: There is no place for it.
+    """
+    base = Path(choose_temp_folder())
+    base.mkdir(parents=True, exist_ok=True)
+    remove_dead_folders(base)
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=base))  # for its owner alone
+    beside = folder / f"{LOCK}.new"
+    with open(beside, "x", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        beside.rename(folder / LOCK)  # not seen by others before it is locked
+        try:
+            yield str(folder / RAY_FOLDER)
+        except KeyboardInterrupt:
+            remove_folder(folder)
+            raise
+        remove_folder(folder)
+
+
+def remove_dead_folders(base: Path) -> None:
+    """Remove the folders of this user's runs whose process is dead."""
+    for mark in base.glob(f"{FOLDER_PREFIX}*/{LOCK}"):
+        folder = mark.parent
+        with suppress(OSError):
+            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+                continue
+            with open(mark, encoding="utf-8") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails where the process lives
+                remove_folder(folder)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder of ours; its mark last, so that what is in use may go another time."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != LOCK:
+            path.unlink(missing_ok=True)
+    if [path.name for path in folder.iterdir()] == [LOCK]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def secure_token(home: Path) -> None:
+    """Have Ray's token where Ray looks for it, readable by its owner alone, whatever the umask.
+
+    Ray would make it itself, readable by everybody. What cannot be made is left to Ray, which
+    says so.
+
+    Args:
+        home: The user's folder. Source: ray/_private/authentication/authentication_token_setup.py.
+    """
+    folder, file = home / ".ray", home / ".ray" / "auth_token"
+    with suppress(OSError):
+        folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        if not file.exists():
+            write_token(folder, file)
+    for path, allowed in ((folder, PRIVATE_FOLDER), (file, PRIVATE_FILE)):
+        with suppress(OSError):
+            mode = path.stat().st_mode & 0o777
+            if mode & ~allowed:
+                path.chmod(mode & allowed)
+
+
+def write_token(folder: Path, file: Path) -> None:
+    """Write a new token, whole; of two processes that do so at once, the first one's stays."""
+    handle, beside = tempfile.mkstemp(prefix="auth_token.", dir=folder)  # for its owner alone
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            out.write(secrets.token_hex(32))
+        with suppress(FileExistsError):
+            os.link(beside, file)
+    finally:
+        os.unlink(beside)

@@ -1,0 +1,235 @@
+"""Runs that are ended from outside: by a signal in any stage, by a full or a missing disk."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from glacier.interrupts import GO_ON
+from tests.support.tiny import write_tiny
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
+
+ROOT = Path(__file__).parents[2]
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+CHANGES = {"sweep": {"checkpoint_s": 0, "random_forest": False}, "prepare": {"quick_looks": False}}
+FORBIDDEN = ("Traceback", "stack trace", "StackTrace", "terminate", "Fatal", "***", "raylet")
+END_S = 40.0
+"""Longest wait for an end; the program's own limit is 20 s, on a machine that is not shared."""
+
+
+class Run:
+    """A pipeline in a process of its own, whose Ray has its files in a folder of the test."""
+
+    def __init__(self, config: Path, temp: Path, verb: str = "pipeline") -> None:
+        env = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+        self.temp = temp
+        self.process = subprocess.Popen(
+            [sys.executable, "-u", "-m", f"jobs.{verb}", str(config), "--cluster.cpus", "2"],
+            cwd=ROOT, env=env | {"RAY_TMPDIR": str(temp)}, text=True, preexec_fn=heed_interrupts,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        self.children: dict[int, psutil.Process] = {}
+
+    def await_line(self, text: str) -> None:
+        """Read what it prints until a line holds a text."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if text in line:
+                return
+        pytest.fail(f"ended before {text!r}: {self.process.stderr.read()}")
+
+    def stop(self, *numbers: int) -> tuple[int, str]:
+        """Send signals, half a second apart; returns the exit code and what was said last."""
+        here = psutil.Process(self.process.pid)
+        self.children |= {child.pid: child for child in here.children(recursive=True)}
+        for number in numbers:
+            self.process.send_signal(number)
+            time.sleep(0.5)
+        _, said = self.process.communicate(timeout=END_S)
+        return self.process.returncode, said
+
+    def list_left(self) -> list[str]:
+        """Names of processes that have not ended soon after; where many run, that takes a while."""
+        _, alive = psutil.wait_procs(list(self.children.values()), timeout=90)
+        return [process.name() for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+
+    def finish(self) -> tuple[int, str, str]:
+        out, said = self.process.communicate(timeout=400)
+        return self.process.returncode, out, said
+
+
+def heed_interrupts() -> None:
+    """A shell starts what runs in its background deaf to Ctrl-C, and so all its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.fixture
+def temp() -> Iterator[Path]:
+    """A folder with a short name, since Ray's sockets lie in it."""
+    folder = Path("/tmp") / f"ge{os.getpid()}"
+    folder.mkdir()
+    yield folder
+    shutil.rmtree(folder)
+
+
+def list_unfinished(folder: Path) -> list[Path]:
+    """Files under a final name that hold nothing."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name[0] != "."]
+    return [path for path in files if not path.stat().st_size]
+
+
+def check_stopped(run: Run, wanted: int, numbers: tuple[int, ...]) -> None:
+    code, said = run.stop(*numbers)
+    assert code == wanted, said
+    assert said == f"{GO_ON}\n"
+    assert not [word for word in FORBIDDEN if word in said]
+    assert run.list_left() == []
+
+
+MOMENTS = {
+    "ray starts": ("ray: starting", 1.5),
+    "months are made": ("ray: starting", 9.0),
+    "samples are made": ("ingest took", 0.3),
+    "trials begin": ("prepare took", 2.0),
+    "trials train": ("sweep: 2 trials, 0 done", 6.0),
+    "the report is drawn": ("sweep took", 0.5),
+}
+"""Where a run is: a line that it prints, and seconds after it."""
+
+
+def test_a_run_that_is_ended_twice_comes_to_its_end(tmp_path: Path, temp: Path) -> None:
+    config = write_tiny(tmp_path, **CHANGES)
+    for moment, numbers in (
+        ("ray starts", (signal.SIGINT, signal.SIGINT)),
+        ("trials train", (signal.SIGTERM,)),
+    ):
+        run = Run(config, temp)
+        line, wait_s = MOMENTS[moment]
+        run.await_line(line.replace("2 trials, 0 done", "2 trials"))
+        time.sleep(wait_s)
+        if run.process.poll() is None:
+            check_stopped(run, CODES[numbers[0]], numbers)
+    code, _, said = Run(config, temp).finish()
+    assert code == 0 and said == "", said
+    assert (tmp_path / "results/tiny/report.html").exists()
+    assert list(temp.iterdir()) == [], "nothing of Ray is left"
+    assert list_unfinished(tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(8))
+def test_seeded_signals_in_every_stage(tmp_path: Path, temp: Path, seed: int) -> None:
+    draw = random.Random(seed)
+    config = write_tiny(tmp_path, **CHANGES)
+    for moment, (line, wait_s) in MOMENTS.items():
+        first = draw.choice(list(CODES))
+        numbers = (first,) * draw.choice([1, 1, 2])
+        run = Run(config, temp)
+        run.await_line(line.replace(", 0 done", ""))
+        time.sleep(draw.uniform(0, 2 * wait_s))
+        if run.process.poll() is None:
+            print(f"seed {seed}: {moment}, {numbers}")
+            check_stopped(run, CODES[first], numbers)
+        else:
+            run.finish()
+    code, _, said = Run(config, temp).finish()
+    assert code == 0, said
+    assert list(temp.iterdir()) == []
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 60 MB, which is full sooner than that of this machine."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=60m", "tmpfs", str(place)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no file system may be mounted here")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Take all the room that is left."""
+    ballast = disk / "ballast"
+    with suppress(OSError), open(ballast, "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    return ballast
+
+
+STAGES = {
+    "ingest": "ray: starting",
+    "prepare": "ingest took",
+    "sweep": "prepare took",
+    "checkpoint": "sweep: 2 trials",
+    "report": "sweep took",
+}
+"""Where the disk runs full: after the line that a run prints there."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_full_disk_is_one_sentence_and_the_same_command_goes_on(
+    tmp_path: Path, disk: Path, temp: Path, stage: str
+) -> None:
+    places = {"storage": str(disk / "data"), "results": str(disk / "results")}
+    config = write_tiny(tmp_path, **CHANGES, **places)
+    run = Run(config, temp)
+    run.await_line(STAGES[stage])
+    ballast = fill(disk)
+    code, out, said = run.finish()
+    assert code == 1, out + said
+    (line,) = said.splitlines()
+    assert "bytes are free there" in line and str(disk) in line and "the same command" in line
+    assert list_unfinished(disk) == []
+    ballast.unlink()
+    code, _, said = Run(config, temp).finish()
+    assert code == 0, said
+    assert (disk / "results/tiny/summary.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["prepare", "checkpoint", "report"])
+def test_a_storage_that_is_taken_away_is_one_sentence(
+    tmp_path: Path, temp: Path, stage: str
+) -> None:
+    config = write_tiny(tmp_path, **CHANGES)
+    run = Run(config, temp)
+    run.await_line(STAGES[stage])
+    os.rename(tmp_path / "data", tmp_path / "gone")
+    (tmp_path / "data").write_text("another thing")
+    code, out, said = run.finish()
+    assert code == 1, out + said
+    (line,) = said.splitlines()
+    assert str(tmp_path / "data") in line
+    (tmp_path / "data").unlink()
+    os.rename(tmp_path / "gone", tmp_path / "data")
+    assert Run(config, temp).finish()[0] == 0
+
+
+@pytest.mark.slow
+def test_results_that_are_locked_in_mid_run_are_one_sentence(
+    tmp_path: Path, disk: Path, temp: Path
+) -> None:
+    config = write_tiny(tmp_path, **CHANGES, results=str(disk / "results"))
+    run = Run(config, temp)
+    run.await_line("prepare took")
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    code, out, said = run.finish()
+    assert code == 1, out + said
+    (line,) = said.splitlines()
+    assert "Read-only file system" in line and str(disk / "results") in line
+    code, out, said = Run(config, temp).finish()  # the next time it is known beforehand
+    assert code == 2 and f"you may not write to {disk}/results" in said
+    assert "ray: starting" not in out
