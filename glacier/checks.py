@@ -17,7 +17,8 @@ from glacier.archive.dry_run import BAND_BYTES
 from glacier.config import Config
 from glacier.errors import ConfigError, GlacierError
 from glacier.geo.frames import find_overlaps, is_southern
-from glacier.geo.raster import MAX_BYTES, Grid
+from glacier.geo.raster import Grid
+from glacier.geo.raster_files import MAX_BYTES
 from glacier.landsat import months_between
 from glacier.machine import (
     Room,

@@ -354,6 +354,9 @@ class Stac(Service):
     Search and USGS are in a bucket whose reader pays, which this version does not read."""
     collection: str = "landsat-c2-l2"
     """Collection of Landsat Collection 2 Level 2 scenes."""
+    hosts: Annotated[tuple[str, ...], PRIVATE, RUNTIME_ONLY] = ()
+    """Further hosts that its pixels may lie on, beside its own and those that it signs for; a name
+    stands for all below it. An item that names any other host is left out."""
 
     @property
     def reader(self) -> str:

@@ -29,6 +29,8 @@ from glacier.windows import window_starts
 MODEL_MB = 100.0
 """Of a U-Net over resnet34 or resnet50, its 24 to 33 million weights of 4 bytes each."""
 
+PRETRAINED = "huggingface.co (weights of encoders that are not in its cache)"
+
 CHECKPOINT_MODELS = 3
 """Weights that a running trial keeps: the best, the last, and two moments of each for Adam."""
 
@@ -89,6 +91,10 @@ class RunPlan:
         encoders = len(self.config.sweep.encoders)
         predicted = encoders * sum(region.usable * self.pixels(region) for region in self.regions)
         return (1 + CHECKPOINT_MODELS) * self.trials * MODEL_MB / 1e3 + predicted / 1e9
+
+
+Stage = Callable[[RunPlan], Iterator[str]]
+"""Says what one stage of a run would do."""
 
 
 def dry_run(config: Config, job: str = "pipeline") -> int:
@@ -189,6 +195,28 @@ def plan_report(plan: RunPlan) -> Iterator[str]:
     yield f"report: in {place}"
 
 
+def plan_network(fetches: bool = False, trains: bool = False) -> Stage:
+    """Which addresses would be asked: those of the configuration, never one that a file holds.
+
+    Args:
+        fetches: Whether months are fetched from the source.
+        trains: Whether encoders are.
+    """
+
+    def tell_addresses(plan: RunPlan) -> Iterator[str]:
+        config, label = plan.config, plan.config.prepare.label
+        pending = fetches and any(region.pending for region in plan.regions)
+        asked = plan.source.addresses() if pending else []
+        places = (config.storage, config.results, label.outlines, label.debris)
+        asked += [place for place in places if place and "://" in place]
+        if trains and config.sweep.encoder_weights == "imagenet" and not is_swept(config):
+            asked.append(PRETRAINED)
+        said = ", ".join(dict.fromkeys(asked))
+        yield f"network: {said} would be asked, and no other" if said else "network: not asked"
+
+    return tell_addresses
+
+
 def plan_disk(plan: RunPlan) -> Iterator[str]:
     """The disk that all stages would take, against what is free."""
     need = plan.archive_gb
@@ -206,16 +234,15 @@ def plan_disk(plan: RunPlan) -> Iterator[str]:
     yield f"storage: up to {show_gb(need)} in {storage}, where {show_gb(free)} are free{short}"
 
 
-Stage = Callable[[RunPlan], Iterator[str]]
-
+EVERYTHING = plan_network(fetches=True, trains=True)
 STAGES: dict[str, tuple[Stage, ...]] = {
-    "ingest": (plan_ingest, plan_disk),
-    "prepare": (plan_prepare, plan_disk),
-    "sweep": (plan_sweep, plan_disk),
-    "report": (plan_report,),
-    "pipeline": (plan_ingest, plan_prepare, plan_sweep, plan_report, plan_disk),
-    "study": (plan_ingest, plan_prepare, plan_sweep, plan_disk),
-    "claims": (plan_ingest, plan_prepare, plan_sweep, plan_disk),
+    "ingest": (plan_ingest, plan_network(fetches=True), plan_disk),
+    "prepare": (plan_prepare, plan_network(), plan_disk),
+    "sweep": (plan_sweep, plan_network(trains=True), plan_disk),
+    "report": (plan_report, plan_network()),
+    "pipeline": (plan_ingest, plan_prepare, plan_sweep, plan_report, EVERYTHING, plan_disk),
+    "study": (plan_ingest, plan_prepare, plan_sweep, EVERYTHING, plan_disk),
+    "claims": (plan_ingest, plan_prepare, plan_sweep, EVERYTHING, plan_disk),
 }
 """Verb to what is said of it."""
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.io import DatasetReader
 
 from glacier.composite import Composite, Empty
-from glacier.config import BandFile, Config, Folder, Image, Region, identity
+from glacier.config import Config, Folder, Image, Region, identity
 from glacier.errors import ConfigError, SourceError
 from glacier.geo.declared import declared_scale, find_hidden, same_scale
-from glacier.geo.raster import Grid, grid_of, safe_open
+from glacier.geo.raster import Grid, grid_of
+from glacier.geo.raster_files import safe_open
 from glacier.landsat import BANDS, NODATA, SR_OFFSET, SR_SCALE, digital_number
-from glacier.sources.folders import find_folder, identify_files
+from glacier.sources.folders import base_folder, find_folder, identify_files
 from glacier.sources.limiter import RequestLimit
 from glacier.sources.source import Source
 
@@ -50,7 +51,10 @@ class SingleImageSource(Source):
         """The band map, and name, size and time of every file that is read."""
         folder = find_folder(self.settings, region)
         paths = sorted({folder / band.file for band in self.image.bands.values()})
-        return {"files": identify_files(paths), "image": identity(self.image)}
+        return {
+            "files": identify_files(paths, base_folder(self.settings)),
+            "image": identity(self.image),
+        }
 
     def months(self, region: Region) -> list[date]:
         """The month that the image stands for."""
@@ -64,7 +68,8 @@ class SingleImageSource(Source):
             RasterError: The file cannot be used.
         """
         first = next(iter(self.image.bands.values()))
-        with safe_open(find_folder(self.settings, region) / first.file) as source:
+        path = find_folder(self.settings, region) / first.file
+        with safe_open(path, within=base_folder(self.settings)) as source:
             return grid_of(source)
 
     def fetch_month(self, region: Region, month: date) -> Composite | Empty:
@@ -75,33 +80,37 @@ class SingleImageSource(Source):
             RasterError: A file cannot be read.
         """
         folder, grid = find_folder(self.settings, region), self.grid(region)
-        files = self.image.bands
-        bands: dict[str, NDArray[np.uint16]] = {
-            name: read_band(folder, files[name], self.image, grid)
-            for name in BANDS
-            if name in files
-        }
+        base, files = base_folder(self.settings), self.image.bands
+        bands: dict[str, NDArray[np.uint16]] = {}
+        for name in (name for name in BANDS if name in files):
+            with safe_open(folder / files[name].file, within=base) as source:
+                bands[name] = read_band(source, files[name].band, self.image, grid)
         seen = np.all([band != NODATA for band in bands.values()], axis=0)
         if not seen.any():
             return Empty("all_masked")
         return Composite(bands, seen.astype(np.uint16), sorted({b.file for b in files.values()}))
 
 
-def read_band(folder: Path, band: BandFile, image: Image, grid: Grid) -> NDArray[np.uint16]:
+def read_band(source: DatasetReader, place: int, image: Image, grid: Grid) -> NDArray[np.uint16]:
     """One band of an image: (H, W) uint16 Landsat digital numbers.
+
+    Args:
+        source: The open file.
+        place: Position of the band in it, from 1.
+        image: What the configuration says of its numbers.
+        grid: Where it has to lie.
 
     Raises:
         SourceError: The file has no such band, lies on another grid, or declares another scale.
         RasterError: The file cannot be read.
     """
-    with safe_open(folder / band.file) as source:
-        if band.band > source.count:
-            raise SourceError(f"{source.name} has {source.count} band(s), asked for {band.band}")
-        if grid_of(source) != grid:
-            raise SourceError(f"{source.name} lies on {grid_of(source)}, another band on {grid}")
-        raw = source.read(band.band)
-        hidden = find_hidden(source, band.band, raw)
-        scale, offset = choose_scale(source.name, declared_scale(source, band.band), image)
+    if place > source.count:
+        raise SourceError(f"{source.name} has {source.count} band(s), asked for {place}")
+    if grid_of(source) != grid:
+        raise SourceError(f"{source.name} lies on {grid_of(source)}, another band on {grid}")
+    raw = source.read(place)
+    hidden = find_hidden(source, place, raw)
+    scale, offset = choose_scale(source.name, declared_scale(source, place), image)
     values = raw.astype(np.float64) * scale + offset
     if image.nodata is not None:
         values[raw == image.nodata] = np.nan

@@ -26,9 +26,9 @@ from glacier.geo.raster import (
     grid_of,
     grid_of_region,
     read_named,
-    safe_open,
     trace,
 )
+from glacier.geo.raster_files import safe_open
 from tests.support.loopback import serve_handler
 
 MENDENHALL = ((-134.62, 58.42), (-134.42, 58.42), (-134.42, 58.59), (-134.62, 58.59))
