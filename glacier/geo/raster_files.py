@@ -107,7 +107,7 @@ def check_size(
     Args:
         source: The open raster.
         max_bytes: Largest decoded size, bytes.
-        file_bytes: Size of its file; None: unknown, as on the web.
+        file_bytes: Size of its file; None: unknown, as on the web, where blocks have to be small.
 
     Raises:
         RasterError: It decodes to more bytes than allowed, or than its file can hold of an
@@ -125,13 +125,12 @@ def check_size(
             f"{source.name} decodes to {max(block, whole)} bytes ({what}), more than the "
             f"{max_bytes} allowed"
         )
-    if file_bytes is None:
-        return
-    stored = max(0, file_bytes - INDEX_BYTES * blocks)
-    for size, ratio, part in ((whole, MAX_RATIO, "it"), (block, MAX_BLOCK_RATIO, "a block of it")):
-        if size > max(PLAIN_BYTES, ratio * stored):
+    stored = max(0, (file_bytes or 0) - INDEX_BYTES * blocks)
+    most = {"a block of it": MAX_BLOCK_RATIO * stored, "it": MAX_RATIO * stored}
+    for part, size in (("a block of it", block), ("it", whole if file_bytes is not None else 0)):
+        if size > max(PLAIN_BYTES, most[part]):
             raise RasterError(
-                f"{source.name} has {file_bytes} bytes, and {part} decodes to {size} ({what}), as "
+                f"{source.name} stores {stored} bytes, and {part} decodes to {size} ({what}), as "
                 "no image does; write it anew with small blocks (gdal_translate -co TILED=YES)"
             )
 

@@ -27,7 +27,7 @@ def explain_directories(file: BinaryIO) -> str:
     place, number, entry = ("Q", "Q", 20) if large else ("I", "H", 12)
     try:
         (at,) = struct.unpack_from(order + place, head, 8 if large else 4)
-        for _ in range(MAX_DIRECTORIES):
+        for _ in range(MAX_DIRECTORIES + 1):
             if at == 0:
                 return ""
             file.seek(at)

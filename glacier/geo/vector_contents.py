@@ -6,16 +6,15 @@ Formats say which driver reads a file; these are checks of what that driver woul
 from __future__ import annotations
 
 import json
-import mmap
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pyarrow import ArrowException, parquet
+from pyarrow import ArrowException, DataType, compute, parquet, types
 
 from glacier.geo.vector_formats import GEOJSON, GEOPACKAGE, GEOPARQUET, Format
 from glacier.wording import shorten_list
@@ -39,19 +38,27 @@ LAYER_VIEWS = (
 COMPUTED = (2, 3)
 """``hidden`` of columns that SQLite computes, in its ``table_xinfo``."""
 
-CRS_OBJECT = re.compile(rb"\bcrs\b[^{},\[\]]*+(?=\{)", re.IGNORECASE)
-CRS_BYTES = 1 << 16
-"""Longest CRS of a GeoJSON, a name or a code within some braces."""
+CRS_WORD = b"crs"
+CRS_RUN = re.compile(rb"[^{},\[\]]*+")
+"""What may stand between the word and its object."""
 
-ESCAPED_LETTER = re.compile(rb"\\u00(?:4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a])", re.IGNORECASE)
+CRS_BYTES = 1 << 16
+"""Longest CRS of a GeoJSON, a name or a code within some braces; and farthest from its word."""
+
+ESCAPED_LETTER = re.compile(
+    rb"(?<!\\)(?:\\\\)*+\\u00(?:4[1-9a-fA-F]|5[0-9aA]|6[1-9a-fA-F]|7[0-9aA])"
+)
 """A plain letter written by its number, which no program does but to hide a word."""
 
-UNPACKED_BYTES = 1 << 26
+PART_BYTES = 1 << 24
+"""Of a text that is looked at at once."""
+
+UNPACKED_BYTES = 1 << 25
 UNPACKED_RATIO = 200
 """A file may unpack to so many bytes, or so many times its own size, whichever is more."""
 
-BATCH_ROWS = 16
-"""Rows of a GeoParquet that are looked at at once."""
+NUMBER_BYTES = 8
+"""Of a number in memory."""
 
 
 def explain_harm(path: Path, kind: Format) -> str:
@@ -106,11 +113,11 @@ def find_sql(database: sqlite3.Connection) -> Iterator[str]:
 
 def look_into_geojson(path: Path) -> str:
     """A CRS that is named by an address, which GDAL would ask."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        if ESCAPED_LETTER.search(text):
+    for text, end in read_parts(path, 3 * CRS_BYTES):
+        if b"\\u00" in text and ESCAPED_LETTER.search(text):
             return "it writes plain letters by their numbers (\\u0041); write it anew (ogr2ogr)"
-        for place in CRS_OBJECT.finditer(text):
-            if not is_plain_crs(text[place.end() : place.end() + CRS_BYTES]):
+        for place in find_crs(text):
+            if place - len(CRS_WORD) < end and not is_plain_crs(text, place):
                 return (
                     "its CRS is an address on the network, or no JSON; name the CRS by its code, "
                     "such as urn:ogc:def:crs:EPSG::32608, or write the file anew (ogr2ogr)"
@@ -118,10 +125,34 @@ def look_into_geojson(path: Path) -> str:
     return ""
 
 
-def is_plain_crs(text: bytes) -> bool:
-    """Whether the object that a text begins with is none that names a CRS by an address."""
+def read_parts(path: Path, shared: int) -> Iterator[tuple[bytes, int]]:
+    """A file part by part, and where in it the bytes begin that the next part has, too."""
+    with path.open("rb") as file:
+        part = file.read(PART_BYTES)
+        while part:
+            following = file.read(PART_BYTES)
+            yield part, len(part) - (shared if following else 0)
+            part = part[-shared:] + following if following else b""
+
+
+def find_crs(text: bytes) -> Iterator[int]:
+    """Places right after the word for a CRS, in letters of any size, as GDAL takes them."""
+    lower = text.lower()
+    at = lower.find(CRS_WORD)
+    while at >= 0:
+        yield at + len(CRS_WORD)
+        at = lower.find(CRS_WORD, at + 1)
+
+
+def is_plain_crs(text: bytes, place: int) -> bool:
+    """Whether what follows the word for a CRS is no object that names it by an address."""
+    run = CRS_RUN.match(text, place)
+    begin = run.end() if run else place
+    if text[begin : begin + 1] != b"{":
+        return begin - place <= CRS_BYTES
     try:
-        found, _ = json.JSONDecoder().raw_decode(text.decode("utf-8", "replace"))
+        words = text[begin : begin + CRS_BYTES].decode("utf-8", "replace")
+        found, _ = json.JSONDecoder().raw_decode(words)
     except (ValueError, RecursionError):
         return False
     return str(found.get("type")).lower() not in ("link", "url")
@@ -134,15 +165,36 @@ def look_into_parquet(path: Path) -> str:
         with parquet.ParquetFile(path) as file:
             if file.metadata.num_rows > size:
                 return f"it claims {file.metadata.num_rows} rows in {size} bytes"
-            return explain_bomb(measure_batches(file), size)
+            schema = file.schema_arrow
+        if bomb := explain_bomb(measure_columns(file.metadata), size):
+            return bomb
+        texts = [
+            name for name, kind in zip(schema.names, schema.types, strict=True) if is_text(kind)
+        ]
+        with parquet.ParquetFile(path, read_dictionary=texts) as file:
+            return explain_bomb(measure_texts(file, texts), size)
     except (ArrowException, OSError, ValueError) as error:
         return f"it is damaged: {error}"
 
 
-def measure_batches(file: Any) -> Iterator[int]:
-    """Bytes of a GeoParquet in memory, some rows at a time."""
-    for batch in file.iter_batches(batch_size=BATCH_ROWS):
-        yield batch.nbytes
+def is_text(kind: DataType) -> bool:
+    """Whether the cells of a column are texts or bytes, of any length."""
+    return types.is_string(kind) or types.is_binary(kind)
+
+
+def measure_columns(facts: Any) -> Iterator[int]:
+    """Bytes of the columns of a Parquet file, as it says itself."""
+    for group in map(facts.row_group, range(facts.num_row_groups)):
+        for column in map(group.column, range(group.num_columns)):
+            yield max(column.total_uncompressed_size, NUMBER_BYTES * column.num_values)
+
+
+def measure_texts(file: Any, names: Sequence[str]) -> Iterator[int]:
+    """Bytes of columns of texts; equal ones are held once, and counted as often as they stand."""
+    for batch in file.iter_batches(columns=names) if names else ():
+        for column in batch.columns:
+            lengths = compute.binary_length(column.dictionary)
+            yield compute.sum(lengths.take(column.indices)).as_py() or 0
 
 
 def explain_bomb(parts: Iterator[int], size: int) -> str:

@@ -68,7 +68,7 @@ def shorten(address: str) -> str:
     return repr(address.partition("?")[0][:200])
 
 
-class GuardedIO(StacApiIO):  # type: ignore[misc]  # the library has no types
+class GuardedIO(StacApiIO):
     """Asks a catalogue, and whatever its answers lead to on its own hosts, over the web alone."""
 
     def __init__(self, settings: Stac) -> None:

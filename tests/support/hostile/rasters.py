@@ -257,10 +257,10 @@ ROWS = (
         tiff(height=31_000, width=31_000, sparse_ok=True, compress="zstd", blockysize=31_000),
     ),
     raster("block of 4 GB in 1 kB", raw(lambda: tile(16, 1 << 16, pack_zeros(1)))),
-    raster("block of 1 GB in 1 MB, deflate", raw(lambda: tile(16, 1 << 15, pack_zeros(1024)))),
+    raster("block of 1 GB in 60 kB, deflate", raw(lambda: tile(16, 1 << 15, pack_zeros(60)))),
     raster(
-        "image of 400 MB in one block of 400 kB, deflate",
-        raw(lambda: tile(20_480, 20_480, pack_zeros(400))),
+        "image of 400 MB in one block of 40 kB, deflate",
+        raw(lambda: tile(20_480, 20_480, pack_zeros(40))),
     ),
     raster("10,000 bands", tiff(count=10_000)),
     raster("65,535 bands of a pixel", tiff(count=65_535, height=1, width=1, sparse_ok=True)),

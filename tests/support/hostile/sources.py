@@ -273,7 +273,9 @@ def ask_catalogue(made: Any) -> Any:
         }  # fmt: skip
         replies["/"] = fill(json.dumps(landing)).encode()
         replies["search"] = fill(json.dumps(page)).encode()
-        replies["/bomb.TIF"] = tile(20_480, 20_480, pack_zeros(20))
+        bomb = write_tiff(trap.folder / "bomb.TIF", height=16_000, width=16_000, blockysize=16_000,
+                          sparse_ok=True, compress="deflate")  # fmt: skip
+        replies["/bomb.TIF"] = bomb.read_bytes()
         replies["/vrt.TIF"] = VRT_HTTP.replace("{url}", canary_by_name(trap)).encode()
         ingest = {"source": "stac", "stac": {"url": own}}
         values = scene_config() | {"ingest": ingest}
@@ -380,8 +382,8 @@ ROWS = (
         put(qa_of, lambda p, t: p.write_text(VRT_HTTP.replace("{url}", t.url)) and None),
     ),
     scene(
-        "quality band of 400 MB in 400 kB",
-        put(qa_of, lambda p, t: p.write_bytes(tile(20_480, 20_480, pack_zeros(400))) and None),
+        "quality band of 400 MB in 40 kB",
+        put(qa_of, lambda p, t: p.write_bytes(tile(20_480, 20_480, pack_zeros(40))) and None),
     ),
     scene(
         "band on another grid, of 1.5 GB",
@@ -436,7 +438,7 @@ ROWS = (
         item={"links": [{"rel": "self", "href": "{url}/item.json"}]},
     ),
     listed("file that is a VRT", "{own}/vrt.TIF"),
-    listed("file of 400 MB in 20 kB", "{own}/bomb.TIF"),
+    listed("file of 500 MB in one block, in 1 kB", "{own}/bomb.TIF"),
     listed(
         "next page on another host",
         "{own}/vrt.TIF",

@@ -263,9 +263,10 @@ def claim_features(whole: bytearray) -> None:
 
 
 def name_crs(whole: bytearray) -> None:
-    """The CRS of the header as an address of the same length."""
-    at = whole.find(b"PROJCS")
-    assert at > 0
+    """The CRS of the header as an address in its text, without a code."""
+    code, at = whole.find(struct.pack("<i", 32608)), whole.find(b"PROJCRS")
+    assert 0 < code < at
+    whole[code : code + 4] = bytes(4)
     words = b"http://127.0.0.1:9/crs"
     whole[at : at + len(words)] = words
 
