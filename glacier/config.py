@@ -156,7 +156,7 @@ class RegionFile(Model):
     """
 
     file: PathText
-    """Vector file with a CRS: GeoPackage, Shapefile, GeoJSON or the like."""
+    """Vector file: GeoPackage, Shapefile (also zipped), GeoJSON, FlatGeobuf, KML or GeoParquet."""
     layer: str | None = None
     """Layer of the file; None: the only one that has the column."""
     crs: CrsCode | None = None
@@ -258,7 +258,7 @@ class BandFile(Model):
     """Where one band of a single image lies."""
 
     file: str
-    """File name within the source's folder."""
+    """File name within the source's folder; one that leads out of it is refused."""
     band: int = Field(1, ge=1)
     """Position of the band in that file, from 1."""
 

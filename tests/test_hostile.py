@@ -80,7 +80,7 @@ OPENS: dict[str, tuple[Callable[[str], Any], str]] = {
     "harmless": (follow, "the secret file"),
     "harmless ": (swell, "memory"),
     "hung": (lambda _: time.sleep(30), "time"),
-    "died of signal 6": (lambda _: os.abort(), "life"),
+    "died of signal 9": (lambda _: os.kill(os.getpid(), 9), "life"),
     "used: ": (lambda _: "x", "use"),
 }
 

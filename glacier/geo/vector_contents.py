@@ -179,7 +179,10 @@ def look_into_parquet(path: Path) -> str:
 
 def is_text(kind: DataType) -> bool:
     """Whether the cells of a column are texts or bytes, of any length."""
-    return types.is_string(kind) or types.is_binary(kind)
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    kinds = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
+    return any(is_kind(kind) for is_kind in kinds)
 
 
 def measure_columns(facts: Any) -> Iterator[int]:

@@ -28,7 +28,7 @@ class VectorFile:
     """A vector file as the configuration names it."""
 
     address: str
-    """Local path or object-store address: GeoPackage, GeoJSON, Shapefile or the like."""
+    """Local path or object-store address of one of the formats of ``vector_formats``."""
     layer: str | None = None
     """The layer to read; None: the only one that will do."""
     crs: str | None = None

@@ -40,7 +40,6 @@ Source: the service's "Total request size (..) must be less than or equal to 503
 """
 
 COUNTS = ["n_obs", "saturated"]
-
 GLARE = "glare"
 """Band of the share of what was seen that is saturated, 0..1."""
 
@@ -48,7 +47,6 @@ OWN_PIXEL_M = 30
 """Side of Landsat's pixels, metres."""
 
 QUALITY = "QA_PIXEL"
-
 Pixels = dict[str, NDArray[np.uint16]]
 
 

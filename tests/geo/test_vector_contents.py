@@ -5,8 +5,10 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
+import pyarrow as pa
 import pytest
 import shapely
+from pyarrow import parquet
 from shapely.geometry import box
 
 from glacier.geo import vector_contents
@@ -88,3 +90,14 @@ def test_no_more_is_unpacked_than_is_needed_to_tell() -> None:
     assert "unpacks to more than" in explain_bomb(unpack([1 << 25, 1, 1, 1]), 10)
     assert len(asked) == 2
     assert explain_bomb(unpack([1 << 30]), 1 << 24) == ""
+
+
+@pytest.mark.parametrize("kind", ["string", "large_string", "binary", "large_binary"])
+@pytest.mark.parametrize("kept", [True, False])
+def test_equal_cells_count_as_often_as_they_stand(tmp_path: Path, kind: str, kept: bool) -> None:
+    cell = pa.array(["x" * (1 << 16)], getattr(pa, kind)())
+    places = pa.array(np.zeros(2000, np.int32))
+    column = pa.DictionaryArray.from_arrays(places, cell)
+    parquet.write_table(pa.table({"a": column}), tmp_path / "a.parquet", store_schema=kept)
+    assert (tmp_path / "a.parquet").stat().st_size < 10_000
+    assert "unpacks to more than" in look_into_parquet(tmp_path / "a.parquet")
