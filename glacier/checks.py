@@ -19,7 +19,8 @@ from glacier.archive.records import list_span
 from glacier.config import WINDOW_STEP_PX, Config, explain_few_variants
 from glacier.errors import ConfigError, GlacierError
 from glacier.geo.frames import find_overlaps, is_southern
-from glacier.geo.raster import MAX_BYTES, Grid
+from glacier.geo.raster import Grid
+from glacier.geo.raster_files import MAX_BYTES
 from glacier.input_checks import refuse_bands, refuse_outlines
 from glacier.machine import (
     Room,

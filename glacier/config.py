@@ -202,7 +202,7 @@ class RegionFile(Model):
     """
 
     file: PathText
-    """Vector file with a CRS: GeoPackage, Shapefile, GeoJSON or the like."""
+    """Vector file: GeoPackage, Shapefile (also zipped), GeoJSON, FlatGeobuf, KML or GeoParquet."""
     layer: str | None = None
     """Layer of the file; None: the only one that has the column."""
     crs: CrsCode | None = None
@@ -309,7 +309,7 @@ class BandFile(Model):
     """Where one band of a single image lies."""
 
     file: str
-    """File name within the source's folder."""
+    """File name within the source's folder; one that leads out of it is refused."""
     band: int = Field(1, ge=1)
     """Position of the band in that file, from 1."""
 
@@ -413,6 +413,9 @@ class Stac(Service):
     Search and USGS are in a bucket whose reader pays, which this version does not read."""
     collection: str = "landsat-c2-l2"
     """Collection of Landsat Collection 2 Level 2 scenes."""
+    hosts: Annotated[tuple[str, ...], PRIVATE, RUNTIME_ONLY] = ()
+    """Further hosts that its pixels may lie on, beside its own and those that it signs for; a name
+    stands for all below it. An item that names any other host is left out."""
 
     @property
     def reader(self) -> str:

@@ -24,6 +24,13 @@ SAID_GB = 0.1
 REPORT_GB = 0.01
 """Of a report with its figures."""
 
+PRETRAINED = "huggingface.co (weights of encoders that are not in its cache)"
+
+
+Tell = Callable[[RunPlan], Iterator[str]]
+"""Says what one stage would do."""
+"""Says what one stage of a run would do."""
+
 
 def dry_run(config: Config, job: str = "pipeline") -> int:
     """Say what a job would do with a configuration, and what would be refused.
@@ -120,6 +127,28 @@ def plan_report(plan: RunPlan) -> Iterator[str]:
     yield f"report: in {place}, up to {show_gb(REPORT_GB)}{compare_disk(place, REPORT_GB)}"
 
 
+def plan_network(fetches: bool = False, trains: bool = False) -> Tell:
+    """Which addresses would be asked: those of the configuration, never one that a file holds.
+
+    Args:
+        fetches: Whether months are fetched from the source.
+        trains: Whether encoders are.
+    """
+
+    def tell_addresses(plan: RunPlan) -> Iterator[str]:
+        config, label = plan.config, plan.config.prepare.label
+        pending = fetches and any(region.pending for region in plan.regions)
+        asked = plan.source.addresses() if pending else []
+        places = (config.storage, config.results, label.outlines, label.debris)
+        asked += [place for place in places if place and "://" in place]
+        if trains and config.sweep.encoder_weights == "imagenet" and not is_swept(config):
+            asked.append(PRETRAINED)
+        said = ", ".join(dict.fromkeys(asked))
+        yield f"network: {said} would be asked, and no other" if said else "network: not asked"
+
+    return tell_addresses
+
+
 def plan_disk(plan: RunPlan) -> Iterator[str]:
     """The disk that all stages would take, against what is free."""
     need = plan.archive_gb
@@ -138,17 +167,15 @@ def compare_disk(address: str, need_gb: float) -> str:
     return f", where {show_gb(free)} are free{short}"
 
 
-Tell = Callable[[RunPlan], Iterator[str]]
-"""Says what one stage would do."""
-
+EVERYTHING = plan_network(fetches=True, trains=True)
 STAGES: dict[str, tuple[Tell, ...]] = {
-    "ingest": (plan_ingest, plan_disk),
-    "prepare": (plan_places, plan_prepare, plan_disk),
-    "sweep": (plan_places, plan_sweep, plan_disk),
-    "report": (plan_places, plan_report),
-    "pipeline": (plan_ingest, plan_prepare, plan_sweep, plan_report, plan_disk),
-    "study": (plan_ingest, plan_prepare, plan_sweep, plan_disk),
-    "claims": (plan_ingest, plan_prepare, plan_sweep, plan_disk),
+    "ingest": (plan_ingest, plan_network(fetches=True), plan_disk),
+    "prepare": (plan_places, plan_prepare, plan_network(), plan_disk),
+    "sweep": (plan_places, plan_sweep, plan_network(trains=True), plan_disk),
+    "report": (plan_places, plan_report, plan_network()),
+    "pipeline": (plan_ingest, plan_prepare, plan_sweep, plan_report, EVERYTHING, plan_disk),
+    "study": (plan_ingest, plan_prepare, plan_sweep, EVERYTHING, plan_disk),
+    "claims": (plan_ingest, plan_prepare, plan_sweep, EVERYTHING, plan_disk),
 }
 """Verb to what is said of it."""
 

@@ -157,6 +157,32 @@ def test_a_store_says_no_more_than_it_can(tmp_path: Path, capsys: Said) -> None:
     assert "GB in memory://x\n" in capsys.readouterr().out
 
 
+def test_the_addresses_that_would_be_asked_are_told(tmp_path: Path, capsys: Said) -> None:
+    """One line: those that the configuration names, for what the job does."""
+    plain = {"label": {"kind": "ndsi"}}
+
+    def told(job: str, **changes: object) -> list[str]:
+        capsys.readouterr()
+        dry_run(tiny_config(tmp_path, **{"prepare": plain} | changes), job)
+        lines = capsys.readouterr().out.splitlines()
+        return [line.removeprefix("dry run: ") for line in lines if "network: " in line]
+
+    weights = {"encoder_weights": "imagenet"}
+    assert told("pipeline", sweep={"encoder_weights": "none"}) == ["network: not asked"]
+    assert told("ingest", sweep=weights) == ["network: not asked"]
+    (line,) = told("sweep", sweep=weights)
+    assert line.startswith("network: huggingface.co (weights") and line.endswith("and no other")
+    stac = {"source": "stac", "stac": {"url": "https://stac.example.org", "hosts": ["a.example"]}}
+    (line,) = told("ingest", ingest=stac)
+    assert line == "network: https://stac.example.org, a.example would be asked, and no other"
+    assert told("report", ingest=stac) == ["network: not asked"]
+    assert told("ingest", storage="memory://y") == [
+        "network: memory://y would be asked, and no other"
+    ]
+    (line,) = told("ingest", ingest={"source": "earthengine"})
+    assert "googleapis.com" in line
+
+
 def test_sizes_have_the_unit_that_suits_them() -> None:
     assert (show_gb(0.0214), show_gb(3.04)) == ("21 MB", "3.0 GB")
 

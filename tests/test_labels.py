@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from glacier.geo.raster import grid_of, safe_open
+from glacier.geo.raster import grid_of
+from glacier.geo.raster_files import safe_open
 from glacier.geo.vectors import rasterise_outlines
 from glacier.indices import normalised_difference
 from glacier.labels import (

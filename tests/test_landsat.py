@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from glacier import landsat
-from glacier.geo.raster import safe_open
+from glacier.geo.raster_files import safe_open
 from glacier.landsat import (
     CIRRUS,
     CLEAR,

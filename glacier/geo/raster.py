@@ -1,4 +1,4 @@
-"""Rasters in and out: grids, guarded opening, named bands, cloud-optimised GeoTIFF.
+"""Rasters in and out: grids, named bands, cloud-optimised GeoTIFF.
 
 Besides the sources, only this folder imports rasterio.
 """
@@ -6,9 +6,7 @@ Besides the sources, only this folder imports rasterio.
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -26,15 +24,15 @@ from rasterio.warp import transform
 
 from glacier.config import Region
 from glacier.errors import ConfigError, RasterError
-from glacier.geo.declared import check_sidecars, read_as_landsat
+from glacier.geo.declared import read_as_landsat
+from glacier.geo.grid_files import find_grid_file
+from glacier.geo.raster_files import safe_open
 from glacier.geo.scale import check_scale, utm_zone
 from glacier.landsat import NODATA, band_scale
+from glacier.wording import shorten_list
 
 WGS84 = "EPSG:4326"
 """Longitude and latitude, degrees."""
-
-MAX_BYTES = 2 * 1024**3
-"""Largest raster, decoded, that is opened: bytes of all its bands."""
 
 LANDSAT_EDGE_M = 15.0
 """Landsat pixel edges lie at multiples of 30 m plus this.
@@ -42,8 +40,14 @@ LANDSAT_EDGE_M = 15.0
 Source: geotransforms of USGS Collection 2 products, such as 236685, 6789615 for path 68 row 18.
 """
 
+MIN_PIXEL_M, MAX_PIXEL_M = 0.01, 100_000.0
+"""Side of a pixel of any image that there may be."""
+
 MAX_SIDE_PX = 20_000
 """Longest side of a region's grid, pixels: 600 km of 30 m, more than a UTM zone holds."""
+
+SHOWN = 8
+"""Bands that a message names; it counts the others."""
 
 EDGE_POINTS = 200
 """Points along an edge of a region's polygon: straight in degrees, it bends in the projection."""
@@ -146,80 +150,6 @@ def grid_of_region(region: Region) -> Grid:
     return Grid(crs, left, top, step, height, width)
 
 
-@contextmanager
-def safe_open(path: str | Path, max_bytes: int = MAX_BYTES) -> Iterator[DatasetReader]:
-    """Open a GeoTIFF that a user named, without letting it reach anything else.
-
-    Only a regular local file with a TIFF signature is opened, by the GeoTIFF driver alone: no VRT,
-    no virtual file system, no network. Its size is checked before a pixel is decoded.
-
-    Args:
-        path: Local file.
-        max_bytes: Largest decoded size, bytes.
-
-    Raises:
-        RasterError: It is no plain GeoTIFF, too large, changed by a file beside it, or damaged.
-    """
-    text = str(path)
-    if any(mark in text for mark in ("/vsi", "://", "<", "\0")) or text.startswith("MEM:"):
-        raise RasterError(
-            f"{text!r} is not the path of a local file; copy the file here, and give its path"
-        )
-    if not os.path.isfile(text):
-        raise RasterError(f"{text} is missing or not a regular file; correct the path")
-    with open(text, "rb") as file:
-        if file.read(4) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-            raise RasterError(
-                f"{text} is not a GeoTIFF (its first bytes say so); convert it (gdal_translate -of "
-                "GTiff)"
-            )
-    check_sidecars(text)
-    environment = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
-    try:
-        with (
-            rasterio.Env(**environment),
-            rasterio.open(text, driver="GTiff", sharing=False) as source,
-        ):
-            check_size(source, max_bytes)
-            yield source
-    except (rasterio.errors.RasterioError, UnicodeDecodeError) as error:  # a name is not UTF-8
-        raise RasterError(
-            f"cannot read {text}: {error}; it is damaged or cut short: copy or make it again"
-        ) from error
-
-
-def check_size(source: DatasetReader, max_bytes: int = MAX_BYTES) -> None:
-    """Refuse a raster that would fill the memory.
-
-    Raises:
-        RasterError: It decodes to more bytes than allowed, or holds numbers that NumPy lacks.
-    """
-    size = decoded_bytes(source)
-    if size > max_bytes:
-        raise RasterError(
-            f"{source.name} decodes to {size} bytes ({source.count} bands of {source.height} x "
-            f"{source.width}, blocks of {source.block_shapes[0]}), more than the "
-            f"{max_bytes} allowed; cut it into parts, or write it in smaller blocks "
-            "(gdal_translate -co TILED=YES)"
-        )
-
-
-def decoded_bytes(source: DatasetReader) -> int:
-    """Bytes that reading all bands takes; a block may be larger than the whole image.
-
-    Raises:
-        RasterError: NumPy has no such number type (GDAL's complex integers).
-    """
-    try:
-        pixel = sum(np.dtype(kind).itemsize for kind in source.dtypes)
-    except TypeError as error:
-        raise RasterError(
-            f"{source.name}: {error}; write it as plain numbers (gdal_translate -ot Float32)"
-        ) from error
-    blocks = [math.prod(shape) for shape in source.block_shapes]
-    return int(max(source.height * source.width, *blocks) * pixel)
-
-
 def grid_of(source: DatasetReader) -> Grid:
     """Grid of an open raster.
 
@@ -233,6 +163,15 @@ def grid_of(source: DatasetReader) -> Grid:
         raise RasterError(
             f"{source.name}: CRS {crs}, transform {tuple(t)[:6]}; wanted square, north-up pixels "
             "in a projected CRS in metres (gdalwarp -t_srs EPSG:326NN -tr 30 30)"
+        )
+    if not MIN_PIXEL_M <= t.a <= MAX_PIXEL_M:
+        raise RasterError(
+            f"{source.name}: pixels of {t.a:g} m; wanted {MIN_PIXEL_M:g} to {MAX_PIXEL_M:g}"
+        )
+    if grids := find_grid_file(crs.to_wkt()):
+        raise RasterError(
+            f"{source.name}: its CRS would read the file {grids}; name the CRS by its code "
+            "(gdal_edit.py -a_srs EPSG:326NN)"
         )
     name = f"EPSG:{crs.to_epsg()}" if crs.to_epsg() else crs.to_wkt()
     grid = Grid(name, t.c, t.f, t.a, source.height, source.width)
@@ -258,17 +197,28 @@ def read_named(
             declares cannot be honoured.
     """
     with safe_open(path) as source:
-        names = source.descriptions
-        if None in names or len(set(names)) != len(names):
-            raise RasterError(
-                f"{path}: band descriptions are {names}; every band needs its own Landsat name "
-                "such as SR_B4 (gdal_edit.py, or a band map in the configuration)"
-            )
-        places = {name: k for k, name in enumerate(names, 1) if wanted is None or name in wanted}
-        stored = source.read(list(places.values())) if places else ()
-        read = zip(places.items(), stored, strict=True)
-        bands = {name: read_as_landsat(source, at, name, raw) for (name, at), raw in read}
-        return bands, grid_of(source)
+        return read_bands(source, wanted), grid_of(source)
+
+
+def read_bands(
+    source: DatasetReader, wanted: Collection[str] | None = None
+) -> dict[str, NDArray[Any]]:
+    """Bands of an open raster, see :func:`read_named`.
+
+    Raises:
+        RasterError: Its bands have no distinct names, or what it declares cannot be honoured.
+    """
+    names = source.descriptions
+    if None in names or len(set(names)) != len(names):
+        there = shorten_list([str(name) for name in names], SHOWN)
+        raise RasterError(
+            f"{source.name}: band descriptions are {there}; every band needs its own Landsat name "
+            "such as SR_B4 (gdal_edit.py, or a band map in the configuration)"
+        )
+    places = {name: k for k, name in enumerate(names, 1) if wanted is None or name in wanted}
+    stored = source.read(list(places.values())) if places else ()
+    read = zip(places.items(), stored, strict=True)
+    return {name: read_as_landsat(source, at, name, raw) for (name, at), raw in read}
 
 
 def encode_cog(bands: dict[str, NDArray[Any]], grid: Grid, tags: dict[str, str]) -> bytes:

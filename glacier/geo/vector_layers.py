@@ -12,9 +12,13 @@ import pyogrio
 import pyproj
 
 from glacier.errors import VectorError
+from glacier.geo.gdal import drop_drivers
+from glacier.geo.grid_files import find_grid_file
 from glacier.geo.inventories import Theme
-from glacier.geo.vector_files import local_files
+from glacier.geo.vector_files import LocalFile, local_file
 from glacier.wording import nearest
+
+drop_drivers()  # of all processes, since every one that reads a vector file imports this
 
 TYPE = re.compile(r"^(2\.5D )?(Multi)?")
 """What stands before the type of a layer's shapes, as GDAL writes it; ``Z`` and ``M`` follow."""
@@ -28,7 +32,7 @@ class VectorFile:
     """A vector file as the configuration names it."""
 
     address: str
-    """Local path or object-store address: GeoPackage, GeoJSON, Shapefile or the like."""
+    """Local path or object-store address of one of the formats of ``vector_formats``."""
     layer: str | None = None
     """The layer to read; None: the only one that will do."""
     crs: str | None = None
@@ -50,18 +54,47 @@ def read_tables(file: VectorFile) -> dict[str, Any]:
     Raises:
         VectorError: The file cannot be read, holds no shapes, or has no CRS.
     """
-    with local_files(file.address) as path, warnings.catch_warnings():
+    with local_file(file.address) as local, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of heights and measures, which nobody needs here
         try:
-            names = pick_layers(file, dict(pyogrio.list_layers(path)))
-            tables = {
-                name: geopandas.read_file(path, layer=name, on_invalid="fix") for name in names
-            }  # open rings are closed; what no library knows is None, and is counted with the rows
+            tables = read_layers(file, local) if local.format.drivers else read_rows(file, local)
         except VectorError:
             raise
-        except Exception as error:  # pyogrio and GDAL raise many kinds
-            raise VectorError(f"outlines {file.address} cannot be read: {error}") from error
+        except Exception as error:  # pyogrio, GDAL and pyarrow raise many kinds
+            said = str(error).replace(f"{local.path.parent}/", "")
+            raise VectorError(f"outlines {file.address} cannot be read: {said}") from error
     return {name: settle_crs(table, file, name) for name, table in tables.items()}
+
+
+def read_layers(file: VectorFile, local: LocalFile) -> dict[str, Any]:
+    """The wanted layers of a file that GDAL reads.
+
+    Raises:
+        VectorError: It is not what its first bytes say, or claims more rows than it can hold.
+    """
+    names = pick_layers(file, dict(pyogrio.list_layers(local.path)))
+    for name in names:
+        facts = pyogrio.read_info(local.path, layer=name)
+        if facts["driver"] not in local.format.drivers:
+            raise VectorError(f"outlines {file.address}: no {local.format.name} after its head")
+        if facts["features"] > local.bytes:
+            raise VectorError(
+                f"outlines {file.address} cannot be read: layer {name} claims {facts['features']} "
+                f"rows in {local.bytes} bytes; write it anew (ogr2ogr)"
+            )
+    # open rings are closed; what no library knows is None, and is counted with the rows
+    return {name: geopandas.read_file(local.path, layer=name, on_invalid="fix") for name in names}
+
+
+def read_rows(file: VectorFile, local: LocalFile) -> dict[str, Any]:
+    """The one table of a GeoParquet.
+
+    Raises:
+        VectorError: Another layer is asked for.
+    """
+    name = local.path.stem
+    pick_layers(file, {name: "Unknown"})
+    return {name: geopandas.read_parquet(local.path)}
 
 
 def pick_layers(file: VectorFile, kinds: dict[str, str | None]) -> list[str]:
@@ -92,10 +125,15 @@ def settle_crs(table: Any, file: VectorFile, layer: str) -> Any:
     """A table with the CRS that it states, or else the one that the configuration gives.
 
     Raises:
-        VectorError: There is none, or there are two.
+        VectorError: There is none, there are two, or it would read a file.
     """
     where = f"outlines {file.address}, layer {layer}"
     stated = table.crs if is_on_earth(table.crs) else None
+    if stated is not None and (grids := find_grid_file(f"{stated.srs} {stated.to_wkt()}")):
+        raise VectorError(
+            f"{where}: its CRS would read the file {grids}; name the CRS by its code (ogr2ogr "
+            "-a_srs EPSG:4326)"
+        )
     if stated is None and file.crs is None:
         name = f" ({table.crs.name})" if table.crs is not None else ""
         raise VectorError(

@@ -77,7 +77,7 @@ def rasterise_outlines(
     """Pixels whose centre lies on a glacier of a vector file.
 
     Args:
-        address: GeoPackage, GeoJSON, Shapefile or the like.
+        address: A file of one of the formats of ``vector_formats``, told by its first bytes.
         grid: Where the pixels lie.
         layer: The layer to read; None: the only one with polygons on the grid.
         crs: The CRS of a file that states none.

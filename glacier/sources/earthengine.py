@@ -26,7 +26,7 @@ from glacier.config import Config, EarthEngine, Ingest, Region
 from glacier.errors import SourceError
 from glacier.geo.raster import Grid
 from glacier.landsat import OPTICAL, QA_MASK, SATURATED_OPTICAL, THERMAL, month_interval
-from glacier.sources.ee_session import ReplyError, Requests, TooLargeError
+from glacier.sources.ee_session import ENDPOINTS, ReplyError, Requests, TooLargeError
 from glacier.sources.limiter import Limiter, RequestLimit
 from glacier.sources.night import predict_night
 from glacier.sources.passes import Product, choose_versions, group_passes, read_product
@@ -40,7 +40,6 @@ Source: the service's "Total request size (..) must be less than or equal to 503
 """
 
 COUNTS = ["n_obs", "saturated"]
-
 GLARE = "glare"
 """Band of the share of what was seen that is saturated, 0..1."""
 
@@ -48,7 +47,6 @@ OWN_PIXEL_M = 30
 """Side of Landsat's pixels, metres."""
 
 QUALITY = "QA_PIXEL"
-
 Pixels = dict[str, NDArray[np.uint16]]
 
 
@@ -102,9 +100,8 @@ class EarthEngineSource(Source):
 
     def identity(self, region: Region) -> dict[str, Any]:
         """What changes the pixels; not whose account asks, nor how fast."""
-        platforms = sorted(set(self.ingest.platforms))
         return {
-            "platforms": platforms,
+            "platforms": sorted(set(self.ingest.platforms)),
             "tiers": sorted(set(self.ingest.tiers)),
             "mask_saturated": self.ingest.mask_saturated,
             "format": 2,
@@ -113,6 +110,10 @@ class EarthEngineSource(Source):
     def describe_requests(self, regions: int, months: int) -> str:
         """Two for each month with sun and a scene."""
         return f"up to {2 * months} requests, a list of scenes and their pixels a month"
+
+    def addresses(self) -> list[str]:
+        """The service."""
+        return [self.settings.url or ENDPOINTS[self.settings.endpoint]]
 
     def fetch_month(self, region: Region, month: date) -> Composite | Empty:
         """The month's composite, or why there is none; without a request where the sun is low.

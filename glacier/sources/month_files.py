@@ -15,13 +15,20 @@ from numpy.typing import NDArray
 from glacier.composite import Composite, Empty
 from glacier.config import Config, Folder, Region
 from glacier.errors import RasterError, SourceError
-from glacier.geo.raster import Grid, grid_of, read_named, safe_open
+from glacier.geo.raster import Grid, grid_of, read_bands
+from glacier.geo.raster_files import safe_open
 from glacier.landsat import BANDS, NODATA
-from glacier.sources.folders import find_folder, identify_files
+from glacier.sources.folders import base_folder, find_folder, identify_files
 from glacier.sources.limiter import RequestLimit
 from glacier.sources.source import Source
 
 MONTH_FILE = re.compile(r"^([12]\d{3})-(0[1-9]|1[0-2])\.tiff?$", re.IGNORECASE)
+
+NAMES = (*BANDS, "n_obs")
+"""Bands that are read; all others stay as they are, not even decoded."""
+
+MAX_SHOWN = 10
+"""Bands that a message names."""
 
 
 class MonthFilesSource(Source):
@@ -54,7 +61,8 @@ class MonthFilesSource(Source):
 
     def identity(self, region: Region) -> Any:
         """Name and checksum of every file that is read."""
-        return {"files": identify_files(self.files(region).values()), "image": None}
+        files = self.files(region).values()
+        return {"files": identify_files(files, base_folder(self.settings)), "image": None}
 
     def months(self, region: Region) -> list[date]:
         """Months for which there is a file."""
@@ -88,7 +96,7 @@ class MonthFilesSource(Source):
             )
         for path in files.values():
             try:
-                with safe_open(path) as source:
+                with safe_open(path, within=base_folder(self.settings)) as source:
                     return grid_of(source)
             except RasterError as error:  # that month fails, not those of the other files
                 damaged = error
@@ -104,13 +112,16 @@ class MonthFilesSource(Source):
         path = self.files(region).get(month)
         if path is None:
             return Empty("no_scene: the folder holds no file of this month")
-        bands, grid = read_named(path)
-        if grid != (first := self.grid(region)):
-            edges = " ".join(f"{edge:.10g}" for edge in first.bounds)
-            raise SourceError(
-                f"{path} lies on {grid}, the region's first file on {first}; warp it to that one "
-                f"(gdalwarp -t_srs {first.crs} -tr {first.pixel_m:g} {first.pixel_m:g} -te {edges})"
-            )
+        wanted = self.grid(region)
+        with safe_open(path, within=base_folder(self.settings)) as source:
+            if (grid := grid_of(source)) != wanted:
+                edges = " ".join(f"{edge:.10g}" for edge in wanted.bounds)
+                raise SourceError(
+                    f"{path} lies on {grid}, the region's first file on {wanted}; warp it to that "
+                    f"one (gdalwarp -t_srs {wanted.crs} -tr {wanted.pixel_m:g} "
+                    f"{wanted.pixel_m:g} -te {edges})"
+                )
+            bands, names = read_bands(source, NAMES), source.descriptions
         measured = {name: band for name, band in bands.items() if name in BANDS}
         if wrong := {name: str(b.dtype) for name, b in measured.items() if b.dtype != np.uint16}:
             raise SourceError(
@@ -119,7 +130,9 @@ class MonthFilesSource(Source):
                 "numbers (gdal_edit.py -scale 0.0001 -offset 0)"
             )
         if not measured:
-            raise SourceError(f"{path} holds bands {list(bands)}; wanted some of {BANDS}")
+            raise SourceError(
+                f"{path} holds bands {list(names)[:MAX_SHOWN]}; wanted some of {BANDS}"
+            )
         seen = np.any([band != NODATA for band in measured.values()], axis=0)
         n_obs = count_looks(path, bands.get("n_obs"), seen)
         return Composite(measured, n_obs, [path.name]) if seen.any() else Empty("all_masked")

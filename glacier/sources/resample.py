@@ -22,6 +22,7 @@ from rasterio.windows import Window
 from scipy import sparse
 
 from glacier.errors import RasterError
+from glacier.geo.grid_files import find_grid_file
 from glacier.geo.raster import WGS84, Grid
 from glacier.landsat import NODATA
 
@@ -61,14 +62,17 @@ class OwnPixels:
         """The pixels of an open raster.
 
         Raises:
-            RasterError: It says not where it lies, or is turned.
+            RasterError: It says not where it lies, is turned, or has a CRS that reads a file.
         """
         t, crs = source.transform, source.crs
+        name = source.name.rpartition("/")[2].partition("?")[0]
         if crs is None or not crs.is_projected or t.b or t.d or t.a <= 0 or t.e >= 0:
             raise RasterError(
-                f"{source.name.rpartition('/')[2].partition('?')[0]}: CRS {crs}, transform "
-                f"{tuple(t)[:6]}; wanted a projected CRS and pixels that are north up"
+                f"{name}: CRS {crs}, transform {tuple(t)[:6]}; wanted a projected CRS and pixels "
+                "that are north up"
             )
+        if grids := find_grid_file(crs.to_wkt()):
+            raise RasterError(f"{name}: its CRS would read the file {grids}; that is no scene")
         return cls(crs, t, source.height, source.width)
 
     def describe(self) -> str:

@@ -15,8 +15,16 @@ from typing import Any, Self
 from glacier.composite import Composite, Empty, Scene
 from glacier.config import Config, Folder, Ingest, Region
 from glacier.errors import RasterError, SourceError
-from glacier.geo.raster import Grid, grid_of, safe_open
-from glacier.sources.folders import find_folder, identify_files
+from glacier.geo.found_files import explain_unsafe
+from glacier.geo.raster import Grid, grid_of
+from glacier.geo.raster_files import safe_open
+from glacier.sources.folders import (
+    base_folder,
+    find_folder,
+    identify_files,
+    read_small,
+    refuse_link,
+)
 from glacier.sources.limiter import RequestLimit
 from glacier.sources.night import predict_night
 from glacier.sources.passes import Product, choose_versions, read_product
@@ -93,7 +101,7 @@ class SceneFilesSource(Source):
             SourceError: The folder is not there, or holds no such scene.
         """
         folder = find_folder(self.settings, region)
-        found = find_scenes(list_files(folder))
+        found = find_scenes(list_files(folder, base_folder(self.settings)))
         wanted = [scene for scene in found if self.wants(scene.product)]
         if not wanted:
             raise SourceError(f"{folder} {self.explain_nothing(folder, found)}")
@@ -115,7 +123,7 @@ class SceneFilesSource(Source):
             kinds = Counter(f"Landsat {s.product.platform} in {s.product.tier}" for s in found)
             there = ", ".join(f"{count} of {kind}" for kind, count in sorted(kinds.items()))
             return f"{wanted}; there are {there}: set ingest.platforms and ingest.tiers"
-        names = [path.name for path in list_files(folder)]
+        names = [path.name for path in list_files(folder, base_folder(self.settings))]
         if not names:
             return f"{wanted}; there are no files"
         shown = ", ".join(names[:MAX_SHOWN])
@@ -125,7 +133,7 @@ class SceneFilesSource(Source):
     def identity(self, region: Region) -> Any:
         """Name and checksum of every file that is read, and what is done with them."""
         paths = [path for files in self.scenes(region).values() for path in files.values()]
-        scenes = identify_files(sorted(paths))
+        scenes = identify_files(sorted(paths), base_folder(self.settings))
         return {"scenes": scenes, "mask_saturated": self.ingest.mask_saturated}
 
     def find_lacking(self, region: Region, bands: Collection[str]) -> set[str]:
@@ -144,7 +152,8 @@ class SceneFilesSource(Source):
             return super().grid(region)
         for files in self.scenes(region).values():
             try:
-                with safe_open(next(iter(files.values()))) as source:
+                first = next(iter(files.values()))
+                with safe_open(first, within=base_folder(self.settings)) as source:
                     return grid_of(source)
             except RasterError as error:  # that scene is left out, not the others
                 damaged = error
@@ -169,12 +178,22 @@ class SceneFilesSource(Source):
         return compose_scenes(loads, self.ingest)
 
 
-def list_files(folder: Path) -> list[Path]:
-    """Files of a folder and of those below it, some deep, by path."""
+def list_files(folder: Path, base: Path) -> list[Path]:
+    """Files of a folder and of those below it, some deep, by path.
+
+    Args:
+        folder: The folder.
+        base: The folder that the configuration names, which it is or lies in.
+
+    Raises:
+        SourceError: A folder in it is a link that leads out of it.
+    """
     found: list[Path] = []
     for place, below, names in os.walk(folder, followlinks=True):
         if len(Path(place).relative_to(folder).parts) >= MAX_DEPTH:
             below.clear()
+        for name in below:
+            refuse_link(Path(place, name), base)
         found += [Path(place, name) for name in names]
     return sorted(found)
 
@@ -203,20 +222,35 @@ def read_scene(name: str, files: Files, grid: Grid, settings: Ingest) -> Scene |
         SourceError: It lacks its quality band.
         RasterError: A file is damaged, no plain GeoTIFF, or does not hold Landsat's numbers.
     """
-    return load_scene(describe_scene(name, files), grid, settings)
+    base = base_folder(settings.folder)
+    return load_scene(describe_scene(name, files, base), grid, settings)
 
 
-def describe_scene(name: str, files: Files) -> SceneFiles:
-    """A scene by its files: time and sun from the MTL file (txt, json or xml) beside them."""
+def describe_scene(name: str, files: Files, base: Path | None = None) -> SceneFiles:
+    """A scene by its files: time and sun from the MTL file (txt, json or xml) beside them.
+
+    Args:
+        name: Its USGS name without processing date.
+        files: Its files.
+        base: The folder that they have to lie in; None: that of the first.
+
+    Raises:
+        SourceError: A file is no regular one, leads out of the folder, or is no MTL file.
+    """
+    first = next(iter(files.values()))
+    base = base or first.parent
+    for path in files.values():
+        if reason := explain_unsafe(path, base):
+            raise SourceError(f"{path} {reason}")
     product = read_product(name)
     assert product is not None  # as all that were found
     addresses = {asset: str(path.absolute()) for asset, path in files.items()}
     stem = name.rpartition("_02_")[0]
-    for path in sorted(next(iter(files.values())).parent.glob("*_MTL.*")):
+    for path in sorted(first.parent.glob("*_MTL.*")):
         if path.name.upper().startswith(stem):
-            text = path.read_text(encoding="utf-8", errors="replace")
-            sun = re.search(r"SUN_ELEVATION\W+(-?[\d.]+)", text)
-            clock = re.search(r"SCENE_CENTER_TIME\W+(\d\d:\d\d:\d\d)", text)
+            text = read_small(path, base)
+            sun = re.search(r"SUN_ELEVATION\W+(-?[0-8]?\d(?:\.\d+)?)\b", text)
+            clock = re.search(r"SCENE_CENTER_TIME\W+((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)", text)
             if sun and clock:
                 when = datetime.fromisoformat(f"{product.day}T{clock[1]}+00:00")
                 return SceneFiles(name, addresses, product.day, when, float(sun[1]))

@@ -26,7 +26,8 @@ from glacier.composite import Composite, Empty, Scene, composite_scenes
 from glacier.config import Ingest
 from glacier.errors import GlacierError, RasterError, SourceError
 from glacier.geo.declared import declared_scale, find_hidden, same_scale
-from glacier.geo.raster import Grid, check_size, safe_open
+from glacier.geo.raster import Grid
+from glacier.geo.raster_files import check_size, safe_open
 from glacier.landsat import (
     CLEAR,
     CLOUD,
@@ -60,6 +61,10 @@ QA_PIXEL, QA_RADSAT = "qa_pixel", "qa_radsat"
 
 GLARE = "glare"
 """Layer of the looks: 1 where seen, 2 where a reflective band is saturated too, 0 unseen."""
+
+MAX_SCENE_BYTES = 1 << 29
+"""Largest file of a scene, decoded: a band of Landsat has 8,000 x 8,000 pixels of two bytes, a
+quarter of this."""
 
 MAX_NAMED = 3
 """Scenes that a reason names."""
@@ -301,11 +306,11 @@ def open_pixels(address: str) -> Iterator[DatasetReader]:
     """
     try:
         if "://" not in address:
-            with safe_open(address) as source:
+            with safe_open(address, MAX_SCENE_BYTES) as source:
                 yield source
         else:
             with rasterio.open(address, driver="GTiff", sharing=False) as source:
-                check_size(source)
+                check_size(source, MAX_SCENE_BYTES)
                 yield source
     except RasterioError as error:
         # Without its cause, which holds the address with its signature.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import date
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -15,9 +14,10 @@ from glacier.composite import Composite, Empty
 from glacier.config import BandFile, Config, Folder, Image, Region, identity
 from glacier.errors import ConfigError, SourceError
 from glacier.geo.declared import declared_scale, find_hidden, same_scale
-from glacier.geo.raster import Grid, grid_of, safe_open
+from glacier.geo.raster import Grid, grid_of
+from glacier.geo.raster_files import safe_open
 from glacier.landsat import BANDS, NODATA, SR_OFFSET, SR_SCALE, digital_number
-from glacier.sources.folders import find_folder, identify_files
+from glacier.sources.folders import base_folder, find_folder, identify_files
 from glacier.sources.limiter import RequestLimit
 from glacier.sources.source import Source
 
@@ -55,7 +55,10 @@ class SingleImageSource(Source):
         """The band map, and name and checksum of every file that is read."""
         folder = find_folder(self.settings, region)
         paths = sorted({folder / band.file for band in self.image.bands.values()})
-        return {"files": identify_files(paths), "image": identity(self.image)}
+        return {
+            "files": identify_files(paths, base_folder(self.settings)),
+            "image": identity(self.image),
+        }
 
     def months(self, region: Region) -> list[date]:
         """The month that the image stands for."""
@@ -73,7 +76,8 @@ class SingleImageSource(Source):
             RasterError: The file cannot be used.
         """
         first = next(iter(self.image.bands.values()))
-        with safe_open(find_folder(self.settings, region) / first.file) as source:
+        path = find_folder(self.settings, region) / first.file
+        with safe_open(path, within=base_folder(self.settings)) as source:
             return grid_of(source)
 
     def fetch_month(self, region: Region, month: date) -> Composite | Empty:
@@ -84,41 +88,47 @@ class SingleImageSource(Source):
             RasterError: A file cannot be read.
         """
         folder, grid = find_folder(self.settings, region), self.grid(region)
-        files = self.image.bands
-        bands: dict[str, NDArray[np.uint16]] = {
-            name: read_band(folder, files[name], self.image, grid)
-            for name in BANDS
-            if name in files
-        }
+        base, files = base_folder(self.settings), self.image.bands
+        bands: dict[str, NDArray[np.uint16]] = {}
+        for name in (name for name in BANDS if name in files):
+            with safe_open(folder / files[name].file, within=base) as source:
+                bands[name] = read_band(source, files[name], self.image, grid)
         seen = np.all([band != NODATA for band in bands.values()], axis=0)
         if not seen.any():
             return Empty("all_masked")
         return Composite(bands, seen.astype(np.uint16), sorted({b.file for b in files.values()}))
 
 
-def read_band(folder: Path, band: BandFile, image: Image, grid: Grid) -> NDArray[np.uint16]:
+def read_band(
+    source: DatasetReader, band: BandFile, image: Image, grid: Grid
+) -> NDArray[np.uint16]:
     """One band of an image: (H, W) uint16 Landsat digital numbers.
+
+    Args:
+        source: The open file.
+        band: Which of its bands.
+        image: What the configuration says of the numbers.
+        grid: Where it has to lie.
 
     Raises:
         SourceError: The file has no such band, lies on another grid, declares another scale, or
             nothing says what its numbers are.
         RasterError: The file cannot be read.
     """
-    with safe_open(folder / band.file) as source:
-        if band.band > source.count:
-            raise SourceError(
-                f"{source.name} has {source.count} band(s), asked for {band.band}: correct `band` "
-                "in ingest.folder.image.bands"
-            )
-        if grid_of(source) != grid:
-            raise SourceError(
-                f"{source.name} lies on {grid_of(source)}, another band on {grid}: bring all onto "
-                "one grid (gdalwarp -te ... -tr ...)"
-            )
-        raw = source.read(band.band)
-        mapped = [other.band for other in image.bands.values() if other.file == band.file]
-        hidden = find_hidden(source, band.band, raw, mapped=mapped)
-        scale, offset = choose_scale(source, band.band, image)
+    if band.band > source.count:
+        raise SourceError(
+            f"{source.name} has {source.count} band(s), asked for {band.band}: correct `band` "
+            "in ingest.folder.image.bands"
+        )
+    if grid_of(source) != grid:
+        raise SourceError(
+            f"{source.name} lies on {grid_of(source)}, another band on {grid}: bring all onto "
+            "one grid (gdalwarp -te ... -tr ...)"
+        )
+    raw = source.read(band.band)
+    mapped = [other.band for other in image.bands.values() if other.file == band.file]
+    hidden = find_hidden(source, band.band, raw, mapped=mapped)
+    scale, offset = choose_scale(source, band.band, image)
     values = raw.astype(np.float64) * scale + offset
     if image.nodata is not None:
         values[raw == image.nodata] = np.nan

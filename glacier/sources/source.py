@@ -58,6 +58,10 @@ class Source(ABC):
         """Roughly what is asked over the network for so many regions and months, in words."""
         return "no request over the network"
 
+    def addresses(self) -> list[str]:
+        """Addresses, or hosts, that are asked over the network; none of a source of files."""
+        return []
+
     def survey(self, region: Region) -> None:
         """Ask once for what all months of a region need; called before the first of them.
 

@@ -14,18 +14,18 @@ import pystac
 import rasterio
 from pystac_client import Client
 from pystac_client.exceptions import APIError
-from pystac_client.stac_api_io import StacApiIO
 from rasterio.warp import transform_bounds
 from requests import RequestException
-from urllib3.util import Retry
 
 from glacier import store
 from glacier.composite import Composite, Empty, Scene
 from glacier.config import PLANETARY_COMPUTER, Config, Region, Stac, digest, identity
 from glacier.errors import DamagedError, SourceError
+from glacier.geo.gdal import RASTER
 from glacier.geo.raster import WGS84, Grid
 from glacier.landsat import is_settled, month_interval
 from glacier.progress import say
+from glacier.sources.hosts import GuardedIO, list_hosts, refuse_addresses
 from glacier.sources.limiter import Limiter, Outcome, RequestLimit
 from glacier.sources.night import predict_night
 from glacier.sources.scenes import (
@@ -51,8 +51,7 @@ from glacier.wording import shorten_list
 SCENES_A_MONTH = 4
 """Scenes of a region in a month, roughly: two passes of a satellite, each seen by two paths."""
 
-GDAL: dict[str, Any] = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+GDAL: dict[str, Any] = RASTER | {
     "GDAL_HTTP_MAX_RETRY": 6,
     "GDAL_HTTP_RETRY_DELAY": 0.5,
     "GDAL_HTTP_CONNECTTIMEOUT": 20,
@@ -107,6 +106,11 @@ class StacSource(Source):
             f"({SCENES_A_MONTH} scenes a month, {len(NEEDED)} files each)"
         )
 
+    def addresses(self) -> list[str]:
+        """The catalogue, and hosts that its pixels may lie on."""
+        _, *others = list_hosts(self.settings)
+        return [self.settings.url, *others]
+
     def survey(self, region: Region) -> None:
         """Search the catalogue for the whole span, unless an earlier search is kept.
 
@@ -143,7 +147,7 @@ class StacSource(Source):
         start, end = month_interval(first)[0], month_interval(last)[1]
         say(f"ingest: searching {self.catalogue} for scenes of {region.name}")
         try:
-            client = open_catalogue(self.settings.url)
+            client = open_catalogue(self.settings)
             found: list[dict[str, Any]] = []
             for box in split_frame(frame_degrees(self.grid(region))):
                 search = client.search(
@@ -186,6 +190,7 @@ class StacSource(Source):
 
     def read_scene(self, scene: SceneFiles, grid: Grid) -> Scene | Unseen:
         """Read a scene within the limit; a second time, freshly signed, if that fails."""
+        refuse_addresses(scene.addresses.values(), self.settings)
         ticket = self.limiter.acquire()
         outcome: Outcome = "failed"
         url = self.settings.url
@@ -202,11 +207,9 @@ class StacSource(Source):
             self.limiter.release(ticket, outcome)
 
 
-def open_catalogue(url: str) -> Client:
-    """A client whose searches survive 429 and 5xx; POST is repeated too, since it only asks."""
-    codes = [429, 500, 502, 503, 504]
-    again = Retry(total=5, backoff_factor=0.5, status_forcelist=codes, allowed_methods=None)
-    return Client.open(url, stac_io=StacApiIO(max_retries=again, timeout=60))
+def open_catalogue(settings: Stac) -> Client:
+    """A client that asks the catalogue, and nobody else that its answers may name."""
+    return Client.open(settings.url, stac_io=GuardedIO(settings))
 
 
 def configure_reading() -> AbstractContextManager[Any]:

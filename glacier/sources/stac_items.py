@@ -176,6 +176,8 @@ def list_item(item: Kept) -> ListedScene:
     fault = item.get("fault", "")
     if platform is None:
         fault = fault or "says no platform"
+    if level := read_level(name, properties):
+        fault = fault or f"is of level {level}, not surface reflectance of level 2"
     if product is not None:
         stamp = str(properties.get("updated") or properties.get("created") or "")
         made = product.made or re.sub(r"\D", "", stamp)
@@ -206,6 +208,13 @@ def describe_product(
     tier = str(properties.get("landsat:collection_category") or "T1").upper()
     level = str(properties.get("landsat:correction") or "L2SP").upper()
     return Product(platform, path, row, day, tier, level=level)
+
+
+def read_level(name: str, properties: Mapping[str, Any]) -> str:
+    """The processing level of an item where it is another than level 2; else empty."""
+    said = re.match(r"L[A-Z]0\d_(L\d\w{2})_", name, re.IGNORECASE)
+    levels = (said[1] if said else "", str(properties.get("landsat:correction") or ""))
+    return next((level for level in levels if level and not level.upper().startswith("L2S")), "")
 
 
 def read_time(properties: Mapping[str, Any]) -> datetime | None:

@@ -11,7 +11,7 @@ from row import NotHere, Row, time_in_turn
 
 def bench_qa_decode() -> Row:
     """Shares of eight flags of a full-size QA_PIXEL band."""
-    from glacier.geo.raster import safe_open
+    from glacier.geo.raster_files import safe_open
     from glacier.landsat import QA_FLAGS, qa_shares
 
     folder = os.environ.get("GLACIER_REAL_DATA")

@@ -27,7 +27,7 @@ from glacier.config import Config
 from glacier.evaluation.calibration import Calibration
 from glacier.evaluation.metrics import count_pixels
 from glacier.flags import load_config
-from glacier.geo.raster import safe_open
+from glacier.geo.raster_files import safe_open
 from glacier.geo.vectors import rasterise_outlines
 from glacier.indices import colour
 from glacier.plots.figures import INK, MUTED, encode_figure, new_figure

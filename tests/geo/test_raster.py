@@ -26,9 +26,9 @@ from glacier.geo.raster import (
     grid_of,
     grid_of_region,
     read_named,
-    safe_open,
     trace,
 )
+from glacier.geo.raster_files import safe_open
 from tests.support.loopback import serve_handler
 
 MENDENHALL = ((-134.62, 58.42), (-134.42, 58.42), (-134.42, 58.59), (-134.62, 58.59))
@@ -449,6 +449,31 @@ def test_damaged_files_raise_nothing_but_raster_errors(tmp_path: Path) -> None:
         except RasterError:
             refused += 1
     assert refused > 50
+
+
+@pytest.mark.parametrize("blank", [0, 7])
+def test_blank_and_thin_images_of_any_size_are_no_bombs(tmp_path: Path, blank: int) -> None:
+    """Our own files without data, which pack best of all, and one row or one column."""
+    for shape in ((2500, 2500), (1, 20_000), (20_000, 1)):
+        grid = Grid(GRID.crs, GRID.left_m, GRID.top_m, 30.0, *shape)
+        pixels = {f"SR_B{k}": np.full(shape, blank, np.uint16) for k in (2, 3, 4)}
+        path = tmp_path / "a.tif"
+        path.write_bytes(encode_cog(pixels, grid, {}))
+        found, _ = read_named(path)
+        assert (found["SR_B3"] == blank).all()
+
+
+def test_a_link_out_of_the_folder_is_refused_where_files_are_found(tmp_path: Path) -> None:
+    real = write_plain(tmp_path / "real.tif")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.tif").symlink_to(real)
+    with safe_open(tmp_path / "in" / "a.tif") as source:
+        assert source.count == 1
+    with (
+        pytest.raises(RasterError, match=r"a\.tif leads out of the folder .*/in; copy"),
+        safe_open(tmp_path / "in" / "a.tif", within=tmp_path / "in"),
+    ):
+        pytest.fail("a link out was opened")
 
 
 def test_names_that_are_not_text_are_a_raster_error(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import rasterio
 from rasterio.warp import transform_bounds
 
 from glacier.errors import RasterError
-from glacier.geo.raster import grid_of, safe_open
+from glacier.geo.raster import grid_of
+from glacier.geo.raster_files import safe_open
 from glacier.geo.scale import measure_scale
 
 

@@ -12,7 +12,8 @@ from shapely.geometry import box
 from glacier import checksums
 from glacier.errors import StoreError, VectorError
 from glacier.geo.raster import Grid
-from glacier.geo.vector_files import checksum_files, list_files, local_files
+from glacier.geo.vector_files import checksum_files, list_files, local_file
+from glacier.geo.vector_formats import SHAPEFILE
 from glacier.geo.vector_layers import VectorFile
 from glacier.geo.vectors import burn_outlines, rasterise_outlines, read_outlines
 
@@ -38,9 +39,10 @@ def test_a_shapefile_in_an_object_store_comes_with_its_sidecars(tmp_path: Path) 
     upload(tmp_path, "/vectors")
     assert rasterise_outlines("memory://vectors/a.shp", GRID).sum() == 400
     assert checksum_files("memory://vectors/a.shp") == checksum_files(str(tmp_path / "a.shp"))
-    with local_files("memory://vectors/a.shp") as path:
-        assert {p.suffix for p in path.parent.iterdir()} == {".shp", ".shx", ".dbf", ".prj", ".cpg"}
-    assert not path.exists()
+    with local_file("memory://vectors/a.shp") as found:
+        there = {place.suffix for place in found.path.parent.iterdir()}
+        assert there == {".shp", ".shx", ".dbf", ".prj", ".cpg"} and found.format is SHAPEFILE
+    assert not found.path.exists()
 
 
 @pytest.mark.parametrize("ending", [".shp", ".shx", ".dbf", ".prj", ".cpg"])

@@ -11,6 +11,7 @@ from glacier.errors import VectorError
 from glacier.geo.raster import Grid
 from glacier.geo.vector_layers import VectorFile, pick_layers, read_tables
 from glacier.geo.vectors import burn_outlines, rasterise_outlines, read_outlines
+from tests.support.wkb import POLYGON, TIN_Z, TRIANGLE_Z, ring, shape, write_shapes
 
 GRID = Grid("EPSG:32608", 500025.0, 6500025.0, 30.0, 40, 50)
 HERE, AWAY = box(500025, 6499425, 500625, 6500025), box(510000, 6510000, 511000, 6511000)
@@ -90,12 +91,12 @@ def test_other_systems_that_say_no_place_on_a_map(tmp_path: Path, crs: str) -> N
 
 
 def test_a_surface_of_triangles_costs_its_row_alone(tmp_path: Path) -> None:
-    rows = ["TIN Z (((0 0 0,0 0 1,0 1 0,0 0 0)))", HERE.wkt]
-    (tmp_path / "a.csv").write_text("n,WKT\n" + "".join(f'1,"{row}"\n' for row in rows))
-    file = VectorFile(str(tmp_path / "a.csv"), crs=GRID.crs)
-    found = burn_outlines(read_outlines(file), GRID)
+    triangle = shape(TRIANGLE_Z, ring((0, 0, 0), (0, 0, 1), (0, 1, 0), (0, 0, 0)))
+    square = shape(POLYGON, ring(*HERE.exterior.coords))
+    file = write_shapes(tmp_path / "a.gpkg", [shape(TIN_Z, triangle), square], GRID.crs)
+    found = burn_outlines(read_outlines(VectorFile(file)), GRID)
     assert found.mask.sum() == 400
-    assert found.notes == ("a.csv: 1 of 2 rows left out (1 no shape that can be read)",)
+    assert found.notes == ("a.gpkg: 1 of 2 rows left out (1 no shape that can be read)",)
 
 
 def test_a_layer_of_lines_alone_is_still_read(tmp_path: Path) -> None:

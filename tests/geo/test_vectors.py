@@ -2,6 +2,8 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
+import pandas
+import pyogrio
 import pyproj
 import pytest
 import shapely
@@ -15,6 +17,7 @@ from glacier.errors import GlacierError, VectorError
 from glacier.geo.raster import Grid
 from glacier.geo.vector_layers import VectorFile
 from glacier.geo.vectors import burn_outlines, encode_outlines, rasterise_outlines, read_outlines
+from tests.support import wkb
 from tests.support.rings import SOUP, hold, near_edge
 
 GRID = Grid("EPSG:32608", 500025.0, 6500025.0, 30.0, 40, 50)
@@ -119,9 +122,10 @@ def test_outlines_without_a_crs_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_table_without_shapes_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("glacier,area\nKhumbu,19\n")
-    with pytest.raises(VectorError, match=r"a\.csv"):
-        rasterise_outlines(str(tmp_path / "a.csv"), GRID)
+    rows = pandas.DataFrame({"glacier": ["Khumbu"], "area": [19]})
+    pyogrio.write_dataframe(rows, tmp_path / "a.gpkg")
+    with pytest.raises(VectorError, match=r"a\.gpkg: a table without shapes"):
+        rasterise_outlines(str(tmp_path / "a.gpkg"), GRID)
 
 
 @pytest.mark.parametrize("address", ["memory://nowhere.gpkg", "/vsicurl/http://127.0.0.1/a.gpkg"])
@@ -224,17 +228,18 @@ def test_every_type_with_area_counts_and_the_others_are_counted(tmp_path: Path) 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_curves_measures_and_corners_that_are_no_numbers(tmp_path: Path) -> None:
     x, y = GRID.left_m, GRID.top_m
-    disc = f"CURVEPOLYGON (CIRCULARSTRING ({x} {y - 300}, {x + 600} {y - 300}, {x} {y - 300}))"
-    rows = [
-        disc, f"POLYGON ZM (({x} {y} 1 2, {x + 60} {y} 1 2, {x + 60} {y - 60} 1 2, {x} {y} 1 2))",
-        f"POLYGON (({x} {y}, nan {y}, {x} {y - 900}, {x} {y}))",
-        f"POLYGON (({x} {y - 900}, {x + 60} {y - 900}, {x + 60} {y - 960}, {x} {y - 960}))",  # open
+    circle = wkb.line(wkb.CIRCULAR_STRING, (x, y - 300), (x + 600, y - 300), (x, y - 300))
+    measured = wkb.ring((x, y, 1, 2), (x + 60, y, 1, 2), (x + 60, y - 60, 1, 2), (x, y, 1, 2))
+    beyond = wkb.ring((x, y), (np.nan, y), (x, y - 900), (x, y))
+    left_open = wkb.ring((x, y - 900), (x + 60, y - 900), (x + 60, y - 960), (x, y - 960))
+    shapes = [
+        wkb.shape(wkb.CURVE_POLYGON, circle), wkb.shape(wkb.POLYGON_ZM, measured),
+        wkb.shape(wkb.POLYGON, beyond), wkb.shape(wkb.POLYGON, left_open),
     ]  # fmt: skip
-    (tmp_path / "a.csv").write_text("n,WKT\n" + "".join(f'1,"{row}"\n' for row in rows))
-    outlines = read_outlines(VectorFile(str(tmp_path / "a.csv"), crs=GRID.crs))
-    found = burn_outlines(outlines, GRID)
+    path = wkb.write_shapes(tmp_path / "a.gpkg", shapes, GRID.crs)
+    found = burn_outlines(read_outlines(VectorFile(path)), GRID)
     assert found.mask.sum() == pytest.approx(np.pi * 10**2 + 2 + 4, abs=6)
-    assert found.notes == ("a.csv: 1 of 4 rows left out (1 a corner that is no number)",)
+    assert found.notes == ("a.gpkg: 1 of 4 rows left out (1 a corner that is no number)",)
 
 
 @pytest.mark.parametrize("crs", ["EPSG:4326", GRID.crs])

@@ -12,7 +12,8 @@ import pytest
 from glacier.composite import Composite, Empty
 from glacier.config import Config, Ingest, Region
 from glacier.errors import RasterError, SourceError
-from glacier.geo.raster import Grid, grid_of_region, safe_open
+from glacier.geo.raster import Grid, grid_of_region
+from glacier.geo.raster_files import safe_open
 from glacier.landsat import NODATA, is_clear, reflectance
 from glacier.sources.factory import open_source
 from glacier.sources.scene_files import SceneFilesSource, describe_scene

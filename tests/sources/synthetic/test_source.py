@@ -12,7 +12,8 @@ import pytest
 from glacier.composite import Composite, Empty
 from glacier.config import Region, Synthetic
 from glacier.errors import ConfigError
-from glacier.geo.raster import burn, safe_open, trace
+from glacier.geo.raster import burn, trace
+from glacier.geo.raster_files import safe_open
 from glacier.indices import normalised_difference
 from glacier.labels import (
     GLACIER,

@@ -1,0 +1,355 @@
+"""Hostile rasters, as a file that a person named."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+
+from glacier.geo.raster import encode_cog, read_named
+from tests.support.hostile.row import Row, Trap
+from tests.support.hostile.vectors import bind_socket, special, text
+from tests.support.user_files import GRID, coordinates
+
+VRT = """<VRTDataset rasterXSize="9" rasterYSize="8"><VRTRasterBand dataType="UInt16" band="1">
+<SimpleSource><SourceFilename>{source}</SourceFilename><SourceBand>1</SourceBand></SimpleSource>
+</VRTRasterBand></VRTDataset>"""
+VRT_HTTP, VRT_FILE = (
+    VRT.replace("{source}", source) for source in ("/vsicurl/{url}/a.tif", "{secret}")
+)
+WMS = """<GDAL_WMS><Service name="TMS"><ServerUrl>{url}/${z}/${x}/${y}.png</ServerUrl></Service>
+</GDAL_WMS>"""
+
+
+def write_tiff(path: Path, **profile: Any) -> Path:
+    """A GeoTIFF of one band by rasterio, without pixels unless they are given."""
+    data = profile.pop("data", None)
+    values = {
+        "driver": "GTiff", "height": 8, "width": 9, "count": 1, "dtype": "uint16",
+        "crs": "EPSG:32608", "transform": GRID.transform,
+    }  # fmt: skip
+    with rasterio.open(path, "w", **(values | profile)) as out:
+        if out.count < 20:
+            out.descriptions = [f"SR_B{k}" for k in range(2, 2 + out.count)]
+        if data is not None:
+            out.write(data)
+    return path
+
+
+def tiff(name: str = "a.tif", **profile: Any) -> Callable[[Trap], str]:
+    return lambda trap: str(write_tiff(trap.folder / name, **profile))
+
+
+def cog(change: Callable[[bytes], bytes] = bytes) -> Callable[[Trap], str]:
+    """A maker of a file of the archive's own form, changed."""
+
+    def make(trap: Trap) -> str:
+        path = trap.folder / "a.tif"
+        path.write_bytes(change(encode_cog(coordinates(), GRID, {})))
+        return str(path)
+
+    return make
+
+
+def is_whole(found: Any) -> bool:
+    """Whether the bands are those that were written."""
+    bands, grid = found
+    return grid == GRID and all((bands[k] == v).all() for k, v in coordinates().items())
+
+
+def directory(
+    tags: list[tuple[int, int, int, int]], after: bytes = b"", following: int = 0
+) -> bytes:
+    """A TIFF of one directory by its entries (tag, type, count, value)."""
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in sorted(tags))
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + struct.pack("<I", following)
+    return head + after
+
+
+def tile(width: int, side: int, packed: bytes, compression: int = 8) -> bytes:
+    """A TIFF of one 8-bit band and one compressed tile."""
+    begin = 8 + 2 + 12 * 10 + 4
+    shape = [(256, width), (257, width), (258, 8), (259, compression), (262, 1), (277, 1)]
+    place = [(322, side), (323, side), (324, begin), (325, len(packed))]
+    return directory([(tag, 4, 1, value) for tag, value in shape + place], packed)
+
+
+def pack_zeros(megabytes: int) -> bytes:
+    """Zeros by deflate, made without holding them."""
+    packer, parts = zlib.compressobj(9), []
+    for _ in range(megabytes):
+        parts.append(packer.compress(bytes(1 << 20)))
+    return b"".join([*parts, packer.flush()])
+
+
+def raw(data: Callable[[], bytes]) -> Callable[[Trap], str]:
+    return lambda trap: special(lambda path: path.write_bytes(data()) and None, "a.tif")(trap)
+
+
+def point_overviews(source: str) -> Callable[[Trap], str]:
+    """A GeoTIFF whose own metadata says that its overviews lie elsewhere."""
+
+    def make(trap: Trap) -> str:
+        path = cog()(trap)
+        place = source.replace("{url}", trap.url).replace("{secret}", str(trap.secret))
+        with rasterio.open(path, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as out:
+            out.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=place)
+        return path
+
+    return make
+
+
+def beside(ending: str, make: Callable[[Path, Trap], None]) -> Callable[[Trap], str]:
+    """A whole GeoTIFF with something beside it."""
+
+    def build(trap: Trap) -> str:
+        path = cog()(trap)
+        make(Path(path + ending), trap)
+        return path
+
+    return build
+
+
+def many_directories(trap: Trap) -> str:
+    """A GeoTIFF followed by 60,000 directories of a pixel each."""
+    path = trap.folder / "a.tif"
+    whole = bytearray(write_tiff(trap.folder / "b.tif").read_bytes())
+    (trap.folder / "b.tif").unlink()
+    size = len(whole)
+    count = struct.unpack_from("<H", whole, struct.unpack_from("<I", whole, 4)[0])[0]
+    end = struct.unpack_from("<I", whole, 4)[0] + 2 + 12 * count
+    struct.pack_into("<I", whole, end, size)
+    tags = [(254, 1), (256, 1), (257, 1), (258, 8), (259, 1), (262, 1), (273, 8), (279, 1)]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    step = 2 + len(entries) + 4
+    parts = [
+        struct.pack("<H", len(tags)) + entries + struct.pack("<I", size + step * (k + 1))
+        for k in range(60_000)
+    ]
+    parts[-1] = parts[-1][:-4] + bytes(4)
+    path.write_bytes(bytes(whole) + b"".join(parts))
+    return str(path)
+
+
+def endless_directories(trap: Trap) -> str:
+    """A GeoTIFF whose last directory leads to its first."""
+    path = write_tiff(trap.folder / "a.tif")
+    whole = bytearray(path.read_bytes())
+    first = struct.unpack_from("<I", whole, 4)[0]
+    count = struct.unpack_from("<H", whole, first)[0]
+    struct.pack_into("<I", whole, first + 2 + 12 * count, first)
+    path.write_bytes(whole)
+    return str(path)
+
+
+def mask_bomb(trap: Trap) -> str:
+    """A small GeoTIFF with a mask of 60,000 x 60,000 pixels within it."""
+    path = write_tiff(trap.folder / "a.tif")
+    whole = bytearray(path.read_bytes())
+    first = struct.unpack_from("<I", whole, 4)[0]
+    count = struct.unpack_from("<H", whole, first)[0]
+    packed, size = pack_zeros(64), len(whole)
+    struct.pack_into("<I", whole, first + 2 + 12 * count, size)
+    tags = [(254, 4), (256, 60_000), (257, 60_000), (258, 1), (259, 8), (262, 4), (277, 1),
+            (273, size + 2 + 12 * 10 + 4), (278, 60_000), (279, len(packed))]  # fmt: skip
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags))
+    path.write_bytes(bytes(whole) + struct.pack("<H", len(tags)) + entries + bytes(4) + packed)
+    return str(path)
+
+
+def raster(
+    name: str, make: Callable[[Trap], Any], harmless: Callable[[Any], bool] | None = None
+) -> Row:
+    return Row("raster", name, make, read_named, harmless)
+
+
+METADATA = b"<GDALMetadata>" + b"<Item>" * 200_000
+EXTENDED = (
+    'PROJCS["x",GEOGCS["y",DATUM["z",SPHEROID["w",6378137,298.257223563]],PRIMEM["Greenwich",0],'
+    'UNIT["degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],UNIT["metre",1],'
+    'EXTENSION["PROJ4","+proj=utm +zone=8 +ellps=GRS80 +nadgrids={secret} +units=m +no_defs"]]'
+)
+
+ROWS = (
+    raster("VRT that names an address, called .tif", text("a.tif", VRT_HTTP)),
+    raster("VRT that names another file, called .tif", text("a.tif", VRT_FILE)),
+    raster("VRT called .vrt", text("a.vrt", VRT_FILE)),
+    raster("VRT after the signature of a TIFF", text("a.tif", b"II*\0" + VRT_HTTP.encode())),
+    raster("WMS description", text("a.tif", WMS)),
+    raster(
+        "STAC item collection",
+        text(
+            "a.tif",
+            '{"type":"FeatureCollection","stac_version":"1.0.0",'
+            '"features":[{"assets":{"a":{"href":"{url}/a.tif"}}}]}',
+        ),
+    ),
+    raster("address of GDAL's web file system", lambda t: f"/vsicurl/{t.url}/a.tif"),
+    raster("address on the web", lambda t: f"{t.url}/a.tif"),
+    raster("address of GDAL's zip file system", lambda t: f"/vsizip/{t.secret}/a.tif"),
+    raster("address of GDAL's memory", lambda t: "MEM:::DATAPOINTER=1,PIXELS=9,LINES=9"),
+    raster(
+        "a subdirectory of a TIFF at an address", lambda t: f"GTIFF_DIR:1:/vsicurl/{t.url}/a.tif"
+    ),
+    raster("a VRT in place of a path", lambda t: VRT_FILE.replace("{secret}", str(t.secret))),
+    raster("a name with NUL", lambda t: f"{t.folder}/a\0.tif"),
+    raster("pipe", special(os.mkfifo, "a.tif")),
+    raster("socket", special(bind_socket, "a.tif")),
+    raster("folder", special(Path.mkdir, "a.tif")),
+    raster("link to a device without end", special(lambda p: p.symlink_to("/dev/zero"), "a.tif")),
+    raster(
+        "link to a pipe",
+        lambda t: (
+            os.mkfifo(t.folder / "p"),
+            special(lambda p: p.symlink_to(t.folder / "p"), "a.tif")(t),
+        )[1],
+    ),
+    raster("link to itself", special(lambda p: p.symlink_to(p), "a.tif")),
+    raster("PNG called .tif", text("a.tif", b"\x89PNG\r\n\x1a\n" + bytes(99))),
+    raster("nothing", text("a.tif", "")),
+    raster("signature alone", text("a.tif", b"II*\0")),
+    raster(
+        "bomb of 7 GB in 10 kB, sparse",
+        tiff(
+            height=60_000,
+            width=60_000,
+            sparse_ok=True,
+            tiled=True,
+            blockxsize=4096,
+            blockysize=4096,
+            compress="deflate",
+        ),
+    ),
+    raster(
+        "bomb of 1.1 TB in 2 MB, sparse BigTIFF",
+        tiff(
+            height=750_000,
+            width=750_000,
+            bigtiff="yes",
+            sparse_ok=True,
+            tiled=True,
+            blockxsize=4096,
+            blockysize=4096,
+            compress="deflate",
+        ),
+    ),
+    raster(
+        "bomb of 67 MB in 2 kB, zstd",
+        tiff(
+            height=8192,
+            width=8192,
+            compress="zstd",
+            tiled=True,
+            dtype="uint8",
+            blockxsize=8192,
+            blockysize=8192,
+            data=np.zeros((1, 8192, 8192), np.uint8),
+        ),
+    ),
+    raster(
+        "bomb of 1.9 GB in 600 bytes, sparse",
+        tiff(height=31_000, width=31_000, sparse_ok=True, compress="zstd", blockysize=31_000),
+    ),
+    raster("block of 4 GB in 1 kB", raw(lambda: tile(16, 1 << 16, pack_zeros(1)))),
+    raster("block of 1 GB in 60 kB, deflate", raw(lambda: tile(16, 1 << 15, pack_zeros(60)))),
+    raster(
+        "image of 400 MB in one block of 40 kB, deflate",
+        raw(lambda: tile(20_480, 20_480, pack_zeros(40))),
+    ),
+    raster("10,000 bands", tiff(count=10_000)),
+    raster("65,535 bands of a pixel", tiff(count=65_535, height=1, width=1, sparse_ok=True)),
+    raster(
+        "30,000 x 30,000 pixels in strips of a row, which all lie at nothing",
+        tiff(height=30_000, width=30_000, sparse_ok=True, blockysize=1),
+    ),
+    raster(
+        "strips that a directory of 100 bytes counts as a billion",
+        raw(
+            lambda: directory(
+                [
+                    (256, 4, 1, 9),
+                    (257, 4, 1, 1_000_000_000),
+                    (258, 3, 1, 8),
+                    (259, 3, 1, 1),
+                    (262, 3, 1, 1),
+                    (273, 4, 1_000_000_000, 8),
+                    (278, 4, 1, 1),
+                    (279, 4, 1_000_000_000, 8),
+                ]
+            )
+        ),
+    ),
+    raster("60,000 directories", many_directories),
+    raster("directories in a circle", endless_directories),
+    raster(
+        "mask of 450 MB within a small image",
+        mask_bomb,
+        lambda found: found[0]["SR_B2"].shape == (8, 9),
+    ),
+    raster("overviews at an address", point_overviews("/vsicurl/{url}/a.ovr"), is_whole),
+    raster("overviews in another file", point_overviews("{secret}"), is_whole),
+    raster(
+        "metadata with 200,000 elements in each other",
+        raw(
+            lambda: directory(
+                [
+                    (256, 4, 1, 1),
+                    (257, 4, 1, 1),
+                    (258, 3, 1, 8),
+                    (259, 3, 1, 1),
+                    (262, 3, 1, 1),
+                    (273, 4, 1, 8),
+                    (278, 4, 1, 1),
+                    (279, 4, 1, 1),
+                    (42112, 2, len(METADATA), 122),
+                ],
+                METADATA,
+            )
+        ),
+    ),
+    raster(
+        "a mask beside it that is a link out", beside(".msk", lambda p, t: p.symlink_to(t.secret))
+    ),
+    raster(
+        "overviews beside it that are a link out",
+        beside(".ovr", lambda p, t: p.symlink_to(t.secret)),
+        is_whole,
+    ),
+    raster(
+        "overviews beside it that are a pipe", beside(".ovr", lambda p, t: os.mkfifo(p)), is_whole
+    ),
+    raster(
+        "facts beside it that are a pipe", beside(".aux.xml", lambda p, t: os.mkfifo(p)), is_whole
+    ),
+    raster(
+        "facts beside it that change its numbers",
+        beside(
+            ".aux.xml",
+            lambda p, t: (
+                p.write_text("<PAMDataset><PAMRasterBand band='1'><Scale>9</Scale></PAMRasterBand>")
+                and None
+            ),
+        ),
+    ),
+    raster("complex numbers", tiff(dtype="complex128")),
+    raster("a place that is no number", tiff(transform=rasterio.Affine(30, 0, np.nan, 0, -30, 0))),
+    raster(
+        "a place beyond the Earth", tiff(transform=rasterio.Affine(30, 0, 1e300, 0, -30, 1e300))
+    ),
+    raster("pixels of 1e-300 m", tiff(transform=rasterio.Affine(1e-300, 0, 0, 0, -1e-300, 0))),
+    raster(
+        "a CRS that reads a grid file",
+        lambda t: tiff(crs=EXTENDED.replace("{secret}", str(t.secret)))(t),
+        lambda _: True,
+    ),
+    raster("cut short", cog(lambda data: data[: len(data) // 2])),
+    raster("a tile at 2^31", cog(lambda data: data.replace(data[8:12], b"\xff\xff\xff\x7f", 1))),
+    raster("an unknown compression", raw(lambda: tile(16, 256, bytes(99), 50_123))),
+)
+"""All of them."""
