@@ -38,7 +38,7 @@ LOCK = ".lock"
 """Name of the file."""
 
 BEAT_S = 5.0
-"""Time between heartbeats, seconds: a write of 400 bytes, which no store and no bill notices."""
+"""Time between heartbeats, seconds: a small write, which no store and no bill notices."""
 
 CONFIRM_BEATS = 3
 """Heartbeats that are waited for where an owner has been silent for long by its own clock, which

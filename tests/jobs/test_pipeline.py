@@ -120,7 +120,7 @@ def test_a_driver_stopped_twice_loses_no_finished_trial_and_no_digit(
     assert {trial: after[trial] for trial in before} == before
     assert f"{len(before)} done before" in out
     assert f"process {process.pid} on" in out and "is taken over" in out
-    assert not [p for p in tmp_path.rglob(".*") if p.is_file()]
-    assert not list(tmp_path.rglob("epoch-*.pt"))
+    left = [*tmp_path.rglob(".lock*"), *tmp_path.rglob(".*.tmp"), *tmp_path.rglob("epoch-*.pt")]
+    assert left == []
     assert table(tmp_path) == table(unbroken[0])
     assert weights(tmp_path) == weights(unbroken[0])
