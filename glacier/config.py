@@ -718,7 +718,7 @@ class Sweep(Model):
     )
     """Encoder names of segmentation-models-pytorch."""
     encoder_weights: PathText = "none"
-    """imagenet (needs the network once), none (random), or a local weights file."""
+    """imagenet (needs the network once), none (random), or a local weights file, at most 8 GiB."""
     protocol: Literal["honest", "notebook"] = "honest"
     """honest: the checkpoint is chosen on a validation part and tested once. notebook: chosen
     on the test fold, as published."""

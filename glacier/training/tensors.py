@@ -13,8 +13,8 @@ from safetensors.torch import load as load_tensors
 from glacier import store
 from glacier.errors import StoreError, WeightsError
 
-MAX_BYTES = 4 * 2**30
-"""Largest file of weights that is opened; the largest encoder's have 3.4 GB."""
+MAX_BYTES = 8 * 2**30
+"""Largest file of weights that is opened; those of timm's regnety_2560 have 5.1 GB."""
 
 MAX_HEADER = 8 * 2**20
 """Longest header of a safetensors file: names and shapes of some 50 000 tensors, bytes."""

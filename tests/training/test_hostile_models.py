@@ -355,7 +355,7 @@ def write_bomb(path: Path) -> None:
 
 def write_sparse(path: Path) -> None:
     path.touch()
-    os.truncate(path, 5 * 2**30)
+    os.truncate(path, 9 * 2**30)
 
 
 def write_one(path: Path) -> None:
@@ -371,7 +371,7 @@ INITIAL: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "words": ("w.pth", lambda path: torch.save({"x": "y"}, path), "'x' is a str"),
     "another network": ("w.pth", lambda p: torch.save({"x": torch.zeros(1)}, p), "cannot be used"),
     "other shapes": ("w.safetensors", write_one, "cannot be used"),
-    "larger than stated": ("w.safetensors", write_sparse, "at most 4294967296 can be meant"),
+    "larger than stated": ("w.safetensors", write_sparse, "at most 8589934592 can be meant"),
     "a pipe": ("w.pth", os.mkfifo, "no regular file"),
     "a folder": ("w.pth", Path.mkdir, "no regular file"),
     "a device": ("w.pth", lambda path: path.symlink_to("/dev/zero"), "no regular file"),
