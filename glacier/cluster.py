@@ -190,10 +190,11 @@ def has_autoscaler() -> bool:
 
 
 def quieten() -> None:
-    """Leave the terminal to our own progress lines."""
+    """Leave the terminal to our own lines, which say what failed and why, too."""
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 
 def count_cpus() -> int:

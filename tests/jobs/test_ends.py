@@ -190,7 +190,8 @@ def test_a_full_disk_is_one_sentence_and_the_same_command_goes_on(
     ballast = fill(disk)
     code, out, said = run.finish()
     assert code == 1, out + said
-    (line,) = said.splitlines()
+    assert said.count("\n") == 1, said
+    line = said.strip()
     assert "bytes are free there" in line and str(disk) in line and "the same command" in line
     assert list_unfinished(disk) == []
     ballast.unlink()
@@ -211,7 +212,8 @@ def test_a_storage_that_is_taken_away_is_one_sentence(
     (tmp_path / "data").write_text("another thing")
     code, out, said = run.finish()
     assert code == 1, out + said
-    (line,) = said.splitlines()
+    assert said.count("\n") == 1, said
+    line = said.strip()
     assert str(tmp_path / "data") in line
     (tmp_path / "data").unlink()
     os.rename(tmp_path / "gone", tmp_path / "data")
@@ -228,7 +230,8 @@ def test_results_that_are_locked_in_mid_run_are_one_sentence(
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     code, out, said = run.finish()
     assert code == 1, out + said
-    (line,) = said.splitlines()
+    assert said.count("\n") == 1, said
+    line = said.strip()
     assert "Read-only file system" in line and str(disk / "results") in line
     code, out, said = Run(config, temp).finish()  # the next time it is known beforehand
     assert code == 2 and f"you may not write to {disk}/results" in said
