@@ -34,7 +34,7 @@ from glacier.studies.study import make_variants
 from glacier.studies.summary import Stamp, is_current, keep_earlier, list_sweeps, share_reasons
 from glacier.studies.variants import Variant, is_synthetic
 
-SCHEMA = 5
+SCHEMA = 6
 """Counts up when the content of the list changes for the same sweeps."""
 
 

@@ -40,8 +40,7 @@ def run_study(config: Config) -> int:
     variants, lost, failed = make_variants(config)
     folder = store.results_folder(config)
     address = store.join(folder, "study.json")
-    with hold(config, folder):
-        keep_earlier(address, config, "study")
+    keep_earlier(address, config, "study")
     report_variants(config, variants, folder)
     if not is_current(address, variants, SCHEMA):
         with hold(config, folder):

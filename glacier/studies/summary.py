@@ -9,9 +9,11 @@ from pydantic import ConfigDict, Field, JsonValue
 
 from glacier import store
 from glacier.config import Config, Model, variants_digest
+from glacier.errors import DamagedError
 from glacier.evaluation.caveats import explain_change, explain_labels
 from glacier.evaluation.comparison import MonthCounts, count_months
 from glacier.evaluation.results import FailedTrial
+from glacier.locks import hold
 from glacier.reports.report import list_files, move_aside
 from glacier.reports.sharing import share_changes, share_text, shorten_address
 from glacier.studies.rows import SPLITS, Column, VariantRow, list_rows
@@ -119,7 +121,11 @@ def keep_earlier(address: str, config: Config, what: str) -> None:
         config: The run.
         what: What they are together, as messages name it.
     """
-    found = store.read_whole(address, Stamp) or Stamp()
+    try:  # what has lost a file is kept, too
+        found = store.read_model(address, Stamp) if store.exists(address) else Stamp()
+    except DamagedError as error:
+        store.set_aside(error)
+        return
     if found.config_sha256 in ("", variants_digest(config)):
         return
     folder, _, summary = address.rpartition("/")
@@ -128,7 +134,8 @@ def keep_earlier(address: str, config: Config, what: str) -> None:
         for variant, _ in found.sweeps
         for name in list_files(store.join(folder, variant))
     ]
-    move_aside(folder, found.config_sha256, [*reports, *found.files, summary], what)
+    with hold(config, folder):
+        move_aside(folder, found.config_sha256, [*reports, *found.files, summary], what)
 
 
 def list_sweeps(variants: Sequence[Variant]) -> tuple[SweepKey, ...]:

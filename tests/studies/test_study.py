@@ -9,6 +9,7 @@ import pytest
 
 from glacier import store
 from glacier.errors import ConfigError
+from glacier.reports.summary import Stamp
 from glacier.studies import claims, study
 from glacier.studies.study import run_study
 from glacier.studies.summary import StudySummary
@@ -74,9 +75,9 @@ def test_a_study_of_other_settings_is_kept_with_the_reports_of_its_variants(
 
     def report(sweep: None, folder: str) -> None:
         """Stands in for a report of a variant: its page, a picture and its summary."""
-        for name in ("report.html", "figures/cost.png", "figures/cost.svg"):
-            store.write_bytes(store.join(folder, name), name.encode())
-        store.write_json(store.join(folder, "summary.json"), {"figures": ["cost"]})
+        names = ("report.html", "figures/cost.png", "figures/cost.svg")
+        contents = {name: name.encode() for name in names}
+        store.write_whole(store.join(folder, "summary.json"), Stamp(), contents)
 
     monkeypatch.setattr(study, "make_variants", lambda config: (variants, {}, 0))
     monkeypatch.setattr(study, "find_sweep", lambda config: None)
