@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from glacier import store
+from glacier import seals, store
 from glacier.errors import DamagedError
 from glacier.locks import LOCK
 from glacier.progress import say
@@ -77,7 +77,7 @@ def verify_folder(address: str) -> Findings:
         StoreError: The store cannot be reached.
     """
     there = [store.join(address, name) for name in store.list_files(address)]
-    there = [file for file in there if f"/{store.ASIDE}/" not in file and f"/{LOCK}" not in file]
+    there = [file for file in there if f"/{seals.ASIDE}/" not in file and f"/{LOCK}" not in file]
     found = Findings(unfinished=[file for file in there if store.is_unfinished(file)])
     sealed = [file for file in there if file.endswith(".json")]
     with ThreadPoolExecutor() as pool:
@@ -88,8 +88,8 @@ def verify_folder(address: str) -> Findings:
         if not isinstance(manifest, DamagedError)
         for file, sha256 in manifest.items()
     }
-    seals = {file: e for file, e in manifests.items() if isinstance(e, DamagedError)}
-    broken = seals | store.find_damage(vouched)
+    unsealed = {file: e for file, e in manifests.items() if isinstance(e, DamagedError)}
+    broken = unsealed | seals.find_damage(vouched)
     known = set(manifests) | set(vouched)
     found.damaged = list(broken.values())
     found.whole = len(known) - len(broken)
@@ -100,10 +100,10 @@ def verify_folder(address: str) -> Findings:
 def read_manifest(address: str) -> dict[str, str] | DamagedError:
     """Address to sha256 of what a sealed file vouches for, or what is wrong with it."""
     try:
-        files = store.read_json(address).get("files", {})
+        files = seals.read_json(address).get("files", {})
     except DamagedError as error:
         return error
-    return store.locate(address.rpartition("/")[0], files)
+    return seals.locate(address.rpartition("/")[0], files)
 
 
 def report_findings(found: Findings, address: str) -> None:
@@ -132,6 +132,6 @@ def repair(found: Findings) -> None:
     """Set aside what is damaged, and remove what is unfinished."""
     for error in found.damaged:
         if store.exists(error.address):
-            store.set_aside(error)
+            seals.set_aside(error)
     for address in found.unfinished:
         store.remove(address)

@@ -18,8 +18,9 @@ ORDER = (
 """Folders of ``glacier/`` in the order in which data flow; each imports those before it alone."""
 
 TOP = {
-    "config", "flags", "errors", "wording", "progress", "store", "cluster", "landsat", "indices",
-    "composite", "labels", "windows", "published", "shipped", "machine", "field_help", "checksums",
+    "config", "flags", "errors", "wording", "progress", "store", "seals", "cluster", "landsat",
+    "indices", "composite", "labels", "windows", "published", "shipped", "machine", "field_help",
+    "checksums",
     "owner", "lock_file", "locks", "markdown", "interrupts", "ray_files",
 }  # fmt: skip
 """Modules that stand in no folder, and below all of them."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from glacier import store
+from glacier import seals
 from glacier.lock_file import create
 from glacier.owner import Owner
 from glacier.runs import run_clean, run_list
@@ -63,8 +63,8 @@ def test_a_run_is_removed_with_all_of_its_own_and_nothing_else(
 @pytest.mark.parametrize(
     ("summary", "is_mine"),
     [
-        (store.encode_json({"config_sha256": "deadbeef0123"}), True),
-        (store.encode_json({"config_sha256": "0123deadbeef"}), False),
+        (seals.encode_json({"config_sha256": "deadbeef0123"}), True),
+        (seals.encode_json({"config_sha256": "0123deadbeef"}), False),
         (b'{"config_sha256": "deadbeef0123"}', False),  # nothing vouches for it
     ],
 )

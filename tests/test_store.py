@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glacier import store
+from glacier import seals, store
 from glacier.errors import DamagedError, StoreError
 
 ROOT = Path(__file__).parents[1]
@@ -52,7 +52,7 @@ def test_a_file_that_differs_from_its_checksum_is_refused(base: str) -> None:
     with pytest.raises(StoreError, match="damaged"), store.local_copy(address, sha256):
         pytest.fail("a damaged file was handed out")
     with pytest.raises(StoreError, match="damaged"):
-        store.read_json(address, sha256)
+        seals.read_json(address, sha256)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 0.999])
@@ -84,22 +84,22 @@ def test_a_missing_file_is_named(base: str) -> None:
     with pytest.raises(StoreError, match=r"cannot read .*nowhere\.json"):
         store.read_bytes(address)
     with pytest.raises(StoreError, match=r"nowhere\.json"):
-        store.read_json(address)
+        seals.read_json(address)
 
 
 def test_json_is_written_whole_and_in_one_way(base: str) -> None:
     address = store.join(base, "a.json")
     value = {"b": [1, 2.5, None, True], "a": {"é": "½"}}
-    sha256 = store.write_json(address, value)
-    assert store.read_json(address, sha256) == value
-    assert store.write_json(address, dict(reversed(value.items()))) == sha256
+    sha256 = seals.write_json(address, value)
+    assert seals.read_json(address, sha256) == value
+    assert seals.write_json(address, dict(reversed(value.items()))) == sha256
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
 def test_json_refuses_numbers_without_a_word(base: str, number: float) -> None:
     address = store.join(base, "a.json")
     with pytest.raises(ValueError, match="JSON"):
-        store.write_json(address, {"dice": [0.5, number]})
+        seals.write_json(address, {"dice": [0.5, number]})
     assert not store.exists(address)
 
 
@@ -108,7 +108,7 @@ def test_what_is_not_sealed_json_is_named(base: str, data: bytes) -> None:
     address = store.join(base, "a.json")
     store.write_bytes(address, data)
     with pytest.raises(DamagedError, match=r"a\.json is damaged: (it is empty|no seal)"):
-        store.read_json(address)
+        seals.read_json(address)
 
 
 @given(st.dictionaries(st.text(), st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -116,8 +116,8 @@ def test_what_is_not_sealed_json_is_named(base: str, data: bytes) -> None:
 @settings(max_examples=60, deadline=None)
 def test_any_change_of_a_sealed_file_is_found(value: dict, data: st.DataObject) -> None:
     address = f"memory://{uuid.uuid4().hex}/a.json"
-    store.write_json(address, value)
-    assert store.read_json(address) == value
+    seals.write_json(address, value)
+    assert seals.read_json(address) == value
     whole = store.read_bytes(address)
     at, bit = data.draw(st.integers(0, len(whole) - 1)), data.draw(st.integers(0, 7))
     flipped = bytearray(whole)
@@ -125,12 +125,12 @@ def test_any_change_of_a_sealed_file_is_found(value: dict, data: st.DataObject) 
     for changed in (bytes(flipped), whole[:at], whole + b" ", whole + whole):
         store.write_bytes(address, changed)
         with pytest.raises(DamagedError):
-            store.read_json(address)
+            seals.read_json(address)
 
 
 def test_an_empty_object_has_nothing_to_seal(base: str) -> None:
     with pytest.raises(ValueError, match="nothing to seal"):
-        store.write_json(store.join(base, "a.json"), {})
+        seals.write_json(store.join(base, "a.json"), {})
 
 
 def test_a_manifest_vouches_for_files_and_what_is_damaged_is_set_aside(
@@ -138,34 +138,34 @@ def test_a_manifest_vouches_for_files_and_what_is_damaged_is_set_aside(
 ) -> None:
     address = store.join(base, "unit", "done.json")
     contents = {"a.bin": b"a", "below/b.bin": b"b"}
-    made = store.write_whole(address, store.Manifest(), contents)
-    assert store.read_whole(address, store.Manifest) == made
+    made = seals.write_whole(address, seals.Manifest(), contents)
+    assert seals.read_whole(address, seals.Manifest) == made
     assert made.files == {name: store.checksum(data) for name, data in contents.items()}
     store.write_bytes(store.join(base, "unit/below/b.bin"), b"B")
     store.remove(store.join(base, "unit/a.bin"))
-    assert store.read_whole(address, store.Manifest) is None
+    assert seals.read_whole(address, seals.Manifest) is None
     said = capsys.readouterr().out
     assert "a.bin is damaged: it is gone" in said and "b.bin is damaged: sha256" in said
     assert not store.exists(store.join(base, "unit/below/b.bin"))
     assert store.read_bytes(store.join(base, "unit/below/.damaged/b.bin")) == b"B"
     store.write_bytes(address, b"{}")
-    assert store.read_whole(address, store.Manifest) is None and not store.exists(address)
-    assert store.read_whole(address, store.Manifest) is None  # not there: nothing is said
+    assert seals.read_whole(address, seals.Manifest) is None and not store.exists(address)
+    assert seals.read_whole(address, seals.Manifest) is None  # not there: nothing is said
     assert capsys.readouterr().out.count("damaged") == 1
 
 
 @pytest.mark.parametrize("name", ["../a", "/a", "a/../b", ".a", "a//b", "a\\b", "a\0", ""])
 def test_a_manifest_names_only_what_lies_below_its_folder(base: str, name: str) -> None:
     address = store.join(base, "done.json")
-    store.write_json(address, {"files": {name: "0"}})
+    seals.write_json(address, {"files": {name: "0"}})
     with pytest.raises(DamagedError, match="no Manifest of this version"):
-        store.read_model(address, store.Manifest)
+        seals.read_model(address, seals.Manifest)
 
 
 def test_nothing_is_left_beside_a_written_file(tmp_path: Path) -> None:
     for k in range(3):
         store.write_bytes(str(tmp_path / "a.bin"), bytes([k]) * 1000)
-    store.write_json(str(tmp_path / "b.json"), {"a": 1})
+    seals.write_json(str(tmp_path / "b.json"), {"a": 1})
     assert sorted(os.listdir(tmp_path)) == ["a.bin", "b.json"]
     seal = store.checksum(b'{\n "a": 1\n}')
     assert json.loads((tmp_path / "b.json").read_text()) == {"seal": seal, "a": 1}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from glacier import store
+from glacier import seals
 from glacier.verify import run_verify, verify_folder
 
 
@@ -12,9 +12,9 @@ from glacier.verify import run_verify, verify_folder
 def places(tmp_path: Path) -> list[str]:
     """A storage with a unit of two files, and a report."""
     address = str(tmp_path / "data/trials/demo-1/net/done.json")
-    store.write_whole(address, store.Manifest(), {"a.npz": b"a", "below/b.npz": b"b"})
+    seals.write_whole(address, seals.Manifest(), {"a.npz": b"a", "below/b.npz": b"b"})
     address = str(tmp_path / "results/demo/summary.json")
-    store.write_whole(address, store.Manifest(), {"folds.csv": b"[]"})
+    seals.write_whole(address, seals.Manifest(), {"folds.csv": b"[]"})
     return ["--storage", str(tmp_path / "data"), "--results", str(tmp_path / "results")]
 
 

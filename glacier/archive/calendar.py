@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from glacier import store
+from glacier import seals, store
 from glacier.archive.records import MonthRecord
 from glacier.config import Config, digest
 from glacier.locks import hold
@@ -20,7 +20,7 @@ PICTURE = "calendar.png"
 """Name of the picture in a run's results."""
 
 
-class Calendar(store.Manifest):
+class Calendar(seals.Manifest):
     """What a run's calendar was drawn of: ``calendar.json``."""
 
     drawn_of: str
@@ -54,10 +54,10 @@ def write_calendar(config: Config, records: list[MonthRecord]) -> None:
     drawn_of = digest(
         [(config.place(r.region), r.month, r.status, r.kind, r.valid_share) for r in records]
     )
-    found = store.read_whole(address, Calendar)
+    found = seals.read_whole(address, Calendar)
     if found and found.drawn_of == drawn_of:
         return
     if (picture := draw_archive(records, config)) is not None:
         with hold(config, store.results_folder(config)):
-            store.write_whole(address, Calendar(drawn_of=drawn_of), {PICTURE: picture.png})
+            seals.write_whole(address, Calendar(drawn_of=drawn_of), {PICTURE: picture.png})
         say(f"ingest: calendar in {store.join(store.results_folder(config), PICTURE)}")

@@ -16,7 +16,7 @@ from typing import Any
 import cv2
 import ray
 
-from glacier import store
+from glacier import seals, store
 from glacier.archive.calendar import write_calendar
 from glacier.archive.records import (
     ArchiveMonth,
@@ -87,7 +87,7 @@ def find_complete(targets: list[ArchiveMonth]) -> dict[ArchiveMonth, MonthRecord
         for target, state in zip(targets, pool.map(look_at_month, targets), strict=True):
             records[target] = state.record
             for error in state.damage:
-                store.set_aside(error)
+                seals.set_aside(error)
             progress.advance(f"{target.region.name} {target.name}")
     return records
 
@@ -203,11 +203,11 @@ def write_manifest(folder: str, rows: list[MonthRecord]) -> None:
 def write_changed(address: str, value: dict[str, Any]) -> None:
     """Write a sealed JSON file unless it holds this value; a damaged one is said and set aside."""
     try:
-        if store.exists(address) and store.read_json(address) == json.loads(json.dumps(value)):
+        if store.exists(address) and seals.read_json(address) == json.loads(json.dumps(value)):
             return
     except DamagedError as error:
-        store.set_aside(error)
-    store.write_json(address, value)
+        seals.set_aside(error)
+    seals.write_json(address, value)
 
 
 def say_outcome(records: list[MonthRecord]) -> None:

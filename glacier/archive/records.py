@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from glacier import store
+from glacier import seals, store
 from glacier.composite import Composite
 from glacier.config import RUNTIME_ONLY, TEXT, Config, Region, digest, identity
 from glacier.errors import DamagedError, StoreError
@@ -170,7 +170,7 @@ class ArchiveMonth:
             StoreError: It is missing.
         """
         try:
-            record = MonthRecord.from_dict(store.read_json(self.record_address))
+            record = MonthRecord.from_dict(seals.read_json(self.record_address))
         except DamagedError:
             raise
         except StoreError as error:
@@ -182,7 +182,7 @@ class ArchiveMonth:
 
     def write_record(self, record: MonthRecord) -> None:
         """Say what became of the month; vouches for its files."""
-        store.write_json(self.record_address, record.as_dict())
+        seals.write_json(self.record_address, record.as_dict())
 
 
 def archive_key(config: Config, region: Region, source: Source) -> str:
@@ -316,7 +316,7 @@ def look_at_month(target: ArchiveMonth) -> MonthState:
         return MonthState(damage=(error,))
     if record.status == "failed" or record.unsettled:
         return MonthState()
-    damage = store.find_damage(store.locate(target.folder, record.files))
+    damage = seals.find_damage(seals.locate(target.folder, record.files))
     return MonthState(None if damage else record, tuple(damage.values()))
 
 

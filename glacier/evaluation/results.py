@@ -12,7 +12,7 @@ from glacier.evaluation.breakdown import late_summer_months
 from glacier.evaluation.calibration import Calibration, Reliability
 from glacier.evaluation.scorecard import Scorecard
 from glacier.samples.folds import FoldMasks, Split
-from glacier.store import Manifest
+from glacier.seals import Manifest
 
 FORMAT = 10
 """Counts up when a sweep's bytes change for the same configuration."""

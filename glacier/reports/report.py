@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from glacier import store
+from glacier import seals, store
 from glacier.archive.calendar import draw_archive
 from glacier.config import Config
 from glacier.evaluation.comparison import Comparison, compare_methods, list_epochs, list_folds
@@ -87,7 +87,7 @@ def move_aside(folder: str, config_sha256: str, names: Sequence[str], what: str)
 
 def is_current(folder: str, sweep: SavedSweep) -> bool:
     """Whether a folder holds the finished report of a sweep, with all of its files whole."""
-    stamp = store.read_whole(summary_address(folder), Stamp) or Stamp()
+    stamp = seals.read_whole(summary_address(folder), Stamp) or Stamp()
     found = (stamp.format, stamp.sweep_sha256, stamp.config_sha256)
     return found == (SCHEMA, sweep.sha256, sweep.result.config_sha256)
 
@@ -111,7 +111,7 @@ def write_report(sweep: SavedSweep, folder: str, wall_s: float | None) -> str:
     contents["report.html"] = page.encode()
     for name in set(read_stamp(folder).files) - set(contents):  # of an earlier report
         store.remove(store.join(folder, name))
-    store.write_whole(summary_address(folder), summary, contents)
+    seals.write_whole(summary_address(folder), summary, contents)
     return summary.verdict
 
 
@@ -130,7 +130,7 @@ def encode_tables(sweep: SweepResult, found: Comparison) -> dict[str, bytes]:
     rows = list_folds(found, sweep.splits)
     return {
         "folds.csv": encode_csv(rows),
-        "folds.json": store.encode_json({"folds": rows}),
+        "folds.json": seals.encode_json({"folds": rows}),
         "epochs.csv": encode_csv(list_epochs(sweep)),
     }
 

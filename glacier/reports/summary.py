@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from glacier import store
+from glacier import seals, store
 from glacier.config import BareName, FoldKind, Label, Model, Sha256
 from glacier.evaluation.agreement import Agreement
 from glacier.evaluation.breakdown import LateSummer
@@ -49,7 +49,7 @@ class HeldOut(Model):
     models: tuple[ShownScore, ...]
 
 
-class Summary(Comparison, store.Manifest):
+class Summary(Comparison, seals.Manifest):
     """A report, as programs read it; it vouches for page, tables and figures."""
 
     format: int = Field(SCHEMA, alias="schema")
@@ -78,7 +78,7 @@ class Summary(Comparison, store.Manifest):
     """Names of the files in ``figures/``, without their endings."""
 
 
-class Stamp(store.Manifest):
+class Stamp(seals.Manifest):
     """What the summary of any version tells of its report."""
 
     model_config = ConfigDict(extra="ignore")
@@ -154,4 +154,4 @@ def read_stamp(folder: str) -> Stamp:
         DamagedError: It is damaged.
     """
     address = summary_address(folder)
-    return store.read_model(address, Stamp) if store.exists(address) else Stamp()
+    return seals.read_model(address, Stamp) if store.exists(address) else Stamp()

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from glacier import store
+from glacier import seals, store
 from glacier.archive.records import MonthRecord, Status
 from glacier.config import (
     ADDRESS,
@@ -123,7 +123,7 @@ class SampleMonth(Model):
         return month_key(self.region, self.month)
 
 
-class PreparedMonth(store.Manifest):
+class PreparedMonth(seals.Manifest):
     """A month whose rows are there: the file beside them, which vouches for them and pictures."""
 
     month: SampleMonth
@@ -293,7 +293,7 @@ def write_rows(
     month = month.model_copy(update={"sha256": store.write_bytes(address, encode_rows(rows))})
     files = {rows_name(month.region, month.month): month.sha256, **(pictures or {})}
     done = PreparedMonth(month=month, files=files)
-    store.write_model(month_address(folder, month.region, month.month), done)
+    seals.write_model(month_address(folder, month.region, month.month), done)
     return month
 
 
@@ -321,7 +321,7 @@ def read_set(folder: str) -> SampleSet:
             f"there are no complete samples in {folder}; run `glacier prepare` with "
             "this configuration first"
         )
-    return store.read_model(set_address(folder), SampleSet)
+    return seals.read_model(set_address(folder), SampleSet)
 
 
 def read_images(folder: str, samples: SampleSet) -> list[MonthImage]:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import ray
 
-from glacier import store
+from glacier import seals, store
 from glacier.archive.records import MonthRecord, read_records
 from glacier.cluster import connect, count_cpus
 from glacier.config import Config, Prepare
@@ -71,7 +71,7 @@ def find_prepared(
     though they are wanted.
     """
     with ThreadPoolExecutor() as pool:
-        found = list(pool.map(lambda task: store.read_whole(task.address, PreparedMonth), tasks))
+        found = list(pool.map(lambda task: seals.read_whole(task.address, PreparedMonth), tasks))
     done = {
         task.address: month
         for task, month in zip(tasks, found, strict=True)
@@ -86,11 +86,11 @@ def write_set(config: Config, folder: str, months: Sequence[SampleMonth]) -> Sam
     """Write the description of a set, unless it is there; a damaged one is said and set aside."""
     address, samples = set_address(folder), describe_set(config, months)
     try:
-        if store.exists(address) and store.read_model(address, SampleSet) == samples:
+        if store.exists(address) and seals.read_model(address, SampleSet) == samples:
             return samples
     except DamagedError as error:
-        store.set_aside(error)
-    store.write_model(address, samples)
+        seals.set_aside(error)
+    seals.write_model(address, samples)
     return samples
 
 

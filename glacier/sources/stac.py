@@ -17,7 +17,7 @@ from pystac_client.exceptions import APIError
 from rasterio.warp import transform_bounds
 from requests import RequestException
 
-from glacier import store
+from glacier import seals, store
 from glacier.composite import Composite, Empty, Scene
 from glacier.config import PLANETARY_COMPUTER, Config, Region, Stac, digest, identity
 from glacier.errors import DamagedError, SourceError
@@ -121,11 +121,11 @@ class StacSource(Source):
         address = self.address(region)
         try:
             if store.exists(address):
-                store.read_json(address)
+                seals.read_json(address)
                 return
         except DamagedError as error:
-            store.set_aside(error)
-        store.write_json(address, self.search(region))
+            seals.set_aside(error)
+        seals.write_json(address, self.search(region))
 
     def address(self, region: Region) -> str:
         """Where the search of a region is kept."""

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pystac
 
-from glacier import store
+from glacier import seals
 from glacier.config import PLANETARY_COMPUTER, Ingest
 from glacier.errors import ConfigError, SourceError, StoreError
 from glacier.geo.declared import same_scale
@@ -151,7 +151,7 @@ def read_items(address: str) -> tuple[ListedScene, ...]:
         StoreError: The file is damaged; remove it to search again.
     """
     try:
-        return tuple(list_item(item) for item in store.read_json(address)["features"])
+        return tuple(list_item(item) for item in seals.read_json(address)["features"])
     except (KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"{address} is no kept search: {error!r}; remove it") from error
 

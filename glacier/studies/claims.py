@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import ConfigDict, JsonValue
 
-from glacier import store
+from glacier import seals, store
 from glacier.config import Config, Model, variants_digest
 from glacier.errors import ConfigError
 from glacier.evaluation.caveats import explain_folds, explain_labels, explain_protocol
@@ -93,7 +93,7 @@ def run_claims(config: Config) -> int:
 
 def write_claims(summary: ClaimsSummary, address: str) -> None:
     """Write the page, and the summary last."""
-    store.write_whole(address, summary, {"README.md": write_page(summary).encode()})
+    seals.write_whole(address, summary, {"README.md": write_page(summary).encode()})
     for row in summary.claims:
         say(f"claims: {row.verdict}: {row.claim}")
     say(f"claims: {store.join(address.rpartition('/')[0], 'README.md')}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-from glacier import store
+from glacier import seals, store
 from glacier.archive.ingest import run_ingest
 from glacier.cluster import connect
 from glacier.config import Config, explain_few_variants
@@ -107,7 +107,7 @@ def write_study(config: Config, variants: Sequence[Variant], lost: Mapping[str, 
         "variants.png": picture.png,
         "README.md": write_page(summary, picture.alt).encode(),
     }
-    store.write_whole(store.join(folder, "study.json"), summary, contents)
+    seals.write_whole(store.join(folder, "study.json"), summary, contents)
     for sentence in summary.leakage or summary.sentences:
         say(f"study: {sentence}")
     say(f"study: {store.join(folder, 'README.md')}")

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from glacier import store
+from glacier import seals, store
 from glacier.config import Config, Model, variants_digest
 from glacier.errors import DamagedError
 from glacier.evaluation.caveats import explain_change, explain_labels
@@ -33,7 +33,7 @@ SweepKey = tuple[str, str]
 """Name of a variant, and checksum of its sweep."""
 
 
-class Stamp(store.Manifest):
+class Stamp(seals.Manifest):
     """What a summary was made from; read alone, it may be of any version."""
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True)
@@ -122,9 +122,9 @@ def keep_earlier(address: str, config: Config, what: str) -> None:
         what: What they are together, as messages name it.
     """
     try:  # what has lost a file is kept, too
-        found = store.read_model(address, Stamp) if store.exists(address) else Stamp()
+        found = seals.read_model(address, Stamp) if store.exists(address) else Stamp()
     except DamagedError as error:
-        store.set_aside(error)
+        seals.set_aside(error)
         return
     if found.config_sha256 in ("", variants_digest(config)):
         return
@@ -145,7 +145,7 @@ def list_sweeps(variants: Sequence[Variant]) -> tuple[SweepKey, ...]:
 
 def is_current(address: str, variants: Sequence[Variant], schema: int) -> bool:
     """Whether a summary, with its files whole, is of the very sweeps of these variants."""
-    found = store.read_whole(address, Stamp) or Stamp()
+    found = seals.read_whole(address, Stamp) or Stamp()
     return found.sweeps == list_sweeps(variants) and found.format == schema
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-from glacier import store
+from glacier import seals, store
 from glacier.errors import StoreError
 
 CHECKPOINT = re.compile(r"epoch-\d+\.pt")
@@ -39,7 +39,7 @@ def remove_abandoned(trials: str) -> None:
 def read_sealed(folder: str) -> str:
     """Name of the checkpoint that a trial goes on from; empty where its seal cannot be read."""
     try:
-        seal = store.read_json(store.join(folder, SEAL))
+        seal = seals.read_json(store.join(folder, SEAL))
     except StoreError:
         return ""
     return next(iter(seal.get("files", {})), "")

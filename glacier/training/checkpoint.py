@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from pydantic import field_validator
 
-from glacier import store
+from glacier import seals, store
 from glacier.errors import DamagedError
 from glacier.evaluation.results import Epoch
 from glacier.training.trial import Trial
@@ -51,7 +51,7 @@ class Checkpoint:
             )
 
 
-class Seal(store.Manifest):
+class Seal(seals.Manifest):
     """Which file holds the last checkpoint: ``checkpoint.json``, written after it."""
 
     @field_validator("files")
@@ -85,7 +85,7 @@ def save_checkpoint(trial: Trial, checkpoint: Checkpoint) -> None:
     before = None
     with suppress(DamagedError):  # a damaged seal is written over
         before = find_seal(trial)
-    store.write_model(seal_address(trial), Seal(files={name: sha256}))
+    seals.write_model(seal_address(trial), Seal(files={name: sha256}))
     if before and before.file != name:
         store.remove(store.join(trial.folder, before.file))
 
@@ -107,7 +107,7 @@ def restore_checkpoint(trial: Trial, device: torch.device) -> Checkpoint | None:
         data = store.read_bytes(address, seal.files[seal.file])
         return decode_checkpoint(address, data, device)
     except DamagedError as error:
-        store.set_aside(error)
+        seals.set_aside(error)
         return None
 
 
@@ -141,4 +141,4 @@ def find_seal(trial: Trial) -> Seal | None:
         DamagedError: It is damaged.
     """
     address = seal_address(trial)
-    return store.read_model(address, Seal) if store.exists(address) else None
+    return seals.read_model(address, Seal) if store.exists(address) else None

@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from glacier import store
+from glacier import seals, store
 from glacier.config import Label, Sweep
 from glacier.evaluation.calibration import Calibration, Reliability, measure_reliability
 from glacier.evaluation.results import PREDICTIONS, TrialResult
@@ -90,7 +90,7 @@ def conclude_trial(
         files={PREDICTIONS: write_predictions(trial, pictures)},
     )
     save_model(trial.model_folder, checkpoint.best, make_card(trial, learner, result))
-    store.write_model(trial.result_address, result)
+    seals.write_model(trial.result_address, result)
     drop_checkpoint(trial)
     return result
 

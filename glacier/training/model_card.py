@@ -17,7 +17,7 @@ from glacier.evaluation.metrics import pool_counts
 from glacier.evaluation.scorecard import ImageScore
 from glacier.markdown import escape
 from glacier.samples.folds import Split
-from glacier.store import Manifest
+from glacier.seals import Manifest
 from glacier.wording import shorten_list
 
 FORMAT = 4

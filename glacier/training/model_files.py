@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save as save_tensors
 from torch import nn
 
-from glacier import store
+from glacier import seals, store
 from glacier.errors import ConfigError, WeightsError
 from glacier.evaluation.calibration import Calibration
 from glacier.training.model_card import ModelCard, card_address, describe_model
@@ -35,7 +35,7 @@ def save_model(folder: str, state: dict[str, torch.Tensor], card: ModelCard) -> 
     data = save_tensors({k: v.detach().cpu().contiguous() for k, v in state.items()})
     card = card.model_copy(update={"sha256": store.checksum(data)})
     contents = {"model.safetensors": data, "model.md": describe_model(card).encode()}
-    store.write_whole(card_address(folder), card, contents)
+    seals.write_whole(card_address(folder), card, contents)
 
 
 def load_model(folder: str) -> tuple[nn.Module, ModelCard]:
@@ -50,7 +50,7 @@ def load_model(folder: str) -> tuple[nn.Module, ModelCard]:
         WeightsError: There is no such encoder, or the weights do not fit its network.
     """
     store.check_file(card_address(folder), MAX_CARD)
-    card = store.read_model(card_address(folder), ModelCard)
+    card = seals.read_model(card_address(folder), ModelCard)
     address, bands = store.join(folder, "model.safetensors"), len(card.bands)
     try:
         wanted = list_tensors(card.encoder, bands)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glacier import store
+from glacier import seals, store
 from glacier.archive.records import MonthRecord, read_records
 from glacier.config import RUNTIME_ONLY, SELECTION, Config, config_digest, digest, identity
 from glacier.errors import GlacierError, StoreError
@@ -99,7 +99,7 @@ def is_swept(config: Config) -> bool:
     try:
         places = place_sweep(config, samples_folder(config, read_records(config)))
         return (
-            store.exists(places.result) and not store.read_model(places.result, SweepResult).failed
+            store.exists(places.result) and not seals.read_model(places.result, SweepResult).failed
         )
     except GlacierError:  # what comes before it is not there
         return False
@@ -166,7 +166,7 @@ def find_sweep(config: Config) -> SavedSweep:
             "this configuration first"
         )
     sha256 = store.checksum(store.read_bytes(places.result))
-    result = store.read_model(places.result, SweepResult, sha256)
+    result = seals.read_model(places.result, SweepResult, sha256)
     asked = {"config": config, "config_sha256": settings_digest(config)}  # texts may be new
     trained_with, result = result.config, result.model_copy(update=asked)
     records = tuple(record for found in archives.values() for record in found)

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
 
-from glacier import store
+from glacier import seals, store
 from glacier.archive.records import read_records
 from glacier.cluster import connect, get_result
 from glacier.config import Config
@@ -147,7 +147,7 @@ def complete_sweep(plan: SweepPlan, found: Sequence[TrialResult | None]) -> int:
     remove_abandoned(places.trials)
     result = train_and_score(plan, found)
     remove_abandoned(places.trials)  # of workers that outlived a killed driver, too
-    result = store.write_whole(places.result, result, {TABLE: encode_trials(result)})
+    result = seals.write_whole(places.result, result, {TABLE: encode_trials(result)})
     name_best(result, places)
     done, failed = len(result.trials), len(result.failed)
     say(f"sweep: {done} trials done, {failed} failed; models in {places.models}")
@@ -163,7 +163,7 @@ def find_results(plan: SweepPlan) -> list[TrialResult | None]:
 
 def is_complete(plan: SweepPlan, found: Sequence[TrialResult | None]) -> bool:
     """Whether a sweep has ended without a failure, and all that it made is there."""
-    result = store.read_whole(plan.places.result, SweepResult)
+    result = seals.read_whole(plan.places.result, SweepResult)
     return bool(result and not result.failed and all(found))
 
 
@@ -173,7 +173,7 @@ def check_samples(plan: SweepPlan) -> None:
     Raises:
         DamagedError: Some are damaged or gone.
     """
-    for error in store.find_damage(find_rows(plan.places.samples, plan.samples)).values():
+    for error in seals.find_damage(find_rows(plan.places.samples, plan.samples)).values():
         raise error
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from glacier import store
+from glacier import seals, store
 from glacier.config import Label, Sweep, digest
 from glacier.errors import DamagedError
 from glacier.evaluation.results import PREDICTIONS, TrialResult
@@ -59,12 +59,12 @@ class Trial:
 
         What is damaged is said and set aside: the trial is run again.
         """
-        found = store.read_whole(self.result_address, TrialResult)
-        card = store.read_whole(card_address(self.model_folder), ModelCard)
+        found = seals.read_whole(self.result_address, TrialResult)
+        card = seals.read_whole(card_address(self.model_folder), ModelCard)
         try:
             return self.check_result(found) if found and card else None
         except DamagedError as error:
-            store.set_aside(error)
+            seals.set_aside(error)
             return None
 
     def read_result(self) -> TrialResult:
@@ -74,7 +74,7 @@ class Trial:
             DamagedError: The file is damaged, of another version, or of another trial.
             StoreError: It is not there.
         """
-        return self.check_result(store.read_model(self.result_address, TrialResult))
+        return self.check_result(seals.read_model(self.result_address, TrialResult))
 
     def check_result(self, found: TrialResult) -> TrialResult:
         """A result, which must be this trial's.

@@ -14,7 +14,7 @@ from ray import tune
 from ray.tune.execution import class_cache
 from rich.table import Table as RichTable
 
-from glacier import store
+from glacier import seals, store
 from glacier.cluster import get_result
 from glacier.config import Config, Sweep
 from glacier.errors import (
@@ -107,8 +107,8 @@ def keep_weights(place: str, encoder: str, data: bytes) -> str:
     """Store weights unless they are there, whole; returns their address."""
     stem = f"{encoder}-{store.checksum(data)[:8]}"
     address, file = store.join(place, f"{stem}.json"), f"{stem}.safetensors"
-    if store.read_whole(address, store.Manifest) is None:
-        store.write_whole(address, store.Manifest(), {file: data})
+    if seals.read_whole(address, seals.Manifest) is None:
+        seals.write_whole(address, seals.Manifest(), {file: data})
     return store.join(place, file)
 
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from glacier import locks, store
+from glacier import locks, seals
 from glacier.archive import ingest
 from glacier.archive.ingest import ingest_month
 from glacier.archive.records import (
@@ -181,8 +181,8 @@ def test_a_record_of_an_earlier_version_is_read_with_the_rest_unknown(tmp_path: 
     target, record = make(tiny_config(tmp_path))
     new = {"error", "outlines_sha256", "platforms", "skipped", "saturated_share", "attempts"}
     new |= {"config_sha256"}
-    values = store.read_json(target.record_address)
-    store.write_json(target.record_address, {k: v for k, v in values.items() if k not in new})
+    values = seals.read_json(target.record_address)
+    seals.write_json(target.record_address, {k: v for k, v in values.items() if k not in new})
     found = complete_record(target)
     assert found is not None and found.sha256 == record.sha256
     assert (found.config_sha256, found.attempts, found.platforms) == ("", 1, ())

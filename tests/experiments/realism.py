@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glacier import store
+from glacier import seals, store
 from glacier.composite import Composite, Scene, composite_scenes
 from glacier.config import Config
 from glacier.evaluation.calibration import Calibration
@@ -108,7 +108,7 @@ def top_of_atmosphere(bands: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
 
 def match_moments(image: NDArray[np.float32], model: str) -> NDArray[np.float32]:
     """The image with the mean and spread, band for band, of a model's training pixels."""
-    card = store.read_json(store.join(model, "model.json"))
+    card = seals.read_json(store.join(model, "model.json"))
     mean, std = (np.array(card[name], np.float32)[:, None, None] for name in ("mean", "std"))
     own_mean = np.nanmean(image, axis=(1, 2), keepdims=True)
     own_std = np.nanstd(image, axis=(1, 2), keepdims=True)
@@ -234,7 +234,7 @@ def main(flags: list[str]) -> int:
     for name, (views, caption) in groups.items():
         draw_views(views, name, caption)
     scores = {name: [score(view) for view in views] for name, (views, _) in groups.items()}
-    store.write_json(str(OUT / "seen.json"), scores)
+    seals.write_json(str(OUT / "seen.json"), scores)
     print(scores)
     return 0
 

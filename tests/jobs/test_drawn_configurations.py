@@ -23,8 +23,8 @@ from glacier.landsat import OPTICAL
 from glacier.samples.dataset import MonthImage, read_images, samples_folder, set_address
 from glacier.samples.month import MonthTask, prepare_month
 from glacier.samples.prepare import describe_set
+from glacier.seals import write_model
 from glacier.sources.factory import open_source
-from glacier.store import write_model
 from glacier.training.sampler import WindowSampler
 from glacier.training.saved import find_sweep, place_sweep
 from glacier.training.sweep import SweepPlan, plan_sweep, run_sweep

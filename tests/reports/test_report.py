@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from glacier import store
+from glacier import seals, store
 from glacier.config import Config, Label
 from glacier.errors import StoreError
 from glacier.evaluation.calibration import Calibration
@@ -178,8 +178,8 @@ def test_the_summary_reads_back_as_it_was_written(make_sweep):
     config, _ = make_sweep(**NOTEBOOK)
     report.run_report(config)
     path = Path(config.results) / "tiny" / "summary.json"
-    found = store.read_model(str(path), Summary)
-    assert found.model_dump(mode="json", by_alias=True) == store.read_json(str(path))
+    found = seals.read_model(str(path), Summary)
+    assert found.model_dump(mode="json", by_alias=True) == seals.read_json(str(path))
     (pair,) = found.pairs
     assert {pair.first, pair.second} == set(ENCODERS)
     assert found.encoders["resnet34"].by_month.keys() == {2, 3, 10}  # the last is held out
@@ -328,7 +328,7 @@ def test_a_report_of_another_version_is_made_anew_and_its_figures_do_not_stay(ma
         "sweep_sha256": summary["sweep_sha256"],
         "files": {"figures/x.png": store.write_bytes(str(folder / "figures/x.png"), b"x")},
     }
-    store.write_json(str(folder / "summary.json"), stale | {"unknown": 1})
+    seals.write_json(str(folder / "summary.json"), stale | {"unknown": 1})
     report.run_report(config)
     assert read_results(config)[0] == summary
     assert {path.stem for path in folder.glob("figures/*")} == set(summary["figures"])
@@ -436,7 +436,7 @@ def test_every_method_and_fold_is_a_row(make_sweep):
         *(("ensemble", str(fold)) for fold in range(3)),
     ]
     folder = Path(config.results) / "tiny"
-    assert len(store.read_json(str(folder / "folds.json"))["folds"]) == len(table)
+    assert len(seals.read_json(str(folder / "folds.json"))["folds"]) == len(table)
     assert float(table[0]["dice"]) == summary["encoders"]["resnet34"]["folds"][0]["dice"]
     epochs = list(csv.DictReader((folder / "epochs.csv").read_text().splitlines()))
     assert len(epochs) == 2 * 3 * 3

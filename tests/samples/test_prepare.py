@@ -17,8 +17,8 @@ from glacier.errors import StoreError
 from glacier.samples import dataset, prepare
 from glacier.samples.dataset import SampleMonth
 from glacier.samples.month import MonthTask, prepare_month
+from glacier.seals import write_model
 from glacier.sources.factory import open_source
-from glacier.store import write_model
 from tests.support.tiny import make_task, tiny_config
 
 

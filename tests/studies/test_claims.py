@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from glacier import store
+from glacier import seals
 from glacier.errors import ConfigError
 from glacier.studies import claims
 from glacier.studies.claim_list import CLAIMS
@@ -21,7 +21,7 @@ def run(monkeypatch: pytest.MonkeyPatch, folder: Path, sha256: str, source: str)
     monkeypatch.setattr(claims, "make_variants", lambda config: ([variant], lost, 1))
     config = tiny_config(folder, variants={"encoders": {}, "ndsi": {"prepare.image": ["ndsi"]}})
     assert claims.run_claims(config) == 1
-    return store.read_model(str(folder / "results/tiny/claims.json"), ClaimsSummary)
+    return seals.read_model(str(folder / "results/tiny/claims.json"), ClaimsSummary)
 
 
 def test_every_claim_stands_in_the_file_and_on_the_page(
@@ -90,7 +90,7 @@ def test_claims_of_other_settings_are_kept_under_their_own_hash(
     run(monkeypatch, tmp_path, "a", "synthetic")
     folder = tmp_path / "results/tiny"
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    sha256 = store.read_json(str(folder / "claims.json"))["config_sha256"]
+    sha256 = seals.read_json(str(folder / "claims.json"))["config_sha256"]
     (folder / "README.md").unlink()
     before.pop("README.md")  # what has lost a file is no less of other settings
     variant = replace(make_encoders(source="synthetic"), sha256="b")
@@ -98,7 +98,7 @@ def test_claims_of_other_settings_are_kept_under_their_own_hash(
     claims.run_claims(tiny_config(tmp_path, seed=9, variants={"encoders": {}}))
     aside = folder.with_name(f"tiny-{sha256[:8]}")
     assert {path.name: path.read_bytes() for path in aside.iterdir()} == before
-    assert store.read_json(str(folder / "claims.json"))["config_sha256"] != sha256
+    assert seals.read_json(str(folder / "claims.json"))["config_sha256"] != sha256
 
 
 def test_the_claims_are_judged_again_for_another_sweep_alone(
@@ -118,7 +118,7 @@ def test_a_list_of_another_version_is_made_anew(
     run(monkeypatch, tmp_path, "a", "synthetic")
     old = {"schema": claims.SCHEMA - 1, "sweeps": [["encoders", "a"]], "then": "called otherwise"}
     address = str(tmp_path / "results/tiny/claims.json")
-    store.write_json(address, old)
+    seals.write_json(address, old)
     capsys.readouterr()
     assert run(monkeypatch, tmp_path, "a", "synthetic").format == claims.SCHEMA
     assert "complete" not in capsys.readouterr().out

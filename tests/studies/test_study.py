@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from glacier import store
+from glacier import seals, store
 from glacier.errors import ConfigError
 from glacier.reports.summary import Stamp
 from glacier.studies import claims, study
@@ -38,7 +38,7 @@ def test_variants_are_run_shared_and_compared(
     assert "study: variant decay (3 of 4)" in said
     assert "variant years failed: ConfigError: sweep.folds.count = 2: by_year has only 1" in said
     place = tmp_path / "results/tiny"
-    summary = store.read_model(str(place / "study.json"), StudySummary)
+    summary = seals.read_model(str(place / "study.json"), StudySummary)
     assert [variant.name for variant in summary.variants] == ["plain", "same", "decay"]
     assert list(summary.failed_variants) == ["years"]
     assert (summary.reference, summary.compared_on) == ("plain", "validation")
@@ -77,7 +77,7 @@ def test_a_study_of_other_settings_is_kept_with_the_reports_of_its_variants(
         """Stands in for a report of a variant: its page, a picture and its summary."""
         names = ("report.html", "figures/cost.png", "figures/cost.svg")
         contents = {name: name.encode() for name in names}
-        store.write_whole(store.join(folder, "summary.json"), Stamp(), contents)
+        seals.write_whole(store.join(folder, "summary.json"), Stamp(), contents)
 
     monkeypatch.setattr(study, "make_variants", lambda config: (variants, {}, 0))
     monkeypatch.setattr(study, "find_sweep", lambda config: None)
@@ -87,12 +87,12 @@ def test_a_study_of_other_settings_is_kept_with_the_reports_of_its_variants(
     run_study(plain)
     before = {p.relative_to(place): p.read_bytes() for p in place.rglob("*") if p.is_file()}
     assert len(before) == 4 + 2 * 4
-    sha256 = store.read_json(str(place / "study.json"))["config_sha256"]
+    sha256 = seals.read_json(str(place / "study.json"))["config_sha256"]
     variants[1] = replace(variants[1], sha256="of another sweep")
     run_study(make_config(tmp_path, {"plain": {}, "same": {"sweep.flips": False}}))
     aside = place.with_name(f"tiny-{sha256[:8]}")
     assert {p.relative_to(aside): p.read_bytes() for p in aside.rglob("*") if p.is_file()} == before
-    assert store.read_json(str(place / "study.json"))["config_sha256"] != sha256
+    assert seals.read_json(str(place / "study.json"))["config_sha256"] != sha256
 
 
 def test_one_variant_is_no_study(tmp_path: Path) -> None:

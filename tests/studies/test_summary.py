@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from glacier import store
+from glacier import seals
 from glacier.errors import StoreError
 from glacier.evaluation.results import FailedTrial
 from glacier.studies.summary import SCHEMA, StudySummary, is_current
@@ -19,20 +19,20 @@ VARIANTS = [
 def address(tmp_path: Path) -> str:
     """A study of the variants that has been written."""
     found = str(tmp_path / "study.json")
-    store.write_model(found, summarise_study(*VARIANTS, lost={"c": "StoreError: gone"}))
+    seals.write_model(found, summarise_study(*VARIANTS, lost={"c": "StoreError: gone"}))
     return found
 
 
 def test_a_study_is_read_back_as_it_was_written(address):
     summary = summarise_study(*VARIANTS, lost={"c": "StoreError: gone"})
-    assert store.read_model(address, StudySummary) == summary
+    assert seals.read_model(address, StudySummary) == summary
     assert (summary.compared_on, summary.column) == ("validation", "val")
     assert [row.kind for row in summary.rows] == ["encoder", "encoder", "ensemble"]
     assert len(summary.sentences) == 2  # of the encoders alone
 
 
 def test_the_file_keeps_its_flat_rows_and_its_schema(address):
-    found = store.read_json(address)
+    found = seals.read_json(address)
     assert found["schema"] == SCHEMA and "format" not in found
     assert found["sweeps"] == [["plain", "sha256 of plain"], ["b", "sha256 of b"]]
     assert found["rows"][1]["val_how"] == "paired" and "val" not in found["rows"][1]
@@ -48,10 +48,10 @@ def test_a_study_stands_for_its_own_sweeps_alone(address, tmp_path):
 
 def test_a_study_of_another_version_is_not_current_and_no_error(tmp_path):
     address = str(tmp_path / "study.json")
-    store.write_json(address, {"schema": SCHEMA - 1, "arms": [], "sweeps": [["plain", "a"]]})
+    seals.write_json(address, {"schema": SCHEMA - 1, "arms": [], "sweeps": [["plain", "a"]]})
     assert not is_current(address, VARIANTS, SCHEMA)
     with pytest.raises(StoreError, match="no StudySummary of this version"):
-        store.read_model(address, StudySummary)
+        seals.read_model(address, StudySummary)
 
 
 def test_failed_trials_of_a_variant_are_told():

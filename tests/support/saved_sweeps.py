@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from glacier import store
+from glacier import seals, store
 from glacier.archive.records import MonthRecord
 from glacier.config import Config
 from glacier.evaluation.metrics import Counts
@@ -133,7 +133,7 @@ def write_samples(folder: str, config: Config, images: list[MonthImage]) -> Samp
                     reason="RasterError: cut"),
     ]  # fmt: skip
     samples = describe_samples(config).model_copy(update={"months": tuple(months)})
-    store.write_model(dataset.set_address(folder), samples)
+    seals.write_model(dataset.set_address(folder), samples)
     return samples
 
 
@@ -211,7 +211,7 @@ def make_ensemble(
 
 
 def write_result(config: Config, result: SweepResult) -> None:
-    store.write_model(places_of(config, result).result, result)
+    seals.write_model(places_of(config, result).result, result)
 
 
 def places_of(config: Config, result: SweepResult) -> SweepPlaces:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from glacier import store
+from glacier import seals, store
 from glacier.training.abandoned import remove_abandoned
 
 
@@ -21,7 +21,7 @@ def put(trials: str, fold: int, *names: str, sealed: str = "") -> None:
     for name in names:
         store.write_bytes(store.join(folder, name), b"ice")
     if sealed:
-        store.write_json(store.join(folder, "checkpoint.json"), {"files": {sealed: "0" * 64}})
+        seals.write_json(store.join(folder, "checkpoint.json"), {"files": {sealed: "0" * 64}})
 
 
 def left(trials: str, fold: int) -> set[str]:

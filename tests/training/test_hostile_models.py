@@ -19,7 +19,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save, save_file
 
-from glacier import store
+from glacier import seals, store
 from glacier.archive.records import ArchiveMonth
 from glacier.config import Config, Region
 from glacier.errors import ConfigError, GlacierError, StoreError, WeightsError
@@ -511,11 +511,11 @@ def test_a_result_points_to_no_other_place(
 def test_a_sweep_names_folders_of_its_own_storage(field: str, name: str, tmp_path: Path) -> None:
     values = make_sweep({"resnet34": [0.9, 0.8]}).model_dump(mode="json")
     place = str(tmp_path / "sweep.json")
-    store.write_json(place, values)
-    store.read_model(place, SweepResult)
-    store.write_json(place, values | {field: name})
+    seals.write_json(place, values)
+    seals.read_model(place, SweepResult)
+    seals.write_json(place, values | {field: name})
     with pytest.raises(StoreError, match=rf"sweep\.json .*{field}.*bare name"):
-        store.read_model(place, SweepResult)
+        seals.read_model(place, SweepResult)
 
 
 @pytest.mark.parametrize("changes", [
@@ -541,9 +541,9 @@ def test_samples_name_regions_alone(name: str, tmp_path: Path) -> None:
         values | {"months": [values["months"][0] | {"region": name}]},
         values | {"regions": {name: values["regions"]["a"]}},
     ):
-        store.write_json(place, spoiled)
+        seals.write_json(place, spoiled)
         with pytest.raises(StoreError, match=r"summary\.json is no SampleSet.*region"):
-            store.read_model(place, SampleSet)
+            seals.read_model(place, SampleSet)
 
 
 @pytest.mark.parametrize("changes", [{"region": "../../outside"}, {"month": "../2014-05"}], ids=str)
@@ -552,8 +552,8 @@ def test_a_record_is_of_its_own_month(changes: dict[str, str], tmp_path: Path) -
 
     month = ArchiveMonth(Region(name="ridge"), date(2014, 5, 1), str(tmp_path), "key")
     values = {"region": "ridge", "month": "2014-05", "status": "ok"}
-    store.write_json(month.record_address, values)
+    seals.write_json(month.record_address, values)
     assert month.read_record().status == "ok"
-    store.write_json(month.record_address, values | changes)
+    seals.write_json(month.record_address, values | changes)
     with pytest.raises(StoreError, match=r"2014-05\.json is of region .*outside|month '\.\./2014"):
         month.read_record()

@@ -14,7 +14,7 @@ from glacier.errors import ConfigError
 from glacier.evaluation.results import FailedTrial
 from glacier.geo.raster import Grid
 from glacier.samples.dataset import Frame, SampleMonth, SampleSet, set_address
-from glacier.store import write_model
+from glacier.seals import write_model
 from glacier.training import sweep
 from glacier.training.saved import SweepPlaces, place_sweep
 from glacier.training.sweep import TRIALS, SweepPlan, encode_trials, plan_sweep
