@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,9 @@ PART_BYTES = 1 << 24
 UNPACKED_BYTES = 1 << 25
 UNPACKED_RATIO = 200
 """A file may unpack to so many bytes, or so many times its own size, whichever is more."""
+
+WKT = re.compile(r"\s*[A-Z_]+\s*\[")
+"""How a CRS begins in well-known text, as GeoParquet had it before version 0.4."""
 
 NUMBER_BYTES = 8
 """Of a number in memory."""
@@ -166,6 +169,8 @@ def look_into_parquet(path: Path) -> str:
             if file.metadata.num_rows > size:
                 return f"it claims {file.metadata.num_rows} rows in {size} bytes"
             schema = file.schema_arrow
+        if odd := find_odd_crs(schema.metadata or {}):
+            return f"its CRS {odd[:80]!r} is neither PROJJSON nor WKT; write it anew"
         if bomb := explain_bomb(measure_columns(file.metadata), size):
             return bomb
         texts = [
@@ -173,8 +178,20 @@ def look_into_parquet(path: Path) -> str:
         ]
         with parquet.ParquetFile(path, read_dictionary=texts) as file:
             return explain_bomb(measure_texts(file, texts), size)
-    except (ArrowException, OSError, ValueError) as error:
+    except (ArrowException, OSError, ValueError, AttributeError) as error:
         return f"it is damaged: {error}"
+
+
+def find_odd_crs(facts: Mapping[bytes, bytes]) -> str:
+    """The first CRS of a GeoParquet's columns that is a name, an address or the like; else empty.
+
+    Raises:
+        ValueError: The file's facts are no JSON.
+        AttributeError: They have another form.
+    """
+    columns = json.loads(facts.get(b"geo", b"{}")).get("columns", {})
+    systems = (column.get("crs") for column in columns.values())
+    return next((crs for crs in systems if isinstance(crs, str) and not WKT.match(crs)), "")
 
 
 def is_text(kind: DataType) -> bool:

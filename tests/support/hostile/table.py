@@ -84,7 +84,7 @@ def run_table(folder: Path, rows: Sequence[int] = range(len(ROWS))) -> list[Outc
             [sys.executable, "-m", "tests.support.hostile.table", url, str(folder), numbers],
             stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT,
         )  # fmt: skip
-    asked = Counter(path.split("/")[1] for path in calls)
+    asked = Counter(re.split("[/?]", path)[1] for path in calls)
     found = [Outcome(**json.loads(line)) for line in done.stdout.splitlines()]
     whose = [f"row-{number}" for number in rows]
     assert set(asked) <= set(whose), f"calls of no row: {asked}"
