@@ -83,8 +83,9 @@ def temp() -> Iterator[Path]:
 
 
 def list_unfinished(folder: Path) -> list[Path]:
-    """Files under a final name that hold nothing."""
-    files = [path for path in folder.rglob("*") if path.is_file() and path.name[0] != "."]
+    """Files under a final name that hold nothing; what Tune notes for itself is never read."""
+    named = [path for path in folder.rglob("*") if path.name[0] != "." and "tune" not in path.parts]
+    files = [path for path in named if path.is_file()]
     return [path for path in files if not path.stat().st_size]
 
 
