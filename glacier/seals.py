@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from glacier import store
-from glacier.config import STORED, Model
+from glacier.config import STORED, Model, Sha256
 from glacier.errors import DamagedError
 from glacier.progress import say
 
@@ -28,7 +28,7 @@ NameBelow = Annotated[str, Field(pattern=r"^[^/\\\x00.][^/\\\x00]*(/[^/\\\x00.][
 class Manifest(Model):
     """A stored value that vouches for files; it is written after them."""
 
-    files: dict[NameBelow, str] = Field(default_factory=dict)
+    files: dict[NameBelow, Sha256] = Field(default_factory=dict)
     """Name below the manifest's own folder to sha256."""
 
 
@@ -111,10 +111,14 @@ def read_model(address: str, kind: type[M], sha256: str | None = None) -> M:
         raise DamagedError.of(address, why) from error
 
 
-def read_whole(address: str, kind: type[V]) -> V | None:
+def read_whole(address: str, kind: type[V], owned: bool = True) -> V | None:
     """A manifest, if it is there and all files that it vouches for are as they were written.
 
-    What is damaged is said and set aside, so that it can be made again.
+    Args:
+        address: Of the manifest.
+        kind: What it is.
+        owned: This run alone works in its folder, so what is damaged is said and set aside, to be
+            made again. Else another may be making it just now.
 
     Raises:
         StoreError: A store cannot be reached.
@@ -123,11 +127,10 @@ def read_whole(address: str, kind: type[V]) -> V | None:
         return None
     try:
         found = read_model(address, kind)
+        damage = tuple(find_damage(locate(address.rpartition("/")[0], found.files)).values())
     except DamagedError as error:
-        set_aside(error)
-        return None
-    damage = find_damage(locate(address.rpartition("/")[0], found.files))
-    for each in damage.values():
+        damage = (error,)
+    for each in damage if owned else ():
         set_aside(each)
     return None if damage else found
 

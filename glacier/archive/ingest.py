@@ -50,13 +50,13 @@ def run_ingest(config: Config) -> int:
     """
     source = open_source(config)
     targets = list_months(config, source)
-    records = find_complete(targets)
+    records = find_complete(targets, owned=False)
     missing = [target for target in targets if not records[target]]
     if not missing:
         remove_dead(config, *{target.folder for target in targets}, store.results_folder(config))
         return conclude(config, records)
     with hold(config, *{target.folder for target in missing}):
-        records |= find_complete(missing)  # another run may have made them meanwhile
+        records |= find_complete(missing, owned=True)  # another run may have made them meanwhile
         pending = [target for target in missing if not records[target]]
         if pending:
             ingest_pending(config, source, pending, records)
@@ -79,14 +79,21 @@ def ingest_pending(
             progress.advance(f"{record.region} {record.month} {record.status} {record.reason}")
 
 
-def find_complete(targets: list[ArchiveMonth]) -> dict[ArchiveMonth, MonthRecord | None]:
-    """The record of each month that needs no more work; damaged files are said and set aside."""
+def find_complete(
+    targets: list[ArchiveMonth], owned: bool
+) -> dict[ArchiveMonth, MonthRecord | None]:
+    """The record of each month that needs no more work.
+
+    Args:
+        targets: The months.
+        owned: This run alone works in their folders, so damaged files are said and set aside.
+    """
     records: dict[ArchiveMonth, MonthRecord | None] = {}
     looking = Progress("ingest: looking at what is there", len(targets), is_brief=True)
     with looking as progress, ThreadPoolExecutor() as pool:
         for target, state in zip(targets, pool.map(look_at_month, targets), strict=True):
             records[target] = state.record
-            for error in state.damage:
+            for error in state.damage if owned else ():
                 seals.set_aside(error)
             progress.advance(f"{target.region.name} {target.name}")
     return records

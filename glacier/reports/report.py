@@ -45,9 +45,11 @@ def run_report(config: Config, wall_s: float | None = None) -> int:
 
 def make_report(sweep: SavedSweep, folder: str, wall_s: float | None = None) -> None:
     """Write the report of a sweep into a folder, unless it is there already."""
-    if not is_current(folder, sweep):
+    if not is_current(folder, sweep, owned=False):
         with hold(sweep.result.config, folder):
-            if not is_current(folder, sweep):  # another run may have written it meanwhile
+            if not is_current(
+                folder, sweep, owned=True
+            ):  # another run may have written it meanwhile
                 keep_earlier(folder, sweep.result.config_sha256)
                 say("report: drawing figures and page")
                 verdict = write_report(sweep, folder, wall_s)
@@ -85,9 +87,15 @@ def move_aside(folder: str, config_sha256: str, names: Sequence[str], what: str)
     say(f"{what}: {folder} held a {what} of other settings, which is in {aside} now")
 
 
-def is_current(folder: str, sweep: SavedSweep) -> bool:
-    """Whether a folder holds the finished report of a sweep, with all of its files whole."""
-    stamp = seals.read_whole(summary_address(folder), Stamp) or Stamp()
+def is_current(folder: str, sweep: SavedSweep, owned: bool) -> bool:
+    """Whether a folder holds the finished report of a sweep, with all of its files whole.
+
+    Args:
+        folder: Address of the folder.
+        sweep: The sweep.
+        owned: This run alone works there, so damaged files are said and set aside.
+    """
+    stamp = seals.read_whole(summary_address(folder), Stamp, owned) or Stamp()
     found = (stamp.format, stamp.sweep_sha256, stamp.config_sha256)
     return found == (SCHEMA, sweep.sha256, sweep.result.config_sha256)
 

@@ -48,10 +48,11 @@ def run_prepare(config: Config) -> int:
         for archive, records in archives.items()
         for record in records
     ]
-    made, pending = find_prepared(config, tasks)
+    made, pending = find_prepared(config, tasks, owned=False)
     if pending or not store.exists(set_address(folder)):
         with hold(config, folder):
-            made, pending = find_prepared(config, tasks)  # another run may have made some by now
+            # Another run may have made some by now.
+            made, pending = find_prepared(config, tasks, owned=True)
             made |= prepare_months(config, pending) if pending else {}
             samples = write_set(config, folder, [made[task.address] for task in tasks])
     else:
@@ -63,15 +64,23 @@ def run_prepare(config: Config) -> int:
 
 
 def find_prepared(
-    config: Config, tasks: Sequence[MonthTask]
+    config: Config, tasks: Sequence[MonthTask], owned: bool
 ) -> tuple[dict[str, SampleMonth], list[MonthTask]]:
     """What became of the months that are prepared, by address, and those that need work.
 
-    Damaged files are said and set aside. A month needs work, too, where no month has quick looks
-    though they are wanted.
+    A month needs work, too, where no month has quick looks though they are wanted.
+
+    Args:
+        config: The run.
+        tasks: The months.
+        owned: This run alone works in their folder, so damaged files are said and set aside.
     """
+
+    def read(task: MonthTask) -> PreparedMonth | None:
+        return seals.read_whole(task.address, PreparedMonth, owned)
+
     with ThreadPoolExecutor() as pool:
-        found = list(pool.map(lambda task: seals.read_whole(task.address, PreparedMonth), tasks))
+        found = list(pool.map(read, tasks))
     done = {
         task.address: month
         for task, month in zip(tasks, found, strict=True)

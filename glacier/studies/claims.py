@@ -79,9 +79,11 @@ def run_claims(config: Config) -> int:
     variants, lost, failed = make_variants(config)
     folder = store.results_folder(config)
     address = store.join(folder, "claims.json")
-    if not is_current(address, variants, SCHEMA):
+    if not is_current(address, variants, SCHEMA, owned=False):
         with hold(config, folder):
-            if not is_current(address, variants, SCHEMA):  # another run may have written it
+            if not is_current(
+                address, variants, SCHEMA, owned=True
+            ):  # another run may have written it
                 keep_earlier(address, config, "list of claims")
                 wall_s = time.monotonic() - began
                 write_claims(summarise(config, variants, lost, wall_s), address)

@@ -42,9 +42,11 @@ def run_study(config: Config) -> int:
     address = store.join(folder, "study.json")
     keep_earlier(address, config, "study")
     report_variants(config, variants, folder)
-    if not is_current(address, variants, SCHEMA):
+    if not is_current(address, variants, SCHEMA, owned=False):
         with hold(config, folder):
-            if not is_current(address, variants, SCHEMA):  # another run may have written it
+            if not is_current(
+                address, variants, SCHEMA, owned=True
+            ):  # another run may have written it
                 write_study(config, variants, lost)
                 return failed
     remove_dead(config, folder)

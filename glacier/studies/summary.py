@@ -143,9 +143,16 @@ def list_sweeps(variants: Sequence[Variant]) -> tuple[SweepKey, ...]:
     return tuple((variant.name, variant.sha256) for variant in variants)
 
 
-def is_current(address: str, variants: Sequence[Variant], schema: int) -> bool:
-    """Whether a summary, with its files whole, is of the very sweeps of these variants."""
-    found = seals.read_whole(address, Stamp) or Stamp()
+def is_current(address: str, variants: Sequence[Variant], schema: int, owned: bool) -> bool:
+    """Whether a summary, with its files whole, is of the very sweeps of these variants.
+
+    Args:
+        address: Of the summary.
+        variants: The variants, in order.
+        schema: Version of the content.
+        owned: This run alone works there, so damaged files are said and set aside.
+    """
+    found = seals.read_whole(address, Stamp, owned) or Stamp()
     return found.sweeps == list_sweeps(variants) and found.format == schema
 
 

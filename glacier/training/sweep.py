@@ -119,10 +119,10 @@ def run_sweep(config: Config) -> int:
     """
     places = place_sweep(config, samples_folder(config, read_records(config)))
     plan = plan_sweep(config, places)
-    if not is_complete(plan, find_results(plan)):
+    if not is_complete(plan, find_results(plan, owned=False), owned=False):
         with hold(config, *places.written):
-            found = find_results(plan)
-            if not is_complete(plan, found):  # another run may have ended it meanwhile
+            found = find_results(plan, owned=True)
+            if not is_complete(plan, found, owned=True):  # another run may have ended it meanwhile
                 return complete_sweep(plan, found)
     remove_dead(config, *places.written)
     say(f"sweep: complete in {places.sweep}")
@@ -154,16 +154,21 @@ def complete_sweep(plan: SweepPlan, found: Sequence[TrialResult | None]) -> int:
     return max(0, failed - config.sweep.max_failed)
 
 
-def find_results(plan: SweepPlan) -> list[TrialResult | None]:
-    """The result of each trial that has ended; damaged files are said and set aside."""
+def find_results(plan: SweepPlan, owned: bool) -> list[TrialResult | None]:
+    """The result of each trial that has ended.
+
+    Args:
+        plan: The sweep.
+        owned: This run alone works in its folders, so damaged files are said and set aside.
+    """
     trials = plan.list_trials(dict.fromkeys(plan.config.sweep.encoders))
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(Trial.find_result, trials))
+        return list(pool.map(lambda trial: trial.find_result(owned), trials))
 
 
-def is_complete(plan: SweepPlan, found: Sequence[TrialResult | None]) -> bool:
-    """Whether a sweep has ended without a failure, and all that it made is there."""
-    result = seals.read_whole(plan.places.result, SweepResult)
+def is_complete(plan: SweepPlan, found: Sequence[TrialResult | None], owned: bool) -> bool:
+    """Whether a sweep has ended without a failure, and all that it made is there as written."""
+    result = seals.read_whole(plan.places.result, SweepResult, owned)
     return bool(result and not result.failed and all(found))
 
 

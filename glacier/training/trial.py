@@ -54,17 +54,19 @@ class Trial:
         """Where the probabilities of the test pixels lie."""
         return store.join(self.folder, PREDICTIONS)
 
-    def find_result(self) -> TrialResult | None:
+    def find_result(self, owned: bool = True) -> TrialResult | None:
         """The result of a trial that has ended, if all that it made is there as it was written.
 
-        What is damaged is said and set aside: the trial is run again.
+        Args:
+            owned: This run alone works on the trial, so what is damaged is said and set aside.
         """
-        found = seals.read_whole(self.result_address, TrialResult)
-        card = seals.read_whole(card_address(self.model_folder), ModelCard)
+        found = seals.read_whole(self.result_address, TrialResult, owned)
+        card = seals.read_whole(card_address(self.model_folder), ModelCard, owned)
         try:
             return self.check_result(found) if found and card else None
         except DamagedError as error:
-            seals.set_aside(error)
+            if owned:
+                seals.set_aside(error)
             return None
 
     def read_result(self) -> TrialResult:

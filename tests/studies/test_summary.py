@@ -39,17 +39,19 @@ def test_the_file_keeps_its_flat_rows_and_its_schema(address):
 
 
 def test_a_study_stands_for_its_own_sweeps_alone(address, tmp_path):
-    assert is_current(address, VARIANTS, SCHEMA)
-    assert not is_current(address, VARIANTS, SCHEMA + 1)
-    assert not is_current(address, VARIANTS[::-1], SCHEMA)
-    assert not is_current(address, [VARIANTS[0], replace(VARIANTS[1], sha256="other")], SCHEMA)
-    assert not is_current(str(tmp_path / "nothing.json"), VARIANTS, SCHEMA)
+    assert is_current(address, VARIANTS, SCHEMA, owned=True)
+    assert not is_current(address, VARIANTS, SCHEMA + 1, owned=True)
+    assert not is_current(address, VARIANTS[::-1], SCHEMA, owned=True)
+    assert not is_current(
+        address, [VARIANTS[0], replace(VARIANTS[1], sha256="other")], SCHEMA, owned=True
+    )
+    assert not is_current(str(tmp_path / "nothing.json"), VARIANTS, SCHEMA, owned=True)
 
 
 def test_a_study_of_another_version_is_not_current_and_no_error(tmp_path):
     address = str(tmp_path / "study.json")
     seals.write_json(address, {"schema": SCHEMA - 1, "arms": [], "sweeps": [["plain", "a"]]})
-    assert not is_current(address, VARIANTS, SCHEMA)
+    assert not is_current(address, VARIANTS, SCHEMA, owned=True)
     with pytest.raises(StoreError, match="no StudySummary of this version"):
         seals.read_model(address, StudySummary)
 

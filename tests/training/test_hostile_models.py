@@ -22,10 +22,9 @@ from safetensors.torch import load_file, save, save_file
 from glacier import seals, store
 from glacier.archive.records import ArchiveMonth
 from glacier.config import Config, Region
-from glacier.errors import ConfigError, GlacierError, StoreError, WeightsError
+from glacier.errors import ConfigError, DamagedError, GlacierError, StoreError, WeightsError
 from glacier.evaluation.results import SweepResult
-from glacier.reports.report import keep_earlier, list_figures
-from glacier.reports.summary import read_stamp
+from glacier.reports.report import keep_earlier, list_files
 from glacier.samples.dataset import SampleSet
 from glacier.training.checkpoint import (
     Checkpoint,
@@ -93,17 +92,22 @@ def edit_card(**changes: object) -> Callable[[Path], None]:
     """Writes fields of ``model.json``; a dotted name is one of an inner part."""
 
     def edit(folder: Path) -> None:
-        path = folder / "model.json"
-        values = json.loads(path.read_text())
+        path = str(folder / "model.json")
+        values = seals.read_json(path)
         for name, value in changes.items():
             *above, last = name.split("__")
             part = values
             for each in above:
                 part = part[each]
             part[last] = value
-        path.write_text(json.dumps(values))
+        Path(path).write_bytes(seal(json.dumps(values).encode()))
 
     return edit
+
+
+def seal(text: bytes) -> bytes:
+    """A sealed file of any text, as whoever knows how can make it."""
+    return b'{\n "seal": "' + store.checksum(b"{" + text[1:]).encode() + b'",' + text[1:] + b"\n"
 
 
 def put_weights(data: bytes | Callable[[bytes], bytes]) -> Callable[[Path], None]:
@@ -176,7 +180,7 @@ CARDS: dict[str, tuple[dict[str, object], str]] = {
     "temperature 1e30": ({"temperature": 1e30}, "temperature"),
     "seed -1": ({"seed": -1}, "seed"),
     "no parameters": ({"parameters": 0}, "parameters"),
-    "format 3": ({"format": 3}, "format 3: this version reads 2"),
+    "format 3": ({"format": 3}, "format 3: this version reads 4"),
     "batches of 10**9": ({"training__batch_size": 10**9}, "batch_size"),
     "a training encoder of a hub": ({"training__encoders": ["tu-hf-hub:a/b"]}, "bare name"),
     "a region that is a path": ({"data__regions": ["../../x"]}, "regions"),
@@ -216,13 +220,15 @@ def test_a_card_out_of_bounds_is_refused(
 
 @pytest.mark.parametrize(
     "text",
-    [b"", b"\x00" * 64, b"[]", b"{" * 100_000, b"[" * 100_000, b"\xff\xfe{}", b'{"format": 2}'],
+    [b"\x00" * 64, b"[]", b"{" * 100_000, b"{" + b"[" * 100_000, b"{\xff\xfe}", b'{"format": 2}'],
     ids=lambda text: ascii(text[:9]),
 )
 def test_what_is_no_card_is_refused(text: bytes, model: Path) -> None:
-    (model / "model.json").write_bytes(text)
-    with pytest.raises(StoreError, match=r"m/model\.json is no ModelCard of this version"):
-        load_model(str(model))
+    """As it is, and with a seal of its own."""
+    for data, why in ((text, "no seal"), (b"", "it is empty"), (seal(text), "no ModelCard")):
+        (model / "model.json").write_bytes(data)
+        with pytest.raises(DamagedError, match=rf"m/model\.json is damaged: {why}"):
+            load_model(str(model))
 
 
 def cut(data: bytes) -> bytes:
@@ -423,17 +429,16 @@ def test_a_seal_names_a_checkpoint_beside_it_and_no_other_file(
     folder, file = Path(trial.folder), file.replace("/PRECIOUS", str(precious))
     for name in ("done.json", "predictions.npz", "epoch-1.pt"):
         (folder / name).write_bytes(PRECIOUS)
-    seal = {"file": file, "sha256": store.checksum(PRECIOUS)}
-    (folder / "checkpoint.json").write_text(json.dumps(seal))
+    seal = {"files": {file: store.checksum(PRECIOUS)}}
+    seals.write_json(str(folder / "checkpoint.json"), seal)
     assert restore_checkpoint(trial, torch.device("cpu")) is None
-    said = capsys.readouterr().out
-    assert "starts afresh" in said and "checkpoint.json is no Seal of this version: file" in said
+    assert "checkpoint.json is damaged: no Seal of this version (files" in capsys.readouterr().out
     save_checkpoint(trial, make_checkpoint())
     names = {"checkpoint.json", "done.json", "predictions.npz", "epoch-0.pt", "epoch-1.pt"}
-    assert {path.name for path in folder.iterdir()} == names
-    (folder / "checkpoint.json").write_text(json.dumps(seal))
+    assert {path.name for path in folder.glob("[!.]*")} == names
+    seals.write_json(str(folder / "checkpoint.json"), seal)
     drop_checkpoint(trial)
-    assert {path.name for path in folder.iterdir()} == names - {"checkpoint.json"}
+    assert {path.name for path in folder.glob("[!.]*")} == names - {"checkpoint.json"}
 
 
 @pytest.mark.parametrize("change", [
@@ -449,10 +454,11 @@ def test_a_sealed_checkpoint_of_something_else_is_left(
     save_checkpoint(trial, make_checkpoint())
     values = torch.load(folder / "epoch-0.pt", weights_only=True)
     torch.save([values] if change is None else values | change, folder / "epoch-0.pt")
-    seal = {"file": "epoch-0.pt", "sha256": store.checksum((folder / "epoch-0.pt").read_bytes())}
-    (folder / "checkpoint.json").write_text(json.dumps(seal))
+    seal = {"files": {"epoch-0.pt": store.checksum((folder / "epoch-0.pt").read_bytes())}}
+    seals.write_json(str(folder / "checkpoint.json"), seal)
     assert restore_checkpoint(trial, torch.device("cpu")) is None
-    assert "epoch-0.pt is no checkpoint of this version" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "epoch-0.pt is damaged: no checkpoint of this version" in said
     assert not (folder / "ran.txt").exists()
 
 
@@ -475,20 +481,11 @@ def test_of_a_checkpoint_of_another_network_nothing_is_loaded(
 
 RESULTS: dict[str, tuple[dict[str, object], str]] = {
     "a model elsewhere": ({"model": "/outside"}, "model"),
-    "predictions at an address": (
-        {"predictions": {"address": "/outside/precious.txt", "sha256": "0" * 64}}, "predictions",
-    ),
-    "predictions above": (
-        {"predictions": {"name": "../../outside/precious.txt", "sha256": "0" * 64}}, "bare name",
-    ),
-    "predictions of a server": (
-        {"predictions": {"name": "http://127.0.0.1:9/x", "sha256": "0" * 64}}, "bare name",
-    ),
-    "predictions of a root": (
-        {"predictions": {"name": "/outside/precious.txt", "sha256": "0" * 64}}, "bare name",
-    ),
-    "predictions with NUL": ({"predictions": {"name": "a\0b", "sha256": "0" * 64}}, "bare name"),
-    "a checksum of words": ({"predictions": {"name": "a", "sha256": "skip"}}, "sha256"),
+    "predictions above": ({"files": {"../../outside/precious.txt": "0" * 64}}, "files"),
+    "predictions of a server": ({"files": {"http://127.0.0.1:9/x": "0" * 64}}, "files"),
+    "predictions of a root": ({"files": {"/outside/precious.txt": "0" * 64}}, "files"),
+    "predictions with NUL": ({"files": {"a\0b": "0" * 64}}, "files"),
+    "a checksum of words": ({"files": {"predictions.npz": "skip"}}, "files"),
     "an encoder that is a path": ({"encoder": "../../outside"}, "bare name"),
     "another fold": ({"fold": 3}, "is of .*, fold 3"),
     "fold -1": ({"fold": -1}, "fold"),
@@ -501,7 +498,7 @@ def test_a_result_points_to_no_other_place(
     changes: dict[str, object], words: str, trial: Trial
 ) -> None:
     values = make_result(trial.encoder, 0).model_dump(mode="json") | changes
-    Path(trial.result_address).write_text(json.dumps(values))
+    seals.write_json(trial.result_address, values)
     with pytest.raises(StoreError, match=rf"trial/done\.json .*{words}"):
         trial.read_result()
 
@@ -519,16 +516,17 @@ def test_a_sweep_names_folders_of_its_own_storage(field: str, name: str, tmp_pat
 
 
 @pytest.mark.parametrize("changes", [
-    {"figures": ["../../outside/precious"]}, {"figures": ["/outside/precious"]},
-    {"figures": ["a\0"]}, {"config_sha256": "/../../x" + "0" * 56}, {"sweep_sha256": "../x"},
+    {"files": {"../../outside/precious": "0" * 64}}, {"files": {"/outside/precious": "0" * 64}},
+    {"files": {"a\0": "0" * 64}}, {"config_sha256": "/../../x" + "0" * 56},
+    {"sweep_sha256": "../x"},
 ], ids=str)  # fmt: skip
-def test_a_summary_names_its_own_figures_alone(changes: dict[str, object], tmp_path: Path) -> None:
+def test_a_summary_names_its_own_files_alone(changes: dict[str, object], tmp_path: Path) -> None:
     folder = tmp_path / "results/run"
     folder.mkdir(parents=True)
-    (folder / "summary.json").write_text(json.dumps({"schema": 8, "figures": ["cost"]} | changes))
-    with pytest.raises(StoreError, match=r"summary\.json is no Stamp of this version"):
-        list_figures(read_stamp(str(folder)))
-    with pytest.raises(StoreError):
+    seals.write_json(str(folder / "summary.json"), {"schema": 8} | changes)
+    with pytest.raises(DamagedError, match=r"summary\.json is damaged: no Stamp of this version"):
+        list_files(str(folder))
+    with pytest.raises(DamagedError):
         keep_earlier(str(folder), "0" * 64)
     assert [path.name for path in folder.parent.iterdir()] == ["run"]
 
@@ -542,7 +540,7 @@ def test_samples_name_regions_alone(name: str, tmp_path: Path) -> None:
         values | {"regions": {name: values["regions"]["a"]}},
     ):
         seals.write_json(place, spoiled)
-        with pytest.raises(StoreError, match=r"summary\.json is no SampleSet.*region"):
+        with pytest.raises(StoreError, match=r"summary\.json is damaged: no SampleSet.*region"):
             seals.read_model(place, SampleSet)
 
 
@@ -555,5 +553,5 @@ def test_a_record_is_of_its_own_month(changes: dict[str, str], tmp_path: Path) -
     seals.write_json(month.record_address, values)
     assert month.read_record().status == "ok"
     seals.write_json(month.record_address, values | changes)
-    with pytest.raises(StoreError, match=r"2014-05\.json is of region .*outside|month '\.\./2014"):
+    with pytest.raises(DamagedError, match=r"it is of region '(\.\./|ridge', month '\.\./2014)"):
         month.read_record()

@@ -12,12 +12,13 @@ from ray.exceptions import RayTaskError
 
 from glacier.config import Config
 from glacier.errors import ConfigError, StoreError, SweepError
-from glacier.evaluation.results import FailedTrial
+from glacier.evaluation.results import FailedTrial, TrialResult
 from glacier.samples.folds import FoldMasks, Split
 from glacier.training import tuning
-from glacier.training.trial import MODEL_FILES, Trial
+from glacier.training.trial import Trial
 from glacier.training.tuning import Networks, await_weights
 from tests.support.discs import SAMPLES
+from tests.support.sweeps import make_trial
 from tests.support.tiny import ENCODER, tiny_config
 
 
@@ -127,10 +128,12 @@ def test_a_node_low_on_memory_costs_no_trial_that_was_done(
 
     config = tiny_config(tmp_path, sweep={"max_retries": 1})
     trials = make_trials(config, tmp_path, 2)
-    for folder, names in (("t0", ("done.json", "predictions.npz")), ("m0", MODEL_FILES)):
-        (tmp_path / folder).mkdir()  # ended while the other was ended
-        for name in names:
-            (tmp_path / folder / name).touch()
+    (tmp_path / "t0").mkdir()
+
+    def find_result(trial: Trial) -> TrialResult | None:
+        return make_trial("e0", 0) if trial.encoder == "e0" else None
+
+    monkeypatch.setattr(Trial, "find_result", find_result)  # it ended while the other was ended
     run_low_on_memory(monkeypatch, 1)
     found = tuning.tune_trials(config, trials, ray.put([]), str(tmp_path / "s"), stand_in({}))
     assert found == []
