@@ -120,7 +120,7 @@ def test_a_private_ray_that_cannot_start_names_its_logs(monkeypatch: pytest.Monk
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(cluster, "choose_temp_folder", lambda: "/elsewhere/ray")
     said = explain_no_ray(Cluster(), OSError("x"))
-    assert "below /elsewhere/ray, " in said and "RAY_TMPDIR" in said
+    assert "below /elsewhere/ray/glacier-*, " in said and "RAY_TMPDIR" in said
 
 
 def test_a_private_ray_starts_on_loopback_alone(monkeypatch: pytest.MonkeyPatch) -> None:

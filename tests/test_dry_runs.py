@@ -20,6 +20,7 @@ from glacier.sources.factory import open_source
 from glacier.training.trial import Trial
 from glacier.verbs import VERBS
 from tests.support.discs import SAMPLES
+from tests.support.sweeps import make_epochs
 from tests.support.tiny import ENCODER, make_task, tiny_config, write_tiny
 
 ROOT = Path(__file__).parents[1]
@@ -77,7 +78,9 @@ def test_a_checkpoint_holds_as_many_models_as_are_counted(tmp_path: Path) -> Non
         str(tmp_path),
     )  # fmt: skip
     best = {name: value.clone() for name, value in state.items()}
-    save_checkpoint(trial, Checkpoint(0, state, optimizer.state_dict(), best))
+    save_checkpoint(
+        trial, Checkpoint(0, state, optimizer.state_dict(), best, 0, list(make_epochs([0.5])))
+    )
     size = (tmp_path / "epoch-0.pt").stat().st_size
     assert size / 4.004e6 == pytest.approx(plans.CHECKPOINT_MODELS, rel=0.01)
 
@@ -86,7 +89,7 @@ def test_a_checkpoint_holds_as_many_models_as_are_counted(tmp_path: Path) -> Non
 def test_each_stage_says_place_size_and_disk(tmp_path: Path, job: str, capsys: Said) -> None:
     dry_run(tiny_config(tmp_path), job)
     out = capsys.readouterr().out
-    assert "mendenhall: 58.505 N, 134.519 W, 228.6 km2, 127 x 80 px of 150 m" in out
+    assert "mendenhall: 58.51 N 134.52 W, 228.6 km2, 127 x 80 px of 150 m" in out
     assert " are free" in out
     assert out.count("228.6 km2") == 1
 

@@ -193,7 +193,7 @@ def rank_methods(
         },
         described=sweep.baselines,
         unlearned={name: why for name, why in unlearned.items() if why},
-        folder=f"models/{sweep.models.rpartition('/')[2]}" if sweep.models else "",
+        folder=f"models/{sweep.models}" if sweep.models else "",
     )
     found = recommend(field, verdict, ratio)
     return Ranking(

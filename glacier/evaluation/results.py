@@ -143,8 +143,8 @@ class SweepResult(Manifest):
     config_sha256: str = ""
     samples: BareName = "samples"
     """Name of the samples' folder in the storage, below ``samples``."""
-    models: BareName = "models"
-    """Name of the models' folder, below ``models``."""
+    models: BareName | None = None
+    """Name of the models' folder, below ``models``; None: nobody knows."""
     splits: tuple[Split, ...]
     held_out: tuple[str, ...] = ()
     """Keys of images that are in no fold."""

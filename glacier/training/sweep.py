@@ -334,7 +334,9 @@ def encode_trials(result: SweepResult) -> bytes:
             key = (encoder, split.fold)
             row: dict[str, Any] = {"encoder": encoder, "fold": split.fold}
             row |= {"status": "done" if key in done else "failed", "reason": reasons.get(key, "")}
-            rows.append(row | describe_trial(done[key], result.models) if key in done else row)
+            rows.append(
+                row | describe_trial(done[key], result.models or "") if key in done else row
+            )
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, schema=TRIALS), buffer)
     return buffer.getvalue()

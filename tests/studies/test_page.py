@@ -103,9 +103,11 @@ def test_a_page_and_its_file_name_no_account_and_no_place() -> None:
     }
     reason = "StoreError: /home/alice/data/x.tif, of icy-project, is damaged"
     failed = (FailedTrial(encoder="net", fold=1, reason=reason),)
-    first = make_variant("first", changes=changes, failed=failed)
+    first = make_variant("first", changes=changes, failed=failed, **archive_of("earthengine"))
     summary = summarise_study(
-        first, make_variant("other", changes=changes), lost={"last": "StoreError: /home/alice/y"}
+        first,
+        make_variant("other", changes=changes, **archive_of("earthengine")),
+        lost={"last": "StoreError: /home/alice/y"},
     )
     text = write_page(summary, "picture") + summary.model_dump_json()
     assert [secret for secret in SECRETS if secret in text] == []

@@ -108,7 +108,7 @@ def test_what_another_run_wrote_meanwhile_is_not_written_again(
 ) -> None:
     config, made, held = make_config(tmp_path, VARIANTS), [], []
     monkeypatch.setattr(module, "make_variants", lambda _: ([], {}, 0))
-    monkeypatch.setattr(module, "is_current", lambda *_: bool(made))
+    monkeypatch.setattr(module, "is_current", lambda *_, **__: bool(made))
 
     @contextmanager
     def wait_for_another(_, folder: str):

@@ -160,7 +160,9 @@ def summarise_study(*variants: Variant, lost: Mapping[str, str] | None = None) -
     """The study of some variants, of which the first is the reference, and others that failed."""
     changes: dict[str, Any] = {variant.name: dict(variant.changes) for variant in variants}
     changes |= {name: {} for name in lost or {}}
-    return summarise(make_config(["net"], variants=changes), variants, lost or {})
+    source = variants[0].config.ingest.source
+    parts = {} if source == "synthetic" else archive_of(source)
+    return summarise(make_config(["net"], variants=changes, **parts), variants, lost or {})
 
 
 TRIO = ("resnet34", "resnet50", "efficientnet-b4")

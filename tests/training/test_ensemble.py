@@ -5,6 +5,7 @@ import pytest
 
 from glacier.samples.folds import FoldMasks, Split
 from glacier.training import ensemble
+from glacier.training.saved import SweepPlaces
 from tests.support.discs import make_samples
 from tests.support.sweeps import make_sweep
 
@@ -25,7 +26,8 @@ def test_a_fold_takes_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         cv2.setNumThreads(2)
         masks = FoldMasks("shuffled", (1, 1))
-        ensemble.score_ensemble_fold((TRIAL,), (), make_samples(), masks, Split(0, (), (), ()))
+        split, places = Split(0, (), (), ()), SweepPlaces("", "", "", "")
+        ensemble.score_ensemble_fold((TRIAL,), (), make_samples(), masks, split, places)
     finally:
         cv2.setNumThreads(before)
     assert threads == [1]

@@ -21,7 +21,8 @@ def test_a_model_is_written_and_read_back_equal(tmp_path: Path) -> None:
     x = torch.rand(1, 4, 64, 64)
     with torch.inference_mode():
         assert torch.equal(model(x), loaded(x))
-    assert found.model_copy(update={"sha256": ""}) == card
+    assert found.model_copy(update={"sha256": "", "files": {}}) == card
+    assert set(found.files) == {"model.safetensors", "model.md"}
 
 
 def test_a_flipped_bit_in_a_model_is_found(tmp_path: Path) -> None:

@@ -157,8 +157,8 @@ def test_what_another_run_trained_meanwhile_is_not_trained_again(
     config, made, held = plan(tmp_path, samples).config, [], []
     monkeypatch.setattr(sweep, "read_records", lambda _: {})
     monkeypatch.setattr(sweep, "samples_folder", lambda *_: str(tmp_path))
-    monkeypatch.setattr(sweep, "is_complete", lambda _: bool(made))
-    monkeypatch.setattr(sweep, "complete_sweep", lambda _: pytest.fail("trained twice"))
+    monkeypatch.setattr(sweep, "is_complete", lambda *_, **__: bool(made))
+    monkeypatch.setattr(sweep, "complete_sweep", lambda *_: pytest.fail("trained twice"))
 
     @contextmanager
     def wait_for_another(_: Config, *folders: str) -> Iterator[None]:

@@ -23,7 +23,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -137,7 +137,7 @@ def judge(row: Row, trap: Trap) -> Outcome:
     before, start = peak_mb(), time.perf_counter()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, LIMIT_S)
-    with watch(trap.secret) as opened:
+    with watch(trap.secret) as opened, redirect_stdout(sys.stderr):
         try:
             found = row.open(made)
         except (GlacierError, ValueError) as error:
