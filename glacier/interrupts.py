@@ -6,6 +6,7 @@ own in the place of ours, which dumps C++ frames and aborts, and none in that of
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -69,6 +70,7 @@ def run_program(work: Callable[[], int]) -> int:
     Returns:
         That, or 130 or 143 where the work was interrupted.
     """
+    atexit.register(ignore_late)  # first, so that it is called last
     sys.unraisablehook = interrupt_again
     signal.signal(NUDGE, interrupt)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
@@ -83,6 +85,15 @@ def run_program(work: Callable[[], int]) -> int:
             Ending.is_over = True
     except KeyboardInterrupt:
         return tell_interrupted()
+
+
+def ignore_late() -> None:
+    """Let a Ctrl-C in the last moment change no exit code.
+
+    Python gives signals back to the system before it ends, but for those that are ignored.
+    """
+    if is_interrupted():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def await_sigterm() -> None:

@@ -34,7 +34,7 @@ def contents(archive: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in archive.iterdir():
         if path.suffix == ".json" and path.name != "manifest.json":
-            found[path.name] = json.loads(path.read_text()) | {"seconds": 0}
+            found[path.name] = json.loads(path.read_text()) | {"seconds": 0, "seal": ""}
         elif not path.name.startswith(".") and path.name != "manifest.json":
             found[path.name] = path.read_bytes()
     return found
@@ -63,7 +63,7 @@ def test_a_killed_ingest_goes_on_to_the_same_archive(tmp_path: Path) -> None:
     out, _ = again.communicate(timeout=300)
     assert again.returncode == 0, out
     assert contents(archive) == expected
-    rows = json.loads((archive / "manifest.json").read_text())
+    rows = json.loads((archive / "manifest.json").read_text())["months"]
     assert [row["month"] for row in rows] == sorted(row["month"] for row in rows)
     assert [row | {"seconds": 0} for row in rows] == [
         expected[f"{row['month']}.json"] for row in rows

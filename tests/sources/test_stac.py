@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import rasterio.shutil
 
-from glacier import store
 from glacier.archive.ingest import ingest_month
 from glacier.archive.records import list_months
 from glacier.composite import Composite, Empty, Scene
@@ -30,7 +29,6 @@ from glacier.sources.stac_items import (
     list_item,
     name_scene,
     pick_items,
-    read_items,
 )
 from tests.support.fake_stac import FakeStac, serve_stac
 from tests.support.landsat_files import product_name, scenes_of, synthetic, write_scene
@@ -466,13 +464,16 @@ def test_a_search_of_months_that_may_still_gain_scenes_counts_for_its_day(
     assert StacSource(this).address(region) != new
 
 
-def test_a_damaged_search_says_what_to_remove(fake: FakeStac, tmp_path: Path) -> None:
+def test_a_damaged_search_is_said_and_made_again(
+    fake: FakeStac, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     config = stac_config(tmp_path, fake)
     open_source(config).survey(config.regions[0])
-    read_items.cache_clear()
-    kept_search(config).write_text(json.dumps({"features": [{}]}))
-    with pytest.raises(store.StoreError, match=r"no kept search.*remove it"):
-        fetch(config)
+    whole, asked = kept_search(config).read_bytes(), fake.asked["search"]
+    kept_search(config).write_bytes(whole[:-9])
+    open_source(config).survey(config.regions[0])
+    assert "is damaged" in capsys.readouterr().out
+    assert kept_search(config).read_bytes() == whole and fake.asked["search"] == 2 * asked
 
 
 def test_items_are_kept_small_and_without_query(fake: FakeStac, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier.composite import Composite, Empty, Scene, composite_scenes
-from glacier.config import Config, Region, Synthetic, digest, identity
+from glacier.config import RUNTIME_ONLY, TEXT, Config, Region, Synthetic, digest, identity
 from glacier.errors import ConfigError
 from glacier.labels import SHADED, Surface
 from glacier.landsat import (
@@ -93,7 +93,7 @@ class SyntheticSource(Source):
 
     def key(self, region: Region, *what: object) -> int:
         """Seed that follows from seed, region and purpose alone."""
-        whole = [self.seed, identity(region), [str(part) for part in what]]
+        whole = [self.seed, identity(region, (RUNTIME_ONLY, TEXT)), [str(part) for part in what]]
         return int(digest(whole)[:16], 16)
 
     def site(self, region: Region) -> Site:
