@@ -52,8 +52,8 @@ def work():
     return 0
 """
 AT_EXIT_AGAIN = """
-atexit.register(wait, "ready again")
 def work():
+    atexit.register(wait, "ready again")  # as Ray does, once it is there
     wait("ready")
 """
 SWALLOWED = """

@@ -65,7 +65,7 @@ def test_a_killed_ingest_goes_on_to_the_same_archive(tmp_path: Path) -> None:
     assert contents(archive) == expected
     rows = json.loads((archive / "manifest.json").read_text())["months"]
     assert [row["month"] for row in rows] == sorted(row["month"] for row in rows)
-    assert [row | {"seconds": 0} for row in rows] == [
+    assert [row | {"seconds": 0, "seal": ""} for row in rows] == [
         expected[f"{row['month']}.json"] for row in rows
     ]
     assert "ingest: 24 months: " in out and "empty: solar_zenith" in out
