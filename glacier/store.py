@@ -10,11 +10,10 @@ import errno
 import hashlib
 import os
 import shutil
-import signal
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,9 +28,6 @@ UNREACHABLE = (OSError, ValueError, ImportError)
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a write says when the disk, the quota or the limit of a file is used up."""
-
-KILL_AT = "GLACIER_KILL_AT"
-"""Environment variable by which tests end a process in the middle of a write."""
 
 
 def join(base: str, *parts: str) -> str:
@@ -173,21 +169,6 @@ def measure_free(address: str) -> int:
     return shutil.disk_usage(there).free
 
 
-def die_if_armed(point: str, path: Path) -> None:
-    """End the process as a power cut would, where a test has armed this point.
-
-    ``GLACIER_KILL_AT`` is ``<point>:<part of the path>:<token>``. Whoever removes the token, a
-    file, dies, so that one process does.
-    """
-    if not (armed := os.environ.get(KILL_AT)):
-        return
-    wanted, part, token = armed.split(":")
-    if point == wanted and part in str(path):
-        with suppress(FileNotFoundError):
-            os.unlink(token)
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
 def replace_file(path: Path, data: bytes | memoryview) -> None:
     """Write beside a local path, flush to disk, and rename over it."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -195,12 +176,9 @@ def replace_file(path: Path, data: bytes | memoryview) -> None:
     try:
         with open(beside, "xb") as file:
             file.write(data)
-            die_if_armed("written", path)
             file.flush()
             os.fsync(file.fileno())
-        die_if_armed("flushed", path)
         os.replace(beside, path)
-        die_if_armed("renamed", path)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
