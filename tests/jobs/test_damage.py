@@ -152,6 +152,7 @@ def check_mending(
     assert "damaged" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", [run_prepare, run_sweep])
 def test_a_later_stage_alone_goes_back_as_far_as_it_must(
     run: tuple[Path, Config, dict[str, object]], stage: Callable[[Config], int],

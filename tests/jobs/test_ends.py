@@ -108,6 +108,7 @@ MOMENTS = {
 """Where a run is: a line that it prints, and seconds after it."""
 
 
+@pytest.mark.slow
 def test_a_run_that_is_ended_twice_comes_to_its_end(tmp_path: Path, temp: Path) -> None:
     config = write_tiny(tmp_path, **CHANGES)
     for moment, numbers in (

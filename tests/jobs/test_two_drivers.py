@@ -44,9 +44,8 @@ def unfinished(folder: Path) -> list[Path]:
 
 @pytest.mark.ray
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, STARTS))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(STARTS))
 def test_of_two_pipelines_each_unit_of_work_is_done_by_one(tmp_path: Path, seed: int) -> None:
     config = write_tiny(tmp_path)
     drivers = [start("pipeline", config)]
@@ -88,6 +87,7 @@ def test_who_is_to_leave_ends_at_once_and_well(tmp_path: Path) -> None:
 
 @pytest.mark.ray
 @pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_a_killed_driver_is_followed_and_leaves_nothing(tmp_path: Path) -> None:
     config = write_tiny(tmp_path, months={"first": "2014-01", "last": "2015-12"})
     driver, deadline = start("ingest", config), time.monotonic() + 200
