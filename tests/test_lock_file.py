@@ -179,9 +179,9 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         "AWS_ENDPOINT_URL": url, "AWS_DEFAULT_REGION": "us-east-1",
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
-    boto3.client("s3").create_bucket(Bucket="ice")
+    boto3.client("s3").create_bucket(Bucket="locks")  # the process has one store
     fsspec.get_filesystem_class("s3").clear_instance_cache()
-    yield "s3://ice/storage/archive/mendenhall-12345678"
+    yield "s3://locks/storage/archive/mendenhall-12345678"
     fsspec.get_filesystem_class("s3").clear_instance_cache()
     server.stop()
 
@@ -202,6 +202,6 @@ def test_in_s3_one_alone_makes_it_and_a_dead_owner_is_followed(
         found = read_owner(address)
         assert found is not None and found.run == "tiny" and found.id != dead.id
     assert capsys.readouterr().out.count("is taken over") == 1
-    assert store.list_folders("s3://ice/storage/archive") == {}
+    assert store.list_folders("s3://locks/storage/archive") == {}
     with pytest.raises(StoreError, match=r"cannot write s3://nowhere/\.lock"):
         create("s3://nowhere/.lock", first)
