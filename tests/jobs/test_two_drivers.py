@@ -18,7 +18,7 @@ from glacier.sources.factory import open_source
 from tests.support.tiny import tiny_config, write_tiny
 
 REPO = Path(__file__).parents[2]
-STARTS = 4
+STARTS = 2
 MONTHS, TRIALS = 8, 2
 TAKEN = r"lock: (\S+) is worked on by run tiny \(process (\d+) on \S+, since 20[-: \d]+\)"
 
