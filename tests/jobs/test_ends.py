@@ -151,10 +151,10 @@ def test_seeded_signals_in_every_stage(tmp_path: Path, temp: Path, seed: int) ->
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 60 MB, which is full sooner than that of this machine."""
+    """A disk of 160 MB: room for two checkpoints of each trial, and sooner full than the machine's."""
     place = tmp_path / "disk"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=60m", "tmpfs", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(place)]
     if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("no file system may be mounted here")
     yield place
