@@ -151,7 +151,7 @@ def test_seeded_signals_in_every_stage(tmp_path: Path, temp: Path, seed: int) ->
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 160 MB: room for two checkpoints of each trial, and sooner full than the machine's."""
+    """A disk of 160 MB: two checkpoints of each trial fit, and it is full before the machine's."""
     place = tmp_path / "disk"
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(place)]
