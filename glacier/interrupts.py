@@ -117,10 +117,21 @@ def ask_to_end(number: int, frame: FrameType | None = None) -> None:
     nudge()
 
 
-def nudge() -> None:
-    """Have an interrupt raised in the main thread."""
+def stop() -> None:
+    """End the program in order, as Ctrl-C does, also where it was started deaf to that.
+
+    May be called in any thread. Where another program uses this package, it gets a Ctrl-C.
+    """
+    if signal.getsignal(NUDGE) is interrupt:
+        ask_to_end(signal.SIGINT)
+    else:
+        nudge(signal.SIGINT)
+
+
+def nudge(number: int = NUDGE) -> None:
+    """Have an interrupt raised in the main thread, whatever it waits for."""
     if main := threading.main_thread().ident:
-        signal.pthread_kill(main, NUDGE)
+        signal.pthread_kill(main, number)
 
 
 def interrupt(number: int, frame: FrameType | None = None) -> None:

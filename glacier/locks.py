@@ -18,7 +18,6 @@ says what is promised where.
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from glacier import store
+from glacier import interrupts, store
 from glacier.config import Config
 from glacier.errors import Occupied, StoreError
 from glacier.lock_file import create, discard, overwrite, read_owner
@@ -135,7 +134,7 @@ def beat(held: list[Lock], done: threading.Event) -> None:
                         f"lock: {lock.folder} was taken over by another run, since this one had "
                         f"not been heard of for {duration(DEAD_S)}; it stops"
                     )
-                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                    interrupts.stop()
                     return
 
 

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from glacier import locks, store
+from glacier import interrupts, locks, store
 from glacier.command import run_command
 from glacier.config import Config, config_digest
 from glacier.errors import Occupied, StoreError
 from glacier.lock_file import create, read_owner
 from glacier.locks import LOCK, Watch, find_living, hold, remove_dead, remove_leftovers, remove_lock
 from glacier.owner import DEAD_S, Owner, read_clock
+from tests.support.racer import REGION
 from tests.support.tiny import tiny_config, write_tiny
 
 ROOT = Path(__file__).parents[1]
@@ -344,11 +345,44 @@ def test_who_was_followed_stops(
 ) -> None:
     monkeypatch.setattr(locks, "BEAT_S", 0.01)
     other = Owner.of_this_process("other")
-    with pytest.raises(KeyboardInterrupt), hold(config, folder):
-        store.write_bytes(store.join(folder, LOCK), other.encode())
-        time.sleep(30)
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), hold(config, folder):
+            store.write_bytes(store.join(folder, LOCK), other.encode())
+            time.sleep(30)
+    finally:
+        signal.signal(signal.SIGINT, usual)
     assert owner_at(folder).id == other.id
     assert f"{folder} was taken over by another run" in capsys.readouterr().out
+
+
+FOLLOWED = """
+import sys, time
+from glacier import interrupts, locks, store
+from glacier.config import Config
+from glacier.owner import Owner
+
+def work():
+    locks.BEAT_S = 0.01
+    config = Config.model_validate({"name": "a", "regions": [%s]})
+    with locks.hold(config, sys.argv[1]):
+        store.write_bytes(f"{sys.argv[1]}/.lock", Owner.of_this_process("other").encode())
+        time.sleep(30)
+    return 0
+
+sys.exit(interrupts.run_program(work))
+"""
+
+
+def test_who_was_followed_stops_also_in_the_background(tmp_path: Path) -> None:
+    """A shell starts what runs in its background deaf to Ctrl-C."""
+    done = subprocess.run(
+        [sys.executable, "-c", FOLLOWED % REGION, str(tmp_path / "a")],
+        cwd=ROOT, capture_output=True, text=True, timeout=60,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )  # fmt: skip
+    assert done.returncode == 130, done.stderr
+    assert "was taken over by another run" in done.stdout and interrupts.GO_ON in done.stderr
 
 
 # What killed writers left

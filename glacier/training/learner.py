@@ -74,12 +74,12 @@ def configure_process(threads: int) -> None:
         if hasattr(libc, "mallopt"):  # glibc; musl has none
             libc.mallopt(M_MMAP_MAX, 0)
             libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+            gc.collect()  # a trial before has left rings of objects
             give_back()
 
 
 def give_back() -> None:
     """Give memory that is free back to the system, after work that needs more than a step does."""
-    gc.collect()
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
         libc.malloc_trim(0)
 

@@ -1,10 +1,5 @@
-"""Every file that a run leaves, damaged in every way: found, said, and made again by the command.
+"""Every file of a run, damaged in every way: found, said, and made again by the same command."""
 
-The files are found from the run's own tree, so that a new kind cannot be forgotten.
-"""
-
-import random
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,62 +11,11 @@ from glacier.pipeline import run_pipeline, run_stage
 from glacier.samples.prepare import run_prepare
 from glacier.training.sweep import run_sweep
 from glacier.verify import verify_folder
+from tests.support.damage import DAMAGES, damage, group_by_kind, is_manifest, is_named
 from tests.support.tiny import tiny_config
 from tests.support.trees import list_files, read_tree
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
-
-
-def flip_bit(data: bytes, rng: random.Random) -> bytes:
-    at = rng.randrange(len(data))
-    return data[:at] + bytes([data[at] ^ 1 << rng.randrange(8)]) + data[at + 1 :]
-
-
-def change_digit(data: bytes, rng: random.Random) -> bytes:
-    """Another digit, the kind of damage that leaves a JSON file readable."""
-    digits = [match.start() for match in re.finditer(rb"[0-9]", data)]
-    if not digits:
-        return flip_bit(data, rng)
-    at = rng.choice(digits)
-    return data[:at] + (b"1" if data[at : at + 1] != b"1" else b"2") + data[at + 1 :]
-
-
-DAMAGES: dict[str, Callable[[bytes, random.Random], bytes | None]] = {
-    "flipped bit": flip_bit,
-    "changed digit": change_digit,
-    "cut short": lambda data, rng: data[: rng.randrange(1, len(data))],
-    "emptied": lambda data, rng: b"",
-    "gone": lambda data, rng: None,
-}
-
-
-def damage(path: Path, how: str, seed: int = 0) -> None:
-    data = DAMAGES[how](path.read_bytes(), random.Random(f"{how} {seed} {path.name}"))
-    path.unlink()
-    if data is not None:
-        path.write_bytes(data)
-
-
-def name_kind(folder: Path, path: Path) -> tuple[str, str]:
-    """The stage of a file, and what is the same in the names of its kind."""
-    parts = path.relative_to(folder).parts
-    stage = parts[1] if parts[0] == "data" else "results"
-    name = re.sub(r"\d{4}-\d\d|mendenhall_", "", path.name)
-    return stage, name if path.suffix == ".json" or stage != "results" else path.name
-
-
-def one_of_each(folder: Path) -> dict[str, list[Path]]:
-    """A file of every kind, by stage."""
-    kinds = {name_kind(folder, path): path for path in list_files(folder)}
-    stages: dict[str, list[Path]] = {}
-    for (stage, _), path in sorted(kinds.items()):
-        stages.setdefault(stage, []).append(path)
-    return stages
-
-
-def is_manifest(path: Path) -> bool:
-    """Whether it vouches for others, and nothing for it."""
-    return path.suffix == ".json" and path.name not in ("folds.json",)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +57,7 @@ def test_a_file_of_every_kind_at_once_is_said_and_made_again(
     run: tuple[Path, Config, dict[str, object]], capsys: pytest.CaptureFixture
 ) -> None:
     folder, _, before = run
-    chosen = [path for paths in one_of_each(folder).values() for path in paths]
+    chosen = [files[-1] for kinds in group_by_kind(folder).values() for files in kinds.values()]
     check_mending(run, chosen, "changed digit", capsys)
     assert len(chosen) > 20 and before
 
@@ -125,7 +69,8 @@ def test_damage_in_one_stage_is_mended_by_the_same_command(
     run: tuple[Path, Config, dict[str, object]], stage: str, how: str,
     capsys: pytest.CaptureFixture,
 ) -> None:  # fmt: skip
-    check_mending(run, one_of_each(run[0])[stage], how, capsys)
+    chosen = [files[-1] for files in group_by_kind(run[0])[stage].values()]
+    check_mending(run, chosen, how, capsys)
 
 
 def check_mending(
@@ -142,9 +87,7 @@ def check_mending(
     assert run_pipeline(config) == 0
     said = capsys.readouterr().out
     for path in chosen:
-        # What only a damaged manifest vouched for is made again with it, unsaid.
-        beside = any(is_manifest(other) and other.parent in path.parents for other in chosen)
-        assert str(path) in said or beside or how == "gone", f"{path} was not named"
+        assert is_named(path, said, chosen, how), f"{path} was not named"
     for place in ("data", "results"):
         assert verify_folder(str(folder / place)).damaged == []
     assert read_tree(folder) == before

@@ -95,6 +95,7 @@ def test_the_second_time_nothing_is_done(unbroken: tuple[Path, str]) -> None:
     assert before == after
 
 
+@pytest.mark.slow
 def test_a_driver_stopped_twice_loses_no_finished_trial_and_no_digit(
     unbroken: tuple[Path, str], tmp_path: Path
 ) -> None:

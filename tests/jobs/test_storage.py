@@ -18,7 +18,7 @@ from moto.server import ThreadedMotoServer
 
 from tests.support.tiny import write_tiny
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
 EPOCHS = 14

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -19,7 +19,7 @@ from glacier.config import Config, Label
 from glacier.errors import StoreError
 from glacier.evaluation.calibration import Calibration
 from glacier.evaluation.metrics import Counts, pool_counts
-from glacier.evaluation.results import PREDICTIONS, FailedTrial, TrialResult
+from glacier.evaluation.results import PREDICTIONS, FailedTrial, SweepResult, TrialResult
 from glacier.reports import report
 from glacier.reports.gallery import plan_views
 from glacier.reports.page import split_verdict
@@ -63,10 +63,9 @@ def make_sweep(tmp_path, monkeypatch):
     return make
 
 
-def test_the_page_says_where_the_methods_err(make_sweep):
-    config, result = make_sweep()
-    report.run_report(config)
-    summary, page, _ = read_results(config)
+def test_the_page_says_where_the_methods_err(plain):
+    result = plain.result
+    summary, page = plain.summary, plain.page
     for heading in ("By class of the surface", "By size of the ice", "By season"):
         assert page.count(f"<h3>{heading}") == 1
     assert f"models/{result.models}/&lt;encoder&gt;/fold-&lt;number&gt;" in page
@@ -147,10 +146,39 @@ def read_results(config: Config) -> tuple[dict, str, list[dict]]:
     return json.loads((folder / "summary.json").read_text()), page, table
 
 
-def test_the_summary_keeps_its_contract(make_sweep):
-    config, result = make_sweep()
-    assert report.run_report(config, wall_s=125.0) == 0
-    summary, _, _ = read_results(config)
+@dataclass(frozen=True)
+class Reported:
+    """A report that tests read and do not change."""
+
+    config: Config
+    result: SweepResult
+    summary: dict
+    page: str
+    table: list[dict]
+
+
+def make_report(folder: Path, **settings) -> Reported:
+    config = make_config(folder, **settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(saved, "read_records", lambda config: {"archive": RECORDS})
+        result = write_sweep(config)
+        assert report.run_report(config, wall_s=125.0) == 0
+    return Reported(config, result, *read_results(config))
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    return make_report(tmp_path_factory.mktemp("plain"))
+
+
+@pytest.fixture(scope="module")
+def notebook(tmp_path_factory):
+    return make_report(tmp_path_factory.mktemp("notebook"), **NOTEBOOK)
+
+
+def test_the_summary_keeps_its_contract(plain):
+    result = plain.result
+    summary = plain.summary
     assert set(summary) >= {
         "schema", "verdict", "winner", "protocol", "labels", "fold_kind", "regions", "months",
         "wall_s", "encoders", "baselines", "ensemble", "failed_trials", "config_sha256",
@@ -174,9 +202,8 @@ def test_the_summary_keeps_its_contract(make_sweep):
     }  # fmt: skip
 
 
-def test_the_summary_reads_back_as_it_was_written(make_sweep):
-    config, _ = make_sweep(**NOTEBOOK)
-    report.run_report(config)
+def test_the_summary_reads_back_as_it_was_written(notebook):
+    config = notebook.config
     path = Path(config.results) / "tiny" / "summary.json"
     found = seals.read_model(str(path), Summary)
     assert found.model_dump(mode="json", by_alias=True) == seals.read_json(str(path))
@@ -185,10 +212,9 @@ def test_the_summary_reads_back_as_it_was_written(make_sweep):
     assert found.encoders["resnet34"].by_month.keys() == {2, 3, 10}  # the last is held out
 
 
-def test_outlines_area_calibration_and_pairs_stand_in_summary_page_and_table(make_sweep):
-    config, result = make_sweep()
-    report.run_report(config)
-    summary, page, table = read_results(config)
+def test_outlines_area_calibration_and_pairs_stand_in_summary_page_and_table(plain):
+    config, result = plain.config, plain.result
+    summary, page, table = plain.summary, plain.page, plain.table
     methods = [*summary["encoders"].values(), summary["ensemble"]]
     for scores in methods:
         low, high = scores["dice_interval"]
@@ -209,10 +235,9 @@ def test_outlines_area_calibration_and_pairs_stand_in_summary_page_and_table(mak
     assert (Path(config.results) / "tiny" / "figures" / "reliability.png").exists()
 
 
-def test_the_ensemble_is_counted_on_the_test_pixels_of_each_fold_alone(make_sweep):
-    config, result = make_sweep()
-    report.run_report(config)
-    summary, _, _ = read_results(config)
+def test_the_ensemble_is_counted_on_the_test_pixels_of_each_fold_alone(plain):
+    config, result = plain.config, plain.result
+    summary = plain.summary
     folder_of = places_of(config, result).trial
     for split, row in zip(result.splits, summary["ensemble"]["folds"], strict=True):
         expected = np.zeros(4, int)
@@ -307,15 +332,15 @@ def test_a_report_of_other_settings_is_kept_under_its_own_hash(make_sweep, capsy
     assert read_results(config)[0]["config_sha256"] != sha256
 
 
-@pytest.mark.parametrize("name", ["report.html", "folds.csv", "epochs.csv", "figures/cost.png"])
-def test_a_deleted_file_of_a_report_is_made_again(make_sweep, name):
+def test_a_deleted_file_of_a_report_is_made_again(make_sweep):
     config, _ = make_sweep()
     report.run_report(config)
-    path = Path(config.results) / "tiny" / name
-    made = path.read_bytes()
-    path.unlink()
-    report.run_report(config)
-    assert path.read_bytes() == made
+    folder = Path(config.results) / "tiny"
+    for name in ("report.html", "folds.csv", "epochs.csv", "figures/cost.png"):
+        made = (folder / name).read_bytes()
+        (folder / name).unlink()
+        report.run_report(config)
+        assert (folder / name).read_bytes() == made
 
 
 def test_a_report_of_another_version_is_made_anew_and_its_figures_do_not_stay(make_sweep):
@@ -425,10 +450,9 @@ def test_names_from_outside_are_words_on_the_page_and_in_its_pictures(make_sweep
     )
 
 
-def test_every_method_and_fold_is_a_row(make_sweep):
-    config, _ = make_sweep()
-    report.run_report(config)
-    summary, _, table = read_results(config)
+def test_every_method_and_fold_is_a_row(plain):
+    config = plain.config
+    summary, table = plain.summary, plain.table
     assert [(row["method"], row["fold"]) for row in table] == [
         *((name, str(fold)) for name in ENCODERS for fold in range(3)),
         *(("all_glacier", str(fold)) for fold in range(3)),
@@ -443,20 +467,17 @@ def test_every_method_and_fold_is_a_row(make_sweep):
     assert [row["chosen"] for row in epochs[:3]] == ["0", "1", "0"]
 
 
-def test_the_honest_page_holds_no_published_numbers(make_sweep):
-    config, _ = make_sweep()
-    report.run_report(config)
-    _, page, _ = read_results(config)
+def test_the_honest_page_holds_no_published_numbers(plain):
+    page = plain.page
     assert "0.0810" not in page
     assert "Validation Dice losses" in page
     assert "copies the rule and nothing of glaciers" in page
     assert "not available: the samples hold no &lt;near&gt; infrared" in page
 
 
-def test_the_notebook_page_sets_its_numbers_beside_the_published_ones(make_sweep):
-    config, result = make_sweep(**NOTEBOOK)
-    report.run_report(config)
-    summary, page, _ = read_results(config)
+def test_the_notebook_page_sets_its_numbers_beside_the_published_ones(notebook):
+    result = notebook.result
+    summary, page = notebook.summary, notebook.page
     assert result.held_out == ("ridge/2016-07",)
     assert summary["encoders"]["resnet34"]["dice_loss_lowest"] == 0.2
     for text in ("0.0810", "0.1059", "0.0865", "What was not repeated", "best of up to 3 tries"):
@@ -497,10 +518,9 @@ def test_the_page_says_that_nothing_was_chosen(make_sweep):
     assert summary["encoders"]["resnet34"]["dice_loss_lowest"] is None
 
 
-def test_the_page_carries_all_it_shows(make_sweep):
-    config, _ = make_sweep(**NOTEBOOK)
-    report.run_report(config)
-    _, page, _ = read_results(config)
+def test_the_page_carries_all_it_shows(notebook):
+    config = notebook.config
+    page = notebook.page
     pictures = re.findall(r"<img[^>]*>", page)
     assert len(pictures) >= 10
     for picture in pictures:
@@ -525,9 +545,8 @@ def test_the_same_sweep_gives_the_same_page(make_sweep):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium or chrome binary on this machine")
-def test_a_browser_opens_the_page_without_a_complaint(make_sweep, tmp_path):
-    config, _ = make_sweep(**NOTEBOOK)
-    report.run_report(config)
+def test_a_browser_opens_the_page_without_a_complaint(notebook, tmp_path):
+    config = notebook.config
     page = Path(config.results).absolute() / "tiny" / "report.html"
     done = browse(tmp_path, "--dump-dom", page.as_uri())
     assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
@@ -536,10 +555,8 @@ def test_a_browser_opens_the_page_without_a_complaint(make_sweep, tmp_path):
     assert all(source.startswith("data:image/png;base64,") for source in sources)
 
 
-def test_the_page_shows_the_archives_calendar_and_says_it_in_words(make_sweep):
-    config, _ = make_sweep()
-    report.run_report(config)
-    page = read_results(config)[1]
+def test_the_page_shows_the_archives_calendar_and_says_it_in_words(plain):
+    page = plain.page
     assert (
         'alt="Calendar of the archive, years by months. Ridge: 4 months, 2 with an image '
         '(50 to 90 % of the pixels seen, median 70 %), 1 sun too low, 1 failed (RasterError)."'
@@ -659,10 +676,9 @@ def test_outlines_from_a_private_folder_are_shown_by_their_name(make_sweep, tmp_
     assert str(tmp_path) not in page
 
 
-def test_epochs_are_counted_from_one_wherever_people_read(make_sweep):
-    config, _ = make_sweep()
-    report.run_report(config)
-    summary, page, table = read_results(config)
+def test_epochs_are_counted_from_one_wherever_people_read(plain):
+    config = plain.config
+    summary, page, table = plain.summary, plain.page, plain.table
     folder = Path(config.results) / "tiny"
     epochs = list(csv.DictReader((folder / "epochs.csv").read_text().splitlines()))
     assert [row["epoch"] for row in epochs[:3]] == ["1", "2", "3"]
@@ -673,10 +689,9 @@ def test_epochs_are_counted_from_one_wherever_people_read(make_sweep):
     assert b"best_epoch" not in (folder / "summary.json").read_bytes()
 
 
-def test_the_page_opens_with_the_verdict_the_glacier_and_the_same_choice(make_sweep):
-    config, _ = make_sweep()
-    report.run_report(config)
-    summary, page, _ = read_results(config)
+def test_the_page_opens_with_the_verdict_the_glacier_and_the_same_choice(plain):
+    config = plain.config
+    summary, page = plain.summary, plain.page
     head = page[page.index("<h1>") : page.index("</header>")]
     assert "<h1>Ridge</h1>" in head and "October 2014 to July 2016" in head
     assert f"outline by {summary['choice']}" in head and "The scale bar is" in head
@@ -688,10 +703,8 @@ def test_the_page_opens_with_the_verdict_the_glacier_and_the_same_choice(make_sw
     assert (figures / "glacier.png").exists() and "glacier" in summary["figures"]
 
 
-def test_every_cell_of_a_table_names_its_column_on_a_narrow_screen(make_sweep):
-    config, _ = make_sweep(**NOTEBOOK)
-    report.run_report(config)
-    _, page, _ = read_results(config)
+def test_every_cell_of_a_table_names_its_column_on_a_narrow_screen(notebook):
+    page = notebook.page
     cells = re.findall(r"<td[^>]*>", page)
     assert len(cells) > 100
     assert [cell for cell in cells if "data-label" not in cell and 'class="text"' not in cell] == []
@@ -734,17 +747,14 @@ def test_made_up_scenes_are_named_wherever_a_place_is(make_sweep):
     assert "Satellite image" not in page
 
 
-def test_why_months_are_empty_is_said_in_words(make_sweep):
-    config, _ = make_sweep()
-    report.run_report(config)
-    summary, page, _ = read_results(config)
+def test_why_months_are_empty_is_said_in_words(plain):
+    summary, page = plain.summary, plain.page
     assert summary["months"]["empty"] == {"solar_zenith": 1}
     assert "1 empty (sun too low)" in page and "solar zenith" not in page
 
 
-def test_the_calendar_of_the_page_is_kept_with_it(make_sweep):
-    config, _ = make_sweep()
-    report.run_report(config)
+def test_the_calendar_of_the_page_is_kept_with_it(plain):
+    config = plain.config
     folder = Path(config.results) / "tiny"
     kept = (folder / "figures/calendar.png").read_bytes()
     assert base64.b64encode(kept).decode() in (folder / "report.html").read_text()
