@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from glacier import seals, store
 from glacier.archive.records import MonthRecord
-from glacier.config import Config, digest
+from glacier.config import Config
 from glacier.locks import hold
 from glacier.progress import say
+from glacier.settings.identity import digest
 
 if TYPE_CHECKING:
     from glacier.plots.calendar import Square

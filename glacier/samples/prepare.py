@@ -17,7 +17,7 @@ import ray
 from glacier import seals, store
 from glacier.archive.records import MonthRecord, read_records
 from glacier.cluster import connect, count_cpus
-from glacier.config import Config, Prepare
+from glacier.config import Config
 from glacier.errors import DamagedError
 from glacier.locks import hold, remove_dead
 from glacier.progress import Progress, say
@@ -31,6 +31,7 @@ from glacier.samples.dataset import (
     set_address,
 )
 from glacier.samples.month import MonthTask, extra_bands, prepare_month
+from glacier.settings.prepare import Prepare
 
 MAX_NOTES = 8
 """Notes on outlines that the end of a run names; it counts the others."""

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field, JsonValue
 
 from glacier import seals, store
-from glacier.config import Config, Model, variants_digest
+from glacier.config import Config, variants_digest
 from glacier.errors import DamagedError
 from glacier.evaluation.caveats import explain_change, explain_labels
 from glacier.evaluation.comparison import MonthCounts, count_months
@@ -16,6 +16,7 @@ from glacier.evaluation.results import FailedTrial
 from glacier.locks import hold
 from glacier.reports.report import list_files, move_aside
 from glacier.reports.sharing import share_changes, share_text, shorten_address
+from glacier.settings.model import Model
 from glacier.studies.rows import SPLITS, Column, VariantRow, list_rows
 from glacier.studies.sentences import explain_leakage, explain_row
 from glacier.studies.variants import (

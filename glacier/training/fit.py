@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier import seals, store
-from glacier.config import Label, Sweep
 from glacier.evaluation.calibration import Calibration, Reliability, measure_reliability
 from glacier.evaluation.results import PREDICTIONS, TrialResult
 from glacier.evaluation.scorecard import Scorecard, ScorecardBuilder
 from glacier.samples.dataset import MonthImage, SampleMonth
+from glacier.settings.labels import Label
+from glacier.settings.sweep import Sweep
 from glacier.training.checkpoint import Checkpoint, drop_checkpoint
 from glacier.training.learner import (
     Learner,

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier import seals, store
-from glacier.config import Label, Sweep, digest
 from glacier.errors import DamagedError
 from glacier.evaluation.results import PREDICTIONS, TrialResult
 from glacier.samples.dataset import MonthImage, SampleSet
 from glacier.samples.folds import FoldMasks, Split
+from glacier.settings.identity import digest
+from glacier.settings.labels import Label
+from glacier.settings.sweep import Sweep
 from glacier.training.model_card import ModelCard, card_address
 
 

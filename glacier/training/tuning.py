@@ -16,7 +16,7 @@ from rich.table import Table as RichTable
 
 from glacier import seals, store
 from glacier.cluster import get_result
-from glacier.config import Config, Sweep
+from glacier.config import Config
 from glacier.errors import (
     ConfigError,
     GlacierError,
@@ -27,6 +27,7 @@ from glacier.errors import (
 )
 from glacier.evaluation.results import Epoch, FailedTrial
 from glacier.progress import Progress, duration, say
+from glacier.settings.sweep import Sweep
 from glacier.training.saved import TrialKey
 from glacier.training.trial import Trial
 

@@ -24,11 +24,13 @@ from glacier.archive.records import (
     read_records,
 )
 from glacier.composite import Composite
-from glacier.config import Config, Region, Synthetic
+from glacier.config import Config
 from glacier.errors import SourceError, StoreError
 from glacier.geo.raster import read_named
 from glacier.geo.vectors import rasterise_outlines
 from glacier.labels import label_truth
+from glacier.settings.regions import Region
+from glacier.settings.synthetic import Synthetic
 from glacier.sources.factory import open_source
 from glacier.sources.synthetic.source import SyntheticSource
 from tests.support.tiny import VALUES, tiny_config

@@ -14,9 +14,12 @@ import rasterio.shutil
 from glacier.archive.ingest import ingest_month
 from glacier.archive.records import list_months
 from glacier.composite import Composite, Empty, Scene
-from glacier.config import PLANETARY_COMPUTER, Config, Ingest, Region
+from glacier.config import Config
 from glacier.errors import ConfigError, SourceError
 from glacier.geo.raster import Grid, encode_cog
+from glacier.settings.ingest import Ingest
+from glacier.settings.regions import Region
+from glacier.settings.stac import PLANETARY_COMPUTER
 from glacier.sources import stac
 from glacier.sources.factory import open_source
 from glacier.sources.limiter import Limiter

@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from glacier.config import Folds, Label, Provenance, Sweep
 from glacier.errors import TrainingError
 from glacier.evaluation.calibration import Calibration
 from glacier.evaluation.results import PREDICTIONS, Epoch, TrialResult
 from glacier.samples.dataset import MonthImage
 from glacier.samples.folds import FoldMasks, Split
+from glacier.settings.folds import Folds
+from glacier.settings.labels import Label, Provenance
+from glacier.settings.sweep import Sweep
 from glacier.training import learner
 from glacier.training.fit import run_trial
 from glacier.training.learner import Learner

@@ -14,8 +14,11 @@ from typing import Any
 import numpy as np
 
 from glacier.composite import Composite, Empty
-from glacier.config import PLANETARY_COMPUTER, Config, Ingest, Region, Stac
+from glacier.config import Config
 from glacier.geo.raster import Grid, encode_cog
+from glacier.settings.ingest import Ingest
+from glacier.settings.regions import Region
+from glacier.settings.stac import PLANETARY_COMPUTER, Stac
 from glacier.sources.factory import open_source
 from glacier.sources.hosts import refuse_address
 from glacier.sources.stac_items import find_undated, keep_items, list_item, pick_items

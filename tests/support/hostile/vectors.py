@@ -21,12 +21,12 @@ import pyarrow as pa
 from pyarrow import parquet
 from shapely.geometry import box
 
-from glacier.config import RegionFile
 from glacier.geo.raster import Grid
 from glacier.geo.regions import read_regions
 from glacier.geo.vector_files import checksum_files
 from glacier.geo.vector_layers import VectorFile
 from glacier.geo.vectors import burn_outlines, read_outlines
+from glacier.settings.regions import RegionFile
 from tests.support.hostile.row import Row, Trap
 
 GRID = Grid("EPSG:32608", 500025.0, 6500025.0, 30.0, 40, 50)
