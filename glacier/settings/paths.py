@@ -22,6 +22,7 @@ def expand_path(value: str) -> str:
     """
 
     def put_in(found: re.Match[str]) -> str:
+        """What stands in place of a dollar and what follows it."""
         name = found[2] or found[3]
         if not name:
             return "$"

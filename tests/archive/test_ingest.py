@@ -27,12 +27,12 @@ from glacier.composite import Composite
 from glacier.config import Config
 from glacier.errors import SourceError, StoreError
 from glacier.geo.raster import read_named
-from glacier.geo.vectors import rasterise_outlines
 from glacier.labels import label_truth
 from glacier.settings.regions import Region
 from glacier.settings.synthetic import Synthetic
 from glacier.sources.factory import open_source
 from glacier.sources.synthetic.source import SyntheticSource
+from tests.support.outlines import rasterise_outlines
 from tests.support.tiny import VALUES, tiny_config
 
 JULY, DECEMBER = date(2014, 7, 1), date(2014, 12, 1)
