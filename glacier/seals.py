@@ -112,7 +112,7 @@ def read_model(address: str, kind: type[M], sha256: str | None = None) -> M:
         raise DamagedError.of(address, why) from error
 
 
-def read_whole(address: str, kind: type[V], owned: bool = True) -> V | None:
+def read_whole(address: str, kind: type[V], owned: bool) -> V | None:
     """A manifest, if it is there and all files that it vouches for are as they were written.
 
     Args:

@@ -21,6 +21,7 @@ from glacier.errors import Occupied, StoreError
 from glacier.lock_file import create, read_owner
 from glacier.locks import LOCK, Watch, find_living, hold, remove_dead, remove_leftovers, remove_lock
 from glacier.owner import DEAD_S, Owner, read_clock
+from tests.support.occupied import impatient
 from tests.support.tiny import tiny_config, write_tiny
 
 ROOT = Path(__file__).parents[1]
@@ -43,10 +44,6 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     return tiny_config(tmp_path)
-
-
-def impatient(config: Config) -> Config:
-    return config.model_copy(update={"when_locked": "leave"})
 
 
 def owner_at(folder: str) -> Owner | None:

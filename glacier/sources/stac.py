@@ -127,7 +127,7 @@ class StacSource(Source):
                 seals.read_json(address)
                 return
         except DamagedError as error:
-            seals.set_aside(error)
+            say(f"{error}")  # and it is written over: other runs may read it, too
         seals.write_json(address, self.search(region))
 
     def address(self, region: Region) -> str:

@@ -49,7 +49,7 @@ def run_trial(trial: Trial, images: list[MonthImage], on_epoch: OnEpoch) -> Tria
         TrainingError: The loss is not a number, or no training window fits.
         WeightsError: The initial weights do not fit.
     """
-    if found := trial.find_result():
+    if found := trial.find_result(owned=True):
         return found
     configure_process(trial.settings.cpus_per_trial)
     mean, std = band_statistics(trial, images)

@@ -56,7 +56,7 @@ class Trial:
         """Where the probabilities of the test pixels lie."""
         return store.join(self.folder, PREDICTIONS)
 
-    def find_result(self, owned: bool = True) -> TrialResult | None:
+    def find_result(self, owned: bool) -> TrialResult | None:
         """The result of a trial that has ended, if all that it made is there as it was written.
 
         Args:

@@ -105,10 +105,13 @@ def fetch_weights(networks: Networks, on_gpu: bool) -> dict[str, str | None]:
 
 
 def keep_weights(place: str, encoder: str, data: bytes) -> str:
-    """Store weights unless they are there, whole; returns their address."""
+    """Store weights unless they are there, whole; returns their address.
+
+    Other runs read here, too: what is damaged is written over and never lacks.
+    """
     stem = f"{encoder}-{store.checksum(data)[:8]}"
     address, file = store.join(place, f"{stem}.json"), f"{stem}.safetensors"
-    if seals.read_whole(address, seals.Manifest) is None:
+    if seals.read_whole(address, seals.Manifest, owned=False) is None:
         seals.write_whole(address, seals.Manifest(), {file: data})
     return store.join(place, file)
 
@@ -181,7 +184,7 @@ def tune_trials(
         finally:
             store.remove_folder(store.join(folder, TUNE))
         gc.collect()  # ends the trials of the run that was given up
-        pending = [trial for trial in pending if trial.find_result() is None]
+        pending = [trial for trial in pending if trial.find_result(owned=True) is None]
         say(
             "sweep: a node ran low on memory, and Ray ended trials there; "
             f"{len(pending)} go on from their checkpoints"

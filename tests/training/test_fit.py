@@ -114,9 +114,9 @@ def test_what_was_deleted_is_made_again(tmp_path: Path, name: str) -> None:
     run_trial(trial, images, lambda row: None)
     made = (tmp_path / name).read_bytes()
     (tmp_path / name).unlink()
-    assert trial.find_result() is None
+    assert trial.find_result(owned=True) is None
     run_trial(trial, images, lambda row: None)
-    assert (tmp_path / name).read_bytes() == made and trial.find_result()
+    assert (tmp_path / name).read_bytes() == made and trial.find_result(owned=True)
 
 
 def test_a_damaged_checkpoint_is_refused_and_the_result_is_the_same(tmp_path: Path) -> None:
