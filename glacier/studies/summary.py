@@ -17,6 +17,7 @@ from glacier.locks import hold
 from glacier.reports.report import list_files, move_aside
 from glacier.reports.sharing import share_changes, share_text, shorten_address
 from glacier.settings.model import Model
+from glacier.settings.values import Name, Sha256
 from glacier.studies.rows import SPLITS, Column, VariantRow, list_rows
 from glacier.studies.sentences import explain_leakage, explain_row
 from glacier.studies.variants import (
@@ -30,7 +31,7 @@ from glacier.studies.variants import (
 SCHEMA = 8
 """Counts up when a study's content changes for the same sweeps."""
 
-SweepKey = tuple[str, str]
+SweepKey = tuple[Name, str]
 """Name of a variant, and checksum of its sweep."""
 
 
@@ -43,7 +44,7 @@ class Stamp(seals.Manifest):
     """Version of the content."""
     sweeps: tuple[SweepKey, ...] = ()
     """In the order of the variants."""
-    config_sha256: str = ""
+    config_sha256: Sha256 = ""
     """Of all variants."""
 
 

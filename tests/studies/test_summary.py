@@ -135,6 +135,29 @@ def test_a_study_that_another_run_made_anew_meanwhile_stays(
     assert (earlier / "plain/report.html").exists() and capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sweeps": [["../../outside", "0"]]},
+        {"sweeps": [["/outside", "0"]]},
+        {"config_sha256": "/../../x" + "0" * 56},
+    ],
+    ids=str,
+)
+def test_a_study_names_its_own_folders_alone(
+    tmp_path: Path, config: Config, changes: dict[str, object]
+) -> None:
+    place, outside = tmp_path / "results/made", tmp_path / "outside/summary.json"
+    seals.write_whole(str(outside), seals.Manifest(), {"report.html": b"page"})
+    seals.write_json(
+        str(place / "study.json"),
+        {"schema": SCHEMA, "config_sha256": "1" * 64, "sweeps": []} | changes,
+    )
+    before = read_all(tmp_path)
+    keep_earlier(str(place / "study.json"), config, "study")
+    assert read_all(tmp_path) == before
+
+
 def test_a_damaged_report_does_not_keep_a_study_from_going_aside(
     earlier: Path, config: Config, capsys: pytest.CaptureFixture
 ) -> None:
