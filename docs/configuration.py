@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from glacier.config import Config, RegionFile
+from glacier.config import Config
+from glacier.settings.regions import RegionFile
 
 BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 """Names of pydantic's bounds to words."""

@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs/layout.svg"
 
 TITLES = {
-    "top": ("glacier/", "settings, arithmetic, files, cluster: below all folders"),
+    "settings": ("settings/", "the parts of the configuration, their marks and hashes"),
+    "top": ("glacier/", "configuration, arithmetic, files, cluster: below all other folders"),
     "geo": ("geo/", "rasters, outlines, regions and their grids"),
     "plots": ("plots/", "charts and pictures"),
     "sources": ("sources/", "where scenes come from"),
@@ -41,7 +42,7 @@ TITLES = {
 
 COLOURS = (
     "#64748b", "#2563a8", "#0f8f86", "#7c5cc4", "#d97a1e", "#b83b6b", "#4d8f2f", "#8a6232",
-    "#3f4f9e", "#a3341f", "#1f7a9c",
+    "#3f4f9e", "#a3341f", "#1f7a9c", "#5b5f2a",
 )  # fmt: skip
 BACKGROUND = "#fbfcfe"
 MONO = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from glacier import store
 from glacier.archive.dry_run import BAND_BYTES, RegionDryRun
 from glacier.archive.records import list_span
-from glacier.config import WINDOW_STEP_PX, Config, explain_few_variants
+from glacier.config import Config, explain_few_variants
 from glacier.errors import ConfigError, GlacierError
 from glacier.geo.frames import find_overlaps, is_southern
 from glacier.geo.raster import Grid
@@ -32,6 +32,7 @@ from glacier.machine import (
 )
 from glacier.plans import RunPlan, plan_run, show_gb
 from glacier.samples.folds import Split, block_rectangles, make_splits
+from glacier.settings.prepare import WINDOW_STEP_PX
 from glacier.sources.factory import open_source
 from glacier.sources.night import is_dark
 from glacier.sources.source import Source

@@ -42,11 +42,6 @@ class State(NamedTuple):
         return cls(str(path), stat.st_size, stat.st_mtime_ns)
 
 
-def checksum_file(path: Path) -> str:
-    """sha256 of a file's content, hexadecimal."""
-    return checksum_all([path])[0]
-
-
 def checksum_all(paths: Iterable[Path]) -> list[str]:
     """sha256 of the content of each file, hexadecimal; those not known yet are read side by side.
 

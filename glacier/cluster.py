@@ -23,7 +23,6 @@ import ray
 from ray._private import ray_constants
 from ray.experimental.internal_kv import _internal_kv_get
 
-from glacier.config import Cluster
 from glacier.errors import ConfigError, GlacierError
 from glacier.machine import (
     FOLDER_PREFIX,
@@ -37,6 +36,7 @@ from glacier.machine import (
 )
 from glacier.progress import say
 from glacier.ray_files import open_temp_folder, secure_token
+from glacier.settings.cluster import Cluster
 from glacier.store import FULL
 
 AUTOSCALER_STATUS = b"__autoscaling_status"

@@ -6,11 +6,13 @@ import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from glacier.config import Config, Region, RegionFile, expand_path
+from glacier.config import Config
 from glacier.errors import ConfigError, GlacierError, Occupied
 from glacier.faults import explain_fault, explain_files, find_fault
 from glacier.flags import load_config
 from glacier.interrupts import is_interrupted, tell_interrupted
+from glacier.settings.paths import expand_path
+from glacier.settings.regions import Region, RegionFile
 
 IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Environment variable that ``ray job submit`` sets for its driver."""

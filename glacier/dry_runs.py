@@ -136,6 +136,7 @@ def plan_network(fetches: bool = False, trains: bool = False) -> Tell:
     """
 
     def tell_addresses(plan: RunPlan) -> Iterator[str]:
+        """The one line of it."""
         config, label = plan.config, plan.config.prepare.label
         pending = fetches and any(region.pending for region in plan.regions)
         asked = plan.source.addresses() if pending else []

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from glacier.config import Config, check_path
+from glacier.config import Config
+from glacier.settings.paths import check_path
 from glacier.wording import join_words
 
 WIDTH = 100

@@ -2,7 +2,7 @@
 
     config = load_config(["jobs/demo.yaml", "--sweep.epochs", "3"], about="Train the models.")
 
-The flags are derived from the models of ``config``, so a parameter is written once.
+The flags are derived from the models of ``config`` and ``settings``: a parameter is written once.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from glacier.config import Config, Region, RegionFile
+from glacier.config import Config
 from glacier.errors import ConfigError
 from glacier.field_help import describe_fields, list_models
+from glacier.settings.regions import Region, RegionFile
 from glacier.shipped import find_configuration, list_shipped
 from glacier.wording import nearest
 

@@ -16,8 +16,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from glacier.config import Cluster, Config
+from glacier.config import Config
 from glacier.errors import ConfigError
+from glacier.settings.cluster import Cluster
 from glacier.store import measure_free
 
 ADDRESS = "RAY_ADDRESS"

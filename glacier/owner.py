@@ -13,7 +13,8 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
-from glacier.config import Model, Name
+from glacier.settings.model import Model
+from glacier.settings.values import Name
 from glacier.store import checksum
 
 DEAD_S = 120.0

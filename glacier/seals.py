@@ -17,9 +17,10 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from glacier import store
-from glacier.config import STORED, Model, Sha256
 from glacier.errors import DamagedError
 from glacier.progress import say
+from glacier.settings.model import STORED, Model
+from glacier.settings.values import Sha256
 
 NameBelow = Annotated[str, Field(pattern=r"^[^/\\\x00.][^/\\\x00]*(/[^/\\\x00.][^/\\\x00]*)*$")]
 """Name of a file in a folder or in those below it; it cannot lead out of the folder."""
@@ -111,7 +112,7 @@ def read_model(address: str, kind: type[M], sha256: str | None = None) -> M:
         raise DamagedError.of(address, why) from error
 
 
-def read_whole(address: str, kind: type[V], owned: bool = True) -> V | None:
+def read_whole(address: str, kind: type[V], owned: bool) -> V | None:
     """A manifest, if it is there and all files that it vouches for are as they were written.
 
     Args:

@@ -20,8 +20,9 @@ from pathlib import Path
 
 import fsspec
 
-from glacier.config import Config, expand_path
+from glacier.config import Config
 from glacier.errors import DamagedError, StoreError
+from glacier.settings.paths import expand_path
 
 UNREACHABLE = (OSError, ValueError, ImportError)
 """What fsspec raises: an unknown protocol is a ValueError, one not installed an ImportError."""

@@ -232,6 +232,7 @@ def late(runs: str) -> Stage:
     """A stage that is imported once it is run, when the configuration is known to be good."""
 
     def stage(config: glacier.Config) -> int:
+        """Import the stage and run it; where an earlier stage left damage, go back to that."""
         run: Stage = getattr(glacier, runs)
         try:
             return run(config)

@@ -7,13 +7,14 @@ checksums. No kind of file is known by name, so that none can be forgotten.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from glacier import seals, store
 from glacier.errors import DamagedError
-from glacier.locks import LOCK
+from glacier.locks import LOCK, find_living
+from glacier.owner import Owner
 from glacier.progress import say
 from glacier.runs import find_place
 
@@ -50,7 +51,7 @@ def run_verify(argv: Sequence[str]) -> int:
         failed += len(found.damaged)
         report_findings(found, address)
         if options.repair:
-            repair(found)
+            repair(found, address)
     if failed:
         say(f"verify: {failed} files are damaged; the command that made them makes them again")
     return 1 if failed else 0
@@ -64,8 +65,8 @@ def parse_options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--repair",
         action="store_true",
-        help="set damaged files aside and remove unfinished ones, so that the next run makes "
-        "anew what is missing",
+        help="set damaged files aside and remove unfinished ones where no run is at work, so that "
+        "the next run makes anew what is missing",
     )
     return parser.parse_args(argv)
 
@@ -128,10 +129,33 @@ def list_some(what: str, addresses: Sequence[str], most: int = 5) -> None:
         say(f"verify: {what}: and {len(addresses) - most} more")
 
 
-def repair(found: Findings) -> None:
-    """Set aside what is damaged, and remove what is unfinished."""
-    for error in found.damaged:
-        if store.exists(error.address):
-            seals.set_aside(error)
-    for address in found.unfinished:
-        store.remove(address)
+def repair(found: Findings, address: str) -> None:
+    """Set aside what is damaged, and remove what is unfinished, where no run is at work.
+
+    Args:
+        found: What was found.
+        address: Of the storage or the results.
+    """
+    damaged = {error.address: error for error in found.damaged}
+    busy = find_busy([*damaged, *found.unfinished], address)
+    for folder, owner in busy.items():
+        say(f"verify: {folder} is worked on by {owner}; nothing in it is repaired")
+    for file in (*damaged, *found.unfinished):
+        if any(file.startswith(f"{folder}/") for folder in busy):
+            continue
+        if file not in damaged:
+            store.remove(file)
+        elif store.exists(file):
+            seals.set_aside(damaged[file])
+
+
+def find_busy(files: Iterable[str], address: str) -> dict[str, Owner]:
+    """Folders below an address that hold some of these files and in which a run works."""
+    folders: set[str] = set()
+    for file in files:
+        folder = file.rpartition("/")[0]
+        while folder not in folders and folder.startswith(f"{address.rstrip('/')}/"):
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
+    owners = {folder: find_living(folder) for folder in sorted(folders)}
+    return {folder: owner for folder, owner in owners.items() if owner is not None}

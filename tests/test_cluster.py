@@ -9,9 +9,9 @@ from ray._private import services
 
 from glacier import cluster
 from glacier.cluster import check_room, connect, explain_no_ray, has_autoscaler, start_ray
-from glacier.config import Cluster
 from glacier.errors import ConfigError
 from glacier.machine import Room
+from glacier.settings.cluster import Cluster
 
 STATIC = {"active_nodes": {"node_0071357b75": 1}}
 GROWING = {"active_nodes": {"ray.head.default": 1}}

@@ -10,12 +10,12 @@ import pytest
 from glacier import plans, store
 from glacier.archive.ingest import ingest_month
 from glacier.archive.records import list_months
-from glacier.config import Sweep
 from glacier.dry_runs import STAGES, dry_run
 from glacier.errors import ConfigError
 from glacier.plans import plan_run, show_gb
 from glacier.samples.folds import FoldMasks, Split
 from glacier.samples.month import prepare_month
+from glacier.settings.sweep import Sweep
 from glacier.sources.factory import open_source
 from glacier.training.trial import Trial
 from glacier.verbs import VERBS

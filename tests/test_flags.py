@@ -12,9 +12,12 @@ from pydantic import ValidationError
 
 from glacier import store
 from glacier.command import run_command
-from glacier.config import STORED, Config, config_digest, digest, expand_path, variants_digest
+from glacier.config import Config, config_digest, variants_digest
 from glacier.errors import ConfigError, SourceError
 from glacier.flags import field_names, load_config, read_yaml
+from glacier.settings.identity import digest
+from glacier.settings.model import STORED
+from glacier.settings.paths import expand_path
 
 ROOT = Path(__file__).parents[1]
 SQUARE = [[-134.62, 58.42], [-134.42, 58.42], [-134.42, 58.59], [-134.62, 58.59]]

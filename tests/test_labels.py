@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from glacier.geo.raster import grid_of
 from glacier.geo.raster_files import safe_open
-from glacier.geo.vectors import rasterise_outlines
 from glacier.indices import normalised_difference
 from glacier.labels import (
     GLACIER,
@@ -24,6 +23,7 @@ from glacier.labels import (
     label_truth,
     surface_of,
 )
+from tests.support.outlines import rasterise_outlines
 
 
 def f32(*values: float) -> np.ndarray:

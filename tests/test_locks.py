@@ -21,6 +21,7 @@ from glacier.errors import Occupied, StoreError
 from glacier.lock_file import create, read_owner
 from glacier.locks import LOCK, Watch, find_living, hold, remove_dead, remove_leftovers, remove_lock
 from glacier.owner import DEAD_S, Owner, read_clock
+from tests.support.occupied import impatient
 from tests.support.racer import REGION
 from tests.support.tiny import tiny_config, write_tiny
 
@@ -44,10 +45,6 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     return tiny_config(tmp_path)
-
-
-def impatient(config: Config) -> Config:
-    return config.model_copy(update={"when_locked": "leave"})
 
 
 def owner_at(folder: str) -> Owner | None:
@@ -302,38 +299,38 @@ def test_where_nothing_may_be_written_a_dead_lock_stays(
 # Heartbeats
 
 
-def test_the_heart_beats_while_it_is_held(
-    folder: str, config: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def quick_heart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "BEAT_S", 0.01)
+
+
+def await_owner(folder: str, is_awaited: Callable[[Owner | None], bool]) -> Owner | None:
+    """The owner of a folder once it is such a one, or after half a minute whoever it is."""
+    deadline = time.monotonic() + 30
+    while not is_awaited(found := owner_at(folder)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return found
+
+
+def test_the_heart_beats_while_it_is_held(folder: str, config: Config, quick_heart: None) -> None:
     with hold(config, folder):
         first = owner_at(folder)
-        deadline = time.monotonic() + 30
-        while owner_at(folder).heartbeat == first.heartbeat and time.monotonic() < deadline:
-            time.sleep(0.05)
-        last = owner_at(folder)
+        last = await_owner(folder, lambda owner: owner.heartbeat > first.heartbeat)
         assert last.heartbeat > first.heartbeat
         assert last == first.model_copy(update={"heartbeat": last.heartbeat})
     assert not [thread for thread in threading.enumerate() if thread.name == "lock"]
 
 
-def test_a_lock_removed_by_hand_comes_back(
-    folder: str, config: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(locks, "BEAT_S", 0.01)
+def test_a_lock_removed_by_hand_comes_back(folder: str, config: Config, quick_heart: None) -> None:
     with hold(config, folder):
         mine = owner_at(folder)
         store.remove(store.join(folder, LOCK))
-        deadline = time.monotonic() + 30
-        while owner_at(folder) is None and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert owner_at(folder).id == mine.id
+        assert await_owner(folder, lambda owner: owner is not None).id == mine.id
 
 
 def test_a_removed_folder_does_not_come_back(
-    tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, config: Config, quick_heart: None
 ) -> None:
-    monkeypatch.setattr(locks, "BEAT_S", 0.01)
     with hold(config, str(tmp_path / "a")):
         store.remove_folder(str(tmp_path / "a"))
         time.sleep(0.1)
@@ -341,9 +338,8 @@ def test_a_removed_folder_does_not_come_back(
 
 
 def test_who_was_followed_stops(
-    folder: str, config: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    folder: str, config: Config, quick_heart: None, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setattr(locks, "BEAT_S", 0.01)
     other = Owner.of_this_process("other")
     usual = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from glacier import machine
-from glacier.config import Cluster
 from glacier.errors import ConfigError
 from glacier.machine import (
     FOLDER_PREFIX,
@@ -27,6 +26,7 @@ from glacier.machine import (
     find_memory_gb,
     refuses_grpc,
 )
+from glacier.settings.cluster import Cluster
 from tests.support.tiny import tiny_config
 
 SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])

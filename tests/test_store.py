@@ -139,18 +139,22 @@ def test_a_manifest_vouches_for_files_and_what_is_damaged_is_set_aside(
     address = store.join(base, "unit", "done.json")
     contents = {"a.bin": b"a", "below/b.bin": b"b"}
     made = seals.write_whole(address, seals.Manifest(), contents)
-    assert seals.read_whole(address, seals.Manifest) == made
+    assert seals.read_whole(address, seals.Manifest, owned=True) == made
     assert made.files == {name: store.checksum(data) for name, data in contents.items()}
     store.write_bytes(store.join(base, "unit/below/b.bin"), b"B")
     store.remove(store.join(base, "unit/a.bin"))
-    assert seals.read_whole(address, seals.Manifest) is None
+    assert seals.read_whole(address, seals.Manifest, owned=True) is None
     said = capsys.readouterr().out
     assert "a.bin is damaged: it is gone" in said and "b.bin is damaged: sha256" in said
     assert not store.exists(store.join(base, "unit/below/b.bin"))
     assert store.read_bytes(store.join(base, "unit/below/.damaged/b.bin")) == b"B"
     store.write_bytes(address, b"{}")
-    assert seals.read_whole(address, seals.Manifest) is None and not store.exists(address)
-    assert seals.read_whole(address, seals.Manifest) is None  # not there: nothing is said
+    assert seals.read_whole(address, seals.Manifest, owned=True) is None and not store.exists(
+        address
+    )
+    assert (
+        seals.read_whole(address, seals.Manifest, owned=True) is None
+    )  # not there: nothing is said
     assert capsys.readouterr().out.count("damaged") == 1
 
 

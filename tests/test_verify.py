@@ -6,6 +6,7 @@ import pytest
 
 from glacier import seals
 from glacier.verify import run_verify, verify_folder
+from tests.support.occupied import occupy
 
 
 @pytest.fixture
@@ -80,6 +81,22 @@ def test_repair_sets_aside_what_is_damaged_and_removes_what_is_unfinished(
     assert run_verify([*places, "--repair"]) == 1
     assert not (folder / "a.npz").exists() and not (folder / ".a.npz.1f.tmp").exists()
     assert (folder / ".damaged/a.npz").read_bytes() == b"A"
+
+
+def test_repair_leaves_alone_what_a_run_works_on(
+    tmp_path: Path, places: list[str], capsys: pytest.CaptureFixture
+) -> None:
+    """What it is writing looks unfinished, and may look damaged."""
+    busy, free = tmp_path / "data/trials/demo-1", tmp_path / "results/demo"
+    for path in (busy / "net/a.npz", free / "folds.csv"):
+        path.write_bytes(b"A")
+        path.with_name(f".{path.name}.1f.tmp").write_bytes(b"a")
+    occupy(str(busy))
+    assert run_verify([*places, "--repair"]) == 1
+    assert (busy / "net/a.npz").read_bytes() == (free / ".damaged/folds.csv").read_bytes() == b"A"
+    assert (busy / "net/.a.npz.1f.tmp").exists() and not (free / ".folds.csv.1f.tmp").exists()
+    said = capsys.readouterr().out
+    assert f"verify: {busy} is worked on by run other" in said and said.count("worked on") == 1
 
 
 def test_nothing_at_all_is_no_damage(tmp_path: Path) -> None:

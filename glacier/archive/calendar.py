@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from glacier import seals, store
 from glacier.archive.records import MonthRecord
-from glacier.config import Config, digest
+from glacier.config import Config
 from glacier.locks import hold
 from glacier.progress import say
+from glacier.settings.identity import digest
 
 if TYPE_CHECKING:
     from glacier.plots.calendar import Square
@@ -54,10 +55,22 @@ def write_calendar(config: Config, records: list[MonthRecord]) -> None:
     drawn_of = digest(
         [(config.place(r.region), r.month, r.status, r.kind, r.valid_share) for r in records]
     )
-    found = seals.read_whole(address, Calendar)
-    if found and found.drawn_of == drawn_of:
+    if is_drawn(address, drawn_of, owned=False):
         return
     if (picture := draw_archive(records, config)) is not None:
         with hold(config, store.results_folder(config)):
-            seals.write_whole(address, Calendar(drawn_of=drawn_of), {PICTURE: picture.png})
+            if not is_drawn(address, drawn_of, owned=True):  # another run may have drawn it
+                seals.write_whole(address, Calendar(drawn_of=drawn_of), {PICTURE: picture.png})
         say(f"ingest: calendar in {store.join(store.results_folder(config), PICTURE)}")
+
+
+def is_drawn(address: str, drawn_of: str, owned: bool) -> bool:
+    """Whether a calendar of just these months is there, with its picture.
+
+    Args:
+        address: Of ``calendar.json``.
+        drawn_of: Hash of the months.
+        owned: This run alone works there, so damaged files are said and set aside.
+    """
+    found = seals.read_whole(address, Calendar, owned)
+    return found is not None and found.drawn_of == drawn_of

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from glacier.archive.records import complete_record, list_region_months
-from glacier.config import Config, Region
+from glacier.config import Config
 from glacier.geo.raster import Grid
 from glacier.landsat import BANDS
+from glacier.settings.regions import Region
 from glacier.sources.night import find_centre, is_dark
 from glacier.sources.source import Source
 from glacier.wording import name_coordinates

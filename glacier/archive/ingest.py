@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -30,7 +31,7 @@ from glacier.archive.workers import open_pool
 from glacier.cluster import connect
 from glacier.composite import Empty
 from glacier.config import Config
-from glacier.errors import ConfigError, DamagedError, GlacierError, SourceError
+from glacier.errors import ConfigError, DamagedError, GlacierError, Occupied, SourceError
 from glacier.landsat import is_settled
 from glacier.locks import SHARED_S, hold, remove_dead, remove_leftovers
 from glacier.progress import Progress, say
@@ -185,7 +186,7 @@ def conclude(config: Config, records: dict[ArchiveMonth, MonthRecord | None]) ->
         say("ingest: the source holds none of the months")
         return 0
     for folder, rows in by_folder.items():
-        write_manifest(folder, rows)
+        write_manifest(config, folder, rows)
     done = [record for rows in by_folder.values() for record in rows]
     say_where(list(by_folder))
     write_calendar(config, done)
@@ -202,19 +203,37 @@ def say_where(folders: list[str]) -> None:
         say(f"ingest: {len(folders)} archives in {folders[-1].rpartition('/')[0]}")
 
 
-def write_manifest(folder: str, rows: list[MonthRecord]) -> None:
-    """Write the records of an archive's months, unless they are there already."""
-    write_changed(store.join(folder, "manifest.json"), {"months": [row.as_dict() for row in rows]})
+def write_manifest(config: Config, folder: str, rows: list[MonthRecord]) -> None:
+    """Write the records of an archive's months, unless they are there already.
+
+    Where another run works, it writes its own at its end: nobody waits for that.
+    """
+    address = store.join(folder, "manifest.json")
+    value = {"months": [row.as_dict() for row in rows]}
+    if is_written(address, value, owned=False):
+        return
+    at_once = config.model_copy(update={"when_locked": "leave"})
+    with suppress(Occupied), hold(at_once, folder):
+        if not is_written(address, value, owned=True):
+            seals.write_json(address, value)
 
 
-def write_changed(address: str, value: dict[str, Any]) -> None:
-    """Write a sealed JSON file unless it holds this value; a damaged one is said and set aside."""
+def is_written(address: str, value: dict[str, Any], owned: bool) -> bool:
+    """Whether a sealed JSON file holds a value.
+
+    Args:
+        address: Of the file.
+        value: What it has to hold.
+        owned: This run alone works in its folder, so a damaged one is said and set aside.
+    """
     try:
-        if store.exists(address) and seals.read_json(address) == json.loads(json.dumps(value)):
-            return
+        return store.exists(address) and bool(
+            seals.read_json(address) == json.loads(json.dumps(value))
+        )
     except DamagedError as error:
-        seals.set_aside(error)
-    seals.write_json(address, value)
+        if owned:
+            seals.set_aside(error)
+        return False
 
 
 def say_outcome(records: list[MonthRecord]) -> None:

@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 
 from glacier import seals, store
 from glacier.composite import Composite
-from glacier.config import RUNTIME_ONLY, TEXT, Config, Region, digest, identity
+from glacier.config import Config
 from glacier.errors import DamagedError, StoreError
 from glacier.geo.raster import Grid, encode_cog, grid_of_region
 from glacier.labels import label_truth
 from glacier.landsat import months_between
+from glacier.settings.identity import digest, identity
+from glacier.settings.model import RUNTIME_ONLY, TEXT
+from glacier.settings.regions import Region
 from glacier.sources.factory import open_source
 from glacier.sources.source import Source
 

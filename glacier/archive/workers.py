@@ -12,8 +12,9 @@ import ray
 
 from glacier.archive.records import ArchiveMonth, MonthRecord
 from glacier.cluster import count_cpus, get_result
-from glacier.config import Config, Service
+from glacier.config import Config
 from glacier.progress import say
+from glacier.settings.source import Service
 from glacier.sources.limiter import Limiter, LimiterState, Outcome
 
 Work = Callable[..., MonthRecord]

@@ -12,9 +12,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from glacier.config import Model
 from glacier.evaluation.metrics import SIZES_KM2, ClassPixels, Counts, pool_counts
 from glacier.evaluation.scorecard import ImageScore, MaskScore, Scorecard, TruthScore
+from glacier.settings.model import Model
 
 SEEN_SHARES = {"below 50 %": 0.5, "50 to 80 %": 0.8, "80 to 95 %": 0.95, "95 % and more": np.inf}
 """Classes of the share of a test part that was seen and is labelled, by their upper end."""

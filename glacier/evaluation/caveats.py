@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from glacier.config import Config, Label, Months, Sweep
+from glacier.config import Config
 from glacier.evaluation.kinds import FOLDS, LABELS
 from glacier.published import INTRODUCTION
+from glacier.settings.labels import Label
+from glacier.settings.months import Months
+from glacier.settings.sweep import Sweep
 
 CHANGES: dict[tuple[str, Any], str] = {
     ("sweep.protocol", "honest"): "The checkpoint is chosen on a validation part and the test "

@@ -10,7 +10,6 @@ from typing import Any, Literal
 import numpy as np
 import pydantic
 
-from glacier.config import Model
 from glacier.evaluation.breakdown import LateSummer, measure_late_summer
 from glacier.evaluation.recommendation import (
     Contenders,
@@ -29,6 +28,7 @@ from glacier.evaluation.scores import (
 from glacier.evaluation.verdict import Pair, count_folds, judge
 from glacier.samples.dataset import SampleMonth
 from glacier.samples.folds import Split
+from glacier.settings.model import Model
 
 Kind = Literal["encoder", "ensemble", "baseline"]
 

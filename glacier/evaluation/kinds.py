@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from glacier.config import FoldKind, LabelKind
+from glacier.settings.folds import FoldKind
+from glacier.settings.labels import LabelKind
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ class LabelWords:
     are: str
     """What they are, and what that is worth, as a noun."""
     worth: str
-    """What agreement with them is worth, as a sentence; fields of ``config.Label`` in braces,
-    and ``{name}``, the file of the outlines."""
+    """What agreement with them is worth, as a sentence; fields of ``settings.labels.Label``
+    in braces, and ``{name}``, the file of the outlines."""
     outline: str
     """What their outline on a map is called."""
 

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
-from glacier.config import BareName, Config, Model
+from glacier.config import Config
 from glacier.evaluation.agreement import Agreement
 from glacier.evaluation.breakdown import late_summer_months
 from glacier.evaluation.calibration import Calibration, Reliability
 from glacier.evaluation.scorecard import Scorecard
 from glacier.samples.folds import FoldMasks, Split
 from glacier.seals import Manifest
+from glacier.settings.model import Model
+from glacier.settings.values import BareName
 
 FORMAT = 10
 """Counts up when a sweep's bytes change for the same configuration."""

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from glacier.config import Model
 from glacier.evaluation.boundary import Boundary, measure_boundary, pool_boundaries
 from glacier.evaluation.calibration import Calibration, Reliability, measure_reliability
 from glacier.evaluation.metrics import (
@@ -30,6 +29,7 @@ from glacier.evaluation.metrics import (
 from glacier.labels import IGNORE, label_truth
 from glacier.samples.dataset import MonthImage, SampleSet, month_key
 from glacier.samples.folds import FoldMasks
+from glacier.settings.model import Model
 
 
 class OutlineScore(Model):

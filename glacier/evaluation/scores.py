@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from glacier.config import Model
 from glacier.evaluation.breakdown import Breakdown, break_down, mean_known
 from glacier.evaluation.calibration import Reliability, ReliabilityStep
 from glacier.evaluation.metrics import Counts, pool_counts
 from glacier.evaluation.results import BaselineResult, EnsembleResult, TrialResult
 from glacier.evaluation.scorecard import Scorecard
 from glacier.evaluation.verdict import bootstrap_dice, spread
+from glacier.settings.model import Model
 
 MEASURES = (
     "boundary_f1", "boundary_mean_m", "boundary_p95_m", "area_error_km2", "area_error_abs_km2",

@@ -22,13 +22,13 @@ from rasterio.features import rasterize, shapes
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.warp import transform
 
-from glacier.config import Region
 from glacier.errors import ConfigError, RasterError
 from glacier.geo.declared import read_as_landsat
 from glacier.geo.grid_files import find_grid_file
 from glacier.geo.raster_files import safe_open
 from glacier.geo.scale import check_scale, utm_zone
 from glacier.landsat import NODATA, band_scale
+from glacier.settings.regions import Region
 from glacier.wording import shorten_list
 
 WGS84 = "EPSG:4326"

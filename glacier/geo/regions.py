@@ -16,7 +16,6 @@ import geopandas
 import numpy as np
 import shapely
 
-from glacier.config import Region, RegionFile, digest
 from glacier.errors import ConfigError, VectorError
 from glacier.geo.inventories import as_id, sort_rows
 from glacier.geo.polygons import take_area
@@ -24,6 +23,8 @@ from glacier.geo.raster import WGS84, grid_of_region
 from glacier.geo.scale import utm_zone
 from glacier.geo.vector_layers import VectorFile, read_tables
 from glacier.progress import say
+from glacier.settings.identity import digest
+from glacier.settings.regions import Region, RegionFile
 from glacier.store import absolute
 from glacier.wording import join_words, name_coordinates, nearest, shorten_list
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from glacier import store
 from glacier.checksums import checksum_all
-from glacier.config import digest
 from glacier.errors import StoreError, VectorError
 from glacier.geo.found_files import explain_unsafe
 from glacier.geo.vector_contents import explain_harm
 from glacier.geo.vector_formats import SHAPEFILE, ZIPPED, Format, tell_format
 from glacier.geo.zipped import unpack_shapefile
+from glacier.settings.identity import digest
 
 PARTS = (".shx", ".dbf", ".prj", ".cpg")
 """Files that are part of a Shapefile: they stand beside it under the same name."""

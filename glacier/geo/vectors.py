@@ -71,26 +71,6 @@ class OutlineMask:
     """What was chosen, left out, cut out or mended, in sentences."""
 
 
-def rasterise_outlines(
-    address: str, grid: Grid, layer: str | None = None, crs: str | None = None
-) -> NDArray[np.uint8]:
-    """Pixels whose centre lies on a glacier of a vector file.
-
-    Args:
-        address: A file of one of the formats of ``vector_formats``, told by its first bytes.
-        grid: Where the pixels lie.
-        layer: The layer to read; None: the only one with polygons on the grid.
-        crs: The CRS of a file that states none.
-
-    Returns:
-        (H, W) uint8, 1 inside and 0 outside.
-
-    Raises:
-        VectorError: The file cannot be read, has no CRS, or no polygon touches the grid.
-    """
-    return burn_outlines(read_outlines(VectorFile(address, layer, crs)), grid).mask
-
-
 def read_outlines(file: VectorFile) -> Outlines:
     """All polygons of a vector file, in memory, for any number of grids.
 

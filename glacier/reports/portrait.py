@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from glacier.config import Config, Label
+from glacier.config import Config
 from glacier.evaluation.breakdown import CLEAR_SHARE
 from glacier.evaluation.kinds import FOLDS, LABELS
 from glacier.evaluation.metrics import count_pixels
@@ -25,6 +25,7 @@ from glacier.plots.maps import Ground, Wording, draw_map
 from glacier.plots.pictures import paint_colour
 from glacier.reports.gallery import place_colours
 from glacier.samples.dataset import MonthImage, SampleMonth, SampleSet
+from glacier.settings.labels import Label
 from glacier.training.saved import Predictions, SavedSweep, TrialKey
 
 STRETCH = (0.005, 0.995)

@@ -1,8 +1,8 @@
 """What a page that is passed on says of a run: no account, no key, no place on a machine.
 
-Fields marked ``config.PRIVATE`` are left out where somebody set them, and with them all that is
-``config.RUNTIME_ONLY``. A path that starts at a root, a home folder or a store is shown by its
-last part; one that starts with a variable or in the working folder stays as written.
+Fields marked ``PRIVATE`` are left out where somebody set them, and with them all that is
+``RUNTIME_ONLY``. A path that starts at a root, a home folder or a store is shown by its last part;
+one that starts with a variable or in the working folder stays as written.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, JsonValue
 
-from glacier.config import PRIVATE, RUNTIME_ONLY, Config, Model
+from glacier.config import Config
+from glacier.settings.model import PRIVATE, RUNTIME_ONLY, Model
 
 Shared = TypeVar("Shared", bound=Model)
 

@@ -8,7 +8,6 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from glacier import seals, store
-from glacier.config import BareName, FoldKind, Label, Model, Sha256
 from glacier.evaluation.agreement import Agreement
 from glacier.evaluation.breakdown import LateSummer
 from glacier.evaluation.comparison import (
@@ -20,6 +19,10 @@ from glacier.evaluation.comparison import (
 from glacier.evaluation.results import SweepResult
 from glacier.reports.gallery import ShownScore, Strip
 from glacier.reports.sharing import share_part
+from glacier.settings.folds import FoldKind
+from glacier.settings.labels import Label
+from glacier.settings.model import Model
+from glacier.settings.values import BareName, Sha256
 from glacier.training.saved import SavedSweep
 
 SCHEMA = 10

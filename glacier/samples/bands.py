@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from glacier.config import Label, Prepare
 from glacier.landsat import BAND_OF
+from glacier.settings.labels import Label
+from glacier.settings.prepare import Prepare
 
 LABEL_BANDS = {
     "outlines": {"green", "nir", "swir1"},

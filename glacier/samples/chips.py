@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier import labels
-from glacier.config import Prepare
 from glacier.samples.dataset import MonthImage
 from glacier.samples.folds import block_rectangles
+from glacier.settings.prepare import Prepare
 from glacier.windows import pad_to, window_starts
 
 

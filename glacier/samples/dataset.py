@@ -22,21 +22,15 @@ from numpy.typing import NDArray
 
 from glacier import seals, store
 from glacier.archive.records import MonthRecord, Status
-from glacier.config import (
-    ADDRESS,
-    RUNTIME_ONLY,
-    TEXT,
-    Config,
-    Label,
-    Model,
-    Name,
-    digest,
-    identity,
-)
+from glacier.config import Config
 from glacier.errors import StoreError
 from glacier.geo.raster import Grid
 from glacier.geo.vector_files import checksum_files
 from glacier.labels import IGNORE
+from glacier.settings.identity import digest, identity
+from glacier.settings.labels import Label
+from glacier.settings.model import ADDRESS, RUNTIME_ONLY, TEXT, Model
+from glacier.settings.values import Name
 
 SCHEMA = pa.schema(
     [

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glacier.config import FoldKind, Folds
 from glacier.errors import ConfigError
 from glacier.samples.dataset import MonthImage, month_key
+from glacier.settings.folds import FoldKind, Folds
 
 Rectangle = tuple[int, int, int, int]
 """First row, end row, first column, end column; ends are exclusive; pixels."""

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from glacier import labels, store
 from glacier.archive.records import MonthRecord, Status
-from glacier.config import Prepare
 from glacier.errors import GlacierError, SampleError
 from glacier.geo.raster import Grid, read_named
 from glacier.indices import FALSE_COLOUR, colour
@@ -38,6 +37,7 @@ from glacier.samples.outlines import (
 )
 from glacier.samples.quicklooks import write_quick_looks
 from glacier.samples.variety import check_variety
+from glacier.settings.prepare import Prepare
 
 BASELINE_BANDS = ("green", "red", "nir", "swir1")
 """What the baselines read, as plain reflectance."""

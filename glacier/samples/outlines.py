@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier import store
-from glacier.config import Label
 from glacier.geo.raster import Grid
 from glacier.geo.vector_layers import VectorFile
 from glacier.geo.vectors import OutlineMask, Outlines, burn_outlines, read_outlines
+from glacier.settings.labels import Label
 
 
 def glacier_file(label: Label) -> VectorFile | None:

@@ -17,7 +17,7 @@ import ray
 from glacier import seals, store
 from glacier.archive.records import MonthRecord, read_records
 from glacier.cluster import connect, count_cpus
-from glacier.config import Config, Prepare
+from glacier.config import Config
 from glacier.errors import DamagedError
 from glacier.locks import hold, remove_dead
 from glacier.progress import Progress, say
@@ -31,6 +31,7 @@ from glacier.samples.dataset import (
     set_address,
 )
 from glacier.samples.month import MonthTask, extra_bands, prepare_month
+from glacier.settings.prepare import Prepare
 
 MAX_NOTES = 8
 """Notes on outlines that the end of a run names; it counts the others."""
@@ -49,15 +50,17 @@ def run_prepare(config: Config) -> int:
         for record in records
     ]
     made, pending = find_prepared(config, tasks, owned=False)
-    if pending or not store.exists(set_address(folder)):
+    samples = None if pending else describe_set(config, [made[task.address] for task in tasks])
+    if samples and is_described(folder, samples, owned=False):
+        remove_dead(config, folder)
+    else:
         with hold(config, folder):
             # Another run may have made some by now.
             made, pending = find_prepared(config, tasks, owned=True)
             made |= prepare_months(config, pending) if pending else {}
-            samples = write_set(config, folder, [made[task.address] for task in tasks])
-    else:
-        remove_dead(config, folder)
-        samples = write_set(config, folder, [made[task.address] for task in tasks])
+            samples = describe_set(config, [made[task.address] for task in tasks])
+            if not is_described(folder, samples, owned=True):
+                seals.write_model(set_address(folder), samples)
     report_outcome(samples, folder)
     lacking = sum(task.record.status == "failed" for task in tasks)
     return max(0, len(samples.failed) - lacking - config.prepare.max_failed)
@@ -91,16 +94,21 @@ def find_prepared(
     return {address: prepared.month for address, prepared in done.items()}, pending
 
 
-def write_set(config: Config, folder: str, months: Sequence[SampleMonth]) -> SampleSet:
-    """Write the description of a set, unless it is there; a damaged one is said and set aside."""
-    address, samples = set_address(folder), describe_set(config, months)
+def is_described(folder: str, samples: SampleSet, owned: bool) -> bool:
+    """Whether the description of a set is there.
+
+    Args:
+        folder: Where the samples lie.
+        samples: What the description has to say.
+        owned: This run alone works in the folder, so a damaged one is said and set aside.
+    """
+    address = set_address(folder)
     try:
-        if store.exists(address) and seals.read_model(address, SampleSet) == samples:
-            return samples
+        return store.exists(address) and seals.read_model(address, SampleSet) == samples
     except DamagedError as error:
-        seals.set_aside(error)
-    seals.write_model(address, samples)
-    return samples
+        if owned:
+            seals.set_aside(error)
+        return False
 
 
 def prepare_months(config: Config, pending: list[MonthTask]) -> dict[str, SampleMonth]:

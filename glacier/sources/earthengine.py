@@ -22,10 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier.composite import Composite, Empty
-from glacier.config import Config, EarthEngine, Ingest, Region
+from glacier.config import Config
 from glacier.errors import SourceError
 from glacier.geo.raster import Grid
 from glacier.landsat import OPTICAL, QA_MASK, SATURATED_OPTICAL, THERMAL, month_interval
+from glacier.settings.earthengine import EarthEngine
+from glacier.settings.ingest import Ingest
+from glacier.settings.regions import Region
 from glacier.sources.ee_session import ENDPOINTS, ReplyError, Requests, TooLargeError
 from glacier.sources.limiter import Limiter, RequestLimit
 from glacier.sources.night import predict_night

@@ -23,8 +23,9 @@ from google.auth.exceptions import GoogleAuthError, TransportError
 from googleapiclient.errors import HttpError
 from requests.adapters import HTTPAdapter
 
-from glacier.config import EarthEngine, expand_path
 from glacier.errors import ConfigError, SourceError
+from glacier.settings.earthengine import EarthEngine
+from glacier.settings.paths import expand_path
 from glacier.sources.limiter import Outcome, RequestLimit
 
 T = TypeVar("T")

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from glacier import store
 from glacier.checksums import checksum_all
-from glacier.config import Folder, Region
 from glacier.errors import SourceError
 from glacier.geo.found_files import explain_unsafe, is_inside
+from glacier.settings.folder import Folder
+from glacier.settings.regions import Region
 
 MAX_TEXT_BYTES = 1_000_000
 """Of a file of facts beside a scene: MTL files have 20 to 50 kB."""

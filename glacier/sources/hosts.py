@@ -14,8 +14,8 @@ from pystac_client.stac_api_io import StacApiIO
 from requests import Response
 from urllib3.util import Retry
 
-from glacier.config import PLANETARY_COMPUTER, Stac
 from glacier.errors import SourceError
+from glacier.settings.stac import PLANETARY_COMPUTER, Stac
 
 SIGNED = {PLANETARY_COMPUTER: ("blob.core.windows.net",)}
 """Catalogue to the hosts whose addresses it signs; a name stands for all below it.

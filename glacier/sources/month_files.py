@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier.composite import Composite, Empty
-from glacier.config import Config, Folder, Region
+from glacier.config import Config
 from glacier.errors import RasterError, SourceError
 from glacier.geo.raster import Grid, grid_of, read_bands
 from glacier.geo.raster_files import safe_open
 from glacier.landsat import BANDS, NODATA
+from glacier.settings.folder import Folder
+from glacier.settings.regions import Region
 from glacier.sources.folders import base_folder, find_folder, identify_files
 from glacier.sources.limiter import RequestLimit
 from glacier.sources.source import Source

@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from glacier.composite import Composite, Empty, Scene
-from glacier.config import Config, Folder, Ingest, Region
+from glacier.config import Config
 from glacier.errors import RasterError, SourceError
 from glacier.geo.found_files import explain_unsafe
 from glacier.geo.raster import Grid, grid_of
 from glacier.geo.raster_files import safe_open
+from glacier.settings.folder import Folder
+from glacier.settings.ingest import Ingest
+from glacier.settings.regions import Region
 from glacier.sources.folders import (
     base_folder,
     find_folder,

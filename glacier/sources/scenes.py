@@ -23,7 +23,6 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from glacier.composite import Composite, Empty, Scene, composite_scenes
-from glacier.config import Ingest
 from glacier.errors import GlacierError, RasterError, SourceError
 from glacier.geo.declared import declared_scale, find_hidden, same_scale
 from glacier.geo.raster import Grid
@@ -39,6 +38,7 @@ from glacier.landsat import (
     overpass_time,
     sun_position,
 )
+from glacier.settings.ingest import Ingest
 from glacier.sources.passes import merge_scenes
 from glacier.sources.resample import OwnPixels, place_layers
 from glacier.wording import name_coordinates, shorten_list

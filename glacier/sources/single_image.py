@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from rasterio.io import DatasetReader
 
 from glacier.composite import Composite, Empty
-from glacier.config import BandFile, Config, Folder, Image, Region, identity
+from glacier.config import Config
 from glacier.errors import ConfigError, SourceError
 from glacier.geo.declared import declared_scale, find_hidden, same_scale
 from glacier.geo.raster import Grid, grid_of
 from glacier.geo.raster_files import safe_open
 from glacier.landsat import BANDS, NODATA, SR_OFFSET, SR_SCALE, digital_number
+from glacier.settings.folder import BandFile, Folder, Image
+from glacier.settings.identity import identity
+from glacier.settings.regions import Region
 from glacier.sources.folders import base_folder, find_folder, identify_files
 from glacier.sources.limiter import RequestLimit
 from glacier.sources.source import Source

@@ -8,8 +8,10 @@ from datetime import date
 from typing import Any, Self
 
 from glacier.composite import Composite, Empty
-from glacier.config import Config, Region, SourceSettings
+from glacier.config import Config
 from glacier.geo.raster import Grid, grid_of_region
+from glacier.settings.regions import Region
+from glacier.settings.source import SourceSettings
 from glacier.sources.limiter import RequestLimit
 
 

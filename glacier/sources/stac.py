@@ -19,12 +19,15 @@ from requests import RequestException
 
 from glacier import seals, store
 from glacier.composite import Composite, Empty, Scene
-from glacier.config import PLANETARY_COMPUTER, Config, Region, Stac, digest, identity
+from glacier.config import Config
 from glacier.errors import DamagedError, SourceError
 from glacier.geo.gdal import RASTER
 from glacier.geo.raster import WGS84, Grid
 from glacier.landsat import is_settled, month_interval
 from glacier.progress import say
+from glacier.settings.identity import digest, identity
+from glacier.settings.regions import Region
+from glacier.settings.stac import PLANETARY_COMPUTER, Stac
 from glacier.sources.hosts import GuardedIO, list_hosts, refuse_addresses
 from glacier.sources.limiter import Limiter, Outcome, RequestLimit
 from glacier.sources.night import predict_night
@@ -124,7 +127,7 @@ class StacSource(Source):
                 seals.read_json(address)
                 return
         except DamagedError as error:
-            seals.set_aside(error)
+            say(f"{error}")  # and it is written over: other runs may read it, too
         seals.write_json(address, self.search(region))
 
     def address(self, region: Region) -> str:

@@ -16,10 +16,11 @@ from urllib.parse import urlsplit
 import pystac
 
 from glacier import seals
-from glacier.config import PLANETARY_COMPUTER, Ingest
 from glacier.errors import ConfigError, SourceError, StoreError
 from glacier.geo.declared import same_scale
 from glacier.landsat import band_scale, month_interval
+from glacier.settings.ingest import Ingest
+from glacier.settings.stac import PLANETARY_COMPUTER
 from glacier.sources.passes import Product, choose_versions, read_product
 from glacier.sources.scenes import BAND_OF_ASSET, QA_PIXEL, QA_RADSAT, SceneFiles
 

@@ -12,9 +12,10 @@ from functools import partial
 
 from pydantic import JsonValue
 
-from glacier.config import Config, Model
+from glacier.config import Config
 from glacier.published import PUBLISHED_RUN, PUBLISHED_TOTAL, PUBLISHED_USABLE
 from glacier.reports.sharing import share_changes
+from glacier.settings.model import Model
 from glacier.studies.area_trend import judge_area_trend
 from glacier.studies.judgements import (
     MARGIN,

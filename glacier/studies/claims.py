@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import ConfigDict, JsonValue
 
 from glacier import seals, store
-from glacier.config import Config, Model, variants_digest
+from glacier.config import Config, variants_digest
 from glacier.errors import ConfigError
 from glacier.evaluation.caveats import explain_folds, explain_labels, explain_protocol
 from glacier.locks import hold, remove_dead
@@ -22,6 +22,7 @@ from glacier.progress import duration, say
 from glacier.published import INTRODUCTION
 from glacier.reports.sharing import share_changes
 from glacier.reports.terms import TERMS
+from glacier.settings.model import Model
 from glacier.studies.claim_list import (
     CLAIMS,
     Departure,

@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import model_serializer, model_validator
 
-from glacier.config import Model
 from glacier.evaluation.comparison import Kind
 from glacier.evaluation.verdict import correct_holm
+from glacier.settings.model import Model
 from glacier.studies.differences import Difference, compare_test, compare_validation
 from glacier.studies.variants import SplitName, Variant
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
 from glacier import seals, store
-from glacier.config import Config, Model, variants_digest
+from glacier.config import Config, variants_digest
 from glacier.errors import DamagedError
 from glacier.evaluation.caveats import explain_change, explain_labels
 from glacier.evaluation.comparison import MonthCounts, count_months
@@ -16,6 +16,8 @@ from glacier.evaluation.results import FailedTrial
 from glacier.locks import hold
 from glacier.reports.report import list_files, move_aside
 from glacier.reports.sharing import share_changes, share_text, shorten_address
+from glacier.settings.model import Model
+from glacier.settings.values import Name, Sha256
 from glacier.studies.rows import SPLITS, Column, VariantRow, list_rows
 from glacier.studies.sentences import explain_leakage, explain_row
 from glacier.studies.variants import (
@@ -29,7 +31,7 @@ from glacier.studies.variants import (
 SCHEMA = 8
 """Counts up when a study's content changes for the same sweeps."""
 
-SweepKey = tuple[str, str]
+SweepKey = tuple[Name, str]
 """Name of a variant, and checksum of its sweep."""
 
 
@@ -42,7 +44,7 @@ class Stamp(seals.Manifest):
     """Version of the content."""
     sweeps: tuple[SweepKey, ...] = ()
     """In the order of the variants."""
-    config_sha256: str = ""
+    config_sha256: Sha256 = ""
     """Of all variants."""
 
 
@@ -121,21 +123,37 @@ def keep_earlier(address: str, config: Config, what: str) -> None:
         config: The run.
         what: What they are together, as messages name it.
     """
-    try:  # what has lost a file is kept, too
-        found = seals.read_model(address, Stamp) if store.exists(address) else Stamp()
-    except DamagedError as error:
-        seals.set_aside(error)
-        return
-    if found.config_sha256 in ("", variants_digest(config)):
+    if find_earlier(address, config) is None:
         return
     folder, _, summary = address.rpartition("/")
-    reports = [
-        f"{variant}/{name}"
-        for variant, _ in found.sweeps
-        for name in list_files(store.join(folder, variant))
-    ]
     with hold(config, folder):
-        move_aside(folder, found.config_sha256, [*reports, *found.files, summary], what)
+        found = find_earlier(address, config)  # another run may have moved it meanwhile
+        if found is None:
+            return
+        with hold(config, *(store.join(folder, variant) for variant, _ in found.sweeps)):
+            names = [*list_reports(folder, found), *found.files, summary]
+            move_aside(folder, found.config_sha256, names, what)
+
+
+def find_earlier(address: str, config: Config) -> Stamp | None:
+    """What variants of other settings have left, though it may have lost files; None without it.
+
+    A damaged summary stays where it is: it may be in another run's hands.
+    """
+    try:
+        found = seals.read_model(address, Stamp) if store.exists(address) else Stamp()
+    except DamagedError:
+        return None
+    return None if found.config_sha256 in ("", variants_digest(config)) else found
+
+
+def list_reports(folder: str, found: Stamp) -> Iterator[str]:
+    """Names of the files of the variants' reports; a damaged summary is said and set aside."""
+    for variant, _ in found.sweeps:
+        try:
+            yield from (f"{variant}/{name}" for name in list_files(store.join(folder, variant)))
+        except DamagedError as error:
+            seals.set_aside(error)
 
 
 def list_sweeps(variants: Sequence[Variant]) -> tuple[SweepKey, ...]:

@@ -10,11 +10,12 @@ from typing import Any, Literal
 from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
 
-from glacier.config import Config, Sweep
+from glacier.config import Config
 from glacier.evaluation.comparison import Comparison, Kind, compare_methods, part_ratio
 from glacier.evaluation.results import SweepResult, TrialResult
 from glacier.evaluation.scores import MethodScores
 from glacier.samples.dataset import SampleSet
+from glacier.settings.sweep import Sweep
 
 SplitName = Literal["test", "validation"]
 """A split that is scored."""

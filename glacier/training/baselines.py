@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
-from glacier.config import NDSI_ABOVE, NIR_ABOVE, Config
+from glacier.config import Config
 from glacier.errors import SampleError
 from glacier.evaluation.metrics import count_pixels
 from glacier.evaluation.results import BaselineFold, BaselineResult
@@ -24,6 +24,7 @@ from glacier.indices import FALSE_COLOUR, normalised_difference
 from glacier.labels import IGNORE, grey_level
 from glacier.samples.dataset import MonthImage, SampleSet
 from glacier.samples.folds import FoldMasks, Split
+from glacier.settings.labels import NDSI_ABOVE, NIR_ABOVE
 from glacier.training.trial import derive_seed
 
 DARKEST_SWIR = 0.001

@@ -12,8 +12,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from glacier.config import BARE
 from glacier.errors import ConfigError
+from glacier.settings.values import BARE
 
 TIMM = "tu-"
 """Start of an encoder's name that timm builds; the rest is timm's name, perhaps with a tag."""

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier import seals, store
-from glacier.config import Label, Sweep
 from glacier.evaluation.calibration import Calibration, Reliability, measure_reliability
 from glacier.evaluation.results import PREDICTIONS, TrialResult
 from glacier.evaluation.scorecard import Scorecard, ScorecardBuilder
 from glacier.samples.dataset import MonthImage, SampleMonth
+from glacier.settings.labels import Label
+from glacier.settings.sweep import Sweep
 from glacier.training.checkpoint import Checkpoint, drop_checkpoint
 from glacier.training.learner import (
     Learner,
@@ -48,7 +49,7 @@ def run_trial(trial: Trial, images: list[MonthImage], on_epoch: OnEpoch) -> Tria
         TrainingError: The loss is not a number, or no training window fits.
         WeightsError: The initial weights do not fit.
     """
-    if found := trial.find_result():
+    if found := trial.find_result(owned=True):
         return found
     configure_process(trial.settings.cpus_per_trial)
     mean, std = band_statistics(trial, images)

@@ -11,13 +11,17 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from glacier import store
-from glacier.config import BareName, Label, Model, Month, Name, Sha256, Sweep
 from glacier.evaluation.kinds import FOLDS, LABELS
 from glacier.evaluation.metrics import pool_counts
 from glacier.evaluation.scorecard import ImageScore
 from glacier.markdown import escape
 from glacier.samples.folds import Split
 from glacier.seals import Manifest
+from glacier.settings.labels import Label
+from glacier.settings.model import Model
+from glacier.settings.months import Month
+from glacier.settings.sweep import Sweep
+from glacier.settings.values import BareName, Name, Sha256
 from glacier.wording import shorten_list
 
 FORMAT = 4

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from glacier.config import Sweep
 from glacier.errors import TrainingError
 from glacier.indices import INDICES
 from glacier.labels import IGNORE
 from glacier.samples.dataset import MonthImage
+from glacier.settings.sweep import Sweep
 from glacier.windows import centred_starts, pad_to, turn
 
 Batch = tuple[NDArray[np.float32], NDArray[np.uint8]]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from glacier import seals, store
 from glacier.archive.records import MonthRecord, read_records
-from glacier.config import RUNTIME_ONLY, SELECTION, Config, config_digest, digest, identity
+from glacier.config import Config, config_digest
 from glacier.errors import GlacierError, StoreError
 from glacier.evaluation.results import FORMAT, PREDICTIONS, SweepResult, TrialResult
 from glacier.geo.vector_files import checksum_files
@@ -23,6 +23,8 @@ from glacier.samples.dataset import (
     read_set,
     samples_folder,
 )
+from glacier.settings.identity import digest, identity
+from glacier.settings.model import RUNTIME_ONLY, SELECTION
 
 TABLE = "trials.parquet"
 """Name of the table of trials."""

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier import seals, store
-from glacier.config import Label, Sweep, digest
 from glacier.errors import DamagedError
 from glacier.evaluation.results import PREDICTIONS, TrialResult
 from glacier.samples.dataset import MonthImage, SampleSet
 from glacier.samples.folds import FoldMasks, Split
+from glacier.settings.identity import digest
+from glacier.settings.labels import Label
+from glacier.settings.sweep import Sweep
 from glacier.training.model_card import ModelCard, card_address
 
 
@@ -54,7 +56,7 @@ class Trial:
         """Where the probabilities of the test pixels lie."""
         return store.join(self.folder, PREDICTIONS)
 
-    def find_result(self, owned: bool = True) -> TrialResult | None:
+    def find_result(self, owned: bool) -> TrialResult | None:
         """The result of a trial that has ended, if all that it made is there as it was written.
 
         Args:

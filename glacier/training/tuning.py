@@ -16,7 +16,7 @@ from rich.table import Table as RichTable
 
 from glacier import seals, store
 from glacier.cluster import get_result
-from glacier.config import Config, Sweep
+from glacier.config import Config
 from glacier.errors import (
     ConfigError,
     GlacierError,
@@ -27,6 +27,7 @@ from glacier.errors import (
 )
 from glacier.evaluation.results import Epoch, FailedTrial
 from glacier.progress import Progress, duration, say
+from glacier.settings.sweep import Sweep
 from glacier.training.saved import TrialKey
 from glacier.training.trial import Trial
 
@@ -104,10 +105,13 @@ def fetch_weights(networks: Networks, on_gpu: bool) -> dict[str, str | None]:
 
 
 def keep_weights(place: str, encoder: str, data: bytes) -> str:
-    """Store weights unless they are there, whole; returns their address."""
+    """Store weights unless they are there, whole; returns their address.
+
+    Other runs read here, too: what is damaged is written over and never lacks.
+    """
     stem = f"{encoder}-{store.checksum(data)[:8]}"
     address, file = store.join(place, f"{stem}.json"), f"{stem}.safetensors"
-    if seals.read_whole(address, seals.Manifest) is None:
+    if seals.read_whole(address, seals.Manifest, owned=False) is None:
         seals.write_whole(address, seals.Manifest(), {file: data})
     return store.join(place, file)
 
@@ -180,7 +184,7 @@ def tune_trials(
         finally:
             store.remove_folder(store.join(folder, TUNE))
         gc.collect()  # ends the trials of the run that was given up
-        pending = [trial for trial in pending if trial.find_result() is None]
+        pending = [trial for trial in pending if trial.find_result(owned=True) is None]
         say(
             "sweep: a node ran low on memory, and Ray ended trials there; "
             f"{len(pending)} go on from their checkpoints"

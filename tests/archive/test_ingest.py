@@ -24,13 +24,16 @@ from glacier.archive.records import (
     read_records,
 )
 from glacier.composite import Composite
-from glacier.config import Config, Region, Synthetic
-from glacier.errors import SourceError, StoreError
+from glacier.config import Config
+from glacier.errors import Occupied, SourceError, StoreError
 from glacier.geo.raster import read_named
-from glacier.geo.vectors import rasterise_outlines
 from glacier.labels import label_truth
+from glacier.settings.regions import Region
+from glacier.settings.synthetic import Synthetic
 from glacier.sources.factory import open_source
 from glacier.sources.synthetic.source import SyntheticSource
+from tests.support.occupied import impatient, occupy
+from tests.support.outlines import rasterise_outlines
 from tests.support.tiny import VALUES, tiny_config
 
 JULY, DECEMBER = date(2014, 7, 1), date(2014, 12, 1)
@@ -297,10 +300,50 @@ def test_what_another_run_made_meanwhile_is_not_made_again(
     assert waited[0] == (targets[0].folder,)
 
 
-def test_a_finished_archive_needs_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def finished(tmp_path: Path) -> Config:
+    """A run whose archive is there, with manifest and calendar."""
     config = tiny_config(tmp_path)
     for target in list_months(config, open_source(config)):
         ingest_month(config, target)
-    assert ingest.run_ingest(config) == 0  # manifest and calendar
+    assert ingest.run_ingest(config) == 0
+    return config
+
+
+def test_a_finished_archive_needs_no_lock(
+    finished: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = finished
     monkeypatch.setattr(locks, "create", lambda *_: pytest.fail("a lock was taken"))
     assert ingest.run_ingest(config) == 0
+
+
+def test_a_damaged_manifest_is_left_to_the_run_that_works_in_the_archive(
+    finished: Config, capsys: pytest.CaptureFixture
+) -> None:
+    """That one writes it at its end: nobody waits for it, nor takes the file away."""
+    (folder,) = read_records(finished)
+    manifest, lock = Path(folder, "manifest.json"), Path(folder, ".lock")
+    whole = manifest.read_bytes()
+    manifest.write_bytes(whole[:-9])
+    occupy(folder)
+    assert ingest.run_ingest(finished) == 0
+    assert manifest.read_bytes() == whole[:-9] and not Path(folder, ".damaged").exists()
+    lock.unlink()
+    assert ingest.run_ingest(finished) == 0 and manifest.read_bytes() == whole
+    assert f"{manifest} is damaged" in capsys.readouterr().out
+
+
+def test_a_damaged_calendar_is_set_aside_by_the_owner_of_the_results_alone(
+    finished: Config, capsys: pytest.CaptureFixture
+) -> None:
+    place = Path(finished.results, "tiny")
+    whole = (place / "calendar.json").read_bytes()
+    (place / "calendar.json").write_bytes(whole[:-9])
+    occupy(str(place))
+    with pytest.raises(Occupied):
+        ingest.run_ingest(impatient(finished))
+    assert (place / "calendar.json").read_bytes() == whole[:-9]
+    (place / ".lock").unlink()
+    assert ingest.run_ingest(finished) == 0 and (place / "calendar.json").read_bytes() == whole
+    assert "calendar.json is damaged" in capsys.readouterr().out

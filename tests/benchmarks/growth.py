@@ -57,8 +57,8 @@ def run_stages(glaciers: int, spans: list[int]) -> dict[str, Any]:
     """Ingest and prepare in this process's Ray; seconds of each span without Ray's start."""
     from glacier.archive.ingest import run_ingest
     from glacier.cluster import connect
-    from glacier.config import Cluster
     from glacier.samples.prepare import run_prepare
+    from glacier.settings.cluster import Cluster
 
     seconds = []
     with connect(Cluster(cpus=2)):

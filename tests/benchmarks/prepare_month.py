@@ -94,9 +94,10 @@ def make_task(bands: dict[str, Any], folder: Path) -> Any:
     """The same month in our archive, to be prepared by the same rule."""
     from glacier import store
     from glacier.archive.records import MonthRecord
-    from glacier.config import Label, Prepare
     from glacier.geo.raster import Grid, encode_cog
     from glacier.samples.month import MonthTask
+    from glacier.settings.labels import Label
+    from glacier.settings.prepare import Prepare
 
     grid = Grid("EPSG:32608", 15.0, 15.0, 30.0, *SHAPE)
     sha256 = store.write_bytes(str(folder / "2014-07.tif"), encode_cog(bands, grid, {}))

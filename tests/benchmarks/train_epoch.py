@@ -51,10 +51,11 @@ def make_pictures() -> tuple[Any, Any]:
 
 def prepare_ours(encoder: str, folder: Path) -> Callable[[], object]:
     """The product's epoch: train on month images in memory, score the part that chooses."""
-    from glacier.config import Folds, Sweep
     from glacier.landsat import months_between
     from glacier.samples.dataset import MonthImage, SampleSet
     from glacier.samples.folds import FoldMasks, Split
+    from glacier.settings.folds import Folds
+    from glacier.settings.sweep import Sweep
     from glacier.training.learner import Learner, configure_process
     from glacier.training.sampler import WindowSampler
     from glacier.training.trial import Trial

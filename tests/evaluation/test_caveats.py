@@ -2,8 +2,9 @@
 
 import pytest
 
-from glacier.config import Label, Months, Provenance
 from glacier.evaluation import caveats
+from glacier.settings.labels import Label, Provenance
+from glacier.settings.months import Months
 from tests.support.sweeps import make_config
 
 

@@ -6,7 +6,6 @@ from datetime import date
 import numpy as np
 import pytest
 
-from glacier.config import Label
 from glacier.evaluation.boundary import measure_boundary
 from glacier.evaluation.calibration import measure_reliability
 from glacier.evaluation.metrics import ClassPixels, Counts, count_pixels, pool_counts
@@ -15,6 +14,7 @@ from glacier.geo.raster import Grid
 from glacier.labels import SHADED, Surface, label_truth
 from glacier.samples.dataset import Frame, MonthImage, SampleSet
 from glacier.samples.folds import FoldMasks
+from glacier.settings.labels import Label
 
 SHAPE = (40, 60)
 FRAME = Frame(grid=Grid("EPSG:32608", 0, 0, pixel_m=30, height=80, width=60), shape=SHAPE)

@@ -28,11 +28,11 @@ from glacier.evaluation.calibration import Calibration
 from glacier.evaluation.metrics import count_pixels
 from glacier.flags import load_config
 from glacier.geo.raster_files import safe_open
-from glacier.geo.vectors import rasterise_outlines
 from glacier.indices import colour
 from glacier.plots.figures import INK, MUTED, encode_figure, new_figure
 from glacier.plots.pictures import CLASSES, classify_errors, paint_colour
 from glacier.samples.month import make_image
+from glacier.samples.outlines import glacier_on
 from glacier.sources.factory import open_source
 from glacier.training import baselines
 from glacier.training.model_files import map_probability
@@ -120,9 +120,8 @@ def view_everest(config: Config, models: list[str]) -> list[View]:
     everest = load_config([str(ROOT / "jobs" / "everest.yaml")], "")
     source, region = open_source(everest), everest.regions[0]
     month = source.fetch_month(region, date(2000, 10, 1))
-    assert isinstance(month, Composite) and everest.prepare.label.outlines
-    outlines = store.absolute(everest.prepare.label.outlines)
-    label = rasterise_outlines(outlines, source.grid(region))
+    assert isinstance(month, Composite)
+    label = glacier_on(everest.prepare.label, source.grid(region), "")
     simple = make_image(month.bands, config.prepare)
     readings = {
         "number / 255, as in everest.yaml": simple,

@@ -24,10 +24,11 @@ import torch
 from scipy import ndimage
 from torch import nn
 
-from glacier.config import Folds, Sweep
 from glacier.geo.raster import Grid
 from glacier.samples.dataset import Frame, MonthImage, SampleMonth, SampleSet
 from glacier.samples.folds import FoldMasks, make_splits
+from glacier.settings.folds import Folds
+from glacier.settings.sweep import Sweep
 from glacier.training import fit, learner
 from glacier.training.trial import Trial
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from rasterio.enums import ColorInterp
 
 from glacier.composite import Composite, Empty
-from glacier.config import Folder, Image
 from glacier.errors import RasterError
 from glacier.geo.declared import declared_scale, find_hidden
 from glacier.geo.raster import read_named
+from glacier.settings.folder import Folder, Image
 from glacier.sources.month_files import MonthFilesSource
 from glacier.sources.single_image import SingleImageSource
 from tests.support.user_files import GRID, REGION

@@ -17,7 +17,6 @@ from hypothesis.extra import numpy as arrays
 from rasterio.enums import MaskFlags
 from rasterio.warp import transform
 
-from glacier.config import Region
 from glacier.errors import ConfigError, RasterError
 from glacier.geo.raster import (
     Grid,
@@ -29,6 +28,7 @@ from glacier.geo.raster import (
     trace,
 )
 from glacier.geo.raster_files import safe_open
+from glacier.settings.regions import Region
 from tests.support.loopback import serve_handler
 
 MENDENHALL = ((-134.62, 58.42), (-134.42, 58.42), (-134.42, 58.59), (-134.62, 58.59))

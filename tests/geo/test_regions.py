@@ -17,11 +17,12 @@ import yaml
 from shapely.geometry import GeometryCollection, MultiPolygon, Point, Polygon, box
 
 from glacier.command import read_file
-from glacier.config import Config, RegionFile, config_digest
+from glacier.config import Config, config_digest
 from glacier.errors import ConfigError
 from glacier.flags import load_config
 from glacier.geo.raster import grid_of_region
 from glacier.geo.regions import read_regions
+from glacier.settings.regions import RegionFile
 from tests.support.tiny import tiny_values
 
 ROOT = Path(__file__).parents[1]

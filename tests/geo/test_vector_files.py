@@ -15,7 +15,8 @@ from glacier.geo.raster import Grid
 from glacier.geo.vector_files import checksum_files, list_files, local_file
 from glacier.geo.vector_formats import SHAPEFILE
 from glacier.geo.vector_layers import VectorFile
-from glacier.geo.vectors import burn_outlines, rasterise_outlines, read_outlines
+from glacier.geo.vectors import burn_outlines, read_outlines
+from tests.support.outlines import rasterise_outlines
 
 GRID = Grid("EPSG:32608", 500025.0, 6500025.0, 30.0, 40, 50)
 SHAPE = box(500025, 6499425, 500625, 6500025)

@@ -10,7 +10,7 @@ from shapely.geometry import box
 from glacier.errors import VectorError
 from glacier.geo.raster import Grid
 from glacier.geo.vector_formats import FORMATS, KML, match_head
-from glacier.geo.vectors import rasterise_outlines
+from tests.support.outlines import rasterise_outlines
 
 GRID = Grid("EPSG:32608", 500025.0, 6500025.0, 30.0, 40, 50)
 SHAPE = box(500025, 6499425, 500625, 6500025)

@@ -10,7 +10,8 @@ from shapely.geometry import LineString, Point, box
 from glacier.errors import VectorError
 from glacier.geo.raster import Grid
 from glacier.geo.vector_layers import VectorFile, pick_layers, read_tables
-from glacier.geo.vectors import burn_outlines, rasterise_outlines, read_outlines
+from glacier.geo.vectors import burn_outlines, read_outlines
+from tests.support.outlines import rasterise_outlines
 from tests.support.wkb import POLYGON, TIN_Z, TRIANGLE_Z, ring, shape, write_shapes
 
 GRID = Grid("EPSG:32608", 500025.0, 6500025.0, 30.0, 40, 50)

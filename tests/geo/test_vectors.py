@@ -16,8 +16,9 @@ from shapely.geometry import GeometryCollection, MultiPolygon, Point, Polygon, b
 from glacier.errors import GlacierError, VectorError
 from glacier.geo.raster import Grid
 from glacier.geo.vector_layers import VectorFile
-from glacier.geo.vectors import burn_outlines, encode_outlines, rasterise_outlines, read_outlines
+from glacier.geo.vectors import burn_outlines, encode_outlines, read_outlines
 from tests.support import wkb
+from tests.support.outlines import rasterise_outlines
 from tests.support.rings import SOUP, hold, near_edge
 
 GRID = Grid("EPSG:32608", 500025.0, 6500025.0, 30.0, 40, 50)

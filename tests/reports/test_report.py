@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from glacier import seals, store
-from glacier.config import Config, Label
+from glacier.config import Config
 from glacier.errors import StoreError
 from glacier.evaluation.calibration import Calibration
 from glacier.evaluation.metrics import Counts, pool_counts
@@ -25,6 +25,7 @@ from glacier.reports.gallery import plan_views
 from glacier.reports.page import split_verdict
 from glacier.reports.summary import SCHEMA, Summary
 from glacier.samples.folds import unit_rectangles
+from glacier.settings.labels import Label
 from glacier.training import saved
 from glacier.training.saved import find_sweep
 from tests.support.saved_sweeps import (

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from glacier.config import STORED, Config, Label
+from glacier.config import Config
 from glacier.reports.sharing import (
     share_changes,
     share_config,
@@ -10,6 +10,8 @@ from glacier.reports.sharing import (
     share_text,
     shorten_address,
 )
+from glacier.settings.labels import Label
+from glacier.settings.model import STORED
 
 SECRETS = (
     "icy-project",

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glacier.config import Prepare
 from glacier.errors import TrainingError
 from glacier.labels import IGNORE
 from glacier.samples.chips import cut_rows, resize_sample
 from glacier.samples.dataset import MonthImage, assemble
+from glacier.settings.prepare import Prepare
 from glacier.training.sampler import WindowSampler
 from glacier.windows import predict_blended
 

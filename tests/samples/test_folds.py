@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import KFold
 
-from glacier.config import Folds
 from glacier.errors import ConfigError
 from glacier.landsat import months_between
 from glacier.samples.dataset import MonthImage
@@ -20,6 +19,7 @@ from glacier.samples.folds import (
     text_order,
     unit_rectangles,
 )
+from glacier.settings.folds import Folds
 from glacier.windows import free_starts
 
 DECADE = [("mendenhall", month) for month in months_between(date(2014, 1, 1), date(2023, 12, 1))]

@@ -11,7 +11,6 @@ import pytest
 
 from glacier import store
 from glacier.archive.records import MonthRecord
-from glacier.config import Prepare
 from glacier.errors import SampleError
 from glacier.geo.raster import Grid, encode_cog, read_named
 from glacier.geo.vectors import encode_outlines
@@ -26,6 +25,7 @@ from glacier.samples.month import (
     measure_clipped,
     prepare_month,
 )
+from glacier.settings.prepare import Prepare
 from glacier.training.baselines import threshold_prediction
 from tests.support.tiny import make_task, tiny_config
 

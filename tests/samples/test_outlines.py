@@ -7,7 +7,6 @@ import geopandas
 import pytest
 from shapely.geometry import box
 
-from glacier.config import Label, Prepare
 from glacier.geo import vectors
 from glacier.geo.raster import Grid, read_named
 from glacier.samples import outlines
@@ -15,6 +14,8 @@ from glacier.samples.dataset import SampleSet, samples_folder
 from glacier.samples.month import prepare_month
 from glacier.samples.outlines import debris_file, glacier_file, glacier_on
 from glacier.samples.prepare import describe_set, report_outcome
+from glacier.settings.labels import Label
+from glacier.settings.prepare import Prepare
 from tests.support.tiny import make_task, tiny_config
 
 CHIPS = {"layout": "chips", "size_px": 32, "stride_px": 32, "blocks": [2, 2]}

@@ -13,12 +13,13 @@ import pytest
 from glacier.archive import ingest
 from glacier.archive.records import list_months, read_records
 from glacier.config import Config
-from glacier.errors import StoreError
+from glacier.errors import Occupied, StoreError
 from glacier.samples import dataset, prepare
 from glacier.samples.dataset import SampleMonth
 from glacier.samples.month import MonthTask, prepare_month
 from glacier.seals import write_model
 from glacier.sources.factory import open_source
+from tests.support.occupied import impatient, occupy
 from tests.support.tiny import make_task, tiny_config
 
 
@@ -83,24 +84,33 @@ def test_one_bad_raster_costs_one_row_and_is_mended_by_a_rerun(
     assert before == {p: p.stat().st_mtime_ns for p in Path(folder).iterdir()}
 
 
+def archive_tiny(folder: Path) -> Config:
+    """The tiny run, whose archive is there."""
+    config = tiny_config(folder)
+    for target in list_months(config, open_source(config)):
+        ingest.ingest_month(config, target)
+    return config
+
+
+def make_samples(config: Config, folder: str) -> None:
+    """The samples of a run, without Ray."""
+    made = [
+        prepare_month(MonthTask(record, archive, folder, config.prepare))
+        for archive, records in read_records(config).items()
+        for record in records
+    ]
+    write_model(dataset.set_address(folder), prepare.describe_set(config, made))
+
+
 def test_what_another_run_made_meanwhile_is_not_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = tiny_config(tmp_path)
-    targets = list_months(config, open_source(config))
-    for target in targets:
-        ingest.ingest_month(config, target)
-    waited = []
+    config, waited = archive_tiny(tmp_path), []
 
     @contextmanager
     def wait_for_another(_: Config, folder: str) -> Iterator[None]:
         waited.append(folder)
-        made = [
-            prepare_month(MonthTask(record, archive, folder, config.prepare))
-            for archive, records in read_records(config).items()
-            for record in records
-        ]
-        write_model(dataset.set_address(folder), prepare.describe_set(config, made))
+        make_samples(config, folder)
         yield
 
     monkeypatch.setattr(prepare, "hold", wait_for_another)
@@ -108,3 +118,21 @@ def test_what_another_run_made_meanwhile_is_not_made_again(
     assert prepare.run_prepare(config) == 0 and len(waited) == 1
     monkeypatch.setattr(prepare, "hold", lambda *_: pytest.fail("a lock was taken"))
     assert prepare.run_prepare(config) == 0
+
+
+def test_a_damaged_description_is_set_aside_by_the_owner_of_its_folder_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    config = archive_tiny(tmp_path)
+    folder = dataset.samples_folder(config, read_records(config))
+    make_samples(config, folder)
+    description = Path(dataset.set_address(folder))
+    whole = description.read_bytes()
+    description.write_bytes(whole[:-9])
+    occupy(folder)
+    with pytest.raises(Occupied):
+        prepare.run_prepare(impatient(config))
+    assert description.read_bytes() == whole[:-9] and not Path(folder, ".damaged").exists()
+    Path(folder, ".lock").unlink()
+    assert prepare.run_prepare(config) == 0 and description.read_bytes() == whole
+    assert f"{description} is damaged" in capsys.readouterr().out

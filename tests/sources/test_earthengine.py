@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 
 from glacier.composite import Composite, Empty, Scene
-from glacier.config import Config, EarthEngine, Ingest, config_digest
+from glacier.config import Config, config_digest
 from glacier.errors import ConfigError, SourceError
 from glacier.geo.raster import Grid
 from glacier.landsat import QA_MASK
+from glacier.settings.earthengine import EarthEngine
+from glacier.settings.ingest import Ingest
 from glacier.sources import earthengine, ee_session
 from glacier.sources.earthengine import EarthEngineSource, SceneRow
 from glacier.sources.factory import open_source

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from glacier.config import Folder, Region
 from glacier.errors import SourceError
+from glacier.settings.folder import Folder
+from glacier.settings.regions import Region
 from glacier.sources.folders import MAX_TEXT_BYTES, find_folder, identify_files, read_small
 
 REGION = Region(name="gorner")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from glacier.config import PLANETARY_COMPUTER, Stac
 from glacier.errors import SourceError
+from glacier.settings.stac import PLANETARY_COMPUTER, Stac
 from glacier.sources.hosts import list_hosts, refuse_address
 
 OWN = Stac(url="https://stac.example.org/api")

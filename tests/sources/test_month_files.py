@@ -8,10 +8,12 @@ import pytest
 import rasterio
 
 from glacier.composite import Composite, Empty
-from glacier.config import Config, Folder, Region
+from glacier.config import Config
 from glacier.errors import RasterError, SourceError
 from glacier.geo.raster import Grid
 from glacier.landsat import reflectance
+from glacier.settings.folder import Folder
+from glacier.settings.regions import Region
 from glacier.sources.factory import open_source
 from glacier.sources.month_files import MonthFilesSource
 from tests.support.user_files import GRID, REGION, coordinates, write_image, write_month

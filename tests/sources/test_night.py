@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from glacier.composite import Empty
-from glacier.config import Region
 from glacier.geo.raster import grid_of_region
 from glacier.landsat import months_between
+from glacier.settings.regions import Region
 from glacier.sources.factory import open_source
 from glacier.sources.night import predict_night
 from tests.support.tiny import tiny_config

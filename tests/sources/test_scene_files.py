@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from glacier.composite import Composite, Empty
-from glacier.config import Config, Ingest, Region
+from glacier.config import Config
 from glacier.errors import RasterError, SourceError
 from glacier.geo.raster import Grid, grid_of_region
 from glacier.geo.raster_files import safe_open
 from glacier.landsat import NODATA, is_clear, reflectance
+from glacier.settings.ingest import Ingest
+from glacier.settings.regions import Region
 from glacier.sources.factory import open_source
 from glacier.sources.scene_files import SceneFilesSource, describe_scene
 from glacier.sources.scenes import load_scene

@@ -10,10 +10,11 @@ import pytest
 import rasterio
 
 from glacier.composite import Composite, Empty, Scene
-from glacier.config import Ingest, Region
 from glacier.errors import RasterError, SourceError
 from glacier.geo.raster import Grid
 from glacier.landsat import SATURATED_OPTICAL
+from glacier.settings.ingest import Ingest
+from glacier.settings.regions import Region
 from glacier.sources.scene_files import SceneFilesSource, describe_scene
 from glacier.sources.scenes import SceneFiles, Unseen, compose_scenes, load_scene
 from tests.support.scene_grids import (

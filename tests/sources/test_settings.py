@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from glacier.composite import Composite
-from glacier.config import Ingest
 from glacier.landsat import SATURATED_OPTICAL
+from glacier.settings.ingest import Ingest
 from glacier.sources.factory import open_source
 from tests.support.tiny import tiny_config
 

@@ -9,11 +9,11 @@ import rasterio
 from rasterio.enums import ColorInterp
 
 from glacier.composite import Composite, Empty
-from glacier.config import Folder, Image
 from glacier.errors import ConfigError, RasterError, SourceError
 from glacier.flags import load_config
 from glacier.geo.raster import Grid, encode_cog, read_named
 from glacier.landsat import reflectance
+from glacier.settings.folder import Folder, Image
 from glacier.sources.factory import open_source
 from glacier.sources.single_image import SingleImageSource
 from tests.support.tiny import tiny_config

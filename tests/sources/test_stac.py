@@ -14,9 +14,12 @@ import rasterio.shutil
 from glacier.archive.ingest import ingest_month
 from glacier.archive.records import list_months
 from glacier.composite import Composite, Empty, Scene
-from glacier.config import PLANETARY_COMPUTER, Config, Ingest, Region
+from glacier.config import Config
 from glacier.errors import ConfigError, SourceError
 from glacier.geo.raster import Grid, encode_cog
+from glacier.settings.ingest import Ingest
+from glacier.settings.regions import Region
+from glacier.settings.stac import PLANETARY_COMPUTER
 from glacier.sources import stac
 from glacier.sources.factory import open_source
 from glacier.sources.limiter import Limiter
@@ -465,12 +468,18 @@ def test_a_search_of_months_that_may_still_gain_scenes_counts_for_its_day(
 
 
 def test_a_damaged_search_is_said_and_made_again(
-    fake: FakeStac, tmp_path: Path, capsys: pytest.CaptureFixture
+    fake: FakeStac, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = stac_config(tmp_path, fake)
+    config, search = stac_config(tmp_path, fake), StacSource.search
     open_source(config).survey(config.regions[0])
     whole, asked = kept_search(config).read_bytes(), fake.asked["search"]
     kept_search(config).write_bytes(whole[:-9])
+
+    def search_beside_another_run(source: StacSource, region: Region) -> dict[str, Any]:
+        assert kept_search(config).exists()  # which may have made it anew meanwhile
+        return search(source, region)
+
+    monkeypatch.setattr(StacSource, "search", search_beside_another_run)
     open_source(config).survey(config.regions[0])
     assert "is damaged" in capsys.readouterr().out
     assert kept_search(config).read_bytes() == whole and fake.asked["search"] == 2 * asked

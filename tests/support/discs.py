@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from glacier.config import Folds, Sweep
 from glacier.geo.raster import Grid
 from glacier.samples.dataset import Frame, MonthImage, SampleMonth, SampleSet
 from glacier.samples.folds import FoldMasks, Split
+from glacier.settings.folds import Folds
+from glacier.settings.sweep import Sweep
 from glacier.training.trial import Trial
 
 TINY = "tu-test_efficientnet"

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from glacier.composite import Scene
-from glacier.config import Config, Synthetic
+from glacier.config import Config
 from glacier.geo.raster import encode_cog
+from glacier.settings.synthetic import Synthetic
 from glacier.sources.synthetic.source import SyntheticSource
 
 

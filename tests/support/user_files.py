@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
-from glacier.config import Region
 from glacier.geo.raster import Grid, encode_cog
+from glacier.settings.regions import Region
 
 REGION = Region(name="mendenhall")
 GRID = Grid("EPSG:32608", 522075.0, 6494565.0, 30.0, 12, 10)

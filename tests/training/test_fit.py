@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from glacier.config import Folds, Label, Provenance, Sweep
 from glacier.errors import TrainingError
 from glacier.evaluation.calibration import Calibration
 from glacier.evaluation.results import PREDICTIONS, Epoch, TrialResult
 from glacier.samples.dataset import MonthImage
 from glacier.samples.folds import FoldMasks, Split
+from glacier.settings.folds import Folds
+from glacier.settings.labels import Label, Provenance
+from glacier.settings.sweep import Sweep
 from glacier.training import learner
 from glacier.training.fit import run_trial
 from glacier.training.learner import Learner
@@ -112,9 +114,9 @@ def test_what_was_deleted_is_made_again(tmp_path: Path, name: str) -> None:
     run_trial(trial, images, lambda row: None)
     made = (tmp_path / name).read_bytes()
     (tmp_path / name).unlink()
-    assert trial.find_result() is None
+    assert trial.find_result(owned=True) is None
     run_trial(trial, images, lambda row: None)
-    assert (tmp_path / name).read_bytes() == made and trial.find_result()
+    assert (tmp_path / name).read_bytes() == made and trial.find_result(owned=True)
 
 
 def test_a_damaged_checkpoint_is_refused_and_the_result_is_the_same(tmp_path: Path) -> None:

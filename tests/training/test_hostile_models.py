@@ -21,11 +21,12 @@ from safetensors.torch import load_file, save, save_file
 
 from glacier import seals, store
 from glacier.archive.records import ArchiveMonth
-from glacier.config import Config, Region
+from glacier.config import Config
 from glacier.errors import ConfigError, DamagedError, GlacierError, StoreError, WeightsError
 from glacier.evaluation.results import SweepResult
 from glacier.reports.report import keep_earlier, list_files
 from glacier.samples.dataset import SampleSet
+from glacier.settings.regions import Region
 from glacier.training.checkpoint import (
     Checkpoint,
     drop_checkpoint,

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 from markdown_it import MarkdownIt
 
-from glacier.config import Label, Sweep
 from glacier.evaluation.metrics import Counts
+from glacier.settings.labels import Label
+from glacier.settings.sweep import Sweep
 from glacier.training.model_card import CardScores, describe_model
 from tests.support.model_cards import SPLIT, TRAINING, make_card
 from tests.support.sweeps import make_image

@@ -3,9 +3,9 @@ from datetime import date
 import numpy as np
 import pytest
 
-from glacier.config import Sweep
 from glacier.errors import TrainingError
 from glacier.samples.dataset import MonthImage
+from glacier.settings.sweep import Sweep
 from glacier.training.sampler import WindowSampler, split_batches
 from glacier.windows import turn, turn_back
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from glacier.config import Config, Label
+from glacier.config import Config
 from glacier.errors import ConfigError
 from glacier.evaluation.results import FailedTrial
 from glacier.geo.raster import Grid
 from glacier.samples.dataset import Frame, SampleMonth, SampleSet, set_address
 from glacier.seals import write_model
+from glacier.settings.labels import Label
 from glacier.training import sweep
 from glacier.training.saved import SweepPlaces, place_sweep
 from glacier.training.sweep import TRIALS, SweepPlan, encode_trials, plan_sweep

@@ -130,7 +130,7 @@ def test_a_node_low_on_memory_costs_no_trial_that_was_done(
     trials = make_trials(config, tmp_path, 2)
     (tmp_path / "t0").mkdir()
 
-    def find_result(trial: Trial) -> TrialResult | None:
+    def find_result(trial: Trial, owned: bool) -> TrialResult | None:
         return make_trial("e0", 0) if trial.encoder == "e0" else None
 
     monkeypatch.setattr(Trial, "find_result", find_result)  # it ended while the other was ended
@@ -159,6 +159,25 @@ def test_an_unknown_encoder_is_refused_before_any_training(tmp_path: Path, ray_l
     config = tiny_config(tmp_path, sweep={"encoders": [ENCODER, "resnet43"]})
     with pytest.raises(ConfigError, match=r"'resnet43'.*did you mean resnet34"):
         await_weights(Networks.of(config))
+
+
+@pytest.mark.parametrize("name", ["json", "safetensors"])
+def test_damaged_weights_are_written_over_and_never_lack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Trials of other runs may read them just now."""
+    kept = Path(tuning.keep_weights(str(tmp_path), "net", b"weights"))
+    spoiled, write_whole = kept.with_suffix(f".{name}"), tuning.seals.write_whole
+    spoiled.write_bytes(b"?")
+
+    def write(*given: Any) -> Any:
+        assert spoiled.read_bytes() == b"?"
+        return write_whole(*given)
+
+    monkeypatch.setattr(tuning.seals, "write_whole", write)
+    assert tuning.keep_weights(str(tmp_path), "net", b"weights") == str(kept)
+    assert kept.read_bytes() == b"weights" and spoiled.read_bytes() != b"?"
+    assert {path.stem for path in tmp_path.iterdir()} == {kept.stem}
 
 
 @pytest.mark.ray

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier.composite import Composite, Empty, Scene, composite_scenes
-from glacier.config import RUNTIME_ONLY, TEXT, Config, Region, Synthetic, digest, identity
+from glacier.config import Config
 from glacier.errors import ConfigError
 from glacier.labels import SHADED, Surface
 from glacier.landsat import (
@@ -29,6 +29,10 @@ from glacier.landsat import (
     month_interval,
     overpass_time,
 )
+from glacier.settings.identity import digest, identity
+from glacier.settings.model import RUNTIME_ONLY, TEXT
+from glacier.settings.regions import Region
+from glacier.settings.synthetic import Synthetic
 from glacier.sources.limiter import RequestLimit
 from glacier.sources.source import Source
 from glacier.sources.synthetic.ground import (

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from glacier.composite import Composite, Empty
-from glacier.config import Region, Synthetic
 from glacier.errors import ConfigError
 from glacier.geo.raster import burn, trace
 from glacier.geo.raster_files import safe_open
@@ -39,6 +38,8 @@ from glacier.landsat import (
     WATER,
     reflectance,
 )
+from glacier.settings.regions import Region
+from glacier.settings.synthetic import Synthetic
 from glacier.sources.synthetic.land import FIRST_YEAR, glacier_at, surface_at
 from glacier.sources.synthetic.sky import CEILING, saturate
 from glacier.sources.synthetic.source import Observation, SyntheticSource, find_centre

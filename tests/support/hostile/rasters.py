@@ -13,8 +13,17 @@ import numpy as np
 import rasterio
 
 from glacier.geo.raster import encode_cog, read_named
+from tests.support.hostile.files import (
+    GRIDS,
+    SPECIAL,
+    Make,
+    link_out,
+    make_pipe,
+    named,
+    text,
+    write_words,
+)
 from tests.support.hostile.row import Row, Trap
-from tests.support.hostile.vectors import bind_socket, special, text
 from tests.support.user_files import GRID, coordinates
 
 VRT = """<VRTDataset rasterXSize="9" rasterYSize="8"><VRTRasterBand dataType="UInt16" band="1">
@@ -42,6 +51,12 @@ def write_tiff(path: Path, **profile: Any) -> Path:
     return path
 
 
+def tiles(side: int, compress: str) -> dict[str, Any]:
+    """The profile of a file in square tiles, of which the empty ones take no room."""
+    return {"tiled": True, "blockxsize": side, "blockysize": side, "compress": compress,
+            "sparse_ok": True}  # fmt: skip
+
+
 def tiff(name: str = "a.tif", **profile: Any) -> Callable[[Trap], str]:
     return lambda trap: str(write_tiff(trap.folder / name, **profile))
 
@@ -63,21 +78,43 @@ def is_whole(found: Any) -> bool:
     return grid == GRID and all((bands[k] == v).all() for k, v in coordinates().items())
 
 
-def directory(
-    tags: list[tuple[int, int, int, int]], after: bytes = b"", following: int = 0
-) -> bytes:
-    """A TIFF of one directory by its entries (tag, type, count, value)."""
+def link_pipe(path: Path, trap: Trap) -> None:
+    os.mkfifo(trap.folder / "p")
+    path.symlink_to(trap.folder / "p")
+
+
+Tag = tuple[int, int, int, int]
+"""An entry of a directory of a TIFF: tag, type, count, value."""
+
+
+def numbers(*values: tuple[int, int]) -> list[Tag]:
+    """Entries of one number each, by their tags."""
+    return [(tag, 4, 1, value) for tag, value in values]
+
+
+def directory(tags: list[Tag], following: int = 0) -> bytes:
+    """A directory, which says where the next one lies."""
     entries = b"".join(struct.pack("<HHII", *tag) for tag in sorted(tags))
-    head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + struct.pack("<I", following)
-    return head + after
+    return struct.pack("<H", len(tags)) + entries + struct.pack("<I", following)
+
+
+def whole_tiff(tags: list[Tag], after: bytes = b"") -> bytes:
+    """A TIFF of one directory."""
+    return b"II*\0" + struct.pack("<I", 8) + directory(tags) + after
+
+
+def find_end(whole: bytes) -> int:
+    """Where the first directory of a TIFF says where the next one lies."""
+    first = struct.unpack_from("<I", whole, 4)[0]
+    return int(first + 2 + 12 * struct.unpack_from("<H", whole, first)[0])
 
 
 def tile(width: int, side: int, packed: bytes, compression: int = 8) -> bytes:
     """A TIFF of one 8-bit band and one compressed tile."""
     begin = 8 + 2 + 12 * 10 + 4
-    shape = [(256, width), (257, width), (258, 8), (259, compression), (262, 1), (277, 1)]
-    place = [(322, side), (323, side), (324, begin), (325, len(packed))]
-    return directory([(tag, 4, 1, value) for tag, value in shape + place], packed)
+    shape = numbers((256, width), (257, width), (258, 8), (259, compression), (262, 1), (277, 1))
+    place = numbers((322, side), (323, side), (324, begin), (325, len(packed)))
+    return whole_tiff(shape + place, packed)
 
 
 def pack_zeros(megabytes: int) -> bytes:
@@ -89,7 +126,7 @@ def pack_zeros(megabytes: int) -> bytes:
 
 
 def raw(data: Callable[[], bytes]) -> Callable[[Trap], str]:
-    return lambda trap: special(lambda path: path.write_bytes(data()) and None, "a.tif")(trap)
+    return named("a.tif", lambda path, _: path.write_bytes(data()))
 
 
 def point_overviews(source: str) -> Callable[[Trap], str]:
@@ -97,15 +134,14 @@ def point_overviews(source: str) -> Callable[[Trap], str]:
 
     def make(trap: Trap) -> str:
         path = cog()(trap)
-        place = source.replace("{url}", trap.url).replace("{secret}", str(trap.secret))
         with rasterio.open(path, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as out:
-            out.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=place)
+            out.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=trap.fill(source))
         return path
 
     return make
 
 
-def beside(ending: str, make: Callable[[Path, Trap], None]) -> Callable[[Trap], str]:
+def beside(ending: str, make: Make) -> Callable[[Trap], str]:
     """A whole GeoTIFF with something beside it."""
 
     def build(trap: Trap) -> str:
@@ -116,51 +152,43 @@ def beside(ending: str, make: Callable[[Path, Trap], None]) -> Callable[[Trap], 
     return build
 
 
+GREY = ((258, 8), (259, 1), (262, 1))
+"""Of a band of bytes, not compressed."""
+
+
+def follow_first(trap: Trap, after: bytes) -> str:
+    """A GeoTIFF with something behind it that its first directory says to be the next one."""
+    path = write_tiff(trap.folder / "a.tif")
+    whole = bytearray(path.read_bytes())
+    struct.pack_into("<I", whole, find_end(whole), len(whole))
+    path.write_bytes(bytes(whole) + after)
+    return str(path)
+
+
 def many_directories(trap: Trap) -> str:
     """A GeoTIFF followed by 60,000 directories of a pixel each."""
-    path = trap.folder / "a.tif"
-    whole = bytearray(write_tiff(trap.folder / "b.tif").read_bytes())
-    (trap.folder / "b.tif").unlink()
-    size = len(whole)
-    count = struct.unpack_from("<H", whole, struct.unpack_from("<I", whole, 4)[0])[0]
-    end = struct.unpack_from("<I", whole, 4)[0] + 2 + 12 * count
-    struct.pack_into("<I", whole, end, size)
-    tags = [(254, 1), (256, 1), (257, 1), (258, 8), (259, 1), (262, 1), (273, 8), (279, 1)]
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
-    step = 2 + len(entries) + 4
-    parts = [
-        struct.pack("<H", len(tags)) + entries + struct.pack("<I", size + step * (k + 1))
-        for k in range(60_000)
-    ]
-    parts[-1] = parts[-1][:-4] + bytes(4)
-    path.write_bytes(bytes(whole) + b"".join(parts))
-    return str(path)
+    tags = numbers((254, 1), (256, 1), (257, 1), *GREY, (273, 8), (279, 1))
+    size, step = write_tiff(trap.folder / "a.tif").stat().st_size, len(directory(tags))
+    parts = [directory(tags, size + step * (k + 1)) for k in range(59_999)]
+    return follow_first(trap, b"".join([*parts, directory(tags)]))
 
 
 def endless_directories(trap: Trap) -> str:
     """A GeoTIFF whose last directory leads to its first."""
     path = write_tiff(trap.folder / "a.tif")
     whole = bytearray(path.read_bytes())
-    first = struct.unpack_from("<I", whole, 4)[0]
-    count = struct.unpack_from("<H", whole, first)[0]
-    struct.pack_into("<I", whole, first + 2 + 12 * count, first)
+    end = find_end(whole)
+    whole[end : end + 4] = whole[4:8]
     path.write_bytes(whole)
     return str(path)
 
 
 def mask_bomb(trap: Trap) -> str:
     """A small GeoTIFF with a mask of 60,000 x 60,000 pixels within it."""
-    path = write_tiff(trap.folder / "a.tif")
-    whole = bytearray(path.read_bytes())
-    first = struct.unpack_from("<I", whole, 4)[0]
-    count = struct.unpack_from("<H", whole, first)[0]
-    packed, size = pack_zeros(64), len(whole)
-    struct.pack_into("<I", whole, first + 2 + 12 * count, size)
-    tags = [(254, 4), (256, 60_000), (257, 60_000), (258, 1), (259, 8), (262, 4), (277, 1),
-            (273, size + 2 + 12 * 10 + 4), (278, 60_000), (279, len(packed))]  # fmt: skip
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags))
-    path.write_bytes(bytes(whole) + struct.pack("<H", len(tags)) + entries + bytes(4) + packed)
-    return str(path)
+    packed, size = pack_zeros(64), write_tiff(trap.folder / "a.tif").stat().st_size
+    tags = numbers((254, 4), (256, 60_000), (257, 60_000), (258, 1), (259, 8), (262, 4), (277, 1),
+                   (273, size + 2 + 12 * 10 + 4), (278, 60_000), (279, len(packed)))  # fmt: skip
+    return follow_first(trap, directory(tags) + packed)
 
 
 def raster(
@@ -170,17 +198,12 @@ def raster(
 
 
 METADATA = b"<GDALMetadata>" + b"<Item>" * 200_000
-EXTENDED = (
-    'PROJCS["x",GEOGCS["y",DATUM["z",SPHEROID["w",6378137,298.257223563]],PRIMEM["Greenwich",0],'
-    'UNIT["degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],UNIT["metre",1],'
-    'EXTENSION["PROJ4","+proj=utm +zone=8 +ellps=GRS80 +nadgrids={secret} +units=m +no_defs"]]'
-)
 
 ROWS = (
     raster("VRT that names an address, called .tif", text("a.tif", VRT_HTTP)),
     raster("VRT that names another file, called .tif", text("a.tif", VRT_FILE)),
     raster("VRT called .vrt", text("a.vrt", VRT_FILE)),
-    raster("VRT after the signature of a TIFF", text("a.tif", b"II*\0" + VRT_HTTP.encode())),
+    raster("VRT after the signature of a TIFF", text("a.tif", "II*\0" + VRT_HTTP)),
     raster("WMS description", text("a.tif", WMS)),
     raster(
         "STAC item collection",
@@ -197,58 +220,28 @@ ROWS = (
     raster(
         "a subdirectory of a TIFF at an address", lambda t: f"GTIFF_DIR:1:/vsicurl/{t.url}/a.tif"
     ),
-    raster("a VRT in place of a path", lambda t: VRT_FILE.replace("{secret}", str(t.secret))),
+    raster("a VRT in place of a path", lambda t: t.fill(VRT_FILE)),
     raster("a name with NUL", lambda t: f"{t.folder}/a\0.tif"),
-    raster("pipe", special(os.mkfifo, "a.tif")),
-    raster("socket", special(bind_socket, "a.tif")),
-    raster("folder", special(Path.mkdir, "a.tif")),
-    raster("link to a device without end", special(lambda p: p.symlink_to("/dev/zero"), "a.tif")),
-    raster(
-        "link to a pipe",
-        lambda t: (
-            os.mkfifo(t.folder / "p"),
-            special(lambda p: p.symlink_to(t.folder / "p"), "a.tif")(t),
-        )[1],
-    ),
-    raster("link to itself", special(lambda p: p.symlink_to(p), "a.tif")),
+    *(raster(name, named("a.tif", make)) for name, make in SPECIAL.items()),
+    raster("link to a pipe", named("a.tif", link_pipe)),
     raster("PNG called .tif", text("a.tif", b"\x89PNG\r\n\x1a\n" + bytes(99))),
     raster("nothing", text("a.tif", "")),
     raster("signature alone", text("a.tif", b"II*\0")),
     raster(
         "bomb of 7 GB in 10 kB, sparse",
-        tiff(
-            height=60_000,
-            width=60_000,
-            sparse_ok=True,
-            tiled=True,
-            blockxsize=4096,
-            blockysize=4096,
-            compress="deflate",
-        ),
+        tiff(height=60_000, width=60_000, **tiles(4096, "deflate")),
     ),
     raster(
         "bomb of 1.1 TB in 2 MB, sparse BigTIFF",
-        tiff(
-            height=750_000,
-            width=750_000,
-            bigtiff="yes",
-            sparse_ok=True,
-            tiled=True,
-            blockxsize=4096,
-            blockysize=4096,
-            compress="deflate",
-        ),
+        tiff(height=750_000, width=750_000, bigtiff="yes", **tiles(4096, "deflate")),
     ),
     raster(
         "bomb of 67 MB in 2 kB, zstd",
         tiff(
             height=8192,
             width=8192,
-            compress="zstd",
-            tiled=True,
             dtype="uint8",
-            blockxsize=8192,
-            blockysize=8192,
+            **tiles(8192, "zstd") | {"sparse_ok": False},
             data=np.zeros((1, 8192, 8192), np.uint8),
         ),
     ),
@@ -271,15 +264,10 @@ ROWS = (
     raster(
         "strips that a directory of 100 bytes counts as a billion",
         raw(
-            lambda: directory(
+            lambda: whole_tiff(
                 [
-                    (256, 4, 1, 9),
-                    (257, 4, 1, 1_000_000_000),
-                    (258, 3, 1, 8),
-                    (259, 3, 1, 1),
-                    (262, 3, 1, 1),
+                    *numbers((256, 9), (257, 1_000_000_000), *GREY, (278, 1)),
                     (273, 4, 1_000_000_000, 8),
-                    (278, 4, 1, 1),
                     (279, 4, 1_000_000_000, 8),
                 ]
             )
@@ -297,44 +285,28 @@ ROWS = (
     raster(
         "metadata with 200,000 elements in each other",
         raw(
-            lambda: directory(
+            lambda: whole_tiff(
                 [
-                    (256, 4, 1, 1),
-                    (257, 4, 1, 1),
-                    (258, 3, 1, 8),
-                    (259, 3, 1, 1),
-                    (262, 3, 1, 1),
-                    (273, 4, 1, 8),
-                    (278, 4, 1, 1),
-                    (279, 4, 1, 1),
+                    *numbers((256, 1), (257, 1), *GREY, (273, 8), (278, 1), (279, 1)),
                     (42112, 2, len(METADATA), 122),
                 ],
                 METADATA,
             )
         ),
     ),
-    raster(
-        "a mask beside it that is a link out", beside(".msk", lambda p, t: p.symlink_to(t.secret))
-    ),
+    raster("a mask beside it that is a link out", beside(".msk", link_out)),
     raster(
         "overviews beside it that are a link out",
-        beside(".ovr", lambda p, t: p.symlink_to(t.secret)),
+        beside(".ovr", link_out),
         is_whole,
     ),
-    raster(
-        "overviews beside it that are a pipe", beside(".ovr", lambda p, t: os.mkfifo(p)), is_whole
-    ),
-    raster(
-        "facts beside it that are a pipe", beside(".aux.xml", lambda p, t: os.mkfifo(p)), is_whole
-    ),
+    raster("overviews beside it that are a pipe", beside(".ovr", make_pipe), is_whole),
+    raster("facts beside it that are a pipe", beside(".aux.xml", make_pipe), is_whole),
     raster(
         "facts beside it that change its numbers",
         beside(
             ".aux.xml",
-            lambda p, t: (
-                p.write_text("<PAMDataset><PAMRasterBand band='1'><Scale>9</Scale></PAMRasterBand>")
-                and None
-            ),
+            write_words("<PAMDataset><PAMRasterBand band='1'><Scale>9</Scale></PAMRasterBand>"),
         ),
     ),
     raster("complex numbers", tiff(dtype="complex128")),
@@ -345,7 +317,7 @@ ROWS = (
     raster("pixels of 1e-300 m", tiff(transform=rasterio.Affine(1e-300, 0, 0, 0, -1e-300, 0))),
     raster(
         "a CRS that reads a grid file",
-        lambda t: tiff(crs=EXTENDED.replace("{secret}", str(t.secret)))(t),
+        lambda t: tiff(crs=t.fill(GRIDS))(t),
         lambda _: True,
     ),
     raster("cut short", cog(lambda data: data[: len(data) // 2])),

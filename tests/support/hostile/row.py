@@ -1,6 +1,7 @@
 """One row of the hostile table: an input that somebody made to do harm, and how it is opened.
 
 A row is data: ``vectors``, ``rasters`` and ``sources`` hold some, and another module may hold more.
+``files`` makes what is the same in all of them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ class Trap:
     """Address on the canary server, of this row alone."""
     secret: Path
     """A file outside the folder that nothing but the row's making may open."""
+
+    def fill(self, words: str) -> str:
+        """Words with the address and the file put in for {url} and {secret}."""
+        return words.replace("{url}", self.url).replace("{secret}", str(self.secret))
 
 
 @dataclass(frozen=True)

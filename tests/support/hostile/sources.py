@@ -14,16 +14,20 @@ from typing import Any
 import numpy as np
 
 from glacier.composite import Composite, Empty
-from glacier.config import PLANETARY_COMPUTER, Config, Ingest, Region, Stac
+from glacier.config import Config
 from glacier.geo.raster import Grid, encode_cog
+from glacier.settings.ingest import Ingest
+from glacier.settings.regions import Region
+from glacier.settings.stac import PLANETARY_COMPUTER, Stac
 from glacier.sources.factory import open_source
 from glacier.sources.hosts import refuse_address
 from glacier.sources.stac_items import find_undated, keep_items, list_item, pick_items
-from tests.support.hostile.rasters import VRT_HTTP, pack_zeros, tile, write_tiff
+from tests.support.hostile.files import Make, link_device, link_out, make_pipe, write_words
+from tests.support.hostile.rasters import VRT_HTTP, pack_zeros, tile, tiles, write_tiff
 from tests.support.hostile.row import Row, Trap
 from tests.support.landsat_files import scenes_of, write_scene
 from tests.support.loopback import serve_handler
-from tests.support.tiny import tiny_config
+from tests.support.tiny import VALUES, tiny_config
 from tests.support.user_files import GRID, coordinates, write_month
 
 JUNE, JULY = date(2014, 6, 1), date(2014, 7, 1)
@@ -50,7 +54,7 @@ def folder_config(trap: Trap, **folder: Any) -> Config:
 # Month files.
 
 
-def months(change: Callable[[Path, Trap], None]) -> Callable[[Trap], tuple[Config, date]]:
+def months(change: Make) -> Callable[[Trap], tuple[Config, date]]:
     """A folder with a good June, and a July by a function."""
 
     def make(trap: Trap) -> tuple[Config, date]:
@@ -71,15 +75,10 @@ def region_folder(trap: Trap) -> tuple[Config, date]:
     return config, JULY
 
 
-def link_month(path: Path, trap: Trap) -> None:
-    path.symlink_to(trap.secret)
-
-
 def wide_month(path: Path, trap: Trap) -> None:
     """The right bands on a grid of 400 MB."""
     grid = Grid(GRID.crs, GRID.left_m, GRID.top_m, 30.0, 14_000, 14_000)
-    write_tiff(path, height=grid.height, width=grid.width, compress="zstd", tiled=True,
-               blockxsize=256, blockysize=256, sparse_ok=True)  # fmt: skip
+    write_tiff(path, height=grid.height, width=grid.width, **tiles(256, "zstd"))
 
 
 def banded_month(path: Path, trap: Trap) -> None:
@@ -94,7 +93,7 @@ def is_the_month(found: Any) -> bool:
 
 def month(
     name: str,
-    change: Callable[[Path, Trap], None],
+    change: Make,
     harmless: Callable[[Any], bool] | None = None,
 ) -> Row:
     return Row("month files", name, months(change), fetch, harmless, "2014-07.tif")
@@ -103,15 +102,12 @@ def month(
 # The single image.
 
 
-def image(
-    file: str, prepare: Callable[[Path, Trap], None] = lambda *_: None
-) -> Callable[[Trap], Any]:
+def image(file: str, prepare: Make = lambda *_: None) -> Callable[[Trap], Any]:
     """A configuration that names a band's file."""
 
     def make(trap: Trap) -> tuple[Config, date]:
         write_month(trap.folder, "outside.tif")
-        name = file.replace("{folder}", str(trap.folder)).replace("{url}", trap.url)
-        name = name.replace("{secret}", str(trap.secret))
+        name = trap.fill(file.replace("{folder}", str(trap.folder)))
         settings = {"month": "2014-07", "bands": {"SR_B3": {"file": name}}}
         config = folder_config(trap, image=settings)
         prepare(Path(config.ingest.folder.path), trap)
@@ -120,7 +116,7 @@ def image(
     return make
 
 
-def single(name: str, file: str, names: str, *prepare: Callable[[Path, Trap], None]) -> Row:
+def single(name: str, file: str, names: str, *prepare: Make) -> Row:
     return Row("single image", name, image(file, *prepare), fetch, None, names)
 
 
@@ -129,12 +125,13 @@ def single(name: str, file: str, names: str, *prepare: Callable[[Path, Trap], No
 
 @functools.cache
 def scene_config() -> dict[str, Any]:
-    region = {
-        "name": "mendenhall", "pixel_m": 300,
-        "polygon": [[-134.62, 58.42], [-134.42, 58.42], [-134.42, 58.59], [-134.62, 58.59]],
-    }  # fmt: skip
+    (region,) = VALUES["regions"]
     few = {"synthetic": {"scenes_per_month": [2, 2]}}
-    return {"regions": [region], "ingest": few, "prepare": {"label": {"kind": "ndsi"}}}
+    return {
+        "regions": [region | {"pixel_m": 300}],
+        "ingest": few,
+        "prepare": {"label": {"kind": "ndsi"}},
+    }
 
 
 def scenes(
@@ -159,7 +156,7 @@ def mtl_of(files: dict[str, Path]) -> Path:
     return path
 
 
-def put(find: Callable[[dict[str, Path]], Path], how: Callable[[Path, Trap], None]) -> Any:
+def put(find: Callable[[dict[str, Path]], Path], how: Make) -> Any:
     """Make one of a scene's files anew."""
 
     def change(files: dict[str, Path], trap: Trap) -> None:
@@ -324,13 +321,10 @@ def name_region(name: str) -> Any:
 
 
 ROWS = (
-    month(
-        "VRT that names an address",
-        lambda p, t: p.write_text(VRT_HTTP.replace("{url}", t.url)) and None,
-    ),
-    month("link out of the folder", link_month),
-    month("pipe", lambda p, t: os.mkfifo(p)),
-    month("link to a device without end", lambda p, t: p.symlink_to("/dev/zero")),
+    month("VRT that names an address", write_words(VRT_HTTP)),
+    month("link out of the folder", link_out),
+    month("pipe", make_pipe),
+    month("link to a device without end", link_device),
     month("grid of 400 MB where the others have 240 bytes", wide_month),
     month("900 bands beside those that are wanted", banded_month, is_the_month),
     Row(
@@ -346,68 +340,51 @@ ROWS = (
         "a.tif",
         lambda p, t: (p / "a.tif").symlink_to(t.folder / "outside.tif"),
     ),
-    single("a pipe", "a.tif", "a.tif", lambda p, t: os.mkfifo(p / "a.tif")),
-    scene("MTL file that is a pipe", put(mtl_of, lambda p, t: os.mkfifo(p)), "MTL"),
-    scene("MTL file that is a link out", put(mtl_of, lambda p, t: p.symlink_to(t.secret)), "MTL"),
-    scene("MTL file that is a device", put(mtl_of, lambda p, t: p.symlink_to("/dev/zero")), "MTL"),
+    single("a pipe", "a.tif", "a.tif", lambda p, t: make_pipe(p / "a.tif", t)),
+    scene("MTL file that is a pipe", put(mtl_of, make_pipe), "MTL"),
+    scene("MTL file that is a link out", put(mtl_of, link_out), "MTL"),
+    scene("MTL file that is a device", put(mtl_of, link_device), "MTL"),
     scene(
         "MTL file of 10 GB, sparse",
-        put(mtl_of, lambda p, t: (p.touch(), os.truncate(p, 10 << 30)) and None),
+        put(mtl_of, lambda p, t: (p.touch(), os.truncate(p, 10 << 30))),
         "MTL",
     ),
     scene(
         "MTL file with an hour and a sun that are none",
-        put(
-            mtl_of,
-            lambda p, t: (
-                p.write_text('SUN_ELEVATION = 9.9.9\nSCENE_CENTER_TIME = "99:99:99"\n') and None
-            ),
-        ),
+        put(mtl_of, write_words('SUN_ELEVATION = 9.9.9\nSCENE_CENTER_TIME = "99:99:99"\n')),
         harmless=lambda found: isinstance(found, Composite | Empty),
     ),
-    scene("band that is a link out", put(band_of, lambda p, t: p.symlink_to(t.secret))),
+    scene("band that is a link out", put(band_of, link_out)),
     scene(
         "band that is a link out, beside a good scene",
-        put(band_of, lambda p, t: p.symlink_to(t.secret)),
+        put(band_of, link_out),
         harmless=leaves_one_out,
         whole=1,
     ),
-    scene("band that is a pipe", put(band_of, lambda p, t: os.mkfifo(p)), "057019"),
+    scene("band that is a pipe", put(band_of, make_pipe), "057019"),
     scene(
         "band that is a VRT",
-        put(band_of, lambda p, t: p.write_text(VRT_HTTP.replace("{url}", t.url)) and None),
+        put(band_of, write_words(VRT_HTTP)),
     ),
     scene(
         "quality band that is a VRT",
-        put(qa_of, lambda p, t: p.write_text(VRT_HTTP.replace("{url}", t.url)) and None),
+        put(qa_of, write_words(VRT_HTTP)),
     ),
     scene(
         "quality band of 400 MB in 40 kB",
-        put(qa_of, lambda p, t: p.write_bytes(tile(20_480, 20_480, pack_zeros(40))) and None),
+        put(qa_of, lambda p, t: p.write_bytes(tile(20_480, 20_480, pack_zeros(40)))),
     ),
     scene(
         "band on another grid, of 1.5 GB",
         put(
             band_of,
-            lambda p, t: (
-                write_tiff(
-                    p,
-                    height=28_000,
-                    width=28_000,
-                    compress="zstd",
-                    tiled=True,
-                    blockxsize=256,
-                    blockysize=256,
-                    sparse_ok=True,
-                )
-                and None
-            ),
+            lambda p, t: write_tiff(p, height=28_000, width=28_000, **tiles(256, "zstd")),
         ),
     ),
     scene("no quality band", lambda files, t: files["QA_PIXEL"].unlink()),
     scene(
         "numbers of another kind",
-        put(band_of, lambda p, t: write_tiff(p, dtype="float64") and None),
+        put(band_of, lambda p, t: write_tiff(p, dtype="float64")),
     ),
     scene(
         "facts beside a band that are a pipe",

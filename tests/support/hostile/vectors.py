@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import shutil
-import socket
 import sqlite3
 import stat
 import struct
@@ -21,12 +19,23 @@ import pyarrow as pa
 from pyarrow import parquet
 from shapely.geometry import box
 
-from glacier.config import RegionFile
 from glacier.geo.raster import Grid
 from glacier.geo.regions import read_regions
 from glacier.geo.vector_files import checksum_files
 from glacier.geo.vector_layers import VectorFile
 from glacier.geo.vectors import burn_outlines, read_outlines
+from glacier.settings.regions import RegionFile
+from tests.support.hostile.files import (
+    GRIDS,
+    SPECIAL,
+    Make,
+    link_device,
+    link_out,
+    make_pipe,
+    named,
+    text,
+    write_words,
+)
 from tests.support.hostile.row import Row, Trap
 
 GRID = Grid("EPSG:32608", 500025.0, 6500025.0, 30.0, 40, 50)
@@ -51,19 +60,6 @@ def table(**columns: list) -> geopandas.GeoDataFrame:
 
 def degrees() -> geopandas.GeoDataFrame:
     return table().to_crs(4326)
-
-
-def text(name: str, words: str | bytes) -> Callable[[Trap], str]:
-    """A maker of a file with these words; {url} and {secret} are put in."""
-
-    def make(trap: Trap) -> str:
-        path = trap.folder / name
-        data = words if isinstance(words, bytes) else words.encode()
-        data = data.replace(b"{url}", trap.url.encode()).replace(b"{secret}", bytes(trap.secret))
-        path.write_bytes(data)
-        return str(path)
-
-    return make
 
 
 VRT = """<OGRVRTDataSource><OGRVRTLayer name="a"><SrcDataSource>{source}</SrcDataSource>
@@ -109,9 +105,7 @@ def gpkg(*statements: str) -> Callable[[Trap], str]:
             database.create_function("ST_IsEmpty", 1, lambda _: 0)
             database.execute("PRAGMA writable_schema = ON")
             for statement in statements:
-                database.execute(
-                    statement.replace("{url}", trap.url).replace("{secret}", str(trap.secret))
-                )
+                database.execute(trap.fill(statement))
         database.close()
         return str(path)
 
@@ -131,7 +125,7 @@ def schema(kind: str, name: str, sql: str) -> str:
     return f"INSERT INTO sqlite_master VALUES ('{kind}', '{name}', '{name}', 0, '{quoted}')"
 
 
-def shapefile(change: Callable[[Path, Trap], None]) -> Callable[[Trap], str]:
+def shapefile(change: Make) -> Callable[[Trap], str]:
     """A maker of a Shapefile that a function has changed."""
 
     def make(trap: Trap) -> str:
@@ -143,7 +137,7 @@ def shapefile(change: Callable[[Path, Trap], None]) -> Callable[[Trap], str]:
     return make
 
 
-def replace(ending: str, how: Callable[[Path, Trap], None]) -> Callable[[Path, Trap], None]:
+def replace(ending: str, how: Make) -> Make:
     """Make a sidecar anew."""
 
     def change(path: Path, trap: Trap) -> None:
@@ -154,17 +148,7 @@ def replace(ending: str, how: Callable[[Path, Trap], None]) -> Callable[[Path, T
     return change
 
 
-def link_out(place: Path, trap: Trap) -> None:
-    place.symlink_to(trap.secret)
-
-
-def write_words(words: str) -> Callable[[Path, Trap], None]:
-    return lambda place, trap: place.write_text(
-        words.replace("{url}", trap.url).replace("{secret}", str(trap.secret))
-    )
-
-
-def poke(ending: str, at: int, data: bytes) -> Callable[[Path, Trap], None]:
+def poke(ending: str, at: int, data: bytes) -> Make:
     """Overwrite bytes of a part."""
 
     def change(path: Path, trap: Trap) -> None:
@@ -314,26 +298,7 @@ def set_crs(crs: Any) -> Callable[[pa.Table], pa.Table]:
     return change
 
 
-def special(make: Callable[[Path], None], name: str = "a.gpkg") -> Callable[[Trap], str]:
-    def build(trap: Trap) -> str:
-        make(trap.folder / name)
-        return str(trap.folder / name)
-
-    return build
-
-
-def bind_socket(path: Path) -> None:
-    here = os.getcwd()
-    os.chdir(path.parent)  # the path of a socket may have 100 letters
-    try:
-        server = socket.socket(socket.AF_UNIX)
-        server.bind(path.name)
-        server.close()
-    finally:
-        os.chdir(here)
-
-
-def make_sparse(path: Path) -> None:
+def make_sparse(path: Path, trap: Trap) -> None:
     with path.open("wb") as file:
         file.write(b"SQLite format 3\0")
         file.truncate(1 << 40)
@@ -391,12 +356,7 @@ xsi:schemaLocation="http://ogr.maptools.org/ {url}/a.xsd"><gml:featureMember><og
 </ogr:FeatureCollection>"""
 LINK = '{"type":"link","properties":{"href":"{url}/crs","type":"ogcwkt"}}'
 GEOCODE = "ogr_geocode('a', 'geometry', 'SERVICE=OSM_NOMINATIM', 'QUERY_TEMPLATE={url}/%s')"
-HIDDEN = LINK.replace("link", "\\u006cink").replace("{url}", "{url}")
-GRIDS = (
-    'PROJCS["x",GEOGCS["y",DATUM["z",SPHEROID["w",6378137,298.257223563]],PRIMEM["Greenwich",0],'
-    'UNIT["degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],UNIT["metre",1],'
-    'EXTENSION["PROJ4","+proj=utm +zone=8 +ellps=GRS80 +nadgrids={secret} +units=m +no_defs"]]'
-)
+HIDDEN = LINK.replace("link", "\\u006cink")
 
 ROWS = (
     vector("OGR VRT that names an address, called .gpkg", text("a.gpkg", VRT_HTTP)),
@@ -464,7 +424,7 @@ ROWS = (
     ),
     vector("MapInfo interchange", text("a.mif", 'Version 300\nCharset "Neutral"\nDelimiter ","\n')),
     vector("PostgreSQL dump", text("a.sql", "-- a dump\nCREATE TABLE a (n int);\n")),
-    vector("GeoJSON in gzip", lambda t: special(lambda p: p.write_bytes(gzip.compress(b"{}")))(t)),
+    vector("GeoJSON in gzip", text("a.gpkg", gzip.compress(b"{}"))),
     vector("text", text("a.gpkg", "hello")),
     vector("nothing", text("a.gpkg", "")),
     vector(
@@ -492,9 +452,7 @@ ROWS = (
     ),
     vector(
         "KML in UTF-16",
-        lambda t: special(
-            lambda p: p.write_bytes(KML.format(doctype="", more="", ring="").encode("utf-16"))
-        )(t),
+        text("a.gpkg", KML.format(doctype="", more="", ring="").encode("utf-16")),
     ),
     vector(
         "KML with 100,000 folders in each other",
@@ -599,22 +557,23 @@ ROWS = (
     vector("GeoPackage with a journal that is a link out", open_elsewhere(link=True)),
     vector(
         "SQLite database of another kind",
-        lambda t: special(
-            lambda p: sqlite3.connect(p).execute("CREATE TABLE a (n)").connection.close()
-        )(t),
+        named(
+            "a.gpkg",
+            lambda p, _: sqlite3.connect(p).execute("CREATE TABLE a (n)").connection.close(),
+        ),
     ),
     vector("Shapefile whose .dbf is a link out", shapefile(replace(".dbf", link_out))),
     vector("Shapefile whose .prj is a link out", shapefile(replace(".prj", link_out))),
-    vector("Shapefile whose .dbf is a pipe", shapefile(replace(".dbf", lambda p, _: os.mkfifo(p)))),
-    vector("Shapefile whose .prj is a pipe", shapefile(replace(".prj", lambda p, _: os.mkfifo(p)))),
+    vector("Shapefile whose .dbf is a pipe", shapefile(replace(".dbf", make_pipe))),
+    vector("Shapefile whose .prj is a pipe", shapefile(replace(".prj", make_pipe))),
     vector(
         "Shapefile with a pipe as its index",
-        shapefile(replace(".qix", lambda p, _: os.mkfifo(p))),
+        shapefile(replace(".qix", make_pipe)),
         is_the_square,
     ),
     vector(
         "Shapefile whose .cpg is a device",
-        shapefile(replace(".cpg", lambda p, _: p.symlink_to("/dev/zero"))),
+        shapefile(replace(".cpg", link_device)),
         is_the_square,
     ),
     vector(
@@ -641,12 +600,8 @@ ROWS = (
         "Shapefile called .gpkg",
         lambda t: shutil.move(shapefile(lambda p, _: None)(t), t.folder / "a.gpkg").__str__(),
     ),
-    vector("pipe", special(os.mkfifo)),
-    vector("socket", special(bind_socket)),
-    vector("folder", special(Path.mkdir)),
-    vector("link to a device without end", special(lambda p: p.symlink_to("/dev/zero"))),
-    vector("link to itself", special(lambda p: p.symlink_to(p))),
-    vector("sparse file of a terabyte", special(make_sparse)),
+    *(vector(name, named("a.gpkg", make)) for name, make in SPECIAL.items()),
+    vector("sparse file of a terabyte", named("a.gpkg", make_sparse)),
     vector(
         "zip file with a member above it",
         zipped(lambda a, p, t: (add_parts(a, p), a.writestr("../../b.shp", "x"))),

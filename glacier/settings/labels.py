@@ -1,0 +1,116 @@
+"""What counts as glacier, and where outlines come from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from glacier.settings.model import ADDRESS, STORED, TEXT, Model
+from glacier.settings.paths import PathText
+from glacier.settings.values import CrsCode
+
+NDSI_ABOVE = 0.4
+NIR_ABOVE = 0.11
+"""Usual thresholds of snow and ice; water is darker in the near infrared.
+
+Source: Hall, Riggs & Salomonson 1995, Remote Sensing of Environment 54.
+"""
+
+
+class Provenance(Model):
+    """Where outlines come from; the report repeats it, since a score is worth what they are."""
+
+    source: str
+    """Name of the inventory or campaign, with its version."""
+    years: tuple[int, int]
+    """First and last year of the images or surveys that they were drawn from."""
+    owner: str
+    """Who made them."""
+    licence: str
+    """Terms of use."""
+
+    @model_validator(mode="after")
+    def check_years(self) -> Self:
+        """Refuse years that no survey can have."""
+        if not 1800 <= self.years[0] <= self.years[1] <= 2100:
+            raise ValueError(f"years {self.years}: wanted 1800 <= first <= last <= 2100")
+        return self
+
+
+LabelKind = Literal["truth", "outlines", "ndsi", "threshold"]
+
+
+class Label(Model):
+    """What counts as glacier when training and scoring."""
+
+    kind: LabelKind = "truth"
+    """truth: the synthetic class map. outlines: polygons from a file. ndsi: NDSI and near
+    infrared over thresholds. threshold: grey level of the false colour, as published."""
+    outlines: Annotated[PathText | None, ADDRESS] = None
+    """Vector file of glacier polygons; needed for ``outlines``. With any kind of label they also
+    tell which months are snowy."""
+    layer: str | None = None
+    """Layer of ``outlines``; None: the only one with polygons on a region's grid."""
+    crs: CrsCode | None = None
+    """CRS of ``outlines``, for a file that states none."""
+    provenance: Annotated[Provenance | None, TEXT] = None
+    """Where the outlines come from."""
+    margin_m: float = Field(0.0, ge=0, le=1000)
+    """Pixels within so many metres of an outline are unknown, for ``outlines``."""
+    debris: Annotated[PathText | None, ADDRESS] = None
+    """Vector file of debris-covered ice, scored as a class of its own."""
+    debris_layer: str | None = None
+    """Layer of ``debris``, likewise."""
+    debris_crs: CrsCode | None = None
+    """CRS of ``debris``, likewise."""
+    max_snow_outside: float = Field(0.3, ge=0, le=1)
+    """Share of the ground outside the outlines that snow may cover; months above it are left out
+    of samples and scores. Measured where outlines and short-wave infrared are given; 1: never."""
+    unseen: Literal["ignore", "background"] = "ignore"
+    """Pixels without a clear observation: left out, or bare ground as published (notebook only)."""
+    ndsi_above: float = Field(NDSI_ABOVE, ge=-1, le=1)
+    """Least NDSI of ice and snow, for ``ndsi``."""
+    nir_above: float = Field(NIR_ABOVE, ge=0, le=1)
+    """Least near-infrared reflectance of ice and snow (water is darker), for ``ndsi``."""
+    threshold: int = Field(128, ge=0, le=255)
+    """Grey level, 0..255, above which a pixel is glacier, for ``threshold``."""
+
+    @model_validator(mode="after")
+    def check_files(self) -> Self:
+        """Refuse what would not act: of a file that is not given, or of another kind."""
+        for file, names in (
+            ("outlines", ("layer", "crs")),
+            ("debris", ("debris_layer", "debris_crs")),
+        ):
+            for name in names:
+                if getattr(self, file) is None and getattr(self, name) is not None:
+                    raise ValueError(f"{name} {getattr(self, name)} is of {file}, which is None")
+        if self.margin_m and self.kind != "outlines":
+            raise ValueError(
+                f"margin_m {self.margin_m:g} acts on labels of kind outlines alone, not on "
+                f"{self.kind}: leave it out"
+            )
+        return self
+
+    def effective(self) -> Label:
+        """The label with only those settings that its kind and its files make use of.
+
+        Files have their names alone, and provenance is left out: neither changes a pixel.
+        """
+        unused = {"provenance"}
+        if self.kind != "threshold":
+            unused.add("threshold")
+        if self.kind != "outlines":
+            unused.add("margin_m")
+        if self.outlines is None:
+            unused.add("max_snow_outside")
+            if self.kind != "ndsi":
+                unused |= {"ndsi_above", "nir_above"}
+        files = {
+            name: path.rpartition("/")[2]
+            for name in ("outlines", "debris")
+            if (path := getattr(self, name)) is not None
+        }
+        kept = self.model_dump(exclude=unused) | files
+        return Label.model_validate(kept, context=STORED)
