@@ -42,6 +42,9 @@ SENTENCES = {
 }
 """Class of Ray's error, or of one that it derives from, to what has happened."""
 
+OTHER_CODE = "deserialize_objects"
+"""What Ray's account of a value names that a process could not read."""
+
 
 GONE = (errno.ENOENT, errno.ENOTDIR, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
         errno.ESTALE)  # fmt: skip
@@ -82,6 +85,11 @@ def explain_fault(error: BaseException, name: str) -> str:
     """
     kinds = (kind.__name__ for kind in type(error).__mro__)
     sentence = next(SENTENCES[kind] for kind in kinds if kind in SENTENCES)
+    if OTHER_CODE in str(error):
+        sentence = (
+            "one process could not read what another had sent: their code differs, or was changed "
+            "while the run went on; have the same version on all nodes"
+        )
     return (
         f"{type(error).__name__}: {sentence}; the same command goes on where this one stopped"
         f"{keep_account(error, name)}"

@@ -34,6 +34,7 @@ def chained(cause: BaseException) -> RuntimeError:
         (exceptions.GetTimeoutError("x"), "no answer in time"),
         (exceptions.ObjectLostError("ab", None, ""), "was lost with its node"),
         (exceptions.RaySystemError("x"), "connection to the cluster was lost"),
+        (exceptions.RaySystemError("no attribute x", "in deserialize_objects"), "code differs"),
         (exceptions.TaskUnschedulableError("x"), "Ray could not go on"),
         (chained(exceptions.OutOfMemoryError("x")), "ran low on memory"),
     ],
