@@ -18,7 +18,7 @@ from glacier import seals, store
 from glacier.archive.records import MonthRecord, read_records
 from glacier.cluster import connect, count_cpus
 from glacier.config import Config
-from glacier.errors import DamagedError
+from glacier.errors import DamagedError, StoreError
 from glacier.locks import hold, remove_dead
 from glacier.progress import Progress, say
 from glacier.samples.dataset import (
@@ -119,6 +119,7 @@ def prepare_months(config: Config, pending: list[MonthTask]) -> dict[str, Sample
 
     Raises:
         DamagedError: Files of the archive are damaged; the other months are done.
+        StoreError: Samples cannot be written.
     """
     made = {}
     with connect(config.cluster), Progress("prepare", len(pending)) as progress:
@@ -128,6 +129,8 @@ def prepare_months(config: Config, pending: list[MonthTask]) -> dict[str, Sample
             partial(prepare_row, folder=pending[0].samples, settings=config.prepare), num_cpus=1
         )
         for row in plan.iter_rows():
+            if row["unwritten"]:
+                raise StoreError(row["unwritten"])
             month = SampleMonth.model_validate_json(row["month"])
             made[row["address"]] = month
             progress.advance(f"{month.region} {month.month:%Y-%m} {month.status}")
@@ -137,11 +140,18 @@ def prepare_months(config: Config, pending: list[MonthTask]) -> dict[str, Sample
 
 
 def prepare_row(row: dict[str, Any], folder: str, settings: Prepare) -> dict[str, Any]:
-    """One row of the Ray Data plan: a month's record in, what became of it out."""
+    """One row of the Ray Data plan: a month's record in, what became of it out.
+
+    Where samples cannot be written, that is said in the row: Ray Data would make pages of it.
+    """
     cv2.setNumThreads(1)  # a task has one core
     record = MonthRecord.from_dict(json.loads(row["record"]))
     task = MonthTask(record, row["archive"], folder, settings)
-    return {"address": task.address, "month": prepare_month(task).model_dump_json()}
+    try:
+        made, unwritten = prepare_month(task).model_dump_json(), ""
+    except StoreError as error:
+        made, unwritten = "", str(error)
+    return {"address": task.address, "month": made, "unwritten": unwritten}
 
 
 def describe_set(config: Config, months: Sequence[SampleMonth]) -> SampleSet:

@@ -14,7 +14,7 @@ import pytest
 from glacier.training.baselines import BASELINES
 from tests.support.tiny import ENCODER, write_tiny
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
 TIMES = {"images_per_s", "epoch_s", "train_s"}
 REPO = Path(__file__).parents[2]
@@ -95,7 +95,6 @@ def test_the_second_time_nothing_is_done(unbroken: tuple[Path, str]) -> None:
     assert before == after
 
 
-@pytest.mark.slow
 def test_a_driver_stopped_twice_loses_no_finished_trial_and_no_digit(
     unbroken: tuple[Path, str], tmp_path: Path
 ) -> None:
