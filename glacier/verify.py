@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from glacier import seals, store
 from glacier.errors import DamagedError
-from glacier.locks import LOCK, find_living
+from glacier.locks import find_living
 from glacier.owner import Owner
 from glacier.progress import say
 from glacier.runs import find_place
@@ -77,9 +77,11 @@ def verify_folder(address: str) -> Findings:
     Raises:
         StoreError: The store cannot be reached.
     """
-    there = [store.join(address, name) for name in store.list_files(address)]
-    there = [file for file in there if f"/{seals.ASIDE}/" not in file and f"/{LOCK}" not in file]
-    found = Findings(unfinished=[file for file in there if store.is_unfinished(file)])
+    names = store.list_files(address)
+    there = [store.join(address, name) for name in names if not is_hidden(name)]
+    found = Findings(
+        unfinished=[store.join(address, name) for name in names if store.is_unfinished(name)]
+    )
     sealed = [file for file in there if file.endswith(".json")]
     with ThreadPoolExecutor() as pool:
         manifests = dict(zip(sealed, pool.map(read_manifest, sealed), strict=True))
@@ -94,8 +96,13 @@ def verify_folder(address: str) -> Findings:
     known = set(manifests) | set(vouched)
     found.damaged = list(broken.values())
     found.whole = len(known) - len(broken)
-    found.unvouched = sorted(set(there) - known - set(found.unfinished))
+    found.unvouched = sorted(set(there) - known)
     return found
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file is none that a run reads: a lock, a note of Ray's, what was set aside."""
+    return any(part.startswith(".") for part in name.split("/"))
 
 
 def read_manifest(address: str) -> dict[str, str] | DamagedError:

@@ -68,7 +68,7 @@ class Networks:
         return cls(sweep.encoders, source, place, bands, size, sweep.gpus_per_trial, sha256)
 
 
-TUNE = "tune"
+TUNE = ".tune"
 """Folder of Tune's own state within a sweep's. Nothing reads it: the trials' folders are the state.
 """
 

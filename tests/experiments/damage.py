@@ -1,6 +1,6 @@
 """Every file of a finished and of a pending run, damaged in five ways, and what became of it.
 
-    python tests/experiments/damage.py
+    python tests/experiments/damage.py [finished|pending]
 
 The smallest run through all stages; the pending one was killed in the middle of its second trial.
 Each file is damaged alone for ``glacier verify``; then, a file of every kind of a stage at a time
@@ -33,7 +33,7 @@ from glacier.pipeline import run_pipeline  # noqa: E402
 from glacier.verify import verify_folder  # noqa: E402
 from tests.support.damage import DAMAGES, damage, group_by_kind, is_manifest, is_named  # noqa: E402
 from tests.support.tiny import tiny_config, write_tiny  # noqa: E402
-from tests.support.trees import list_files, read_tree  # noqa: E402
+from tests.support.trees import read_tree  # noqa: E402
 
 PLACE = ROOT / "results" / "reliability"
 CHANGES = {"sweep": {"epochs": 30, "checkpoint_s": 0}, "cluster": {"cpus": 2}}
@@ -71,25 +71,35 @@ class Tally:
     mended: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     used: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
+    def rows(self) -> list[list[str]]:
+        """A row of the table for each kind of file and way."""
+        counters = (self.files, self.found, self.named, self.mended, self.used)
+        return [
+            [self.name, *key, *(str(counter[key]) for counter in counters)] for key in self.files
+        ]
 
-def main() -> int:
-    """Damage both runs and keep the table; 1 where a file was missed, lost or used."""
+
+def main(*names: str) -> int:
+    """Damage both runs, or the one named, and keep the table; 1 where a file was missed or used."""
     with tempfile.TemporaryDirectory(prefix="glacier-damage-") as temp:
-        pending = make_pending(Path(temp) / "pending")
-        config = tiny_config(Path(temp) / "finished", **CHANGES)
+        folder = Path(temp) / "run"  # the same for both: a sweep keeps its own configuration
+        make_pending(folder)
+        pending = folder.rename(Path(temp) / "pending")
+        config = tiny_config(folder, **CHANGES)
         with connect(config.cluster):
             run_quietly(config)
             finished = Path(temp) / "finished"
+            shutil.copytree(folder, finished)
             wanted = read_run(finished)
+            kept = {"finished": finished, "pending": pending}
             tallies = [
-                damage_run("finished", finished, config, wanted),
-                damage_run("pending", pending, tiny_config(pending, **CHANGES), wanted),
+                damage_run(name, kept[name], config, wanted) for name in names or tuple(kept)
             ]
-        keep(tallies, len(list_files(finished)))
+    keep([row for tally in tallies for row in tally.rows()])
     return int(any(tally.mended != tally.files or tally.used for tally in tallies))
 
 
-def make_pending(folder: Path) -> Path:
+def make_pending(folder: Path) -> None:
     """A run that was killed when one of its trials had ended and the other had a checkpoint."""
     config = write_tiny(folder, **CHANGES)
     env = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
@@ -101,7 +111,6 @@ def make_pending(folder: Path) -> Path:
     driver.wait()
     if not is_pending(folder):
         raise SystemExit(f"the run ended before it could be killed (exit {driver.returncode})")
-    return folder
 
 
 def is_pending(folder: Path) -> bool:
@@ -114,11 +123,18 @@ def is_pending(folder: Path) -> bool:
     )
 
 
-def damage_run(name: str, folder: Path, config: Config, wanted: dict[str, object]) -> Tally:
-    """Damage every file of a run in every way."""
-    kept, tally = folder.with_name(f"{name}-kept"), Tally(name)
-    shutil.copytree(folder, kept)
+def damage_run(name: str, kept: Path, config: Config, wanted: dict[str, object]) -> Tally:
+    """Damage every file of a run in every way.
+
+    Args:
+        name: Of the run.
+        kept: A copy of it.
+        config: Of the run, whose place is another.
+        wanted: What a run that nobody disturbed has left.
+    """
+    folder, tally = Path(config.storage).parent, Tally(name)
     for how in DAMAGES:
+        restore(kept, folder)
         find_each(folder, how, tally)
         for stage, kinds in group_by_kind(kept).items():
             for number in range(max(len(files) for files in kinds.values())):
@@ -193,28 +209,28 @@ def run_quietly(config: Config) -> str:
     return said.getvalue()
 
 
-def keep(tallies: list[Tally], finished: int) -> None:
-    """Write the table and the page."""
+def keep(rows: list[list[str]]) -> None:
+    """Write the table, in which the other run stays as it was, and the page made of it."""
+    path = PLACE / "damage.csv"
+    known = list(csv.reader(path.read_text().splitlines()))[1:] if path.exists() else []
+    fresh = {row[0] for row in rows}
+    rows = sorted([*(row for row in known if row[0] not in fresh), *rows], key=lambda row: row[0])
     text = io.StringIO()
-    out = csv.writer(text, lineterminator="\n")
-    out.writerow(COLUMNS)
-    rows = [HEAD]
-    for tally in tallies:
-        counters = (tally.files, tally.found, tally.named, tally.mended, tally.used)
-        for key in tally.files:
-            out.writerow((tally.name, *key, *(counter[key] for counter in counters)))
-        for stage in dict.fromkeys(key[0] for key in tally.files):
-            files, found, _, mended, used = (
-                sum(number for key, number in counter.items() if key[0] == stage)
-                for counter in counters
-            )
-            row = (tally.name, stage, files // len(DAMAGES), files, found, mended, used)
-            rows.append(f"| {' | '.join(map(str, row))} |")
-    pending = sum(tallies[1].files.values()) // len(DAMAGES)
-    page = PAGE.format(finished=finished, pending=pending, rows="\n".join(rows))
-    store.write_bytes(str(PLACE / "damage.csv"), text.getvalue().encode())
+    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
+    store.write_bytes(str(path), text.getvalue().encode())
+    files = Counter[str]()
+    lines = dict[tuple[str, str], list[int]]()
+    for run, stage, _, how, *numbers in rows:
+        sums = lines.setdefault((run, stage), [0] * len(numbers))
+        lines[run, stage] = [a + int(b) for a, b in zip(sums, numbers, strict=True)]
+        files[run] += int(numbers[0]) if how == next(iter(DAMAGES)) else 0
+    table = [
+        f"| {run} | {stage} | {damaged // len(DAMAGES)} | {damaged} | {found} | {mended} | {used} |"
+        for (run, stage), (damaged, found, _, mended, used) in lines.items()
+    ]
+    page = PAGE.format(**files, rows="\n".join([HEAD, *table]))
     store.write_bytes(str(PLACE / "damage.md"), page.encode())
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(*sys.argv[1:]))

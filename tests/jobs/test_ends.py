@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from glacier.interrupts import GO_ON
+from glacier.verify import is_hidden
 from tests.support.tiny import write_tiny
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
@@ -83,10 +84,9 @@ def temp() -> Iterator[Path]:
 
 
 def list_unfinished(folder: Path) -> list[Path]:
-    """Files under a final name that hold nothing; what Tune notes for itself is never read."""
-    named = [path for path in folder.rglob("*") if path.name[0] != "." and "tune" not in path.parts]
-    files = [path for path in named if path.is_file()]
-    return [path for path in files if not path.stat().st_size]
+    """Files under a final name that hold nothing."""
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.stat().st_size]
+    return [path for path in files if not is_hidden(str(path.relative_to(folder)))]
 
 
 def check_stopped(run: Run, wanted: int, numbers: tuple[int, ...]) -> None:

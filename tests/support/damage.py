@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from glacier.verify import is_hidden
 from tests.support.trees import list_files
 
 
@@ -52,13 +53,12 @@ def name_kind(folder: Path, path: Path) -> tuple[str, str]:
 def group_by_kind(folder: Path) -> dict[str, dict[str, list[Path]]]:
     """All files of a run, by stage and kind.
 
-    Locks and what a killed writer left are none, nor what Ray Tune notes for itself: no run reads
-    a digit of it.
+    What begins with a dot is none: a lock, what a killed writer left, what Ray Tune notes.
     """
     stages: dict[str, dict[str, list[Path]]] = {}
     for path in list_files(folder):
-        inside = path.relative_to(folder).parts
-        if len(inside) == 1 or path.name.startswith(".") or "tune" in inside:
+        name = str(path.relative_to(folder))
+        if "/" not in name or is_hidden(name):
             continue
         stage, kind = name_kind(folder, path)
         stages.setdefault(stage, {}).setdefault(kind, []).append(path)
