@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field, ValidationError
 from glacier import store
 from glacier.config import STORED, Model, Sha256
 from glacier.errors import DamagedError
+from glacier.kill_points import reach
 from glacier.progress import say
 
 NameBelow = Annotated[str, Field(pattern=r"^[^/\\\x00.][^/\\\x00]*(/[^/\\\x00.][^/\\\x00]*)*$")]
@@ -190,7 +191,9 @@ def write_json(address: str, value: Mapping[str, Any]) -> str:
         StoreError: The place cannot be written to.
         ValueError: The value is empty, or holds a number that JSON has no word for, such as NaN.
     """
-    return store.write_bytes(address, encode_json(value))
+    sha256 = store.write_bytes(address, encode_json(value))
+    reach("sealed", address)
+    return sha256
 
 
 def encode_json(value: Mapping[str, Any]) -> bytes:

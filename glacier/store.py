@@ -22,6 +22,7 @@ import fsspec
 
 from glacier.config import Config, expand_path
 from glacier.errors import DamagedError, StoreError
+from glacier.kill_points import reach
 
 UNREACHABLE = (OSError, ValueError, ImportError)
 """What fsspec raises: an unknown protocol is a ValueError, one not installed an ImportError."""
@@ -147,6 +148,7 @@ def write_bytes(address: str, data: bytes | memoryview) -> str:
         if "://" in address:
             fs, path = fsspec.core.url_to_fs(address)
             fs.pipe_file(path, bytes(data))
+            reach("stored", address)
         else:
             replace_file(Path(address), data)
     except UNREACHABLE as error:
@@ -177,8 +179,11 @@ def replace_file(path: Path, data: bytes | memoryview) -> None:
         with open(beside, "xb") as file:
             file.write(data)
             file.flush()
+            reach("written", str(path))
             os.fsync(file.fileno())
+        reach("flushed", str(path))
         os.replace(beside, path)
+        reach("renamed", str(path))
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -198,6 +203,7 @@ def remove(address: str) -> None:
         fs, path = fsspec.core.url_to_fs(address)
         if fs.exists(path):
             fs.rm_file(path)
+            reach("removed", address)
     except UNREACHABLE as error:
         raise StoreError(f"cannot remove {address}: {error}") from error
 
@@ -267,6 +273,7 @@ def remove_folder(address: str) -> None:
         fs, path = fsspec.core.url_to_fs(address)
         if fs.exists(path):
             fs.rm(path, recursive=True)
+            reach("removed", address)
     except UNREACHABLE as error:
         raise StoreError(f"cannot remove {address}: {error}") from error
 
@@ -283,6 +290,7 @@ def move(address: str, place: str) -> None:
             target = fsspec.core.url_to_fs(place)[1]
             fs.makedirs(target.rpartition("/")[0], exist_ok=True)
             fs.mv(path, target)
+            reach("moved", place)
     except UNREACHABLE as error:
         raise StoreError(f"cannot move {address} to {place}: {error}") from error
 
