@@ -156,6 +156,8 @@ def tune_trials(
 ) -> list[FailedTrial]:
     """Run trials under Ray Tune, as many at once as the cluster has room for.
 
+    Its own state goes in the end; where no trial is pending, that of a killed run.
+
     Args:
         config: The run.
         pending: Trials without a ``done.json``.
@@ -173,6 +175,8 @@ def tune_trials(
     trainable = tune.with_parameters(work or train_trial, images=[images])
     for _ in range(config.sweep.max_retries + 1):
         try:
+            if not pending:
+                return []
             return list_failures(run_tuner(config.sweep, trainable, pending, folder))
         except RuntimeError as error:  # Tune gives up where Ray ends a trial for its memory
             if not isinstance(error.__cause__, ray.exceptions.OutOfMemoryError):
