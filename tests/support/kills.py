@@ -5,6 +5,7 @@ the same command at the next, and so on; the last is left to finish, and has to 
 undisturbed one left. A run that survives the loss of a worker goes on to the next point itself.
 """
 
+import json
 import os
 import random
 import re
@@ -19,14 +20,14 @@ from pathlib import Path
 
 import psutil
 
-from glacier.interrupts import GO_ON
+from glacier.interrupts import GO_ON, LOST
 from glacier.kill_points import FOLDER, ORDER, REACHED, TAKEN
 from tests.support.driver import CODES, FORBIDDEN, Run
 from tests.support.tiny import write_tiny
 from tests.support.trees import read_tree
 
 STAGES = ("ingest", "prepare", "sweep", "report")
-BEGINS = {"prepare": "/data/samples/", "sweep": "/data/sweeps/", "report": "/results/"}
+BEGINS = {"prepare": "/data/samples/", "sweep": "/data/models/", "report": "/results/"}
 """What the first file of a stage has in its address, once the stage before it has begun."""
 
 KILL, TERM, INT = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
@@ -64,9 +65,10 @@ class Point:
         return step == self.step and fnmatchcase(address, self.pattern)
 
     def was_passed(self, folder: Path) -> bool:
-        """Whether its file has been written already, in the storage of a chain."""
-        there = Path(self.pattern.replace("*", str(folder), 1))
-        return self.step not in ("removed", "linked") and there.exists()
+        """Whether its file, or the whole trial, is there already in the storage of a chain."""
+        path = Path(self.pattern.replace("*", str(folder), 1))
+        was_written = path.exists() and self.step not in ("removed", "linked")
+        return was_written or path.with_name("done.json").exists()
 
 
 @dataclass(frozen=True)
@@ -118,9 +120,10 @@ def parse_points(lines: Iterable[str], folder: Path) -> Iterator[Point]:
         if following and BEGINS[following] in address:
             stage, following = following, next(stages, "")
         pattern = re.sub(r"\.lock-[0-9a-f]{32}", ".lock-*", address).replace(str(folder), "*", 1)
-        if (step, pattern) not in seen:
-            seen.add((step, pattern))
-            yield Point(stage, step, pattern)
+        point = Point(stage, step, pattern)
+        if point not in seen:
+            seen.add(point)
+            yield point
 
 
 def draw_kills(
@@ -214,10 +217,13 @@ class Chain:
             with suppress(ProcessLookupError):
                 os.kill(victim, each)
             time.sleep(0.5)
-        (self.signs / f"{TAKEN}{number}").unlink()
+        taken = self.signs / f"{TAKEN}{number}"
+        if outcome.victim in ("driver", "worker"):
+            taken.unlink()
         code, said = None, ""
         if outcome.victim != "worker" or not self.comes_again(kill.point, run):
             code, said = self.end(run)
+        taken.unlink(missing_ok=True)
         return replace(outcome, code=code, said=said, seconds=time.monotonic() - began)
 
     def comes_again(self, point: Point, run: Run) -> bool:
@@ -241,9 +247,19 @@ class Chain:
         return f"left in {self.temp}: {left}" if left else self.explain_files(is_whole=True)
 
     def read(self) -> dict[str, object]:
-        """What is in storage and results."""
+        """What is in storage and results, wherever they lie."""
         found = read_tree(self.folder)
-        return {name: found[name] for name in found if name.startswith(("data/", "results/"))}
+        return {
+            name: self.hide_folder(found[name])
+            for name in found
+            if name.startswith(("data/", "results/"))
+        }
+
+    def hide_folder(self, content: object) -> object:
+        """A file's content without the name of this chain's folder."""
+        if isinstance(content, bytes | None):
+            return content
+        return json.loads(json.dumps(content).replace(str(self.folder), "*"))
 
     def explain_files(self, is_whole: bool = False) -> str:
         """Which files are not as an undisturbed run leaves them.
@@ -279,7 +295,7 @@ def explain_wrong(outcome: Outcome) -> str:
     first = outcome.kill.signals[0]
     ends: tuple[tuple[int | None, str], ...] = ((None, ""), (0, ""))
     if outcome.victim == "driver":
-        ends = ((CODES[first], f"{GO_ON}\n"),) if first in CODES else ((-first, ""),)
+        ends = ((CODES.get(first, -first), f"{GO_ON if first in CODES else LOST}\n"),)
     elif outcome.victim != "worker" and outcome.code == 1 and is_sentence(outcome.said):
         return ""
     return "" if (outcome.code, outcome.said) in ends else f"ended with {outcome.code}"

@@ -25,7 +25,7 @@ def read_tree(folder: Path) -> dict[str, object]:
     for path in list_files(folder):
         name = str(path.relative_to(folder))
         found[name] = None if name.endswith(TIMED) else path.read_bytes()
-        if path.suffix == ".json":
+        if path.suffix == ".json" and "tune" not in path.parts:  # some of Tune's hold other things
             found[name] = strip_times(json.loads(path.read_bytes()))
     return found
 
