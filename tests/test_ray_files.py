@@ -118,6 +118,13 @@ def test_after_an_interrupt_nothing_stays(base: Path) -> None:
     assert list(base.iterdir()) == []
 
 
+def test_the_logs_of_a_ray_that_was_lost_stay(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_files, "has_given_up", lambda: True)
+    with pytest.raises(KeyboardInterrupt), open_temp_folder():
+        raise KeyboardInterrupt
+    assert len(list(base.iterdir())) == 1
+
+
 def test_a_folder_of_another_user_or_behind_a_link_is_left_alone(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
