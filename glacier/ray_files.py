@@ -69,8 +69,8 @@ def divert_stderr(folder: str) -> Iterator[None]:
     try:
         yield
     finally:
+        os.dup2(shown, STDERR)  # first: an interrupt may come in between
         sys.stderr, Ending.stderr = python, STDERR
-        os.dup2(shown, STDERR)
         os.close(shown)
 
 
