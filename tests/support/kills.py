@@ -22,6 +22,7 @@ import psutil
 
 from glacier.interrupts import GO_ON, LOST
 from glacier.kill_points import FOLDER, ORDER, REACHED, TAKEN
+from glacier.seals import ASIDE
 from tests.support.driver import CODES, FORBIDDEN, Run
 from tests.support.tiny import write_tiny
 from tests.support.trees import read_tree
@@ -193,7 +194,9 @@ class Chain:
             code, said = self.end(run)
             return Outcome(kill, "nobody", code, said, wrong="ended before") if code else None
         outcome = self.strike(kill, run, number)
-        return replace(outcome, wrong=explain_wrong(outcome) or self.explain_files())
+        is_at_work = outcome.code is None
+        files = "" if is_at_work else self.explain_files()
+        return replace(outcome, wrong=explain_wrong(outcome) or files)
 
     def await_taken(self, run: Run) -> int | None:
         """The number of the process that stands at the point; None where the run ended before."""
@@ -205,6 +208,7 @@ class Chain:
             if has_ended:
                 return None
             time.sleep(0.02)
+        run.process.kill()
         raise AssertionError(f"no end, and no {(self.signs / ORDER).read_text()}")
 
     def strike(self, kill: Kill, run: Run, number: int) -> Outcome:
@@ -271,6 +275,7 @@ class Chain:
         known = {name: data for name, data in found.items() if is_whole or is_final(name)}
         names = {name for name, data in known.items() if data != self.wanted.get(name, "")}
         names |= self.wanted.keys() - found.keys() if is_whole else set()
+        names |= {str(path) for path in self.folder.rglob(ASIDE)}
         return f"differ: {sorted(names)}" if names else ""
 
 
