@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ from ray._private import ray_constants
 from ray.experimental.internal_kv import _internal_kv_get
 
 from glacier.errors import ConfigError, GlacierError
+from glacier.interrupts import give_up, has_given_up, have_witness
 from glacier.machine import (
     FOLDER_PREFIX,
     Room,
@@ -35,12 +37,18 @@ from glacier.machine import (
     name_address,
 )
 from glacier.progress import say
-from glacier.ray_files import open_temp_folder, secure_token
+from glacier.ray_files import divert_stderr, open_temp_folder, secure_token
 from glacier.settings.cluster import Cluster
 from glacier.store import FULL
 
 AUTOSCALER_STATUS = b"__autoscaling_status"
 """Key under which an autoscaler tells its state. Source: ray/_private/ray_constants.py."""
+
+NEEDED = (ray_constants.PROCESS_TYPE_RAYLET, ray_constants.PROCESS_TYPE_GCS_SERVER)
+"""Processes of a private Ray without which nothing goes on."""
+
+LOOK_S = 0.5
+"""Time between two looks at them, seconds."""
 
 
 @contextmanager
@@ -64,14 +72,20 @@ def connect(settings: Cluster, room: Room | None = None) -> Iterator[None]:
     if room is not None:
         check_local_room(room, settings)
     is_local = find_address(settings) == "local"
-    with open_temp_folder() if is_local else nullcontext() as folder:
+    with (
+        open_temp_folder() if is_local else nullcontext() as folder,
+        have_witness(),
+        divert_stderr(folder) if folder else nullcontext(),
+    ):
         try:
             start_ray(settings, folder)
             quieten()
             check_room(room)
-            yield
+            with watch_ray() if is_local else nullcontext():
+                yield
         finally:
-            ray.shutdown()
+            if not has_given_up():  # else it would wait for a Ray that has ended
+                ray.shutdown()
 
 
 def start_ray(settings: Cluster, folder: str | None) -> None:
@@ -111,6 +125,32 @@ def start_ray(settings: Cluster, folder: str | None) -> None:
         if getattr(error, "errno", None) in FULL:
             raise
         raise ConfigError(explain_no_ray(settings, error)) from error
+
+
+@contextmanager
+def watch_ray() -> Iterator[None]:
+    """Have the program end where a process of its private Ray has, for the length of the block.
+
+    Ray would wait a minute for some of them, and then end the program in a way of its own.
+    """
+    done = threading.Event()
+    threading.Thread(target=await_death, args=(done,), name="ray", daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def await_death(done: threading.Event) -> None:
+    """Give the program up where a process of Ray has ended, unless it is done."""
+    node: Any = ray._private.worker._global_node
+    while not done.wait(LOOK_S):
+        if any(kind in NEEDED for kind, _ in node.dead_processes()):
+            give_up(
+                "Ray ended on this machine; its logs lie below "
+                f"{node.get_logs_dir_path()}; the same command goes on where this one stopped"
+            )
+            return
 
 
 @contextmanager

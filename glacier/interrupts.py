@@ -9,15 +9,31 @@ from __future__ import annotations
 import atexit
 import os
 import signal
+import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
 GO_ON = "interrupted; the same command goes on where this one stopped"
 """Said once, however a program is interrupted."""
+
+LOST = (
+    "ended without a word, as the system does where memory runs out, and Ray where it was lost; "
+    "the same command goes on where this one stopped"
+)
+"""Said by the witness."""
+
+WITNESS = "import sys; sys.stdin.buffer.read() or print(sys.argv[1], file=sys.stderr)"
+"""What the witness does: it says so unless it has read something when its input ends."""
+
+GIVEN_UP = 1
+"""Exit code of a program that cannot go on."""
+
+STDERR = 2
+"""File that a process says its faults to."""
 
 NUDGE = signal.SIGUSR2
 """Sent to the main thread by the others, so that an interrupt is raised there."""
@@ -35,8 +51,14 @@ SHOW_CURSOR = b"\x1b[?25h"
 class Ending:
     """How this program is being ended."""
 
-    number: int | None = None
-    """The first signal that asked for it; None: none has."""
+    code: int | None = None
+    """Exit code that was asked for; None: no end was."""
+    said = GO_ON
+    """What the user is told."""
+    stderr = STDERR
+    """File that it is told to."""
+    witness: int | None = None
+    """File that dismisses the witness; None: there is none."""
     is_told = False
     """Whether the user knows how to go on."""
     is_over = False
@@ -44,19 +66,24 @@ class Ending:
 
 
 def is_interrupted() -> bool:
-    """Whether a signal has asked this program to end."""
-    return Ending.number is not None
+    """Whether this program was asked to end."""
+    return Ending.code is not None
+
+
+def has_given_up() -> bool:
+    """Whether it was asked so by itself, since it cannot go on."""
+    return Ending.code == GIVEN_UP
 
 
 def tell_interrupted() -> int:
-    """Say how to go on; returns the exit code, 128 and the number of the signal.
+    """Say how to go on; returns the exit code, after a signal 128 and its number.
 
-    The number is kept aside since what a signal raises may come back as another error: Ray turns
+    The code is kept aside since what a signal raises may come back as another error: Ray turns
     it into one of its own, and loses it.
     """
-    print(GO_ON, file=sys.stderr, flush=True)
+    print(Ending.said, file=sys.stderr, flush=True)
     Ending.is_told = True
-    return 128 + (Ending.number or signal.SIGINT)
+    return 128 + signal.SIGINT if Ending.code is None else Ending.code
 
 
 def run_program(work: Callable[[], int]) -> int:
@@ -68,7 +95,7 @@ def run_program(work: Callable[[], int]) -> int:
         work: Returns the exit code.
 
     Returns:
-        That, or 130 or 143 where the work was interrupted.
+        That, or 130 or 143 where the work was interrupted. A program that has given up ends here.
     """
     atexit.register(ignore_late)  # first, so that it is called last
     sys.unraisablehook = interrupt_again
@@ -80,11 +107,14 @@ def run_program(work: Callable[[], int]) -> int:
     os.register_at_fork(after_in_child=heed_sigterm)
     try:
         try:
-            return work()
+            code = work()
         finally:
             Ending.is_over = True
     except KeyboardInterrupt:
-        return tell_interrupted()
+        code = tell_interrupted()
+    if has_given_up():
+        leave(code)  # what is called at the exit may wait for what has ended
+    return code
 
 
 def ignore_late() -> None:
@@ -111,9 +141,60 @@ def heed_sigterm() -> None:
 def ask_to_end(number: int, frame: FrameType | None = None) -> None:
     """Have an interrupt raised in the main thread; end at once if asked before, or too late."""
     if is_interrupted() or Ending.is_over:
-        leave(number)
-    Ending.number = number
-    run_later(GRACE_S, lambda: leave(number))
+        leave(128 + number)
+    begin_end(128 + number)
+
+
+def give_up(said: str) -> None:
+    """Have the program end with exit code 1, asked from a thread beside the main one.
+
+    A process that :func:`run_program` does not run, such as a notebook's, is left alone.
+
+    Args:
+        said: What the user is told.
+    """
+    if is_program() and not is_interrupted() and not Ending.is_over:
+        Ending.said = said
+        begin_end(GIVEN_UP)
+
+
+def is_program() -> bool:
+    """Whether :func:`run_program` runs this process."""
+    return signal.getsignal(NUDGE) is interrupt
+
+
+@contextmanager
+def have_witness() -> Iterator[None]:
+    """Have another process say how to go on should this one vanish in the length of the block.
+
+    The system may kill it, and so may Ray's compiled code, which no Python hears of.
+    """
+    if not is_program():
+        yield
+        return
+    command = [sys.executable, "-IS", "-c", WITNESS, LOST]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=quiet, process_group=0) as witness:
+        assert witness.stdin is not None
+        Ending.witness = witness.stdin.fileno()
+        try:
+            yield
+        finally:
+            dismiss_witness()
+
+
+def dismiss_witness() -> None:
+    """Let the witness end without a word."""
+    if Ending.witness is not None:
+        with suppress(OSError):  # somebody has killed it
+            os.write(Ending.witness, b".")
+    Ending.witness = None
+
+
+def begin_end(code: int) -> None:
+    """Have an interrupt raised in the main thread, and end soon even if nothing comes of it."""
+    Ending.code = code
+    run_later(GRACE_S, lambda: leave(code))
     nudge()
 
 
@@ -137,7 +218,7 @@ def nudge(number: int = NUDGE) -> None:
 def interrupt(number: int, frame: FrameType | None = None) -> None:
     """Raise the interrupt."""
     if Ending.is_over:
-        leave(number)
+        leave(128 + number)
     raise KeyboardInterrupt
 
 
@@ -157,11 +238,13 @@ def run_later(seconds: float, work: Callable[[], object]) -> None:
         timer.start()
 
 
-def leave(number: int) -> NoReturn:
+def leave(code: int) -> NoReturn:
     """End at once. What Ray has started on this machine ends with the process that did so."""
-    Ending.number = Ending.number or number
+    Ending.code = code if Ending.code is None else Ending.code
     if os.isatty(1):
         os.write(1, SHOW_CURSOR)
     if not Ending.is_told:
-        os.write(2, f"{GO_ON}\n".encode())  # a signal may come in the middle of a print
-    os._exit(128 + Ending.number)
+        said = f"{Ending.said}\n".encode()
+        os.write(Ending.stderr, said)  # a signal may come in the middle of a print
+    dismiss_witness()
+    os._exit(Ending.code)

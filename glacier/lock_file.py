@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from glacier import store
 from glacier.errors import StoreError
+from glacier.kill_points import reach
 from glacier.owner import Owner
 
 SETTLE_S = 2.0
@@ -76,7 +77,9 @@ def create_file(path: Path, data: bytes) -> bool:
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         beside.write_bytes(data)
+        reach("written", str(path))
         os.link(beside, path)
+        reach("linked", str(path))
     except (FileExistsError, FileNotFoundError):  # taken, or an owner has cleaned the folder
         return False
     except OSError as error:
@@ -164,6 +167,7 @@ def discard(address: str) -> None:
     try:
         fs, path = fsspec.core.url_to_fs(address)
         fs.rm_file(path)  # without a look, which a listing that fsspec keeps might answer
+        reach("removed", address)
     except FileNotFoundError:
         pass
     except store.UNREACHABLE as error:

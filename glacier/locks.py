@@ -238,10 +238,17 @@ def remove_dead(config: Config, *folders: str) -> None:
     at_once = config.model_copy(update={"when_locked": "leave"})
     for folder in folders:
         with suppress(StoreError, Occupied):
-            owner = read_owner(store.join(folder, LOCK))
-            if owner is not None and not owner.may_live():
+            if was_left(folder):
                 with hold(at_once, folder):
                     pass  # taking a folder over cleans it
+
+
+def was_left(folder: str) -> bool:
+    """Whether a dead owner has left a folder's lock, or a local one has died as it removed it."""
+    owner = read_owner(store.join(folder, LOCK))
+    if owner is None:
+        return "://" not in folder and any(Path(folder).glob(f"{LOCK}-*"))
+    return not owner.may_live()
 
 
 def remove_lock(address: str, owner: Owner, watch: Watch) -> bool:

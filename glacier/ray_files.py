@@ -6,11 +6,13 @@ import fcntl
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from glacier.interrupts import STDERR, Ending, has_given_up
 from glacier.machine import FOLDER_PREFIX, RAY_FOLDER, choose_temp_folder
 
 LOCK = "in-use.lock"
@@ -42,9 +44,34 @@ def open_temp_folder() -> Iterator[str]:
         try:
             yield str(folder / RAY_FOLDER)
         except KeyboardInterrupt:
-            remove_folder(folder)
+            if not has_given_up():
+                remove_folder(folder)
             raise
         remove_folder(folder)
+
+
+@contextmanager
+def divert_stderr(folder: str) -> Iterator[None]:
+    """Have what compiled code says in this process go into a file, for the length of the block.
+
+    Ray's says much, and over our lines, once a process of it has ended. What Python says goes on
+    to where it went.
+
+    Args:
+        folder: That of Ray's temporary files; the file lies beside it.
+    """
+    shown, python = os.dup(STDERR), sys.stderr
+    with open(f"{folder}.driver.log", "ab") as file:
+        os.dup2(file.fileno(), STDERR)
+    Ending.stderr = shown
+    if python is sys.__stderr__:
+        sys.stderr = open(shown, "w", buffering=1, errors="backslashreplace", closefd=False)
+    try:
+        yield
+    finally:
+        os.dup2(shown, STDERR)  # first: an interrupt may come in between
+        sys.stderr, Ending.stderr = python, STDERR
+        os.close(shown)
 
 
 def remove_dead_folders(base: Path) -> None:

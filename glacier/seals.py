@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from glacier import store
 from glacier.errors import DamagedError
+from glacier.kill_points import reach
 from glacier.progress import say
 from glacier.settings.model import STORED, Model
 from glacier.settings.values import Sha256
@@ -191,7 +192,9 @@ def write_json(address: str, value: Mapping[str, Any]) -> str:
         StoreError: The place cannot be written to.
         ValueError: The value is empty, or holds a number that JSON has no word for, such as NaN.
     """
-    return store.write_bytes(address, encode_json(value))
+    sha256 = store.write_bytes(address, encode_json(value))
+    reach("sealed", address)
+    return sha256
 
 
 def encode_json(value: Mapping[str, Any]) -> bytes:

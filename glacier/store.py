@@ -22,6 +22,7 @@ import fsspec
 
 from glacier.config import Config
 from glacier.errors import DamagedError, StoreError
+from glacier.kill_points import reach
 from glacier.settings.paths import expand_path
 
 UNREACHABLE = (OSError, ValueError, ImportError)
@@ -148,6 +149,7 @@ def write_bytes(address: str, data: bytes | memoryview) -> str:
         if "://" in address:
             fs, path = fsspec.core.url_to_fs(address)
             fs.pipe_file(path, bytes(data))
+            reach("stored", address)
         else:
             replace_file(Path(address), data)
     except UNREACHABLE as error:
@@ -178,8 +180,11 @@ def replace_file(path: Path, data: bytes | memoryview) -> None:
         with open(beside, "xb") as file:
             file.write(data)
             file.flush()
+            reach("written", str(path))
             os.fsync(file.fileno())
+        reach("flushed", str(path))
         os.replace(beside, path)
+        reach("renamed", str(path))
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -199,6 +204,7 @@ def remove(address: str) -> None:
         fs, path = fsspec.core.url_to_fs(address)
         if fs.exists(path):
             fs.rm_file(path)
+            reach("removed", address)
     except UNREACHABLE as error:
         raise StoreError(f"cannot remove {address}: {error}") from error
 
@@ -268,6 +274,7 @@ def remove_folder(address: str) -> None:
         fs, path = fsspec.core.url_to_fs(address)
         if fs.exists(path):
             fs.rm(path, recursive=True)
+            reach("removed", address)
     except UNREACHABLE as error:
         raise StoreError(f"cannot remove {address}: {error}") from error
 
@@ -284,6 +291,7 @@ def move(address: str, place: str) -> None:
             target = fsspec.core.url_to_fs(place)[1]
             fs.makedirs(target.rpartition("/")[0], exist_ok=True)
             fs.mv(path, target)
+            reach("moved", place)
     except UNREACHABLE as error:
         raise StoreError(f"cannot move {address} to {place}: {error}") from error
 

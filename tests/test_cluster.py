@@ -2,6 +2,7 @@
 
 import errno
 import json
+import time
 from typing import Any
 
 import pytest
@@ -156,3 +157,35 @@ def test_a_ray_that_is_there_is_asked_for_room(ray_local: None) -> None:
     wanted = connect(Cluster(), Room(9, 0))
     with pytest.raises(ConfigError, match="Ray has at most 8 cores"), wanted:
         pytest.fail("no node has nine")
+
+
+class DyingNode:
+    """A private Ray one of whose processes is found dead at the third look."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind, self.looks = kind, 0
+
+    def dead_processes(self) -> list[tuple[str, None]]:
+        self.looks += 1
+        return [(self.kind, None)] if self.looks >= 3 else []
+
+    def get_logs_dir_path(self) -> str:
+        return "/tmp/ray/logs"
+
+
+@pytest.mark.parametrize(("kind", "is_needed"), [
+    ("raylet", True), ("gcs_server", True), ("log_monitor", False),
+])  # fmt: skip
+def test_a_program_gives_up_where_what_it_needs_of_ray_has_ended(
+    monkeypatch: pytest.MonkeyPatch, kind: str, is_needed: bool
+) -> None:
+    node, said = DyingNode(kind), []
+    monkeypatch.setattr(services.ray._private.worker, "_global_node", node)
+    monkeypatch.setattr(cluster, "LOOK_S", 0.01)
+    monkeypatch.setattr(cluster, "give_up", said.append)
+    with cluster.watch_ray():
+        until = time.monotonic() + 10
+        while not said and node.looks < 10 and time.monotonic() < until:
+            time.sleep(0.01)
+    assert len(said) == is_needed
+    assert all("logs lie below /tmp/ray/logs; the same command goes on" in line for line in said)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from glacier.interrupts import GO_ON, tell_interrupted
+from glacier.interrupts import GO_ON, LOST, give_up, is_interrupted, tell_interrupted
 
 ROOT = Path(__file__).parents[1]
 BEGIN = """
@@ -65,7 +65,7 @@ def work():
         wait("ready again")
     return 0
 """
-LOST = """
+DROPPED = """
 class Lost:
     def __del__(self):
         wait("ready")
@@ -73,6 +73,16 @@ def work():
     Lost()
     wait("went on")
     return 0
+"""
+CANNOT_GO_ON = """
+import threading
+interrupts.GRACE_S = 0.2
+def work():
+    threading.Timer(0.1, interrupts.give_up, ["it cannot go on"]).start()
+    try:
+        wait("working")
+    except KeyboardInterrupt:
+        {then}
 """
 END = "raise SystemExit(run_program(work))\n"
 
@@ -102,7 +112,7 @@ def send_when_ready(process: subprocess.Popen[str], *numbers: int) -> tuple[int,
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("body", [PLAIN, TURNED, SWALLOWED, LOST, AT_EXIT])
+@pytest.mark.parametrize("body", [PLAIN, TURNED, SWALLOWED, DROPPED, AT_EXIT])
 def test_a_signal_ends_a_program_with_its_code_and_one_line(
     body: str, number: int, code: int
 ) -> None:
@@ -123,6 +133,44 @@ def test_the_second_signal_ends_it_at_once(body: str, numbers: tuple[int, ...], 
     began = time.monotonic()
     assert send_when_ready(start(body), *numbers) == (code, f"{GO_ON}\n")
     assert time.monotonic() - began < 20, "the end itself takes thirty seconds"
+
+
+@pytest.mark.parametrize("then", ["raise", "wait('hangs')"])
+def test_a_program_that_cannot_go_on_says_why_in_one_line(then: str) -> None:
+    """It ends in order, or hangs as it ends."""
+    process = start(CANNOT_GO_ON.format(then=then))
+    _, said = process.communicate(timeout=20)
+    assert (process.returncode, said) == (1, "it cannot go on\n")
+
+
+WITNESSED = """
+import os
+def work():
+    with interrupts.have_witness():
+        {then}
+    return 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("then", "code", "said"),
+    [
+        ("pass", 0, ""),
+        ("os._exit(1)", 1, f"{LOST}\n"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL, f"{LOST}\n"),
+        ("os.kill(os.getpid(), signal.SIGINT); time.sleep(9)", 130, f"{GO_ON}\n"),
+        ("interrupts.leave(143)", 143, f"{GO_ON}\n"),
+    ],
+)
+def test_who_vanishes_has_a_witness(then: str, code: int, said: str) -> None:
+    process = start(WITNESSED.format(then=then))
+    assert process.communicate(timeout=20)[1] == said
+    assert process.returncode == code
+
+
+def test_who_is_no_program_of_ours_is_left_alone() -> None:
+    give_up("it cannot go on")
+    assert not is_interrupted()
 
 
 def test_a_signal_that_is_ignored_stays_so() -> None:

@@ -18,7 +18,7 @@ from glacier import interrupts, locks, store
 from glacier.command import run_command
 from glacier.config import Config, config_digest
 from glacier.errors import Occupied, StoreError
-from glacier.lock_file import create, read_owner
+from glacier.lock_file import create, discard, read_owner
 from glacier.locks import LOCK, Watch, find_living, hold, remove_dead, remove_leftovers, remove_lock
 from glacier.owner import DEAD_S, Owner, read_clock
 from tests.support.occupied import impatient
@@ -281,6 +281,19 @@ def test_nothing_missing_a_dead_lock_goes_and_a_living_one_stays(
     remove_dead(config, folder, f"{folder}-2", f"{folder}-3")
     assert owner_at(folder) is None and owner_at(f"{folder}-2") == living
     assert owner_at(f"{folder}-3") is None
+
+
+def test_who_dies_between_removing_its_lock_and_the_claim_to_it_leaves_nothing(
+    tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = store.join(str(tmp_path), LOCK)
+    put(str(tmp_path), dead := someone())
+    monkeypatch.setattr(locks, "discard", lambda address: address == lock and discard(address))
+    assert remove_lock(lock, dead, Watch())
+    assert [path.name for path in tmp_path.glob(".lock*")] == [f".lock-{dead.id}"]
+    monkeypatch.undo()
+    remove_dead(config, str(tmp_path))
+    assert list(tmp_path.glob(".*")) == []
 
 
 def test_where_nothing_may_be_written_a_dead_lock_stays(

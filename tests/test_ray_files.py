@@ -118,6 +118,13 @@ def test_after_an_interrupt_nothing_stays(base: Path) -> None:
     assert list(base.iterdir()) == []
 
 
+def test_the_logs_of_a_ray_that_was_lost_stay(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_files, "has_given_up", lambda: True)
+    with pytest.raises(KeyboardInterrupt), open_temp_folder():
+        raise KeyboardInterrupt
+    assert len(list(base.iterdir())) == 1
+
+
 def test_a_folder_of_another_user_or_behind_a_link_is_left_alone(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,3 +142,25 @@ def test_a_folder_of_another_user_or_behind_a_link_is_left_alone(
     remove_dead_folders(base)
     assert not (base / "glacier-theirs").exists()
     assert (tmp_path / "elsewhere" / LOCK).exists()
+
+
+NOISY = """
+import os, sys
+from pathlib import Path
+from glacier.ray_files import divert_stderr
+
+def say(when):
+    os.write(2, f"compiled {when}\\n".encode())
+    print(f"python {when}", file=sys.stderr)
+
+with divert_stderr(sys.argv[1]):
+    say("during")
+say("after")
+"""
+
+
+def test_what_compiled_code_says_goes_into_a_file_while_ray_is_there(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", NOISY, str(tmp_path / "r")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr == "python during\ncompiled after\npython after\n"
+    assert (tmp_path / "r.driver.log").read_text() == "compiled during\n"

@@ -221,7 +221,7 @@ def train_and_score(plan: SweepPlan, found: Sequence[TrialResult | None]) -> Swe
         pending = [trial for trial, done in zip(trials, found, strict=True) if done is None]
         done_before = len(trials) - len(pending)
         say(f"sweep: {len(trials)} trials, {done_before} done before, in {places.sweep}")
-        failed = tune_trials(config, pending, images, places.sweep) if pending else []
+        failed = tune_trials(config, pending, images, places.sweep)
         done = read_done(trials, failed)
         ensemble = start_ensemble(plan, images, done)
         return SweepResult(

@@ -69,8 +69,7 @@ class Networks:
 
 
 TUNE = ".tune"
-"""Folder of Tune's own state within a sweep's. Nothing reads it: the trials' folders are the state.
-"""
+"""Folder of Tune's own state in a sweep's. Nothing reads it: the state is the trials' folders."""
 
 
 def fetch_weights(networks: Networks, on_gpu: bool) -> dict[str, str | None]:
@@ -160,6 +159,8 @@ def tune_trials(
 ) -> list[FailedTrial]:
     """Run trials under Ray Tune, as many at once as the cluster has room for.
 
+    Its own state goes in the end; where no trial is pending, that of a killed run.
+
     Args:
         config: The run.
         pending: Trials without a ``done.json``.
@@ -177,6 +178,8 @@ def tune_trials(
     trainable = tune.with_parameters(work or train_trial, images=[images])
     for _ in range(config.sweep.max_retries + 1):
         try:
+            if not pending:
+                return []
             return list_failures(run_tuner(config.sweep, trainable, pending, folder))
         except RuntimeError as error:  # Tune gives up where Ray ends a trial for its memory
             if not isinstance(error.__cause__, ray.exceptions.OutOfMemoryError):

@@ -5,73 +5,20 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
 import pytest
 
-from glacier.interrupts import GO_ON
 from glacier.verify import is_hidden
+from tests.support.driver import CODES, Run, check_stopped
 from tests.support.tiny import write_tiny
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
-ROOT = Path(__file__).parents[2]
-CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 CHANGES = {"sweep": {"checkpoint_s": 0, "random_forest": False}, "prepare": {"quick_looks": False}}
-FORBIDDEN = ("Traceback", "stack trace", "StackTrace", "terminate", "Fatal", "***", "raylet")
-END_S = 40.0
-"""Longest wait for an end; the program's own limit is 20 s, on a machine that is not shared."""
-
-
-class Run:
-    """A pipeline in a process of its own, whose Ray has its files in a folder of the test."""
-
-    def __init__(self, config: Path, temp: Path, verb: str = "pipeline") -> None:
-        env = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
-        self.temp = temp
-        self.process = subprocess.Popen(
-            [sys.executable, "-u", "-m", f"jobs.{verb}", str(config), "--cluster.cpus", "2"],
-            cwd=ROOT, env=env | {"RAY_TMPDIR": str(temp)}, text=True, preexec_fn=heed_interrupts,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        self.children: dict[int, psutil.Process] = {}
-
-    def await_line(self, text: str) -> None:
-        """Read what it prints until a line holds a text."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if text in line:
-                return
-        pytest.fail(f"ended before {text!r}: {self.process.stderr.read()}")
-
-    def stop(self, *numbers: int) -> tuple[int, str]:
-        """Send signals, half a second apart; returns the exit code and what was said last."""
-        here = psutil.Process(self.process.pid)
-        self.children |= {child.pid: child for child in here.children(recursive=True)}
-        for number in numbers:
-            self.process.send_signal(number)
-            time.sleep(0.5)
-        _, said = self.process.communicate(timeout=END_S)
-        return self.process.returncode, said
-
-    def list_left(self) -> list[str]:
-        """Names of processes that have not ended soon after; where many run, that takes a while."""
-        _, alive = psutil.wait_procs(list(self.children.values()), timeout=90)
-        return [process.name() for process in alive if process.status() != psutil.STATUS_ZOMBIE]
-
-    def finish(self) -> tuple[int, str, str]:
-        out, said = self.process.communicate(timeout=400)
-        return self.process.returncode, out, said
-
-
-def heed_interrupts() -> None:
-    """A shell starts what runs in its background deaf to Ctrl-C, and so all its children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture
@@ -87,14 +34,6 @@ def list_unfinished(folder: Path) -> list[Path]:
     """Files under a final name that hold nothing."""
     files = [path for path in folder.rglob("*") if path.is_file() and not path.stat().st_size]
     return [path for path in files if not is_hidden(str(path.relative_to(folder)))]
-
-
-def check_stopped(run: Run, wanted: int, numbers: tuple[int, ...]) -> None:
-    code, said = run.stop(*numbers)
-    assert code == wanted, said
-    assert said == f"{GO_ON}\n"
-    assert not [word for word in FORBIDDEN if word in said]
-    assert run.list_left() == []
 
 
 MOMENTS = {

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from glacier.verify import is_hidden
+
 TIMES = {
     "seal", "seconds", "images_per_s", "epoch_s", "train_s", "sweep_s", "wall_s", "files",
     "sweep_sha256", "device",
@@ -25,7 +27,7 @@ def read_tree(folder: Path) -> dict[str, object]:
     for path in list_files(folder):
         name = str(path.relative_to(folder))
         found[name] = None if name.endswith(TIMED) else path.read_bytes()
-        if path.suffix == ".json":
+        if path.suffix == ".json" and not is_hidden(name):
             found[name] = strip_times(json.loads(path.read_bytes()))
     return found
 

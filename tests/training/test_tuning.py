@@ -142,6 +142,16 @@ def test_a_node_low_on_memory_costs_no_trial_that_was_done(
 
 
 @pytest.mark.ray
+def test_what_tune_kept_for_a_killed_run_goes_where_no_trial_is_pending(
+    tmp_path: Path, ray_local: None
+) -> None:
+    (tmp_path / tuning.TUNE).mkdir()
+    (tmp_path / tuning.TUNE / "state.json").touch()
+    assert tuning.tune_trials(tiny_config(tmp_path), [], ray.put([]), str(tmp_path)) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.ray
 def test_memory_that_stays_low_ends_the_sweep_with_what_helps(
     tmp_path: Path, ray_local: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

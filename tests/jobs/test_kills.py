@@ -1,0 +1,50 @@
+"""A run that is killed at points of its writing, in every stage: nothing is lost, nothing left."""
+
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.kills import (
+    INT,
+    KILL,
+    STAGES,
+    TERM,
+    Action,
+    draw_kills,
+    record_points,
+    run_chain,
+)
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
+
+ACTIONS: dict[str, tuple[Action, ...]] = {
+    "ingest": (("writer", (KILL,)), ("driver", (TERM,))),
+    "prepare": (("terminal", (INT,)),),
+    "sweep": (("raylet", (KILL,)),),
+    "report": (("driver", (KILL,)),),
+}
+
+
+@pytest.fixture
+def temp() -> Iterator[Path]:
+    """A folder with a short name, since Ray's sockets lie in it."""
+    folder = Path("/tmp") / f"gk{os.getpid()}"
+    folder.mkdir()
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_kills_in_every_stage_leave_what_an_undisturbed_run_does(
+    tmp_path: Path, temp: Path
+) -> None:
+    recorded = record_points(tmp_path / "undisturbed", temp)
+    steps = {(point.stage, point.step) for point in recorded[0]}
+    assert steps >= {(stage, step) for stage in STAGES for step in ("renamed", "sealed", "linked")}
+    kills = draw_kills(recorded[0], ACTIONS, random.Random(1))
+    outcomes = run_chain(tmp_path, temp, recorded, kills)
+    assert [outcome for outcome in outcomes if outcome.wrong] == []
+    assert len(outcomes) == 5
