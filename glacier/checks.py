@@ -137,19 +137,21 @@ def refuse_work(config: Config, job: str) -> Iterator[str]:
 
 def refuse_files(config: Config) -> Iterator[str]:
     """Why files that the configuration names cannot be read."""
-    label, weights = config.prepare.label, config.sweep.encoder_weights
-    named = {"prepare.label.outlines": label.outlines, "prepare.label.debris": label.debris}
+    label = config.prepare.label
+    named = {
+        "prepare.label.outlines": label.outlines,
+        "prepare.label.debris": label.debris,
+        "sweep.encoder_weights": config.sweep.weights_file,
+    }
     for field, file in config.ingest.chosen.files.items():
         named[f"ingest.{config.ingest.source}.{field}"] = file
-    if weights not in ("none", "imagenet"):
-        named["sweep.encoder_weights"] = weights
     for name, place in named.items():
         if place is None or "://" in (address := store.absolute(place)):
             continue
         if not os.path.exists(address):
             yield f"{name} = {place!r}: there is no such file; correct the path"
         elif not os.access(address, os.R_OK):
-            yield f"{name} = {place!r}: you may not read it"
+            yield f"{name} = {place!r}: you may not read it; change its permissions"
         elif name == "sweep.encoder_weights" and not os.path.isfile(address):
             yield f"{name} = {place!r} is no file: wanted imagenet, none or a file of weights"
 

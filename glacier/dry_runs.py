@@ -25,10 +25,9 @@ REPORT_GB = 0.01
 """Of a report with its figures."""
 
 PRETRAINED = "huggingface.co (weights of encoders that are not in its cache)"
-
+"""Who is asked for pretrained weights, and when."""
 
 Tell = Callable[[RunPlan], Iterator[str]]
-"""Says what one stage would do."""
 """Says what one stage of a run would do."""
 
 

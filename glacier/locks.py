@@ -275,8 +275,9 @@ def remove_lock(address: str, owner: Owner, watch: Watch) -> bool:
 def remove_leftovers(folder: str, older_than_s: float = 0.0) -> None:
     """Remove unfinished files that killed writers left below a local folder.
 
-    A folder below it in which another run works is left alone. In an object store nothing
-    unfinished can be seen.
+    A folder below it in which another run works is left alone, and so is the claim of a run that is
+    about to remove a lock: without it two could remove one. In an object store nothing unfinished
+    can be seen.
 
     Args:
         folder: Of which this run is the owner.
@@ -290,7 +291,15 @@ def remove_leftovers(folder: str, older_than_s: float = 0.0) -> None:
             continue
         for name in names:
             path = Path(here, name)
-            if name.startswith(f"{LOCK}-") or (name.startswith(".") and name.endswith(".tmp")):
+            if store.is_unfinished(name) or is_dead_claim(path):
                 with suppress(FileNotFoundError):
                     if time.time() - path.stat().st_mtime >= older_than_s:
                         path.unlink()
+
+
+def is_dead_claim(path: Path) -> bool:
+    """Whether a local file is the claim of a run that died while it removed a lock."""
+    if not path.name.startswith(f"{LOCK}-"):
+        return False
+    owner = read_owner(str(path))
+    return owner is not None and not owner.may_live()

@@ -290,8 +290,8 @@ def explain_other_folder(chosen: str) -> str:
             return ""
         if wanted:
             return (
-                f"{name} = {wanted!r} cannot hold the sockets of Ray, since it is too long a path "
-                f"or cannot be written to; they are in {chosen}"
+                f"{name} = {wanted!r} cannot hold the files of Ray, since it is too long a path, "
+                f"cannot be written to or is full; they are in {chosen}"
             )
     return ""
 

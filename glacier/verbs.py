@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import glacier
-from glacier.errors import DamagedError
+from glacier.errors import DamagedError, GlacierError
 from glacier.interrupts import run_program
 
 if TYPE_CHECKING:
@@ -324,8 +324,6 @@ def remove_runs(argv: Sequence[str]) -> int:
 
 def run_plainly(name: str, work: Callable[[], int]) -> int:
     """Run what looks at places that a flag names; a bad place is a sentence, and exit code 2."""
-    from glacier.errors import GlacierError
-
     try:
         return work()
     except GlacierError as error:

@@ -266,6 +266,18 @@ def test_who_died_while_removing_a_lock_stands_in_nobodys_way(folder: str, confi
     assert not store.list_folders(folder.rpartition("/")[0])
 
 
+def test_a_claim_of_a_living_run_outlasts_the_lock_that_it_is_for(
+    tmp_path: Path, config: Config
+) -> None:
+    """Whose lock was taken for dead, and who gives it back meanwhile, leaves that to the other."""
+    busy = Owner.of_this_process("busy")
+    with hold(config, str(tmp_path)):
+        mine = owner_at(str(tmp_path))
+        claim = str(tmp_path / f"{LOCK}-{mine.id}")
+        assert create(claim, busy)
+    assert read_owner(claim) == busy and owner_at(str(tmp_path)).id == mine.id
+
+
 def test_only_ones_own_lock_is_given_back(folder: str, config: Config) -> None:
     other = Owner.of_this_process("other")
     with hold(config, folder):

@@ -19,6 +19,8 @@ from glacier.settings.values import BareName
 FORMAT = 10
 """Counts up when a sweep's bytes change for the same configuration."""
 
+RESULT = "done.json"
+"""Name of the file that says that a trial has ended, and how."""
 
 PREDICTIONS = "predictions.npz"
 """Name of the file that holds a trial's probabilities of its test pixels."""

@@ -34,9 +34,9 @@ def list_networks(found: Comparison) -> dict[str, MethodScores]:
 
 
 def draw_accuracy(sweep: SweepResult, found: Comparison) -> dict[str, Picture]:
-    """Test Dice of every fold that decides; the best baseline that is a rival is a network's equal.
+    """Test Dice of every fold that decides, of the networks and the best baseline that is a rival.
 
-    Nothing where no fold decides.
+    The other baselines are a line each, at their means. Nothing where no fold decides.
     """
     simple = {name: scores for name, scores in found.scored_baselines.items() if scores.dice}
     rivals = [name for name in simple if sweep.baselines[name].is_rival]

@@ -47,9 +47,8 @@ def make_report(sweep: SavedSweep, folder: str, wall_s: float | None = None) -> 
     """Write the report of a sweep into a folder, unless it is there already."""
     if not is_current(folder, sweep, owned=False):
         with hold(sweep.result.config, folder):
-            if not is_current(
-                folder, sweep, owned=True
-            ):  # another run may have written it meanwhile
+            # Another run may have written it meanwhile.
+            if not is_current(folder, sweep, owned=True):
                 keep_earlier(folder, sweep.result.config_sha256)
                 say("report: drawing figures and page")
                 verdict = write_report(sweep, folder, wall_s)

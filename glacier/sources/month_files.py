@@ -75,9 +75,9 @@ class MonthFilesSource(Source):
 
         A file that cannot be read says nothing here: its month fails, and says why.
         """
-        lacking = set(bands)
+        lacking, base = set(bands), base_folder(self.settings)
         for path in self.files(region).values():
-            with suppress(RasterError), safe_open(path) as source:
+            with suppress(RasterError), safe_open(path, within=base) as source:
                 lacking -= set(source.descriptions)
             if not lacking:
                 break

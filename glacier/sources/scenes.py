@@ -60,7 +60,7 @@ Source: common names of the STAC extension ``eo``, as USGS and Planetary Compute
 QA_PIXEL, QA_RADSAT = "qa_pixel", "qa_radsat"
 
 GLARE = "glare"
-"""Layer of the looks: 1 where seen, 2 where a reflective band is saturated too, 0 unseen."""
+"""Layer of an observation: 1 where seen, 2 where a reflective band is saturated too, 0 unseen."""
 
 MAX_SCENE_BYTES = 1 << 29
 """Largest file of a scene, decoded: a band of Landsat has 8,000 x 8,000 pixels of two bytes, a

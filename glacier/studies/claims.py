@@ -82,9 +82,8 @@ def run_claims(config: Config) -> int:
     address = store.join(folder, "claims.json")
     if not is_current(address, variants, SCHEMA, owned=False):
         with hold(config, folder):
-            if not is_current(
-                address, variants, SCHEMA, owned=True
-            ):  # another run may have written it
+            # Another run may have written it meanwhile.
+            if not is_current(address, variants, SCHEMA, owned=True):
                 keep_earlier(address, config, "list of claims")
                 wall_s = time.monotonic() - began
                 write_claims(summarise(config, variants, lost, wall_s), address)

@@ -44,9 +44,8 @@ def run_study(config: Config) -> int:
     report_variants(config, variants, folder)
     if not is_current(address, variants, SCHEMA, owned=False):
         with hold(config, folder):
-            if not is_current(
-                address, variants, SCHEMA, owned=True
-            ):  # another run may have written it
+            # Another run may have written it meanwhile.
+            if not is_current(address, variants, SCHEMA, owned=True):
                 write_study(config, variants, lost)
                 return failed
     remove_dead(config, folder)

@@ -7,12 +7,13 @@ from collections import defaultdict
 
 from glacier import seals, store
 from glacier.errors import StoreError
+from glacier.evaluation.results import RESULT
 
-CHECKPOINT = re.compile(r"epoch-\d+\.pt")
+CHECKPOINT = re.compile(r"epoch-[0-9]{1,9}\.pt")
 """Names of checkpoints."""
 
-SEAL, RESULT = "checkpoint.json", "done.json"
-"""What says which checkpoint is the last, and that a trial has ended."""
+SEAL = "checkpoint.json"
+"""Name of what says which checkpoint is the last."""
 
 
 def remove_abandoned(trials: str) -> None:

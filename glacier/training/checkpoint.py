@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,10 +13,8 @@ from pydantic import field_validator
 from glacier import seals, store
 from glacier.errors import DamagedError
 from glacier.evaluation.results import Epoch
+from glacier.training.abandoned import CHECKPOINT, SEAL
 from glacier.training.trial import Trial
-
-CHECKPOINT = re.compile(r"epoch-[0-9]{1,9}\.pt")
-"""Names of checkpoints."""
 
 State = dict[str, Any]
 """Tensors and plain values by name, as torch gives them."""
@@ -70,7 +67,7 @@ class Seal(seals.Manifest):
 
 def seal_address(trial: Trial) -> str:
     """Where the seal of a trial's checkpoint lies."""
-    return store.join(trial.folder, "checkpoint.json")
+    return store.join(trial.folder, SEAL)
 
 
 def save_checkpoint(trial: Trial, checkpoint: Checkpoint) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from glacier import seals, store
 from glacier.errors import DamagedError
-from glacier.evaluation.results import PREDICTIONS, TrialResult
+from glacier.evaluation.results import PREDICTIONS, RESULT, TrialResult
 from glacier.samples.dataset import MonthImage, SampleSet
 from glacier.samples.folds import FoldMasks, Split
 from glacier.settings.identity import digest
@@ -49,7 +49,7 @@ class Trial:
     @property
     def result_address(self) -> str:
         """Where its result lies; written last, it says that the trial has ended."""
-        return store.join(self.folder, "done.json")
+        return store.join(self.folder, RESULT)
 
     @property
     def predictions_address(self) -> str:

@@ -103,8 +103,9 @@ def run_again(run_table: Callable[..., list[Any]]) -> list[Any]:
 
 def shorten(happened: str) -> str:
     """What happened in one line, without the folder of this run."""
-    line = " ".join(happened.split())
-    return re.sub(r"/tmp/[^\s'\"]*/(in|out|run)/", "", re.sub(r":\d{5}\b", ":PORT", line))[:240]
+    line = re.sub(r":\d{5}\b", ":PORT", " ".join(happened.split()))
+    inside = re.sub(r"/tmp/[^\s'\";]*/(in|out|run)/", "", line)
+    return re.sub(r"/tmp/[^\s'\";]*/(in|out|run)\b", "FOLDER", inside)[:240]
 
 
 if __name__ == "__main__":

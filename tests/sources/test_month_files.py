@@ -218,3 +218,13 @@ def test_the_configuration_opens_the_source(tmp_path: Path) -> None:
     write_month(tmp_path, "2014-06.tif")
     source = open_source(make_config(tmp_path, "folder"))
     assert source.months(REGION) == [JUNE]
+
+
+def test_a_month_that_leads_out_of_the_folder_is_not_looked_into(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    bands = coordinates()
+    write_month(outside, "2014-06.tif", {**bands, "SR_B6": bands["SR_B5"]})
+    write_month(inside, "2014-05.tif")
+    source = MonthFilesSource(Folder(path=str(inside)))
+    (inside / "2014-06.tif").symlink_to(outside / "2014-06.tif")
+    assert source.find_lacking(REGION, {"SR_B5", "SR_B6"}) == {"SR_B6"}
