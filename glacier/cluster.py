@@ -27,11 +27,9 @@ from ray.experimental.internal_kv import _internal_kv_get
 from glacier.errors import ConfigError, GlacierError
 from glacier.interrupts import give_up, has_given_up, have_witness
 from glacier.machine import (
-    FOLDER_PREFIX,
     Room,
     check_address,
     check_local_room,
-    choose_temp_folder,
     explain_other_folder,
     find_address,
     name_address,
@@ -124,7 +122,7 @@ def start_ray(settings: Cluster, folder: str | None) -> None:
         ray.shutdown()
         if getattr(error, "errno", None) in FULL:
             raise
-        raise ConfigError(explain_no_ray(settings, error)) from error
+        raise ConfigError(explain_no_ray(settings, error, folder)) from error
 
 
 @contextmanager
@@ -168,14 +166,19 @@ def keep_loopback(is_private: bool) -> Iterator[None]:
         ray_constants.ENABLE_RAY_CLUSTER = in_cluster
 
 
-def explain_no_ray(settings: Cluster, error: Exception) -> str:
-    """Why Ray could not be started or joined, in a sentence."""
+def explain_no_ray(settings: Cluster, error: Exception, folder: str | None) -> str:
+    """Why Ray could not be started or joined, in a sentence.
+
+    Args:
+        settings: Where Ray runs.
+        error: What Ray raised.
+        folder: Of a private Ray's temporary files; None: a cluster was to be joined.
+    """
     text = " ".join(str(error).split()) or type(error).__name__
     if "ersion mismatch" in text:
         remedy = "use the same versions of Ray and Python here and on the cluster"
-    elif find_address(settings) == "local":
-        logs = f"{choose_temp_folder()}/{FOLDER_PREFIX}*"
-        remedy = f"look into the logs below {logs}, or set RAY_TMPDIR to another folder"
+    elif folder is not None:
+        remedy = f"look into the logs below {folder}, or set RAY_TMPDIR to another folder"
     else:
         remedy = "is the cluster up, and is its token here (RAY_AUTH_MODE=token)?"
     return f"{name_address(settings)}: Ray cannot be used: {text[:400]}; {remedy}"

@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from glacier import store
-from glacier.errors import DamagedError
+from glacier.errors import DamagedError, StoreError
 from glacier.kill_points import reach
 from glacier.progress import say
 from glacier.settings.model import STORED, Model
@@ -132,6 +132,10 @@ def read_whole(address: str, kind: type[V], owned: bool) -> V | None:
         damage = tuple(find_damage(locate(address.rpartition("/")[0], found.files)).values())
     except DamagedError as error:
         damage = (error,)
+    except StoreError:
+        if store.exists(address):
+            raise
+        return None  # another run has set it aside meanwhile
     for each in damage if owned else ():
         set_aside(each)
     return None if damage else found

@@ -118,7 +118,7 @@ def report_findings(found: Findings, address: str) -> None:
     """Say what was found, damage first."""
     for error in found.damaged:
         say(f"verify: {name_stage(error.address, address)}: {error}")
-    list_some("left by a writer that was killed", found.unfinished)
+    list_some("begun, by a run that is at work or was killed", found.unfinished)
     list_some("that nothing vouches for", found.unvouched)
     say(f"verify: {found.whole} files whole, {len(found.damaged)} damaged in {address}")
 

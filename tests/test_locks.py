@@ -302,7 +302,9 @@ def test_who_dies_between_removing_its_lock_and_the_claim_to_it_leaves_nothing(
     put(str(tmp_path), dead := someone())
     monkeypatch.setattr(locks, "discard", lambda address: address == lock and discard(address))
     assert remove_lock(lock, dead, Watch())
-    assert [path.name for path in tmp_path.glob(".lock*")] == [f".lock-{dead.id}"]
+    (claim,) = tmp_path.glob(".lock*")
+    assert claim.name == f".lock-{dead.id}"
+    claim.write_bytes(someone().encode())
     monkeypatch.undo()
     remove_dead(config, str(tmp_path))
     assert list(tmp_path.glob(".*")) == []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from glacier import seals, store
 from glacier.archive.records import MonthRecord
 from glacier.config import Config
+from glacier.errors import Occupied
 from glacier.locks import hold
 from glacier.progress import say
 from glacier.settings.identity import digest
@@ -49,6 +51,7 @@ def draw_archive(records: Iterable[MonthRecord], config: Config) -> Picture | No
 def write_calendar(config: Config, records: list[MonthRecord]) -> None:
     """Draw the months' calendar where there are enough, unless it is there already.
 
+    A run that leaves where another works leaves the calendar to it, too, and no count of failures.
     ``calendar.json`` vouches for the picture and says what it was drawn of.
     """
     address = store.join(store.results_folder(config), "calendar.json")
@@ -57,10 +60,11 @@ def write_calendar(config: Config, records: list[MonthRecord]) -> None:
     )
     if is_drawn(address, drawn_of, owned=False):
         return
-    if (picture := draw_archive(records, config)) is not None:
-        with hold(config, store.results_folder(config)):
-            if not is_drawn(address, drawn_of, owned=True):  # another run may have drawn it
-                seals.write_whole(address, Calendar(drawn_of=drawn_of), {PICTURE: picture.png})
+    if (picture := draw_archive(records, config)) is None:
+        return
+    with suppress(Occupied), hold(config, store.results_folder(config)):
+        if not is_drawn(address, drawn_of, owned=True):  # another run may have drawn it
+            seals.write_whole(address, Calendar(drawn_of=drawn_of), {PICTURE: picture.png})
         say(f"ingest: calendar in {store.join(store.results_folder(config), PICTURE)}")
 
 

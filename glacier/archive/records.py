@@ -170,12 +170,11 @@ class ArchiveMonth:
 
         Raises:
             DamagedError: The record is damaged, of a later version, or of another month.
-            StoreError: It is missing.
+            StoreError: It is missing, or the store cannot be reached.
         """
+        values = seals.read_json(self.record_address)
         try:
-            record = MonthRecord.from_dict(seals.read_json(self.record_address))
-        except DamagedError:
-            raise
+            record = MonthRecord.from_dict(values)
         except StoreError as error:
             raise DamagedError.of(self.record_address, str(error)) from error
         if (record.region, record.month) != (self.region.name, self.name):
@@ -317,6 +316,10 @@ def look_at_month(target: ArchiveMonth) -> MonthState:
         record = target.read_record()
     except DamagedError as error:
         return MonthState(damage=(error,))
+    except StoreError:
+        if target.is_recorded():
+            raise
+        return MonthState()  # another run has set it aside meanwhile
     if record.status == "failed" or record.unsettled:
         return MonthState()
     damage = seals.find_damage(seals.locate(target.folder, record.files))

@@ -14,12 +14,9 @@ from glacier.checksums import checksum_all
 from glacier.errors import StoreError, VectorError
 from glacier.geo.found_files import explain_unsafe
 from glacier.geo.vector_contents import explain_harm
-from glacier.geo.vector_formats import SHAPEFILE, ZIPPED, Format, tell_format
+from glacier.geo.vector_formats import PARTS, SHAPEFILE, ZIPPED, Format, tell_format
 from glacier.geo.zipped import unpack_shapefile
 from glacier.settings.identity import digest
-
-PARTS = (".shx", ".dbf", ".prj", ".cpg")
-"""Files that are part of a Shapefile: they stand beside it under the same name."""
 
 NEEDED = (".shx", ".dbf")
 """Those without which it is not whole: shapes, or the rows that say what they are."""

@@ -25,6 +25,9 @@ class Format:
 
 
 GEOPACKAGE = Format("GeoPackage", ".gpkg", ("GPKG",))
+PARTS = (".shx", ".dbf", ".prj", ".cpg")
+"""Files that are part of a Shapefile: they stand beside it under the same name."""
+
 SHAPEFILE = Format("Shapefile", ".shp", ("ESRI Shapefile",))
 GEOJSON = Format("GeoJSON", ".geojson", ("GeoJSON",))
 FLATGEOBUF = Format("FlatGeobuf", ".fgb", ("FlatGeobuf",))

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from glacier.errors import VectorError
 from glacier.geo.vector_contents import explain_bomb
+from glacier.geo.vector_formats import PARTS, SHAPEFILE
 from glacier.wording import shorten_list
 
 MAX_MEMBERS = 1000
@@ -17,9 +18,6 @@ MAX_MEMBERS = 1000
 
 ENTRY_BYTES = 512
 """Of a member in the directory at the end of a zip file, at the most on average."""
-
-PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
-"""Files of a Shapefile that are unpacked."""
 
 CHUNK_BYTES = 1 << 20
 SHOWN = 3
@@ -126,7 +124,7 @@ def choose_parts(members: list[zipfile.ZipInfo], where: str) -> dict[str, zipfil
             "file that is meant"
         )
     stem = named[0].filename[:-4].lower()
-    wanted = {stem + part for part in PARTS}
+    wanted = {stem + part for part in (SHAPEFILE.ending, *PARTS)}
     parts = [m for m in files if m.filename.lower() in wanted]
     parts.sort(key=lambda member: member is not named[0])
     bare = PurePosixPath(named[0].filename).stem
