@@ -34,10 +34,20 @@ def test_what_comes_back_to_the_driver_does_not_grow_with_pixels(tmp_path: Path)
         task = make_task(config)
         row = {"record": json.dumps(asdict(task.record)), "archive": task.archive}
         back = prepare.prepare_row(row, task.samples, config.prepare)
-        assert list(back) == ["address", "month"]
+        assert list(back) == ["address", "month", "unwritten"] and back["unwritten"] == ""
         assert SampleMonth.model_validate_json(back["month"]).status == "ok"
         sizes.append(len(back["month"]) + len(row["record"]))
     assert abs(sizes[0] - sizes[1]) < 50 and max(sizes) < 2000  # bytes, at 9 times the pixels
+
+
+def test_samples_that_cannot_be_written_are_told_in_their_row(tmp_path: Path) -> None:
+    """Ray Data would make pages of an error that a worker raises."""
+    config = tiny_config(tmp_path, prepare={"quick_looks": False})
+    task = make_task(config)
+    row = {"record": json.dumps(asdict(task.record)), "archive": task.archive}
+    (tmp_path / "file").touch()
+    back = prepare.prepare_row(row, str(tmp_path / "file"), config.prepare)
+    assert back["month"] == "" and back["unwritten"].startswith(f"cannot write {tmp_path}/file/")
 
 
 def test_samples_that_are_not_there_say_what_to_run(tmp_path: Path) -> None:
