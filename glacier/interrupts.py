@@ -203,7 +203,7 @@ def stop() -> None:
 
     May be called in any thread. Where another program uses this package, it gets a Ctrl-C.
     """
-    if signal.getsignal(NUDGE) is interrupt:
+    if is_program():
         ask_to_end(signal.SIGINT)
     else:
         nudge(signal.SIGINT)

@@ -21,15 +21,6 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 CHANGES = {"sweep": {"checkpoint_s": 0, "random_forest": False}, "prepare": {"quick_looks": False}}
 
 
-@pytest.fixture
-def temp() -> Iterator[Path]:
-    """A folder with a short name, since Ray's sockets lie in it."""
-    folder = Path("/tmp") / f"ge{os.getpid()}"
-    folder.mkdir()
-    yield folder
-    shutil.rmtree(folder)
-
-
 def list_unfinished(folder: Path) -> list[Path]:
     """Files under a final name that hold nothing."""
     files = [path for path in folder.rglob("*") if path.is_file() and not path.stat().st_size]

@@ -1,9 +1,6 @@
 """A run that is killed at points of its writing, in every stage: nothing is lost, nothing left."""
 
-import os
 import random
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,15 +24,6 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
     "sweep": (("raylet", (KILL,)),),
     "report": (("driver", (KILL,)),),
 }
-
-
-@pytest.fixture
-def temp() -> Iterator[Path]:
-    """A folder with a short name, since Ray's sockets lie in it."""
-    folder = Path("/tmp") / f"gk{os.getpid()}"
-    folder.mkdir()
-    yield folder
-    shutil.rmtree(folder)
 
 
 def test_kills_in_every_stage_leave_what_an_undisturbed_run_does(
