@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -131,6 +132,98 @@ def average_orientations(predict: Predictor) -> Predictor:
     return predict_turned
 
 
+def in_full_batches(predict: Predictor, batch: int) -> Predictor:
+    """The same network, asked for so many windows at a time, neither more nor fewer.
+
+    The last bits of an answer follow from how many windows go together (a single one is computed
+    in another way), so a window's answer would else depend on what else there is to do.
+
+    Args:
+        predict: The network.
+        batch: Windows per call; what is lacking is unseen.
+    """
+
+    def predict_full(windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        answers = []
+        for first in range(0, len(windows), batch):
+            part = windows[first : first + batch]
+            full = np.full((batch, *windows.shape[1:]), np.nan, np.float32)
+            full[: len(part)] = part
+            answers.append(predict(full)[: len(part)])
+        return np.concatenate(answers)
+
+    return predict_full
+
+
+class RowBlender:
+    """Answers of windows, blended where they overlap, from the top of an image to its bottom."""
+
+    def __init__(self, width: int, size: int) -> None:
+        """Begin at the top.
+
+        Args:
+            width: Pixels of a row of the image.
+            size: Side of a window, pixels.
+        """
+        self.weights = blend_weights(size)
+        self.total = np.zeros((size, width), np.float32)
+        self.weight = np.zeros((size, width), np.float32)
+
+    def add(self, col: int, logits: NDArray[np.float32]) -> None:
+        """Add a window's (size, size) answer that begins in the present row and in a column."""
+        place = np.s_[:, col : col + len(self.weights)]
+        self.total[place] += logits * self.weights
+        self.weight[place] += self.weights
+
+    def take(self, rows: int) -> NDArray[np.float32]:
+        """The next rows, which no later window touches: (rows, width) float32, NaN without one."""
+        with np.errstate(invalid="ignore"):
+            done = self.total[:rows] / self.weight[:rows]
+        for array in (self.total, self.weight):
+            array[:-rows] = array[rows:]
+            array[-rows:] = 0
+        return done
+
+
+ReadRows = Callable[[int], tuple[NDArray[np.float32], NDArray[np.bool_]]]
+"""First row -> as many rows as a window has, from there on: (B, size, W) float32 of the image, NaN
+where unseen, and (size, W) bool, where an answer is wanted."""
+
+
+def blend_strips(
+    predict: Predictor, read: ReadRows, shape: tuple[int, int], size: int, stride: int, batch: int
+) -> Iterator[NDArray[np.float32]]:
+    """Logits of an image of any height, a strip of rows after the other.
+
+    Windows that hold no wanted pixel are not computed. Every window that covers a wanted pixel
+    is, so a pixel's answer does not depend on which others are wanted.
+
+    Args:
+        predict: The network.
+        read: Gives the rows of the image; asked from top to bottom, once for each row of windows.
+        shape: Height and width of the image, pixels, at least a window.
+        size: Side of a window, pixels.
+        stride: Step between windows, pixels, at most ``size``.
+        batch: Windows per call.
+
+    Yields:
+        (rows, W) float32 logits, together the image; NaN where no window was computed.
+    """
+    height, width = shape
+    blender = RowBlender(width, size)
+    for top, end in pairwise([*window_starts(height, size, stride), height]):
+        image, wanted = read(top)
+        cols = [
+            col for col in window_starts(width, size, stride) if wanted[:, col : col + size].any()
+        ]
+        for first in range(0, len(cols), batch):
+            part = cols[first : first + batch]
+            windows = np.stack([image[:, :, col : col + size] for col in part])
+            for col, logits in zip(part, predict(windows), strict=True):
+                blender.add(col, logits)
+        yield blender.take(end - top)
+
+
 def predict_blended(
     predict: Predictor,
     image: NDArray[np.float32],
@@ -139,10 +232,7 @@ def predict_blended(
     stride: int,
     batch: int,
 ) -> NDArray[np.float32]:
-    """Logits of an image from windows, blended where they overlap.
-
-    Windows that hold no wanted pixel are not computed. Every window that covers a wanted pixel
-    is, so a pixel's answer does not depend on which others are wanted.
+    """Logits of an image in memory, see :func:`blend_strips`.
 
     Args:
         predict: The network.
@@ -158,21 +248,10 @@ def predict_blended(
     """
     frame = np.s_[: wanted.shape[0], : wanted.shape[1]]
     image, wanted = pad_to(image, size, np.nan), pad_to(wanted, size, False)
-    height, width = wanted.shape
-    corners = [
-        (row, col)
-        for row in window_starts(height, size, stride)
-        for col in window_starts(width, size, stride)
-        if wanted[row : row + size, col : col + size].any()
-    ]
-    weights = blend_weights(size)
-    total = np.zeros((height, width), np.float32)
-    weight = np.zeros((height, width), np.float32)
-    for first in range(0, len(corners), batch):
-        part = corners[first : first + batch]
-        windows = np.stack([image[:, r : r + size, c : c + size] for r, c in part])
-        for (row, col), logits in zip(part, predict(windows), strict=True):
-            total[row : row + size, col : col + size] += logits * weights
-            weight[row : row + size, col : col + size] += weights
-    with np.errstate(invalid="ignore"):
-        return np.where(wanted, total / weight, np.float32(np.nan))[frame]
+
+    def read(top: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        return image[:, top : top + size], wanted[top : top + size]
+
+    strips = blend_strips(predict, read, wanted.shape, size, stride, batch)
+    logits = np.concatenate(list(strips))
+    return np.where(wanted, logits, np.float32(np.nan))[frame]

@@ -28,6 +28,7 @@ from glacier.samples.dataset import (
     month_address,
     write_rows,
 )
+from glacier.samples.image import ImageRecipe, make_image
 from glacier.samples.outlines import (
     debris_file,
     glacier_file,
@@ -216,43 +217,12 @@ def make_checked_image(bands: dict[str, NDArray[Any]], settings: Prepare) -> NDA
     used = used_bands(settings)
     if not bands:
         raise SampleError(f"the month holds none of the bands {sorted(used)}")
-    image = make_image(bands, settings)
+    image = make_image(bands, ImageRecipe.of(settings))
     check_variety(
         {name: bands[name] for name in sorted(used & set(bands))},
         dict(zip(settings.image, image, strict=True)),
         settings.reflectance_range,
     )
-    return image
-
-
-def make_image(bands: dict[str, NDArray[Any]], settings: Prepare) -> NDArray[np.float32]:
-    """The image that networks see.
-
-    Args:
-        bands: Digital numbers by band name, (H, W) uint16.
-        settings: Bands of the image, their scale and range.
-
-    Returns:
-        (B, H, W) float32: clipped reflectance (NDSI as it is), or each band over its own
-        maximum; NaN in every band where any is unseen.
-
-    Raises:
-        SampleError: The month lacks a band.
-    """
-    image = np.empty((len(settings.image), *next(iter(bands.values())).shape), np.float32)
-    low, high = settings.reflectance_range
-    for layer, name in zip(image, settings.image, strict=True):
-        band = colour(bands, name)
-        if settings.scale == "own_maximum":
-            highest = float(np.fmax.reduce(band, axis=None, initial=0))
-            np.divide(band, max(highest, 1e-6), out=layer)
-        elif name != "ndsi":
-            np.clip(band, low, high, out=layer)
-        else:
-            layer[:] = band
-    unseen = image.sum(axis=0)
-    unseen *= 0  # NaN in one band becomes NaN in all, and nothing else changes
-    image += unseen
     return image
 
 
@@ -289,10 +259,10 @@ def make_label(
         green, nir, swir1 = (colour(bands, name) for name in ("green", "nir", "swir1"))
         label = labels.label_ndsi(green, nir, swir1, settings.ndsi_above, settings.nir_above)
     else:
-        picture = task.settings.model_copy(update={"image": FALSE_COLOUR})
-        same = picture.image == task.settings.image
-        shown = image if same else make_image(bands, picture)
-        low, high = (0, 1) if picture.scale == "own_maximum" else picture.reflectance_range
+        own = ImageRecipe.of(task.settings)
+        picture = own.model_copy(update={"bands": FALSE_COLOUR})
+        shown = image if picture == own else make_image(bands, picture)
+        low, high = (0, 1) if picture.scale == "own_maximum" else picture.range
         if (low, high) != (0, 1):
             shown = (shown - np.float32(low)) / np.float32(high - low)
         label = labels.label_threshold(shown, settings.threshold)

@@ -18,6 +18,7 @@ from glacier.evaluation.calibration import Calibration, Reliability, measure_rel
 from glacier.evaluation.results import PREDICTIONS, TrialResult
 from glacier.evaluation.scorecard import Scorecard, ScorecardBuilder
 from glacier.samples.dataset import MonthImage, SampleMonth
+from glacier.samples.image import ImageRecipe
 from glacier.settings.labels import Label
 from glacier.settings.sweep import Sweep
 from glacier.training.checkpoint import Checkpoint, drop_checkpoint
@@ -114,7 +115,7 @@ def evaluate_test_split(
         wanted = np.ones_like(mask) if is_held_out else mask
         if not wanted.any():
             continue
-        logits = learner.logits(image, wanted, learner.size // 2)
+        logits = learner.look(image, wanted)
         probability = np.nan_to_num(calibration.probability(logits))
         pictures[image.key] = np.rint(probability * 255).astype(np.uint8)
         if not is_held_out:
@@ -133,21 +134,18 @@ def write_predictions(trial: Trial, pictures: dict[str, NDArray[np.uint8]]) -> s
 
 def make_card(trial: Trial, learner: Learner, result: TrialResult) -> ModelCard:
     """The card of a trial's model."""
-    samples = trial.samples
-    mean, std = (tuple(float(v) for v in values) for values in (learner.mean, learner.std))
+    samples, mean = trial.samples, learner.inference.mean
+    sides = [side for frame in samples.regions.values() for side in frame.pixel_sides_m]
     return ModelCard(
         encoder=trial.encoder,
         fold=trial.split.fold,
-        bands=samples.bands,
-        scale=samples.scale,
-        range=samples.range,
-        size_px=samples.size_px,
+        image=ImageRecipe(bands=samples.bands, scale=samples.scale, range=samples.range),
         resize=samples.resize,
+        pixel_m=(min(sides), max(sides)),
+        fill=mean if samples.fill == "mean" else (float(samples.fill),) * len(mean),
+        inference=learner.inference,
         label=name_files(trial.label, "outlines", "debris"),
         data=span_months(samples.usable),
-        mean=mean,
-        std=std,
-        fill=mean if samples.fill == "mean" else (float(samples.fill),) * len(mean),
         threshold=result.calibration.threshold,
         temperature=result.calibration.temperature,
         split=trial.split,

@@ -30,7 +30,9 @@ from glacier.evaluation.results import Epoch
 from glacier.labels import IGNORE
 from glacier.samples.dataset import MonthImage
 from glacier.training.checkpoint import Checkpoint, restore_checkpoint, save_checkpoint
+from glacier.training.inference import Viewer
 from glacier.training.losses import choose_loss
+from glacier.training.model_card import Inference
 from glacier.training.sampler import WindowSampler
 from glacier.training.tensors import compare_tensors, read_weights
 from glacier.training.trial import Trial
@@ -42,7 +44,7 @@ from glacier.training.unet import (
     make_predictor,
     normalise,
 )
-from glacier.windows import Predictor, average_orientations, predict_blended
+from glacier.windows import Predictor, predict_blended
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Parameters of ``mallopt``. Source: malloc.h of the GNU C library."""
@@ -136,6 +138,14 @@ class Learner:
         )
         self.loss = choose_loss(settings.loss)
         self.predict: Predictor = make_predictor(self.model, mean, std, settings.precision)
+        self.inference = Inference(
+            size_px=self.size,
+            stride_px=self.size // 2,
+            orientations=8 if settings.test_time_augmentation else 1,
+            precision=settings.precision,
+            mean=tuple(map(float, mean)),
+            std=tuple(map(float, std)),
+        )
 
     def train(self, images: list[MonthImage], on_epoch: OnEpoch) -> Checkpoint:
         """Run all epochs that are missing.
@@ -237,7 +247,7 @@ class Learner:
         for image in images:
             mask = self.trial.mask(image, units) & (image.label != IGNORE)
             if mask.any():
-                probability = plain.probability(self.logits(image, mask, self.size)[mask])
+                probability = plain.probability(self.glance(image, mask)[mask])
                 truth = image.label[mask] == 1
                 sums += [probability[truth].sum(), probability.sum(), truth.sum()]
                 counts += count_pixels(probability >= plain.threshold, image.label[mask])
@@ -245,19 +255,17 @@ class Learner:
             return Selection()
         return Selection(soft_dice_loss(sums), counts.dice, counts.iou)
 
-    def logits(
-        self, image: MonthImage, wanted: NDArray[np.bool_], stride: int
-    ) -> NDArray[np.float32]:
-        """Logits of an image's wanted pixels, (H, W) float32, NaN elsewhere.
+    def glance(self, image: MonthImage, wanted: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Logits of an image's wanted pixels, (H, W) float32, NaN elsewhere, to choose an epoch.
 
-        Windows side by side (stride = size) are enough to choose an epoch; half a window apart
-        they cost four times as much and are used to test.
+        From windows side by side, as they are: a quarter of the work of a test, or less.
         """
-        predict = self.predict
-        if self.settings.test_time_augmentation and stride < self.size:
-            predict = average_orientations(predict)
         batch = self.settings.batch_size
-        return predict_blended(predict, image.image, wanted, self.size, stride, batch)
+        return predict_blended(self.predict, image.image, wanted, self.size, self.size, batch)
+
+    def look(self, image: MonthImage, wanted: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """The same as the model is tested and applied."""
+        return Viewer.of(self.model, self.inference).logits(image.image, wanted)
 
     def calibrate(self, images: list[MonthImage]) -> Calibration:
         """Temperature and threshold from the validation split, predicted as the test split is."""
@@ -266,7 +274,7 @@ class Learner:
             mask = self.trial.mask(image, self.trial.split.validation)
             mask &= image.label != IGNORE
             if mask.any():
-                logits.append(self.logits(image, mask, self.size // 2)[mask])
+                logits.append(self.look(image, mask)[mask])
                 label.append(image.label[mask])
         if not label:
             return Calibration()

@@ -16,6 +16,7 @@ from glacier.evaluation.metrics import pool_counts
 from glacier.evaluation.scorecard import ImageScore
 from glacier.markdown import escape
 from glacier.samples.folds import Split
+from glacier.samples.image import ImageRecipe, Level
 from glacier.seals import Manifest
 from glacier.settings.labels import Label
 from glacier.settings.model import Model
@@ -24,23 +25,45 @@ from glacier.settings.sweep import Sweep
 from glacier.settings.values import BareName, Name, Sha256
 from glacier.wording import shorten_list
 
-FORMAT = 4
+FORMAT = 5
 """Counts up when ``model.json`` changes for the same model."""
 
 MAX_UNITS = 24
 """Units of the training part that a card names; ``model.json`` names all."""
 
-MAX_BANDS = 64
-"""Most bands of a network; the package itself makes seven."""
-
 Side = Annotated[int, Field(ge=1, le=2048)]
 """Side of an image that was resized, pixels."""
 
-Level = Annotated[float, Field(ge=-1e6, le=1e6)]
-"""Value of a band."""
-
 Deviation = Annotated[float, Field(ge=1e-6, le=1e6)]
 """What a band is divided by."""
+
+
+PixelSide = Annotated[float, Field(gt=0, le=1e6)]
+"""Side of a pixel on the ground, metres."""
+
+
+class Inference(Model):
+    """How a network looks at an image: the same when it is tested and when it is applied."""
+
+    size_px: int = Field(ge=32, le=2048, multiple_of=32)
+    """Side of a window."""
+    stride_px: int = Field(ge=1, le=2048)
+    """Step between windows, whose answers are blended where they overlap."""
+    orientations: Literal[1, 8] = 1
+    """Flips and quarter turns of every window whose answers are averaged; 1: as it is alone."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of the network."""
+    mean: tuple[Level, ...]
+    """(B,) subtracted from each band."""
+    std: tuple[Deviation, ...]
+    """(B,) each band is divided by it."""
+
+    @model_validator(mode="after")
+    def check_inference(self) -> Self:
+        """Refuse windows between which pixels would be lost."""
+        if self.stride_px > self.size_px:
+            raise ValueError(f"stride_px {self.stride_px}: wanted at most size_px, {self.size_px}")
+        return self
 
 
 class DataSpan(Model):
@@ -71,23 +94,17 @@ class ModelCard(Manifest):
     format: int = FORMAT
     encoder: BareName
     fold: int = Field(ge=0, lt=1000)
-    bands: tuple[BareName, ...] = Field(min_length=1, max_length=MAX_BANDS)
-    """Bands B of its images, in order."""
-    scale: Literal["reflectance", "own_maximum"]
-    range: tuple[Level, Level]
-    """Reflectance is clipped to this range."""
-    size_px: int = Field(ge=32, le=2048, multiple_of=32)
-    """Side of a window."""
+    image: ImageRecipe
+    """How its images are made of reflectance."""
     resize: tuple[Side, Side] | None
     """Height x width that every image was resized to, pixels; None: native resolution."""
-    label: Label
-    data: DataSpan
-    mean: tuple[Level, ...]
-    """(B,) subtracted from each band."""
-    std: tuple[Deviation, ...]
-    """(B,) each band is divided by it."""
+    pixel_m: tuple[PixelSide, PixelSide]
+    """Shortest and longest side of a pixel of its images on the ground, after resizing."""
     fill: tuple[Level, ...]
     """(B,) value of an unseen pixel."""
+    inference: Inference
+    label: Label
+    data: DataSpan
     threshold: float = Field(ge=0, le=1)
     """Probability from which a pixel is predicted to be glacier."""
     temperature: float = Field(ge=1e-3, le=1e3)
@@ -108,12 +125,19 @@ class ModelCard(Manifest):
             raise ValueError(f"format {self.format}: this version reads {FORMAT}")
         if len(set(self.bands)) != len(self.bands):
             raise ValueError(f"bands {self.bands}: wanted none twice")
-        for name in ("mean", "std", "fill"):
-            if (count := len(getattr(self, name))) != len(self.bands):
-                raise ValueError(f"{name} has {count} numbers for {len(self.bands)} bands")
-        if self.range[0] >= self.range[1]:
-            raise ValueError(f"range {self.range}: low must be below high")
+        own = {"mean": self.inference.mean, "std": self.inference.std, "fill": self.fill}
+        for name, values in own.items():
+            if len(values) != len(self.bands):
+                raise ValueError(f"{name} has {len(values)} numbers for {len(self.bands)} bands")
+        for name, (low, high) in {"range": self.image.range, "pixel_m": self.pixel_m}.items():
+            if low > high or (low == high and name == "range"):
+                raise ValueError(f"{name} {low}, {high}: low must be below high")
         return self
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Bands B of its images, in order."""
+        return self.image.bands
 
 
 def card_address(folder: str) -> str:
@@ -128,8 +152,8 @@ def describe_model(card: ModelCard) -> str:
         "What it learned from": describe_data(card),
         "What it is for": (
             f"Glacier probability on images of the bands {escape(', '.join(card.bands))}, as "
-            f"{card.scale.replace('_', ' ')}, {card.size_px} px wide, of the regions and "
-            "seasons named above."
+            f"{card.image.scale.replace('_', ' ')}, {card.inference.size_px} px wide, with pixels "
+            f"of {show_pixels(card)}, of the regions and seasons named above."
         ),
         "What it is not for": (
             "Other sensors, other bands, new snow on ice and ground, and other glaciers, unless "
@@ -144,6 +168,12 @@ def describe_model(card: ModelCard) -> str:
     }
     body = "".join(f"\n## {name}\n\n{text}\n" for name, text in sections.items())
     return f"# {escape(card.encoder)}, fold {card.fold}\n{body}"
+
+
+def show_pixels(card: ModelCard) -> str:
+    """Sides of its pixels on the ground: ``30 m``, or ``30 to 45 m``."""
+    low, high = (f"{side:.4g}" for side in card.pixel_m)
+    return f"{low} m" if low == high else f"{low} to {high} m"
 
 
 def describe_network(card: ModelCard) -> str:

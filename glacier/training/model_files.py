@@ -15,10 +15,10 @@ from torch import nn
 from glacier import seals, store
 from glacier.errors import ConfigError, WeightsError
 from glacier.evaluation.calibration import Calibration
+from glacier.training.inference import Viewer, choose_machine
 from glacier.training.model_card import ModelCard, card_address, describe_model
 from glacier.training.tensors import LENGTH, MAX_HEADER, compare_tensors, decode_tensors
-from glacier.training.unet import build_unet, list_tensors, make_predictor
-from glacier.windows import average_orientations, predict_blended
+from glacier.training.unet import build_unet, list_tensors
 
 MAX_CARD = 32 * 2**20
 """Largest ``model.json`` that is read, bytes: the scores of some 80 000 images of a test part."""
@@ -80,10 +80,23 @@ def map_probability(folder: str, image: NDArray[np.float32]) -> NDArray[np.float
         StoreError, WeightsError: As :func:`load_model`.
     """
     model, card = load_model(folder)
-    mean, std = np.array(card.mean, np.float32), np.array(card.std, np.float32)
-    predict = make_predictor(model, mean, std, card.training.precision)
-    if card.training.test_time_augmentation:
-        predict = average_orientations(predict)
-    seen, size = np.asarray(np.isfinite(image).all(axis=0)), card.size_px
-    logits = predict_blended(predict, image, seen, size, size // 2, card.training.batch_size)
+    viewer = Viewer.of(model.to(choose_machine()), card.inference)
+    seen = np.asarray(np.isfinite(image).all(axis=0))
+    logits = viewer.logits(fill_unseen(image, card), seen)
     return Calibration(card.temperature).probability(logits)
+
+
+def fill_unseen(image: NDArray[np.float32], card: ModelCard) -> NDArray[np.float32]:
+    """An image whose unseen pixels are what the model was tested with: the mean, or a number.
+
+    Args:
+        image: (B, H, W) float32, NaN where unseen.
+        card: Of the model.
+
+    Returns:
+        The same; NaN, which stands for the mean, where the mean was used.
+    """
+    if card.fill == card.inference.mean:
+        return image
+    fill = np.array(card.fill, np.float32)[:, None, None]
+    return np.where(np.isnan(image), fill, image)

@@ -115,10 +115,11 @@ def make_task(bands: dict[str, Any], folder: Path) -> Any:
 def make_sample(task: Any) -> tuple[Any, Any]:
     """What a worker does of a month, from the file to image and label."""
     from glacier.samples.chips import resize_sample
-    from glacier.samples.month import make_image, make_label, read_archived
+    from glacier.samples.image import ImageRecipe, make_image
+    from glacier.samples.month import make_label, read_archived
 
     bands, grid = read_archived(task)
-    image = make_image(bands, task.settings)
+    image = make_image(bands, ImageRecipe.of(task.settings))
     label = make_label(task, bands, image, grid)
     return resize_sample(image, label, task.settings.size_px)
 

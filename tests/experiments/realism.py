@@ -31,7 +31,7 @@ from glacier.geo.raster_files import safe_open
 from glacier.indices import colour
 from glacier.plots.figures import INK, MUTED, encode_figure, new_figure
 from glacier.plots.pictures import CLASSES, classify_errors, paint_colour
-from glacier.samples.month import make_image
+from glacier.samples.image import ImageRecipe, make_image
 from glacier.samples.outlines import glacier_on
 from glacier.sources.factory import open_source
 from glacier.training import baselines
@@ -122,7 +122,7 @@ def view_everest(config: Config, models: list[str]) -> list[View]:
     month = source.fetch_month(region, date(2000, 10, 1))
     assert isinstance(month, Composite)
     label = glacier_on(everest.prepare.label, source.grid(region), "")
-    simple = make_image(month.bands, config.prepare)
+    simple = make_image(month.bands, ImageRecipe.of(config.prepare))
     readings = {
         "number / 255, as in everest.yaml": simple,
         "reflectance, were all gains high": top_of_atmosphere(month.bands),
@@ -150,7 +150,7 @@ def view_greenland(config: Config, folder: Path, models: list[str]) -> View:
     scene = Scene("005009", datetime(2015, 7, 10, tzinfo=UTC), bands, qa, 40.0)
     month = composite_scenes([scene], "ice")
     assert isinstance(month, Composite)
-    image = make_image(month.bands, config.prepare)
+    image = make_image(month.bands, ImageRecipe.of(config.prepare))
     return View("Greenland, 2015-07-10", image, None, map_ice(image, models))
 
 

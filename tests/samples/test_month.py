@@ -17,11 +17,11 @@ from glacier.geo.vectors import encode_outlines
 from glacier.labels import Surface, label_truth
 from glacier.landsat import digital_number, reflectance
 from glacier.samples import dataset
+from glacier.samples.image import ImageRecipe, make_image
 from glacier.samples.month import (
     MonthTask,
     extra_bands,
     make_extra,
-    make_image,
     measure_clipped,
     prepare_month,
 )
@@ -69,7 +69,7 @@ def test_bands_come_in_the_order_asked_for_and_clipped() -> None:
     values = {"SR_B3": 0.3, "SR_B5": 1.3, "SR_B6": 0.1, "SR_B2": -0.1}
     bands = {name: digital_number(np.full((2, 2), value)) for name, value in values.items()}
     bands["SR_B6"][0, 0] = 0
-    image = make_image(bands, Prepare(image=("nir", "ndsi", "blue")))
+    image = make_image(bands, ImageRecipe.of(Prepare(image=("nir", "ndsi", "blue"))))
     np.testing.assert_allclose(image[:, 1, 1], [1.0, 0.5, 0.0], atol=1e-4)
     assert np.isnan(image[:, 0, 0]).all()  # one unseen band makes the pixel unseen
 
@@ -92,14 +92,14 @@ def test_own_maximum_is_each_bands_own() -> None:
         name: digital_number(np.array([[0.1, top]]))
         for name, top in (("SR_B5", 0.8), ("SR_B4", 0.5), ("SR_B3", 0.2))
     }
-    image = make_image(bands, Prepare(scale="own_maximum"))
+    image = make_image(bands, ImageRecipe.of(Prepare(scale="own_maximum")))
     np.testing.assert_allclose(image[:, 0, 1], 1, atol=1e-4)
     np.testing.assert_allclose(image[:, 0, 0], [0.125, 0.2, 0.5], atol=1e-3)
 
 
 def test_a_missing_band_is_named() -> None:
     with pytest.raises(SampleError, match="swir1 needs band SR_B6"):
-        make_image({"SR_B3": np.ones((2, 2), np.uint16)}, Prepare(image=("ndsi",)))
+        make_image({"SR_B3": np.ones((2, 2), np.uint16)}, ImageRecipe.of(Prepare(image=("ndsi",))))
 
 
 def test_bands_that_only_baselines_read_are_kept_as_reflectance(tmp_path: Path) -> None:

@@ -1,0 +1,61 @@
+"""How a network answers: windows normalised, looked at, and blended, as its card says.
+
+A model is tested and applied by what is in here and by nothing else, so that a map is made as its
+score was measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from glacier.training.model_card import Inference
+from glacier.training.unet import make_predictor
+from glacier.windows import Predictor, average_orientations, in_full_batches, predict_blended
+
+BATCH = {"cpu": 4, "cuda": 32}
+"""Windows that a network is always asked for together, by its device: few leave cores no room for
+waste on small images, and a GPU wants many."""
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """A network that looks at images as its card says."""
+
+    predict: Predictor
+    """(N, B, h, w) float32 windows, NaN where unseen -> (N, h, w) float32 logits."""
+    settings: Inference
+    batch: int
+    """Windows per call."""
+
+    @classmethod
+    def of(cls, model: nn.Module, settings: Inference) -> Viewer:
+        """A network on its device as a viewer."""
+        batch = BATCH[next(model.parameters()).device.type]
+        mean, std = (np.array(v, np.float32) for v in (settings.mean, settings.std))
+        predict = in_full_batches(make_predictor(model, mean, std, settings.precision), batch)
+        if settings.orientations == 8:
+            predict = average_orientations(predict)
+        return cls(predict, settings, batch)
+
+    def logits(self, image: NDArray[np.float32], wanted: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Logits of an image in memory.
+
+        Args:
+            image: (B, H, W) float32, NaN where unseen.
+            wanted: (H, W) bool, pixels whose answer is needed.
+
+        Returns:
+            (H, W) float32; NaN where not wanted.
+        """
+        size, stride = self.settings.size_px, self.settings.stride_px
+        return predict_blended(self.predict, image, wanted, size, stride, self.batch)
+
+
+def choose_machine() -> torch.device:
+    """The GPU where this process has one, else its cores."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
