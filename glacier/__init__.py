@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from glacier.errors import GlacierError as GlacierError
     from glacier.flags import load_config as load_config
     from glacier.geo.regions import read_regions as read_regions
+    from glacier.mapping.predict import run_predict as run_predict
     from glacier.pipeline import run_pipeline as run_pipeline
     from glacier.reports.report import run_report as run_report
     from glacier.samples.dataset import MonthImage as MonthImage
@@ -57,6 +58,7 @@ __all__ = [
     "run_claims",
     "run_ingest",
     "run_pipeline",
+    "run_predict",
     "run_prepare",
     "run_report",
     "run_study",
@@ -70,6 +72,7 @@ _HOMES = {
     "errors": ("GlacierError",),
     "flags": ("load_config",),
     "geo.regions": ("read_regions",),
+    "mapping.predict": ("run_predict",),
     "pipeline": ("run_pipeline",),
     "reports.report": ("run_report",),
     "samples.dataset": ("MonthImage", "SampleSet", "read_images", "read_set"),

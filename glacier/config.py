@@ -19,6 +19,7 @@ from glacier.settings.ingest import Ingest
 from glacier.settings.model import ADDRESS, PRIVATE, RUNTIME_ONLY, TEXT, Model
 from glacier.settings.months import Months
 from glacier.settings.paths import PathText
+from glacier.settings.predict import Predict
 from glacier.settings.prepare import Prepare
 from glacier.settings.regions import Region
 from glacier.settings.sweep import Sweep
@@ -50,6 +51,8 @@ class Config(Model):
     """Composites -> samples."""
     sweep: Sweep = Sweep()
     """Samples -> models."""
+    predict: Annotated[Predict, RUNTIME_ONLY] = Predict()
+    """Models -> maps; what it says changes no model, and the maps carry their own hash."""
     cluster: Annotated[Cluster, RUNTIME_ONLY] = Cluster()
     """Where Ray runs."""
     variants: Annotated[dict[Name, dict[str, JsonValue]], RUNTIME_ONLY] = Field(

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 import fsspec
 
@@ -136,6 +137,16 @@ def checksum(data: bytes | memoryview) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def checksum_file(path: str | Path) -> str:
+    """sha256 of a local file, hexadecimal.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with open(path, "rb", buffering=0) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def write_bytes(address: str, data: bytes | memoryview) -> str:
     """Write a file whole or not at all.
 
@@ -158,6 +169,29 @@ def write_bytes(address: str, data: bytes | memoryview) -> str:
     return checksum(data)
 
 
+def write_file(address: str, path: Path) -> str:
+    """Write a file whole or not at all, from a local one that may be larger than the memory.
+
+    Returns:
+        sha256 of the content, hexadecimal.
+
+    Raises:
+        StoreError: The place cannot be written to; nothing is left under the name.
+    """
+    try:
+        if "://" in address:
+            fs, place = fsspec.core.url_to_fs(address)
+            fs.put_file(str(path), place)
+            reach("stored", address)
+        else:
+            with open(path, "rb") as source:
+                replace_file(Path(address), source)
+        return checksum_file(path)
+    except UNREACHABLE as error:
+        hint = explain_full(address) if getattr(error, "errno", None) in FULL else ""
+        raise StoreError(f"cannot write {address}: {error}{hint}") from error
+
+
 def explain_full(address: str) -> str:
     """How much room there is where a local write found none, and what to do."""
     free = measure_free(address)
@@ -172,13 +206,16 @@ def measure_free(address: str) -> int:
     return shutil.disk_usage(there).free
 
 
-def replace_file(path: Path, data: bytes | memoryview) -> None:
-    """Write beside a local path, flush to disk, and rename over it."""
+def replace_file(path: Path, data: bytes | memoryview | BinaryIO) -> None:
+    """Write beside a local path, bytes or what is left of an open file, and rename over it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with open(beside, "xb") as file:
-            file.write(data)
+            if isinstance(data, bytes | memoryview):
+                file.write(data)
+            else:
+                shutil.copyfileobj(data, file)
             file.flush()
             reach("written", str(path))
             os.fsync(file.fileno())
@@ -306,8 +343,7 @@ def local_copy(address: str, sha256: str | None = None) -> Iterator[Path]:
     if "://" not in address:
         if sha256 is not None:
             try:
-                with open(address, "rb", buffering=0) as file:
-                    found = hashlib.file_digest(file, "sha256").hexdigest()
+                found = checksum_file(address)
             except OSError as error:
                 raise explain_unread(address, error, is_vouched=True) from error
             compare_checksums(address, found, sha256)

@@ -85,6 +85,11 @@ VERBS = {
         "run_report",
         sections=PLACES,
     ),
+    "predict": Verb(
+        "Models and images -> probability and class of every pixel, as GeoTIFFs.",
+        "run_predict",
+        sections=("predict.", *PLACES, "cluster."),
+    ),
     "study": Verb(
         "Run the variants of one configuration and compare them.",
         "run_study",

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 ORDER = (
     "settings", "top", "geo", "plots", "sources", "archive", "samples", "evaluation", "training",
-    "reports", "studies", "entrance",
+    "mapping", "reports", "studies", "entrance",
 )  # fmt: skip
 """Folders of ``glacier/`` in the order in which data flow; each imports those before it alone."""
 
@@ -34,9 +34,9 @@ ENTRANCE = {
 HOMES = {
     "ray": {
         "cluster", "archive.ingest", "archive.workers", "samples.prepare", "training.sweep",
-        "training.tuning",
+        "training.tuning", "mapping.predict",
     },
-    "torch": {"training"},
+    "torch": {"training", "mapping.predict"},
     "torchvision": {"training.unet"},
     "segmentation_models_pytorch": {"training.unet"},
     "rasterio": {"geo", "sources"},

@@ -140,7 +140,11 @@ def same_scale(first: tuple[float, float], second: tuple[float, float]) -> bool:
 
 
 def read_as_landsat(
-    source: DatasetReader, place: int, name: str, raw: NDArray[Any]
+    source: DatasetReader,
+    place: int,
+    name: str,
+    raw: NDArray[Any],
+    window: Window | None = None,
 ) -> NDArray[Any]:
     """A named band with 0 where its raster hides it, in Landsat's numbers where it is scaled.
 
@@ -149,6 +153,7 @@ def read_as_landsat(
         place: Position of the band, from 1.
         name: Its name; ``SR_*`` and ``ST_*`` are measurements.
         raw: (H, W) as stored.
+        window: Where they were read; None: all of it.
 
     Returns:
         (H, W): the stored numbers, or uint16 Landsat numbers of the values that a declared scale
@@ -167,7 +172,7 @@ def read_as_landsat(
     plain = scale is None or same_scale(scale, band_scale(name))
     if plain and hides_only_zeros(source, place):
         return raw
-    hidden = find_hidden(source, place, raw)
+    hidden = find_hidden(source, place, raw, window)
     if plain:
         if hidden is not None:
             raw[hidden] = NODATA

@@ -6,7 +6,7 @@ Besides the sources, only this folder imports rasterio.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +21,7 @@ from rasterio.enums import Resampling
 from rasterio.features import rasterize, shapes
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.warp import transform
+from rasterio.windows import Window
 
 from glacier.errors import ConfigError, RasterError
 from glacier.geo.declared import read_as_landsat
@@ -208,6 +209,16 @@ def read_bands(
     Raises:
         RasterError: Its bands have no distinct names, or what it declares cannot be honoured.
     """
+    places = place_bands(source)
+    return read_placed(source, {n: at for n, at in places.items() if wanted is None or n in wanted})
+
+
+def place_bands(source: DatasetReader) -> dict[str, int]:
+    """Band names of an open raster and their positions, from 1.
+
+    Raises:
+        RasterError: Its bands have no distinct names.
+    """
     names = source.descriptions
     if None in names or len(set(names)) != len(names):
         there = shorten_list([str(name) for name in names], SHOWN)
@@ -215,10 +226,25 @@ def read_bands(
             f"{source.name}: band descriptions are {there}; every band needs its own Landsat name "
             "such as SR_B4 (gdal_edit.py, or a band map in the configuration)"
         )
-    places = {name: k for k, name in enumerate(names, 1) if wanted is None or name in wanted}
-    stored = source.read(list(places.values())) if places else ()
+    return {name: at for at, name in enumerate(names, 1)}
+
+
+def read_placed(
+    source: DatasetReader, places: Mapping[str, int], window: Window | None = None
+) -> dict[str, NDArray[Any]]:
+    """Bands of an open raster by position, as :func:`read_named` gives them.
+
+    Args:
+        source: The raster.
+        places: Landsat band name to position, from 1.
+        window: The part to read; None: all of it.
+
+    Raises:
+        RasterError: What the raster declares cannot be honoured.
+    """
+    stored = source.read(list(places.values()), window=window) if places else ()
     read = zip(places.items(), stored, strict=True)
-    return {name: read_as_landsat(source, at, name, raw) for (name, at), raw in read}
+    return {name: read_as_landsat(source, at, name, raw, window) for (name, at), raw in read}
 
 
 def encode_cog(bands: dict[str, NDArray[Any]], grid: Grid, tags: dict[str, str]) -> bytes:

@@ -22,6 +22,9 @@ from glacier.geo.tiff_directories import explain_directories
 MAX_BYTES = 2 * 1024**3
 """Largest raster, decoded, that is opened: bytes of all its bands."""
 
+MAX_STREAMED_BYTES = 64 * 1024**3
+"""The same of one that is read a few rows at a time: 200 megapixels in many bands."""
+
 MAX_FILE_BYTES = 2 * MAX_BYTES
 """Largest file: decoded pixels with overviews take a third more than without."""
 
@@ -120,11 +123,12 @@ def check_size(
         f"{source.count} bands of {source.height} x {source.width}, blocks of "
         f"{source.block_shapes[0]}"
     )
-    if max(block, whole) > max_bytes:
-        raise RasterError(
-            f"{source.name} decodes to {max(block, whole)} bytes ({what}), more than the "
-            f"{max_bytes} allowed"
-        )
+    for size, most_bytes in ((block, min(MAX_BYTES, max_bytes)), (whole, max_bytes)):
+        if size > most_bytes:
+            raise RasterError(
+                f"{source.name} decodes to {size} bytes ({what}), more than the {most_bytes} "
+                "allowed"
+            )
     stored = max(0, (file_bytes or 0) - INDEX_BYTES * blocks)
     most = {"a block of it": MAX_BLOCK_RATIO * stored, "it": MAX_RATIO * stored}
     for part, size in (("a block of it", block), ("it", whole if file_bytes is not None else 0)):

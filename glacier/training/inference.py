@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from glacier.errors import TrainingError
 from glacier.training.model_card import Inference
 from glacier.training.unet import make_predictor
 from glacier.windows import Predictor, average_orientations, in_full_batches, predict_blended
@@ -56,6 +57,33 @@ class Viewer:
         return predict_blended(self.predict, image, wanted, size, stride, self.batch)
 
 
-def choose_machine() -> torch.device:
-    """The GPU where this process has one, else its cores."""
+def take_device(threads: int, gpus: float) -> torch.device:
+    """The device of a process that maps: its share of a GPU where it has one, else its cores.
+
+    Raises:
+        TrainingError: The GPU that it was given cannot be used.
+    """
+    torch.set_num_threads(threads)
+    return choose_device(gpus)
+
+
+def find_device() -> torch.device:
+    """The GPU where this process sees one, else its cores."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def choose_device(gpus: float) -> torch.device:
+    """The GPU where a share of one was given, else the CPU.
+
+    Raises:
+        TrainingError: The GPU that was given cannot be used; hours on a CPU are no answer.
+    """
+    if not gpus:
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise TrainingError(
+            f"{gpus:g} of a GPU was given (gpus_per_trial or gpus_per_worker), but PyTorch "
+            f"{torch.__version__} finds no CUDA device on this node; repair its driver or install "
+            "a PyTorch built for it, or set it to 0 to work on cores"
+        )
+    return torch.device("cuda")

@@ -30,7 +30,7 @@ from glacier.evaluation.results import Epoch
 from glacier.labels import IGNORE
 from glacier.samples.dataset import MonthImage
 from glacier.training.checkpoint import Checkpoint, restore_checkpoint, save_checkpoint
-from glacier.training.inference import Viewer
+from glacier.training.inference import Viewer, choose_device
 from glacier.training.losses import choose_loss
 from glacier.training.model_card import Inference
 from glacier.training.sampler import WindowSampler
@@ -316,23 +316,6 @@ class Learner:
             return Checkpoint()
         self.model.load_state_dict(checkpoint.model)
         return checkpoint
-
-
-def choose_device(gpus: float) -> torch.device:
-    """The GPU where a trial was given a share of one, else the CPU.
-
-    Raises:
-        TrainingError: The GPU that it was given cannot be used; hours on a CPU are no answer.
-    """
-    if not gpus:
-        return torch.device("cpu")
-    if not torch.cuda.is_available():
-        raise TrainingError(
-            f"sweep.gpus_per_trial = {gpus:g}, but PyTorch {torch.__version__} finds no CUDA "
-            "device on this node; repair its driver or install a PyTorch built for it, or set it "
-            "to 0 to train on cores"
-        )
-    return torch.device("cuda")
 
 
 def describe_device(device: torch.device) -> str:

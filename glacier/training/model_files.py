@@ -15,7 +15,7 @@ from torch import nn
 from glacier import seals, store
 from glacier.errors import ConfigError, WeightsError
 from glacier.evaluation.calibration import Calibration
-from glacier.training.inference import Viewer, choose_machine
+from glacier.training.inference import Viewer, find_device
 from glacier.training.model_card import ModelCard, card_address, describe_model
 from glacier.training.tensors import LENGTH, MAX_HEADER, compare_tensors, decode_tensors
 from glacier.training.unet import build_unet, list_tensors
@@ -80,7 +80,7 @@ def map_probability(folder: str, image: NDArray[np.float32]) -> NDArray[np.float
         StoreError, WeightsError: As :func:`load_model`.
     """
     model, card = load_model(folder)
-    viewer = Viewer.of(model.to(choose_machine()), card.inference)
+    viewer = Viewer.of(model.to(find_device()), card.inference)
     seen = np.asarray(np.isfinite(image).all(axis=0))
     logits = viewer.logits(fill_unseen(image, card), seen)
     return Calibration(card.temperature).probability(logits)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -132,10 +132,15 @@ class SavedSweep:
     """Checksum of the file that holds the results."""
     samples: SampleSet
     places: SweepPlaces
-    records: tuple[MonthRecord, ...] = ()
-    """What became of the archive's months."""
+    archives: Mapping[str, Sequence[MonthRecord]] = field(default_factory=dict)
+    """Address of each archive to what became of its months."""
     trained_with: Config | None = None
     """Configuration that the sweep ran with, whose names and addresses may differ."""
+
+    @property
+    def records(self) -> tuple[MonthRecord, ...]:
+        """What became of the months of all archives."""
+        return tuple(record for found in self.archives.values() for record in found)
 
     def test_mask(self, image: MonthImage, fold: int) -> NDArray[np.bool_]:
         """Test pixels of an image in a fold: (H, W) bool; none of a held-out image."""
@@ -171,8 +176,7 @@ def find_sweep(config: Config) -> SavedSweep:
     result = seals.read_model(places.result, SweepResult, sha256)
     asked = {"config": config, "config_sha256": settings_digest(config)}  # texts may be new
     trained_with, result = result.config, result.model_copy(update=asked)
-    records = tuple(record for found in archives.values() for record in found)
-    return SavedSweep(result, sha256, samples, places, records, trained_with)
+    return SavedSweep(result, sha256, samples, places, archives, trained_with)
 
 
 TrialKey = tuple[str, int]

@@ -220,7 +220,9 @@ def test_the_exported_model_gives_the_tested_answer(tmp_path: Path) -> None:
     folder = str(tmp_path / "model")
     model, card = load_model(folder)
     assert Path(folder, "model.md").read_text() == describe_model(card)
-    mean, std = (np.array(v, np.float32)[:, None, None] for v in (card.mean, card.std))
+    mean, std = (
+        np.array(v, np.float32)[:, None, None] for v in (card.inference.mean, card.inference.std)
+    )
     predictions = np.load(tmp_path / "trial" / PREDICTIONS)
     for image in images[:3]:
         filled = np.where(np.isnan(image.image), np.array(card.fill)[:, None, None], image.image)
@@ -231,6 +233,8 @@ def test_the_exported_model_gives_the_tested_answer(tmp_path: Path) -> None:
         seen = np.isfinite(image.image).all(axis=0)
         mapped = map_probability(folder, image.image)
         np.testing.assert_allclose(mapped[seen], expected[seen], atol=1e-4)
+        tested = predictions[image.key][seen]  # of the same bytes, since one function made both
+        np.testing.assert_array_equal(np.rint(mapped[seen] * 255), tested)
         assert np.isnan(mapped[~seen]).all()
 
 

@@ -154,34 +154,39 @@ ENCODERS = (
 CARDS: dict[str, tuple[dict[str, object], str]] = {
     "fold -1": ({"fold": -1}, "fold"),
     "fold of text": ({"fold": "../x"}, "fold"),
-    "no band": ({"bands": []}, "bands"),
-    "65 bands": ({"bands": [f"b{k}" for k in range(65)]}, "bands"),
-    "100 000 bands": ({"bands": ["b"] * 10**5}, "bands"),
-    "a band twice": ({"bands": ["nir", "red", "nir"]}, "none twice"),
-    "a band that is a path": ({"bands": ["nir", "red", "../x"]}, "bare name"),
-    "an unknown scale": ({"scale": "exec"}, "scale"),
-    "a range turned round": ({"range": [1, 0]}, "low must be below high"),
-    "a range without end": ({"range": [0, 1e30]}, "range"),
-    "size 0": ({"size_px": 0}, "size_px"),
-    "size 33": ({"size_px": 33}, "multiple of 32"),
-    "size 2**40": ({"size_px": 2**40}, "size_px"),
+    "no band": ({"image__bands": []}, "bands"),
+    "65 bands": ({"image__bands": [f"b{k}" for k in range(65)]}, "bands"),
+    "100 000 bands": ({"image__bands": ["b"] * 10**5}, "bands"),
+    "a band twice": ({"image__bands": ["nir", "red", "nir"]}, "none twice"),
+    "a band that is a path": ({"image__bands": ["nir", "red", "../x"]}, "bare name"),
+    "an unknown scale": ({"image__scale": "exec"}, "scale"),
+    "a range turned round": ({"image__range": [1, 0]}, "low must be below high"),
+    "a range without end": ({"image__range": [0, 1e30]}, "range"),
+    "size 0": ({"inference__size_px": 0}, "size_px"),
+    "size 33": ({"inference__size_px": 33}, "multiple of 32"),
+    "size 2**40": ({"inference__size_px": 2**40}, "size_px"),
+    "a step of 0": ({"inference__stride_px": 0}, "stride_px"),
+    "a step wider than a window": ({"inference__stride_px": 129}, "at most size_px"),
+    "three orientations": ({"inference__orientations": 3}, "orientations"),
+    "a pixel of no size": ({"pixel_m": [0, 30]}, "pixel_m"),
+    "pixels turned round": ({"pixel_m": [30, 20]}, "low must be below high"),
     "resize 0": ({"resize": [0, 10]}, "resize"),
     "resize 10**9": ({"resize": [10**9, 10**9]}, "resize"),
-    "two means": ({"mean": [0.1, 0.2]}, "mean has 2 numbers for 3 bands"),
-    "four deviations": ({"std": [0.1] * 4}, "std has 4 numbers for 3 bands"),
+    "two means": ({"inference__mean": [0.1, 0.2]}, "mean has 2 numbers for 3 bands"),
+    "four deviations": ({"inference__std": [0.1] * 4}, "std has 4 numbers for 3 bands"),
     "no fill": ({"fill": []}, "fill has 0 numbers"),
-    "a mean of 1e300": ({"mean": [0.1, 0.2, 1e300]}, "mean.2"),
-    "a mean that is no number": ({"mean": [0.1, 0.2, float("nan")]}, "mean.2"),
-    "a deviation of 0": ({"std": [0.1, 0, 0.1]}, "std.1"),
-    "a deviation below 0": ({"std": [0.1, -1, 0.1]}, "std.1"),
-    "an endless deviation": ({"std": [0.1, float("inf"), 0.1]}, "std.1"),
+    "a mean of 1e300": ({"inference__mean": [0.1, 0.2, 1e300]}, "mean.2"),
+    "a mean that is no number": ({"inference__mean": [0.1, 0.2, float("nan")]}, "mean.2"),
+    "a deviation of 0": ({"inference__std": [0.1, 0, 0.1]}, "std.1"),
+    "a deviation below 0": ({"inference__std": [0.1, -1, 0.1]}, "std.1"),
+    "an endless deviation": ({"inference__std": [0.1, float("inf"), 0.1]}, "std.1"),
     "threshold 1.5": ({"threshold": 1.5}, "threshold"),
     "threshold NaN": ({"threshold": float("nan")}, "threshold"),
     "temperature 0": ({"temperature": 0}, "temperature"),
     "temperature 1e30": ({"temperature": 1e30}, "temperature"),
     "seed -1": ({"seed": -1}, "seed"),
     "no parameters": ({"parameters": 0}, "parameters"),
-    "format 3": ({"format": 3}, "format 3: this version reads 4"),
+    "format 3": ({"format": 3}, "format 3: this version reads 5"),
     "batches of 10**9": ({"training__batch_size": 10**9}, "batch_size"),
     "a training encoder of a hub": ({"training__encoders": ["tu-hf-hub:a/b"]}, "bare name"),
     "a region that is a path": ({"data__regions": ["../../x"]}, "regions"),
@@ -314,9 +319,8 @@ def test_weights_of_another_network_are_refused(model: Path) -> None:
     edit_card(encoder="resnet18")(model)
     with pytest.raises(WeightsError, match=r"do not fit resnet18: .* missing or too many"):
         load_model(str(model))
-    edit_card(encoder=TINY, bands=["a", "b", "c", "d"], mean=[0] * 4, std=[1] * 4, fill=[0] * 4)(
-        model
-    )
+    four = {"image__bands": ["a", "b", "c", "d"], "fill": [0] * 4}
+    edit_card(encoder=TINY, inference__mean=[0] * 4, inference__std=[1] * 4, **four)(model)
     with pytest.raises(WeightsError, match=r"conv_stem.*wanted \(.*, 4, 3, 3\)"):
         load_model(str(model))
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from glacier.errors import TrainingError
+from glacier.training.inference import choose_device
 from glacier.training.learner import (
     Learner,
     band_statistics,
-    choose_device,
     configure_process,
     soft_dice_loss,
 )
@@ -75,7 +75,7 @@ def test_a_gpu_that_cannot_be_used_is_an_error_and_no_quiet_run_on_a_cpu(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device(0) == torch.device("cpu") and choose_device(0.5) == torch.device("cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(TrainingError, match=r"gpus_per_trial = 0\.5, but PyTorch .* no CUDA"):
+    with pytest.raises(TrainingError, match=r"0\.5 of a GPU .* but PyTorch .* no CUDA"):
         choose_device(0.5)
 
 

@@ -61,7 +61,7 @@ EVIL = "[a](http://evil.example) <script>x</script> ![p](q)\n\n# heading\n| a |\
     {"split": replace(SPLIT, train=(EVIL,))},
     {"training": Sweep(**TRAINING, encoder_weights=EVIL)},
     {"encoder": EVIL},
-    {"bands": (EVIL,)},
+    {"image": CARD.image.model_copy(update={"bands": (EVIL,)})},
     {"data": CARD.data.model_copy(update={"regions": (EVIL,)})},
 ], ids=lambda changes: next(iter(changes)))  # fmt: skip
 def test_words_from_outside_are_words_in_the_card(changes: dict) -> None:

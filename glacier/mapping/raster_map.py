@@ -1,0 +1,308 @@
+"""One image -> its probability and class rasters, a strip of rows after the other. No Ray in here.
+
+Memory holds a strip of the image, of each network's answers and of the map, whatever the height of
+the image. Only a network that was trained on whole images in one size needs all of it at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from glacier.errors import RasterError, WeightsError
+from glacier.evaluation.calibration import Calibration
+from glacier.geo.raster import Grid
+from glacier.geo.raster_rows import ByteBand, LandsatRows, RowWriter, write_cog
+from glacier.indices import colour
+from glacier.mapping.assignment import ModelName, Part
+from glacier.mapping.maps import CERTAIN, UNSEEN, PixelCounts, encode_probability
+from glacier.samples.chips import resize_sample
+from glacier.samples.folds import Rectangle
+from glacier.samples.image import ImageRecipe, Maxima, find_maximum, make_image
+from glacier.training.inference import Viewer
+from glacier.training.model_card import ModelCard
+from glacier.training.model_files import fill_unseen
+from glacier.windows import blend_strips, pad_to
+
+SIDE_TOLERANCE = 0.01
+"""Most by which a pixel's side may differ from those that a model was tested on."""
+
+ROWS = 512
+"""Rows that are read at once where an image is only looked through."""
+
+
+class LoadedModel(NamedTuple):
+    """A model that is ready to map."""
+
+    viewer: Viewer
+    card: ModelCard
+
+
+Models = Mapping[ModelName, LoadedModel]
+
+
+@dataclass
+class Tally:
+    """What the rows of a map add up to."""
+
+    glacier: int = 0
+    ground: int = 0
+    unseen: int = 0
+    probability: float = 0.0
+    """Sum over the seen pixels."""
+    by_model: dict[ModelName, tuple[int, int]] = field(default_factory=dict)
+    """Pixels that each model called glacier by itself, and that it was asked for."""
+
+    def add(self, probability: NDArray[np.float32], classes: NDArray[np.uint8]) -> None:
+        """Count rows of a map."""
+        self.glacier += int((classes == 1).sum())
+        self.ground += int((classes == 0).sum())
+        self.unseen += int((classes == UNSEEN).sum())
+        self.probability += float(np.nansum(probability, dtype=np.float64))
+
+    def count(self, model: ModelName, glacier: int, asked: int) -> None:
+        """Count what one model called glacier by itself."""
+        before = self.by_model.get(model, (0, 0))
+        self.by_model[model] = (before[0] + glacier, before[1] + asked)
+
+    @property
+    def pixels(self) -> PixelCounts:
+        """Pixels by what they are called."""
+        return PixelCounts(glacier=self.glacier, ground=self.ground, unseen=self.unseen)
+
+    @property
+    def mean_probability(self) -> float | None:
+        """Mean over the seen pixels; None where none was seen."""
+        seen = self.glacier + self.ground
+        return self.probability / seen if seen else None
+
+
+def map_raster(
+    image: LandsatRows, parts: Sequence[Part], models: Models, files: tuple[Path, Path]
+) -> Tally:
+    """Write the probability and class of every seen pixel.
+
+    Args:
+        image: The open raster.
+        parts: Which models map which ground.
+        models: The models of all parts.
+        files: Local paths of the probability and the class raster.
+
+    Raises:
+        RasterError: The raster's pixels are of another size than those the models were tested on,
+            or cannot be read.
+        WeightsError: The models do not look at images in the same way.
+    """
+    card = check_models(list(models.values()), image)
+    tally = Tally()
+    strips = map_whole if card.resize else map_strips
+    probability = ByteBand("probability", UNSEEN, 1 / CERTAIN, "average")
+    with (
+        write_cog(files[0], image.grid, probability, {}) as shades,
+        write_cog(files[1], image.grid, ByteBand("glacier", UNSEEN), {}) as classes,
+    ):
+        for strip in strips(image, parts, models, tally):
+            write_strip(strip, shades, classes, tally)
+    return tally
+
+
+def write_strip(strip: Strip, shades: RowWriter, classes: RowWriter, tally: Tally) -> None:
+    """Write the next rows of both rasters, and count them."""
+    called = np.where(np.isnan(strip.probability), UNSEEN, strip.is_glacier).astype(np.uint8)
+    shades.write(encode_probability(strip.probability))
+    classes.write(called)
+    tally.add(strip.probability, called)
+
+
+def check_models(models: Sequence[LoadedModel], image: LandsatRows) -> ModelCard:
+    """Refuse models that look at images in different ways, or were tested on other pixels.
+
+    Returns:
+        The card of the first; what is the same in all is read there.
+
+    Raises:
+        RasterError: The pixels are of another size.
+        WeightsError: The models differ in bands, scale, windows or size.
+    """
+    first, *others = [model.card for model in models]
+
+    def way(card: ModelCard) -> tuple[object, ...]:
+        windows = card.inference
+        return card.image, card.resize, windows.size_px, windows.stride_px, card.fill
+
+    for card in others:
+        if way(card)[:-1] != way(first)[:-1]:
+            raise WeightsError(
+                f"the models {first.encoder}, fold {first.fold}, and {card.encoder}, fold "
+                f"{card.fold}, look at images in different ways (bands, scale, size or windows): "
+                "map with models of one run"
+            )
+    check_pixels(first, image.grid, image.source.name)
+    return first
+
+
+def check_pixels(card: ModelCard, grid: Grid, name: str) -> None:
+    """Refuse a raster whose pixels are of another size than those that a model was tested on.
+
+    Raises:
+        RasterError: With both sizes and what to do.
+    """
+    high, wide = card.resize or grid.shape
+    sides = grid.pixel_m * grid.height / high, grid.pixel_m * grid.width / wide
+    low, most = card.pixel_m
+    if low * (1 - SIDE_TOLERANCE) <= min(sides) and max(sides) <= most * (1 + SIDE_TOLERANCE):
+        return
+    tested = f"{low:.4g} m" if low == most else f"{low:.4g} to {most:.4g} m"
+    if card.resize:
+        raise RasterError(
+            f"{name}: resized to {high} x {wide} px, as the model sees images, a pixel would be "
+            f"{sides[0]:.4g} x {sides[1]:.4g} m; it was tested on {tested}. Map frames of the size "
+            "that it was trained on, or train with prepare.layout chips"
+        )
+    raise RasterError(
+        f"{name} has pixels of {grid.pixel_m:g} m; {card.encoder}, fold {card.fold}, was tested on "
+        f"{tested}. Resample it first (gdalwarp -tr {low:g} {low:g} -r average), or map with a "
+        "model of that pixel size"
+    )
+
+
+class Strip(NamedTuple):
+    """Rows of a map."""
+
+    probability: NDArray[np.float32]
+    """(rows, W), NaN where unseen."""
+    is_glacier: NDArray[np.bool_]
+    """(rows, W)."""
+
+
+def map_strips(
+    image: LandsatRows, parts: Sequence[Part], models: Models, tally: Tally
+) -> Iterator[Strip]:
+    """Rows of the map of an image at its own resolution, from top to bottom."""
+    card = next(iter(models.values())).card
+    size, stride = card.inference.size_px, card.inference.stride_px
+    height, width = image.grid.shape
+    shape = max(height, size), max(width, size)
+    rows = ImageRows(image, card.image, size)
+    tasks = [(part, name) for part in parts for name in part.models]
+
+    def blend(part: Part, name: ModelName) -> Iterator[NDArray[np.float32]]:
+        viewer, own = models[name]
+
+        def read(top: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+            pixels = rows.read(top)
+            wanted = np.isfinite(pixels[0]) & lies_in(part.rectangles, top, pixels[0].shape)
+            return fill_unseen(pixels, own), wanted
+
+        return blend_strips(viewer.predict, read, shape, size, stride, viewer.batch)
+
+    top = 0
+    for answers in zip(*(blend(*task) for task in tasks), strict=True):
+        count = min(len(answers[0]), height - top)
+        seen = np.isfinite(rows.read(top)[0, :count, :width])
+        logits = {task: answer[:count, :width] for task, answer in zip(tasks, answers, strict=True)}
+        yield combine(Answers(top, seen, logits), parts, models, tally)
+        top += count
+
+
+class ImageRows:
+    """The image that networks see, by rows as many as a window has."""
+
+    def __init__(self, source: LandsatRows, recipe: ImageRecipe, size: int) -> None:
+        """Look through the raster once where its maxima are needed."""
+        self.source, self.recipe, self.size = source, recipe, size
+        self.maxima = find_maxima(source, recipe) if recipe.scale == "own_maximum" else None
+        self.read = lru_cache(maxsize=1)(self.make)  # every network asks for the same rows
+
+    def make(self, top: int) -> NDArray[np.float32]:
+        """(B, size, W) float32 from a row on, NaN where unseen and beyond the edges."""
+        rows = min(self.size, self.source.grid.height - top)
+        pixels = make_image(self.source.read(top, rows), self.recipe, self.maxima)
+        return pad_to(pixels, self.size, np.nan)
+
+
+def find_maxima(source: LandsatRows, recipe: ImageRecipe) -> Maxima:
+    """The highest value of each band of an image."""
+    maxima = dict.fromkeys(recipe.bands, 0.0)
+    for top in range(0, source.grid.height, ROWS):
+        bands = source.read(top, min(ROWS, source.grid.height - top))
+        for name in recipe.bands:
+            maxima[name] = max(maxima[name], find_maximum(colour(bands, name)))
+    return maxima
+
+
+def map_whole(
+    image: LandsatRows, parts: Sequence[Part], models: Models, tally: Tally
+) -> Iterator[Strip]:
+    """The map of an image that networks see resized: every pixel has the answer of its own."""
+    card = next(iter(models.values())).card
+    assert card.resize is not None
+    pixels = make_image(image.read(0, image.grid.height), card.image)
+    seen = np.isfinite(pixels[0])
+    small, _ = resize_sample(pixels, seen.astype(np.uint8), card.resize[0])
+    wanted = np.isfinite(small[0])
+    logits = {
+        (part, name): models[name].viewer.logits(fill_unseen(small, models[name].card), wanted)
+        for part in parts
+        for name in part.models
+    }
+    found = combine(Answers(0, wanted, logits), parts, models, tally)
+    probability = np.where(seen, enlarge(found.probability, seen.shape), np.float32(np.nan))
+    yield Strip(probability, enlarge(found.is_glacier.view(np.uint8), seen.shape) == 1)
+
+
+def enlarge(values: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    """A small image at another height x width, pixels; each has the value of the nearest."""
+    return np.asarray(cv2.resize(values, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT))
+
+
+class Answers(NamedTuple):
+    """What networks say of some rows."""
+
+    top: int
+    """First row."""
+    seen: NDArray[np.bool_]
+    """(rows, W) pixels that were seen."""
+    logits: dict[tuple[Part, ModelName], NDArray[np.float32]]
+    """(rows, W) of every model in every part; of use where the part lies."""
+
+
+def combine(answers: Answers, parts: Sequence[Part], models: Models, tally: Tally) -> Strip:
+    """Rows of a map: in each part the mean of its models, called by the mean of their thresholds.
+
+    The members of a mean are taken in steps of 1/255, as the report's ensemble has them.
+    """
+    probability = np.full(answers.seen.shape, np.nan, np.float32)
+    is_glacier = np.zeros(answers.seen.shape, bool)
+    for part in parts:
+        mask = answers.seen & lies_in(part.rectangles, answers.top, answers.seen.shape)
+        members, levels = [], [models[name].card.threshold for name in part.models]
+        for name, level in zip(part.models, levels, strict=True):
+            scale = Calibration(models[name].card.temperature)
+            members.append(scale.probability(answers.logits[part, name][mask]))
+            tally.count(name, int((members[-1] >= level).sum()), len(members[-1]))
+        value = members[0]
+        if len(members) > 1:
+            value = np.mean([np.rint(member * 255) for member in members], axis=0) / 255
+        probability[mask] = value
+        is_glacier[mask] = value >= float(np.mean(levels))
+    return Strip(probability, is_glacier)
+
+
+def lies_in(
+    rectangles: Sequence[Rectangle] | None, top: int, shape: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """Pixels of some rows that lie in rectangles of the image: (rows, W) bool; None: all."""
+    if rectangles is None:
+        return np.ones(shape, bool)
+    mask = np.zeros(shape, bool)
+    for first, end, left, right in rectangles:
+        mask[max(0, first - top) : max(0, end - top), left:right] = True
+    return mask

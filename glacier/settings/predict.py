@@ -1,0 +1,45 @@
+"""Settings of the maps: models and images -> probability and class of every pixel."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from glacier.settings.folder import Band
+from glacier.settings.model import ADDRESS, RUNTIME_ONLY, Model
+from glacier.settings.paths import PathText
+from glacier.settings.values import BareName
+
+
+class Predict(Model):
+    """Models and images -> a map of each."""
+
+    encoder: BareName = "best"
+    """Whose models map. best: the encoder that the report recommends, else the ensemble of all.
+    ensemble: the mean of all encoders. Else the name of an encoder."""
+    folds: Literal["unseen", "all"] = "unseen"
+    """unseen: ground and months that the folds test are mapped by the models that never saw them,
+    all others by the mean of all folds. all: everything by that mean, which has seen its training
+    ground."""
+    images: Annotated[PathText | None, ADDRESS] = None
+    """A GeoTIFF, or a folder of them, to map in place of the archive's months; no fold holds
+    them."""
+    bands: dict[Band, Annotated[int, Field(ge=1, le=1000)]] | None = None
+    """Landsat-8 band name to its position in those files, from 1; None: as they name their bands
+    themselves."""
+    cpus_per_worker: Annotated[int, RUNTIME_ONLY] = Field(1, ge=1)
+    """Cores, and so threads, of one worker."""
+    gpus_per_worker: Annotated[float, RUNTIME_ONLY] = Field(0.0, ge=0, le=1)
+    """Share of a GPU of one worker; 0: it maps on cores."""
+    workers: Annotated[int | None, RUNTIME_ONLY] = Field(None, ge=1)
+    """Workers that map side by side, each of which loads a model once; None: as many as fit."""
+    max_failed: Annotated[int, RUNTIME_ONLY] = Field(0, ge=0)
+    """Images that may fail before the job's exit code says so."""
+
+    @model_validator(mode="after")
+    def check_bands(self) -> Self:
+        """Refuse positions of bands that nothing would read."""
+        if self.bands is not None and self.images is None:
+            raise ValueError("bands are those of predict.images: give both, or neither")
+        return self
