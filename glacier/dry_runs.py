@@ -36,7 +36,7 @@ def dry_run(config: Config, job: str = "pipeline") -> int:
 
     Args:
         config: The run.
-        job: ``ingest``, ``prepare``, ``sweep``, ``report``, ``pipeline``, ``study`` or ``claims``.
+        job: a verb that takes a configuration, such as ``sweep``.
 
     Returns:
         0.
@@ -126,6 +126,19 @@ def plan_report(plan: RunPlan) -> Iterator[str]:
     yield f"report: in {place}, up to {show_gb(REPORT_GB)}{compare_disk(place, REPORT_GB)}"
 
 
+def plan_predict(plan: RunPlan) -> Iterator[str]:
+    """What would be mapped."""
+    settings, months = plan.config.predict, sum(region.usable for region in plan.regions)
+    what = f"up to {months} months of the archive"
+    if settings.images is not None:
+        count = len(find_images(settings.images))
+        what = f"{count} image{'s' if count > 1 else ''} of {settings.images}"
+    yield (
+        f"predict: probability and class of {what}; {settings.cpus_per_worker} core(s) and "
+        f"{settings.gpus_per_worker:g} GPU a worker"
+    )
+
+
 def plan_network(fetches: bool = False, trains: bool = False) -> Tell:
     """Which addresses would be asked: those of the configuration, never one that a file holds.
 
@@ -173,6 +186,7 @@ STAGES: dict[str, tuple[Tell, ...]] = {
     "prepare": (plan_places, plan_prepare, plan_network(), plan_disk),
     "sweep": (plan_places, plan_sweep, plan_network(trains=True), plan_disk),
     "report": (plan_places, plan_report, plan_network()),
+    "predict": (plan_places, plan_predict, plan_network()),
     "pipeline": (plan_ingest, plan_prepare, plan_sweep, plan_report, EVERYTHING, plan_disk),
     "study": (plan_ingest, plan_prepare, plan_sweep, EVERYTHING, plan_disk),
     "claims": (plan_ingest, plan_prepare, plan_sweep, EVERYTHING, plan_disk),

@@ -1,0 +1,187 @@
+"""A worker that maps images, what it leaves, and what is found of it again. No Ray in here."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+
+from glacier import seals, store
+from glacier.archive.ingest import ingest_month
+from glacier.archive.records import MonthRecord, list_months
+from glacier.errors import ConfigError
+from glacier.geo.raster import Grid, encode_cog
+from glacier.mapping.assignment import ModelName, Part
+from glacier.mapping.maps import MapRecord, map_address
+from glacier.mapping.predict import (
+    MapTask,
+    MapWorker,
+    begin_record,
+    find_images,
+    find_maps,
+    name_files,
+)
+from glacier.settings.predict import Predict
+from glacier.sources.factory import open_source
+from glacier.training.model_files import save_model
+from glacier.training.unet import build_unet
+from tests.support.model_cards import make_card
+from tests.support.tiny import ENCODER, tiny_config
+
+NAMES = tuple(ModelName(encoder=ENCODER, fold=fold) for fold in range(2))
+
+
+@pytest.fixture(scope="module")
+def month(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, MonthRecord]:
+    """The address of a month of an archive, and its record."""
+    config = tiny_config(tmp_path_factory.mktemp("archive"))
+    (target,) = [t for t in list_months(config, open_source(config)) if t.name == "2014-07"]
+    record = ingest_month(config, target)
+    return store.join(target.folder, "2014-07.tif"), record
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder of two models that learned nothing."""
+    folder = tmp_path_factory.mktemp("models")
+    for name in NAMES:
+        torch.manual_seed(name.fold)
+        windows = {"size_px": 32, "stride_px": 16, "mean": (0.3,) * 3, "std": (0.2,) * 3}
+        card = make_card(
+            encoder=ENCODER, fold=name.fold, pixel_m=(150, 150), inference=windows, threshold=0.5
+        )
+        state = build_unet(ENCODER, 3).state_dict()
+        save_model(str(folder / ENCODER / f"fold-{name.fold}"), state, card)
+    return str(folder)
+
+
+def plan(month: tuple[str, MonthRecord], names: Sequence[ModelName] = NAMES) -> MapTask:
+    """The task of the month."""
+    image, record = month
+    begun = begin_record("mendenhall", record.month, record.sha256)
+    return MapTask(record=begun, image=image, parts=(Part(rectangles=None, models=tuple(names)),))
+
+
+def run(folder: Path, models: str, task: MapTask, **settings) -> tuple[MapRecord, str]:
+    """What became of a task, and why it could not be written."""
+    worker = MapWorker(str(folder), models, Predict(**settings))
+    row = worker({"task": task.model_dump_json()})
+    return MapRecord.model_validate_json(row["record"]), row["unwritten"]
+
+
+def test_a_month_becomes_two_rasters_and_the_record_that_vouches_for_them(
+    month: tuple[str, MonthRecord], models: str, tmp_path: Path
+) -> None:
+    record, unwritten = run(tmp_path, models, plan(month))
+    assert record.status == "ok" and not unwritten
+    address = map_address(str(tmp_path), "mendenhall", "2014-07")
+    assert seals.read_whole(address, MapRecord, owned=False) == record
+    assert sorted(record.files) == ["2014-07.class.tif", "2014-07.probability.tif"]
+    assert [(m.encoder, m.fold) for m in record.models] == [(ENCODER, 0), (ENCODER, 1)]
+    with (
+        rasterio.open(month[0]) as source,
+        rasterio.open(tmp_path / "mendenhall/2014-07.class.tif") as out,
+    ):
+        assert (out.shape, out.transform, out.crs) == (source.shape, source.transform, source.crs)
+        classes, n_obs = out.read(1), source.read(source.count)
+    np.testing.assert_array_equal(classes == 255, n_obs == 0)
+    counts = record.pixels
+    assert counts is not None
+    assert (counts.glacier, counts.ground) == ((classes == 1).sum(), (classes == 0).sum())
+    assert find_maps(str(tmp_path), [plan(month)], owned=False) == [record]
+
+
+def test_threads_and_what_was_mapped_before_change_no_byte(
+    month: tuple[str, MonthRecord], models: str, tmp_path: Path
+) -> None:
+    first, _ = run(tmp_path / "a", models, plan(month))
+    worker = MapWorker(str(tmp_path / "b"), models, Predict(cpus_per_worker=2))
+    worker({"task": plan(month, NAMES[1:]).model_dump_json()})
+    row = worker({"task": plan(month).model_dump_json()})
+    torch.set_num_threads(1)
+    assert MapRecord.model_validate_json(row["record"]) == first
+
+
+def test_a_map_of_another_image_or_of_other_models_is_not_taken_for_this_one(
+    month: tuple[str, MonthRecord], models: str, tmp_path: Path
+) -> None:
+    task = plan(month)
+    record, _ = run(tmp_path, models, task)
+    changed = task.model_copy(
+        update={"record": task.record.model_copy(update={"image_sha256": "0" * 64})}
+    )
+    one = plan(month, NAMES[:1])
+    assert find_maps(str(tmp_path), [task, changed, one], owned=False) == [record, None, None]
+    (tmp_path / "mendenhall/2014-07.class.tif").write_bytes(b"x")
+    assert find_maps(str(tmp_path), [task], owned=True) == [None]
+    assert (tmp_path / "mendenhall/.damaged/2014-07.class.tif").exists()
+    assert run(tmp_path, models, task)[0] == record
+
+
+def write_file(path: Path, pixel_m: float = 150) -> Path:
+    """A GeoTIFF of three bands."""
+    bands = {f"SR_B{k}": np.full((20, 30), 20_000 + k, np.uint16) for k in (3, 4, 5)}
+    grid = Grid("EPSG:32608", 500_000, 6_500_000, pixel_m, 20, 30)
+    path.write_bytes(encode_cog(bands, grid, {}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda p: write_file(p, 30), r"RasterError.*a\.tif has pixels of 30 m"),
+        (lambda p: p.write_bytes(write_file(p).read_bytes()[:900]), r"RasterError.*a\.tif"),
+        (lambda p: p.write_text("<VRTDataset/>"), r"RasterError.*a\.tif is not a GeoTIFF"),
+    ],
+)
+def test_an_image_that_cannot_be_used_fails_by_name_and_leaves_nothing(
+    spoil, words: str, models: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.tif"
+    spoil(path)
+    begun = begin_record("files", "a", store.checksum_file(path))
+    task = MapTask(record=begun, image=str(path), parts=(Part(rectangles=None, models=NAMES),))
+    record, unwritten = run(tmp_path / "maps", models, task)
+    assert record.status == "failed" and not unwritten and not (tmp_path / "maps").exists()
+    with pytest.raises(AssertionError, match=words):
+        raise AssertionError(record.reason)
+
+
+def test_a_damaged_image_or_model_is_said_to_be_damaged(
+    month: tuple[str, MonthRecord], models: str, tmp_path: Path
+) -> None:
+    copy = tmp_path / "2014-07.tif"
+    copy.write_bytes(Path(month[0]).read_bytes() + b"x")
+    record, unwritten = run(tmp_path / "maps", models, plan((str(copy), month[1])))
+    assert record.status == "failed" and not unwritten
+    assert record.reason.startswith("DamagedError: ") and "2014-07.tif is damaged" in record.reason
+
+
+def test_a_place_that_cannot_be_written_to_ends_the_job_with_its_name(
+    month: tuple[str, MonthRecord], models: str, tmp_path: Path
+) -> None:
+    (tmp_path / "maps").write_text("a file where the folder should be")
+    _, unwritten = run(tmp_path / "maps", models, plan(month))
+    assert "cannot write" in unwritten and "2014-07.probability.tif" in unwritten
+
+
+def test_files_give_their_maps_their_names(tmp_path: Path) -> None:
+    first, second = write_file(tmp_path / "b.TIF"), write_file(tmp_path / "a.tif")
+    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "c.tif").mkdir()
+    assert find_images(str(tmp_path)) == [second, first]
+    assert name_files([second, first]) == [("a", second), ("b", first)]
+    assert find_images(str(first)) == [first]
+    with pytest.raises(ConfigError, match=r"'a' is of two files"):
+        name_files([second, tmp_path / "a.TIFF"])
+    with pytest.raises(ConfigError, match=r"holds more than letters"):
+        name_files([tmp_path / "..x y.tif"])
+    with pytest.raises(ConfigError, match=r"predict.images = '.*none': no GeoTIFF is there"):
+        find_images(str(tmp_path / "none"))
+
+
+def test_positions_of_bands_belong_to_images_of_ones_own() -> None:
+    with pytest.raises(ValueError, match=r"bands are those of predict\.images"):
+        Predict(bands={"SR_B4": 1})
