@@ -30,6 +30,7 @@ from glacier.machine import (
     explain_unwritable,
     find_address,
 )
+from glacier.mapping.images import find_images, name_files
 from glacier.plans import RunPlan, plan_run, show_gb
 from glacier.samples.folds import Split, block_rectangles, make_splits
 from glacier.settings.prepare import WINDOW_STEP_PX
@@ -117,6 +118,8 @@ def refuse_room(config: Config) -> Iterator[str]:
 def refuse_work(config: Config, job: str) -> Iterator[str]:
     """Why the stages of a run could not do their work."""
     yield from refuse_files(config)
+    if job == "predict":
+        yield from refuse_images(config)
     for encoder in config.sweep.encoders:
         try:
             check_encoder(encoder)
@@ -154,6 +157,15 @@ def refuse_files(config: Config) -> Iterator[str]:
             yield f"{name} = {place!r}: you may not read it; change its permissions"
         elif name == "sweep.encoder_weights" and not os.path.isfile(address):
             yield f"{name} = {place!r} is no file: wanted imagenet, none or a file of weights"
+
+
+def refuse_images(config: Config) -> Iterator[str]:
+    """Why images of one's own could not be mapped."""
+    if config.predict.images is not None:
+        try:
+            name_files(find_images(config.predict.images))
+        except ConfigError as error:
+            yield str(error)
 
 
 def list_inputs(config: Config, source: Source) -> Inputs:

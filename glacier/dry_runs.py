@@ -14,6 +14,7 @@ from glacier.checks import find_refusals
 from glacier.config import Config
 from glacier.errors import ConfigError, GlacierError
 from glacier.machine import Room, find_memory_gb
+from glacier.mapping.images import find_images
 from glacier.plans import RunPlan, is_prepared, plan_run, show_gb
 from glacier.progress import say
 from glacier.training.saved import is_swept

@@ -16,27 +16,23 @@ from glacier.archive.records import MonthRecord
 from glacier.checksums import checksum_all
 from glacier.cluster import connect, count_cpus
 from glacier.config import Config
-from glacier.errors import ConfigError, DamagedError, GlacierError, StoreError
-from glacier.geo.found_files import explain_unsafe
+from glacier.errors import DamagedError, GlacierError, StoreError
 from glacier.geo.raster_rows import open_landsat
 from glacier.locks import hold, remove_dead
 from glacier.mapping.assignment import ModelName, Part, assign_models, choose_encoders
+from glacier.mapping.images import find_images, name_files
 from glacier.mapping.maps import CLASSES, FORMAT, PROBABILITY, MapRecord, UsedModel, map_address
 from glacier.mapping.raster_map import LoadedModel, Models, Tally, map_raster
 from glacier.progress import Progress, say
 from glacier.settings.identity import digest, identity
 from glacier.settings.model import ADDRESS, RUNTIME_ONLY, Model
 from glacier.settings.predict import Predict
-from glacier.settings.values import BARE
 from glacier.training.inference import Viewer, take_device
 from glacier.training.model_files import load_model
 from glacier.training.saved import SavedSweep, find_sweep
 
 FILES = "files"
 """Region of images that are no months of the archive."""
-
-SUFFIXES = (".tif", ".tiff")
-"""Ends of the files that are mapped of a folder, in small letters."""
 
 
 class MapTask(Model):
@@ -150,42 +146,6 @@ def plan_month(
 def begin_record(region: str, name: str, image_sha256: str) -> MapRecord:
     """What is known of an image before it is mapped: failed, unless it comes to something."""
     return MapRecord(region=region, name=name, status="failed", image_sha256=image_sha256)
-
-
-def find_images(place: str) -> list[Path]:
-    """The GeoTIFF that a path names, or those in the folder that it names, by name.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    path = Path(store.absolute(place))
-    if path.is_dir():
-        found = [p for p in sorted(path.iterdir()) if p.suffix.lower() in SUFFIXES]
-        files = [p for p in found if not explain_unsafe(p, path)]
-    else:
-        files = [path] if path.is_file() else []
-    if not files:
-        raise ConfigError(
-            f"predict.images = {place!r}: no GeoTIFF is there; give a .tif file or a folder of them"
-        )
-    return files
-
-
-def name_files(files: Sequence[Path]) -> list[tuple[str, Path]]:
-    """Each file with the name of its map: its own without its end.
-
-    Raises:
-        ConfigError: Two have the same, or one could lead elsewhere.
-    """
-    named = [(file.stem, file) for file in files]
-    for name, count in Counter(name for name, _ in named).items():
-        if count > 1 or not BARE.fullmatch(name):
-            raise ConfigError(
-                f"predict.images: the name of {name!r:.100} "
-                f"{'is of two files' if count > 1 else 'holds more than letters, digits, . _ + -'}"
-                ", so its map could not carry it; rename the file"
-            )
-    return named
 
 
 def find_maps(folder: str, tasks: Sequence[MapTask], owned: bool) -> list[MapRecord | None]:

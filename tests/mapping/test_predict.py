@@ -11,7 +11,6 @@ import torch
 from glacier import seals, store
 from glacier.archive.ingest import ingest_month
 from glacier.archive.records import MonthRecord, list_months
-from glacier.errors import ConfigError
 from glacier.geo.raster import Grid, encode_cog
 from glacier.mapping.assignment import ModelName, Part
 from glacier.mapping.maps import MapRecord, map_address
@@ -19,9 +18,7 @@ from glacier.mapping.predict import (
     MapTask,
     MapWorker,
     begin_record,
-    find_images,
     find_maps,
-    name_files,
 )
 from glacier.settings.predict import Predict
 from glacier.sources.factory import open_source
@@ -165,21 +162,6 @@ def test_a_place_that_cannot_be_written_to_ends_the_job_with_its_name(
     (tmp_path / "maps").write_text("a file where the folder should be")
     _, unwritten = run(tmp_path / "maps", models, plan(month))
     assert "cannot write" in unwritten and "2014-07.probability.tif" in unwritten
-
-
-def test_files_give_their_maps_their_names(tmp_path: Path) -> None:
-    first, second = write_file(tmp_path / "b.TIF"), write_file(tmp_path / "a.tif")
-    (tmp_path / "notes.txt").write_text("no image")
-    (tmp_path / "c.tif").mkdir()
-    assert find_images(str(tmp_path)) == [second, first]
-    assert name_files([second, first]) == [("a", second), ("b", first)]
-    assert find_images(str(first)) == [first]
-    with pytest.raises(ConfigError, match=r"'a' is of two files"):
-        name_files([second, tmp_path / "a.TIFF"])
-    with pytest.raises(ConfigError, match=r"holds more than letters"):
-        name_files([tmp_path / "..x y.tif"])
-    with pytest.raises(ConfigError, match=r"predict.images = '.*none': no GeoTIFF is there"):
-        find_images(str(tmp_path / "none"))
 
 
 def test_positions_of_bands_belong_to_images_of_ones_own() -> None:
