@@ -69,8 +69,8 @@ class Layer:
 LAYERS: dict[str, Layer] = {
     "true colour": Layer("Red, green and blue, nearly as the eye would see it."),
     "false colour": Layer("Near infrared, red and green: plants are red, ice is bright."),
-    "NDSI": Layer("Snow index: ice and snow above 0.4, but also water.", "BrBG", ("−1", "+1")),
-    "probability": Layer("How sure the model is of glacier.", "Blues", ("0 %", "100 %")),
+    "NDSI": Layer("Snow index; above 0.4 are ice, snow and some water:", "BrBG", ("−1", "+1")),
+    "probability": Layer("How sure the model is of glacier:", "Blues", ("0\u00a0%", "100\u00a0%")),
 }
 """Layers of a month by name, in the order in which they are offered."""
 
@@ -132,7 +132,8 @@ def reduce_mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def draw_photograph(image: NDArray[np.float32]) -> LayerPicture:
     """Three bands as red, green and blue: (3, H, W) float32 reflectance, NaN where unseen."""
-    return encode_webp(paint_colour(image, REFLECTANCE, GAMMA), np.isfinite(image).all(axis=0))
+    seen = np.asarray(np.isfinite(image).all(axis=0))
+    return encode_webp(paint_colour(image, REFLECTANCE, GAMMA), seen)
 
 
 def draw_ndsi(ndsi: NDArray[np.float32]) -> LayerPicture:
@@ -143,7 +144,7 @@ def draw_ndsi(ndsi: NDArray[np.float32]) -> LayerPicture:
 
 def draw_probability(probability: NDArray[np.uint8]) -> LayerPicture:
     """A probability in :data:`LEVELS` steps: (H, W) uint8, 0..254 for 0..1, 255 where unseen."""
-    whole = probability.astype(np.float32) / 254
+    whole = probability.astype(np.float32) / np.float32(254)
     whole[probability == UNSEEN] = np.nan
     small = reduce_mean(whole)
     steps = np.rint(np.nan_to_num(small) * (LEVELS - 1))

@@ -38,8 +38,8 @@ LEAFLET = HERE / "vendored" / "leaflet"
 MARKS = {"ok": ("", ""), "snowy": ("*", "new snow"), "cloudy": ("C", "too cloudy")}
 """Letter and words of a month that has a picture; the others have those of ``plots.calendar``."""
 
-LABEL_SHARE = 0.11
-"""Room that the name of a year takes below the slider, as a share of a phone's."""
+LABEL_SHARE = 0.15
+"""Room that the name of a year takes below the slider of a phone, as a share of its length."""
 
 Line = list[list[float]]
 """Column and row of each corner."""
@@ -99,7 +99,7 @@ def render_map_page(region: MappedRegion) -> str:
         span=name_span(dates),
         mapped=sum(bool(shown.layers) for shown in dates),
         start=start,
-        still=next(iter(dates[start].layers.values()), None),
+        still=next((name for name in layers if name in dates[start].layers), None),
         still_path=draw_path(place_outline(dates[start], region.grid)),
         ticks=list_ticks(dates),
         calendar=list_rows(dates, counts, region.level_percent),
@@ -166,7 +166,7 @@ def load_template(level_percent: int) -> jinja2.Template:
         "area": lambda area: f"{area.km2:.{count_decimals(area)}f}",
         "facts": lambda shown: describe_date(shown, level_percent),
         "interval": name_interval,
-        "remark": lambda shown: "" if shown.status == "ok" else name_status(shown),
+        "remark": name_status,
         "script_hash": hash_script,
         "year_facts": lambda year: describe_year(year, level_percent),
         "year_source": name_source,
@@ -203,20 +203,17 @@ def describe_area(area: Area, level_percent: int) -> str:
 
 def describe_date(shown: MapDate, level_percent: int) -> str:
     """What is known of a month, in a line."""
-    parts = [] if shown.status == "ok" else [name_status(shown)]
-    if shown.area:
-        parts.append(describe_area(shown.area, level_percent))
+    parts = [name_status(shown), describe_area(shown.area, level_percent) if shown.area else ""]
     if shown.layers and shown.seen_share is not None:
         parts.append(f"{100 * shown.seen_share:.0f} % seen")
-    return " · ".join(parts)
+    return " · ".join(part for part in parts if part)
 
 
 def name_status(shown: MapDate) -> str:
-    """Why a month does not count: ``no picture: sun too low``, ``new snow: 40 % of the ice``."""
-    word = MARKS[shown.status][1] if shown.status in MARKS else "no picture"
-    word = f"no picture: {word}" if shown.status in MARKS and not shown.layers else word
-    why = f"failed: {shown.why}" if shown.status == "failed" else shown.why
-    return word if why in (shown.status, word) else f"{word}: {why}"
+    """Why a month does not count, or nothing: ``no picture: sun too low``, ``new snow: why``."""
+    word = MARKS[shown.status][1] if shown.status in MARKS else ""
+    gap = {"failed": "failed"}.get(shown.status, "" if shown.layers else "no picture")
+    return ": ".join(part for part in (gap, word, shown.why) if part)
 
 
 def describe_year(year: MapYear, level_percent: int) -> str:

@@ -51,9 +51,9 @@ class MapDate:
 
     @property
     def why(self) -> str:
-        """The reason in words; the status where none was given."""
+        """The reason in words; nothing where none was given."""
         code, colon, details = self.reason.partition(":")
-        return f"{name_reason(code)}{colon}{details}" if self.reason else self.status
+        return f"{name_reason(code)}{colon}{details}"
 
 
 @dataclass(frozen=True)

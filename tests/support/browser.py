@@ -2,7 +2,8 @@
 
 It speaks the DevTools protocol over a pair of pipes, so that no port is opened.
 
-Source: https://chromedevtools.github.io/devtools-protocol/ and Chromium's ``--remote-debugging-pipe``.
+Source: https://chromedevtools.github.io/devtools-protocol/; Chromium reads it from file 3 and
+writes to file 4 where it is given ``--remote-debugging-pipe``.
 """
 
 import base64
@@ -57,7 +58,7 @@ class Browser:
         self.events: list[dict[str, Any]] = []
         self.rest, self.count = b"", 0
         self.process = subprocess.Popen(
-            ["/bin/sh", "-c", f'exec "$@" 3<&{to_read} 4>&{to_write}', "sh", str(CHROMIUM), *QUIET,
+            ["bash", "-c", f'exec "$@" 3<&{to_read} 4>&{to_write}', "bash", str(CHROMIUM), *QUIET,
              f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank"],
             pass_fds=(to_read, to_write), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
@@ -65,7 +66,9 @@ class Browser:
         os.close(to_write)
         self.session: str | None = None
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)[
+            "sessionId"
+        ]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
         self.resize(*size)
@@ -126,7 +129,9 @@ class Browser:
         for key in keys:
             code = KEYS.get(key, ord(key.upper()[0]))
             event = {"key": key, "windowsVirtualKeyCode": code, "modifiers": 8 * shift}
-            text = {"text": {"Enter": "\r"}.get(key, key)} if len(key) == 1 or key == "Enter" else {}
+            text = (
+                {"text": {"Enter": "\r"}.get(key, key)} if len(key) == 1 or key == "Enter" else {}
+            )
             self.call("Input.dispatchKeyEvent", type="keyDown", **event, **text)
             self.call("Input.dispatchKeyEvent", type="keyUp", **event)
 

@@ -27,11 +27,9 @@
   L.control.scale({ position: "bottomleft", imperial: false, maxWidth: 120 }).addTo(map);
   L.rectangle(bounds, { className: "edge", interactive: false, fill: false }).addTo(map);
   map.on("resize", () => map.fitBounds(bounds, { padding: [6, 6], animate: false }));
-  // The wheel zooms a map that was clicked; else it moves the page.
-  map.on("focus", () => map.scrollWheelZoom.enable());
-  map.on("blur", () => map.scrollWheelZoom.disable());
   const canvas = map.getContainer();
   canvas.tabIndex = 0;
+  // The wheel zooms a map that was clicked; else it moves the page.
   canvas.addEventListener("focus", () => map.scrollWheelZoom.enable());
   canvas.addEventListener("blur", () => map.scrollWheelZoom.disable());
 
@@ -88,8 +86,15 @@
     const share = shown.swipe ? shown.split : 0;
     find("divider").style.left = `${100 * share}%`;
     find("divider").setAttribute("aria-valuenow", Math.round(100 * share));
-    find("said-left").style.left = `${50 * share}%`;
-    find("said-right").style.left = `${50 * (1 + share)}%`;
+    // Words stand in the middle of their side, where it is wide enough for them.
+    const parts = [["left", share / 2, share], ["right", (1 + share) / 2, 1 - share]];
+    for (const [side, middle, part] of parts) {
+      const room = part * size.x - 56;
+      Object.assign(find(`said-${side}`).style, {
+        left: `${100 * middle}%`, maxWidth: `${Math.min(340, room)}px`,
+        visibility: room < 80 ? "hidden" : "",
+      });
+    }
   };
   map.on("move zoom viewreset resize", cut);
 
@@ -128,6 +133,8 @@
     find("now").textContent = date.name;
     find("facts").textContent = date.facts;
     find("chip").textContent = date.name;
+    find("then").textContent = data.dates[shown.left].name;
+    find("then-facts").textContent = data.dates[shown.left].facts;
     find("before").disabled = shown.right === 0;
     find("after").disabled = shown.right === data.dates.length - 1;
     find("left-month").value = shown.left;
