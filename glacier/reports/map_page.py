@@ -24,7 +24,14 @@ from numpy.typing import NDArray
 from glacier.errors import PageError
 from glacier.geo.frames import find_corners
 from glacier.geo.raster import Grid
-from glacier.plots.calendar import EMPTY_FACE, EMPTY_HATCH, FAILED_FACE, SHARES, Square, mark_of
+from glacier.plots.calendar import (
+    EMPTY_FACE,
+    EMPTY_HATCH,
+    FAILED_FACE,
+    OTHER_REASON,
+    REASONS,
+    SHARES,
+)
 from glacier.plots.layers import LAYERS
 from glacier.plots.maps import EDGE, FOUND
 from glacier.reports.area_chart import lay_chart
@@ -225,30 +232,25 @@ def describe_year(year: MapYear, level_percent: int) -> str:
 def name_source(year: MapYear) -> str:
     """Months that a year's area comes from, or why it has none."""
     if year.area:
-        return join_words([f"{month:%B}" for month in sorted(year.months)])
+        names = [f"{month:%B}" if month.year == year.year else f"{month:%B %Y}"
+                 for month in sorted(year.months)]  # fmt: skip
+        return join_words(names)
     return year.reason or "no month that counts"
 
 
 def find_months(dates: Sequence[MapDate], years: Sequence[MapYear]) -> dict[int, int | None]:
-    """Place of the month that stands for each year: of those that count the one seen best.
+    """Place of the month that stands for each year from the first to the last; None of none."""
+    by_number = {year.year: year for year in years}
+    numbers = range(min(by_number, default=0), max(by_number, default=-1) + 1)
+    return {number: find_month(dates, by_number.get(number, MapYear(number))) for number in numbers}
 
-    A year without such a month has the one seen best of all; one without a picture has none.
-    """
-    used = {month for year in years for month in year.months}
-    best: dict[int, int] = {}
 
-    def rank(k: int) -> tuple[bool, float]:
-        return dates[k].month in used, dates[k].seen_share or 0.0
-
-    for k, shown in enumerate(dates):
-        number = shown.month.year
-        if shown.layers and (number not in best or rank(k) >= rank(best[number])):
-            best[number] = k
-    numbers = [year.year for year in years]
-    return {
-        year: best.get(year)
-        for year in range(min(numbers, default=0), max(numbers, default=-1) + 1)
-    }
+def find_month(dates: Sequence[MapDate], year: MapYear) -> int | None:
+    """Place of the month seen best, the latest of equals: of those that count, else of the year."""
+    pictured = [k for k, shown in enumerate(dates) if shown.layers]
+    counted = [k for k in pictured if dates[k].month in year.months]
+    usual = [k for k in pictured if dates[k].month.year == year.year]
+    return max(counted or usual, key=lambda k: (dates[k].seen_share or 0.0, k), default=None)
 
 
 def style_date(shown: MapDate) -> str:
@@ -265,7 +267,9 @@ def mark_date(shown: MapDate) -> tuple[str, str]:
     """Letter and words of a month in the calendar; none of one that counts."""
     if shown.status in MARKS:
         return MARKS[shown.status]
-    return mark_of(Square(shown.month, shown.status, shown.reason.partition(":")[0]))
+    if shown.status == "failed":
+        return "×", "failed"
+    return REASONS.get(shown.reason.partition(":")[0], OTHER_REASON)[:2]
 
 
 def list_ticks(dates: Sequence[MapDate]) -> list[Tick]:
@@ -334,9 +338,8 @@ def cut_ring(ring: NDArray[np.float64], grid: Grid) -> list[Line]:
     """
     at_edge = np.concatenate([ring == 0, ring == (grid.width, grid.height)], axis=1)
     hidden = (at_edge[1:] & at_edge[:-1]).any(axis=1)
-    if (
-        hidden.any()
-    ):  # begin behind a hidden side, so that no line is cut in two at the first corner
+    if hidden.any():
+        # Begin behind a hidden side, so that no line is cut in two at the ring's first corner.
         first = int(np.argmax(hidden)) + 1
         ring = np.concatenate([ring[first:-1], ring[: first + 1]])
         hidden = np.roll(hidden, -first)

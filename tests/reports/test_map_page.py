@@ -19,6 +19,7 @@ from glacier.reports.map_page import (
     hash_script,
     list_ticks,
     name_interval,
+    name_source,
     read_leaflet,
     render_map_page,
 )
@@ -188,6 +189,8 @@ def test_a_year_is_shown_by_the_month_of_its_area_that_was_seen_best():
     dates[5] = replace(dates[5], seen_share=0.99)
     assert find_months(dates, region.years)[2021] == 5
     assert find_months(dates, (MapYear(2020),))[2020] == 2  # no month counts: seen best, the latest
+    southern = MapYear(2021, (date(2020, 8, 1),), Area(1, 1, 1))  # a season over the new year
+    assert find_months(dates, (southern,)) == {2021: 1} and name_source(southern) == "August 2020"
 
 
 def test_years_below_the_slider_have_room():
