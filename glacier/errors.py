@@ -66,5 +66,9 @@ class SweepError(GlacierError, RuntimeError):
     """Too many trials of a sweep have failed for a comparison."""
 
 
+class PageError(GlacierError, ValueError):
+    """A page cannot be made of what it is to show."""
+
+
 class Occupied(Exception):
     """Another run works in a folder, and this one is to leave then; the job has not failed."""

@@ -66,3 +66,16 @@ def is_southern(grid: Grid) -> bool:
     to_degrees = pyproj.Transformer.from_crs(grid.crs, WGS84, always_xy=True)
     _, lat = to_degrees.transform((left + right) / 2, (bottom + top) / 2)
     return bool(lat < 0)
+
+
+def find_corners(grid: Grid) -> tuple[tuple[float, float], ...]:
+    """Longitude and latitude of the north-west, north-east, south-east and south-west corner.
+
+    Longitudes run on past 180 degrees in a frame over the date line.
+    """
+    left, bottom, right, top = grid.bounds
+    to_degrees = pyproj.Transformer.from_crs(grid.crs, WGS84, always_xy=True)
+    lon, lat = to_degrees.transform((left, right, right, left), (top, top, bottom, bottom))
+    if np.ptp(lon) > 180:
+        lon = [east + 360 if east < 0 else east for east in lon]
+    return tuple(zip(map(float, lon), map(float, lat), strict=True))

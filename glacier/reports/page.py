@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import calendar
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -27,6 +25,7 @@ from glacier.reports.gallery import Group
 from glacier.reports.portrait import Portrait
 from glacier.reports.sharing import share_config
 from glacier.reports.summary import Summary
+from glacier.reports.templating import keep_together, open_templates
 from glacier.reports.terms import TERMS
 from glacier.samples.dataset import SampleMonth
 from glacier.training.saved import SavedSweep
@@ -112,18 +111,10 @@ def split_verdict(verdict: str) -> tuple[str, str]:
 
 
 def load_template() -> jinja2.Template:
-    """The page's template, which refuses names that it is not given."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("glacier.reports"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    """The page's template."""
+    environment = open_templates()
     filters: dict[str, Callable[..., str]] = {
-        "data_uri": data_uri,
         "duration": lambda seconds: keep_together(duration(seconds)),
-        "keep_together": keep_together,
         "reason": name_reason,
     }
     environment.filters |= filters
@@ -152,11 +143,6 @@ def mean_clipped(months: Sequence[SampleMonth]) -> float | None:
         return None
     shares, pixels = zip(*known, strict=True)
     return float(np.average(shares, weights=pixels))
-
-
-def keep_together(text: str) -> str:
-    """A text whose lines do not end before a unit, or beside ``=`` and ``±``."""
-    return re.sub(r"(?<=\d) (?=(?:s|min|h|m|px)\b|%)| (?=[=±])|(?<=[=±]) ", "\u00a0", text)
 
 
 def list_colours(several: bool) -> list[tuple[str, str]]:
@@ -213,8 +199,3 @@ def name_version(package: str) -> str:
         return f"{package} {metadata.version(package)}"
     except metadata.PackageNotFoundError:
         return f"{package} (not installed)"
-
-
-def data_uri(picture: Picture) -> str:
-    """A picture as an address that holds it."""
-    return f"data:image/png;base64,{base64.b64encode(picture.png).decode()}"

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
+import pyproj
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glacier.geo.frames import find_overlaps, is_southern
+from glacier.geo.frames import find_corners, find_overlaps, is_southern
 from glacier.geo.raster import Grid
 
 
@@ -77,3 +79,18 @@ def test_the_hemisphere_is_told_by_the_middle_of_the_frame() -> None:
     assert not is_southern(north)
     assert is_southern(replace(north, top_m=-5_000_000))
     assert is_southern(replace(north, crs="EPSG:32719", top_m=4_000_000))
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32608", "EPSG:32601"])
+def test_corners_go_around_from_the_north_west(crs):
+    """In zone 1 the frame crosses the date line: longitudes run on."""
+    west = Grid(crs, 300_000, 6_500_000, 1000, 200, 300)
+    if crs == "EPSG:32601":
+        west = replace(west, left_m=100_000)
+    nw, ne, se, sw = find_corners(west)
+    assert nw[1] > sw[1] and ne[1] > se[1] and nw[0] < ne[0] and sw[0] < se[0]
+    assert max(abs(ne[0] - nw[0]), abs(se[0] - sw[0])) < 7
+    back = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+    np.testing.assert_allclose(
+        back.transform(*se), (west.bounds.right, west.bounds.bottom), atol=0.01
+    )

@@ -3,7 +3,6 @@ import csv
 import html
 import json
 import re
-import shutil
 import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ from glacier.samples.folds import unit_rectangles
 from glacier.settings.labels import Label
 from glacier.training import saved
 from glacier.training.saved import find_sweep
+from tests.support.browser import CHROMIUM, QUIET
 from tests.support.saved_sweeps import (
     BLOCKS,
     ENCODERS,
@@ -40,15 +40,6 @@ from tests.support.saved_sweeps import (
     places_of,
     write_result,
     write_sweep,
-)
-
-CHROMIUM = next(
-    (
-        found
-        for name in ("chromium", "chromium-browser", "google-chrome", "chrome")
-        if (found := shutil.which(name))
-    ),
-    None,
 )
 
 
@@ -765,9 +756,7 @@ def browse(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess:
     """What a browser without a window does with its arguments."""
     return subprocess.run(
         [
-            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
-            "--no-first-run", "--disable-background-networking", "--disable-component-update",
-            "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}",
+            CHROMIUM, *QUIET, f"--user-data-dir={tmp_path / 'profile'}",
             "--enable-logging=stderr", "--v=0", *arguments,
         ],
         capture_output=True, text=True, timeout=120, check=True,
@@ -798,8 +787,7 @@ def test_the_page_fits_a_phone_and_a_desk_and_few_sheets_of_paper(make_sweep, tm
               for w in widths]  # fmt: skip
     (tmp_path / "frames.html").write_text(FRAMES % "".join(frames), encoding="utf-8")
     frames_at = (tmp_path / "frames.html").as_uri()
-    patience = ("--hide-scrollbars", "--virtual-time-budget=10000")
-    done = browse(tmp_path, *patience, "--dump-dom", frames_at)
+    done = browse(tmp_path, "--virtual-time-budget=10000", "--dump-dom", frames_at)
     said = re.search('<p id="said">([^<]*)</p>', done.stdout)[1].split()
     assert sorted(said) == sorted(f"{width}:{width}" for width in widths)
 
