@@ -78,7 +78,7 @@ def open_landsat(
     """
     with safe_open(path, MAX_STREAMED_BYTES) as source:
         grid = grid_of(source)
-        found = place_bands(source) if places is None else {**places}
+        found = place_bands(source) if places is None else {str(n): at for n, at in places.items()}
         lacking = sorted(name for name in wanted if not 1 <= found.get(name, 0) <= source.count)
         if lacking:
             there = ", ".join(f"{name} at {at}" for name, at in found.items()) or "none by name"

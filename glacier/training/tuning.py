@@ -88,7 +88,7 @@ def fetch_weights(networks: Networks, on_gpu: bool) -> dict[str, str | None]:
         ConfigError: An encoder is unknown, no network can be made of it, or the GPU is of no use.
         WeightsError: Its weights cannot be had.
     """
-    from glacier.training.learner import choose_device  # torch is needed in workers only
+    from glacier.training.inference import choose_device  # torch is needed in workers only
     from glacier.training.unet import check_network, fetch_encoder
 
     if on_gpu:
