@@ -58,7 +58,7 @@ class GlacierIds:
 
 @dataclass(frozen=True)
 class Divides:
-    """The glaciers of an inventory that lie near a grid."""
+    """The glaciers of an inventory that lie on a grid."""
 
     shapes: NDArray[np.object_]
     """(K,) valid polygons in the grid's CRS, none over another."""
@@ -74,10 +74,10 @@ class Part:
 
 
 def read_divides(file: VectorFile, grid: Grid) -> Divides:
-    """The glaciers of an inventory that lie near a grid.
+    """The glaciers of an inventory that lie on a grid.
 
     Raises:
-        VectorError: The file cannot be read, or no layer or several name glaciers.
+        VectorError: The file cannot be read, no layer or several name glaciers, or none is there.
     """
     table, columns = pick_inventory(read_tables(file), file)
     rows = sort_rows(columns, len(table), "glacier", f"inventory {file.address}")
@@ -85,8 +85,14 @@ def read_divides(file: VectorFile, grid: Grid) -> Divides:
     areas[rows.roles != "ice"] = None
     there = np.array([area is not None for area in areas], bool) & are_finite(areas)
     shapes, places = place_shapes(areas[there], table.crs, grid)
-    ids = read_ids(columns, np.flatnonzero(there)[places])
-    return Divides(disjoin(shapes), ids)
+    near = shapely.intersects(shapes, shapely.box(*grid.bounds))
+    if not near.any():
+        raise VectorError(
+            f"inventory {file.address}: none of its {len(table)} rows lies on the region's grid; "
+            "is it the file of this region, and its CRS right?"
+        )
+    ids = read_ids(columns, np.flatnonzero(there)[places[near]])
+    return Divides(disjoin(shapes[near]), ids)
 
 
 def pick_inventory(
@@ -97,7 +103,7 @@ def pick_inventory(
     Raises:
         VectorError: There is none, or there are several.
     """
-    known = {name for names in ID_COLUMNS.values() for name in names[:2]}
+    known = {*ID_COLUMNS["rgi_id"], *ID_COLUMNS["glims_id"]}
     columns = {
         layer: {str(c): table[c] for c in table.columns if c != table.geometry.name}
         for layer, table in tables.items()
@@ -107,8 +113,8 @@ def pick_inventory(
         found = join_words(named) if named else "none"
         raise VectorError(
             f"inventory {file.address}: of its layers ({join_words(list(tables))}) one should have "
-            f"ids of glaciers (rgi_id, RGIId, glims_id or GLIMSId), and {found} have; give an "
-            f"inventory, or name the layer in {file.setting}layer"
+            f"ids of glaciers (rgi_id, RGIId, glims_id, GLIMSId or glac_id), and {found} have; "
+            f"give an inventory, or name the layer in {file.setting}layer"
         )
     return tables[named[0]], columns[named[0]]
 
@@ -132,7 +138,7 @@ def read_ids(
 
 def disjoin(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
     """Polygons (K,), from each of which is cut what an earlier one holds."""
-    cut = np.asarray(shapely.set_precision(shapes, SNAP_M), dtype=object)
+    cut = shapes.copy()
     first, second = shapely.STRtree(shapes).query(shapes, predicate="intersects")
     for k in np.unique(second[first < second]):
         others = shapes[first[(second == k) & (first < k)]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -48,26 +49,31 @@ def read_map_grid(classes: str | Path, probability: str | Path) -> Grid:
     return grids[0]
 
 
-def read_map_strips(
-    classes: str | Path, probability: str | Path, rows: int = STRIP_PX
-) -> Iterator[Strip]:
-    """Strips of a map from north to south: where it says glacier, and the stored probabilities.
+@dataclass(frozen=True)
+class MapStrips:
+    """Strips of a map, read anew each time that they are gone through."""
 
-    Args:
-        classes: 0 no glacier, 1 glacier, 255 unseen.
-        probability: 0 to 254 stand for 0 to 1, 255 for unseen.
-        rows: Height of a strip; the outlines do not depend on it.
+    classes: str | Path
+    """GeoTIFF: 0 no glacier, 1 glacier, 255 unseen."""
+    probability: str | Path
+    """GeoTIFF: 0 to 254 stand for 0 to 1, 255 for unseen."""
+    rows: int = STRIP_PX
+    """Height of a strip; the outlines do not depend on it."""
 
-    Raises:
-        RasterError: One cannot be read, or there is glacier where nothing was seen.
-    """
-    with safe_open(classes) as kinds, safe_open(probability) as chances:
-        for top in range(0, kinds.height, rows):
-            window = Window(0, top, kinds.width, min(rows, kinds.height - top))
-            mask, values = kinds.read(1, window=window) == GLACIER, chances.read(1, window=window)
-            if np.any(values[mask] == UNSEEN):
-                raise RasterError(
-                    f"{classes} says glacier where {probability} says unseen, near row {top}; give "
-                    "the two that were made together"
-                )
-            yield Strip(mask, values)
+    def __iter__(self) -> Iterator[Strip]:
+        """From north to south: where the map says glacier, and the probabilities as stored.
+
+        Raises:
+            RasterError: A file cannot be read, or there is glacier where nothing was seen.
+        """
+        with safe_open(self.classes) as kinds, safe_open(self.probability) as chances:
+            for top in range(0, kinds.height, self.rows):
+                window = Window(0, top, kinds.width, min(self.rows, kinds.height - top))
+                mask = kinds.read(1, window=window) == GLACIER
+                values = chances.read(1, window=window)
+                if np.any(values[mask] == UNSEEN):
+                    raise RasterError(
+                        f"{self.classes} says glacier where {self.probability} says unseen, near "
+                        f"row {top}; give the two that were made together"
+                    )
+                yield Strip(mask, values)

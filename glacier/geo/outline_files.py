@@ -13,9 +13,10 @@ from typing import Any, get_args, get_type_hints
 import geopandas
 import pandas as pd
 import pyogrio
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError
 
 from glacier import store
-from glacier.errors import VectorError
+from glacier.errors import StoreError, VectorError
 from glacier.geo.outline_rows import OutlineRow
 from glacier.geo.raster import WGS84
 from glacier.geo.vector_layers import VectorFile, read_tables
@@ -113,15 +114,29 @@ def read_outline_rows(address: str) -> list[OutlineRow]:
 
 
 def encode_geopackage(rows: Sequence[OutlineRow]) -> bytes:
-    """A GeoPackage of outlines with both layers, as bytes; the same rows give the same bytes."""
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2000-01-01T00:00:00Z"})
+    """A GeoPackage of outlines with both layers, as bytes; the same rows give the same bytes.
+
+    Raises:
+        StoreError: The folder for temporary files cannot be written to.
+    """
+    try:
+        return write_layers({OUTLINES: build_table(rows), OGGM: build_oggm_table(rows)})
+    except (OSError, DataSourceError, DataLayerError, FeatureError) as error:
+        raise StoreError(
+            f"cannot write a GeoPackage in {tempfile.gettempdir()}: {error}; make room there, or "
+            "name another folder in TMPDIR"
+        ) from error
+
+
+def write_layers(layers: Mapping[str, Any]) -> bytes:
+    """A GeoPackage with several layers; in memory only one can be written."""
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2000-01-01T00:00:00Z"})  # same bytes
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "outlines.gpkg"
-        for layer, frame in ((OUTLINES, build_table(rows)), (OGGM, build_oggm_table(rows))):
+        for layer, table in layers.items():
             pyogrio.write_dataframe(
-                frame, path, layer=layer, driver="GPKG", geometry_type="Polygon",
-                append=False,
-            )  # fmt: skip
+                table, path, layer=layer, driver="GPKG", geometry_type="Polygon"
+            )
         return path.read_bytes()
 
 

@@ -53,7 +53,7 @@ class OutlineRow:
     region: str
     """Ours, as the configuration names it."""
     probability: float
-    """Mean over the pixels of the outline before it was cut at divides, 0..1."""
+    """Mean over the pixels of ice within, 0..1."""
     uncertainty_km2: float
     """Half a pixel along the whole outline, divides and holes included."""
     snow: bool | None

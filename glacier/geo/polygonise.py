@@ -8,13 +8,13 @@ the polygons are exactly those of the whole image, corner for corner.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 from rasterio import Affine
-from rasterio.features import shapes
+from rasterio.features import rasterize, shapes
 from scipy.ndimage import label
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -87,6 +87,37 @@ def polygonise(strips: Iterable[Strip], grid: Grid) -> Iterator[Patch]:
         yield from (close_piece(piece, grid) for piece in whole)
         row += len(strip.mask)
     yield from (close_piece(piece, grid) for piece in seam.pieces)
+
+
+def sum_within(
+    polygons: Sequence[shapely.Polygon], strips: Iterable[Strip], grid: Grid
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """True pixels whose centre lies in each of some polygons, which do not overlap.
+
+    Args:
+        polygons: N polygons in the grid's CRS.
+        strips: From north to south: all rows of the grid.
+        grid: Where the pixels lie.
+
+    Returns:
+        (N,) numbers of pixels, and (N,) sums of their values.
+    """
+    pixels, totals, row = np.zeros(len(polygons), np.int64), np.zeros(len(polygons), np.int64), 0
+    lowest, highest = shapely.bounds(polygons).T[[1, 3]] if len(polygons) else np.zeros((2, 0))
+    for strip in strips:
+        top_m = grid.top_m - row * grid.pixel_m
+        row += len(strip.mask)
+        there = np.flatnonzero((highest > grid.top_m - row * grid.pixel_m) & (lowest < top_m))
+        if not len(there):
+            continue
+        place = rasterize(
+            ((polygons[k], k + 1) for k in there.tolist()), strip.mask.shape, dtype="int32",
+            transform=replace(grid, top_m=top_m).transform,
+        )[strip.mask]  # fmt: skip
+        values = strip.values[strip.mask]
+        pixels += np.bincount(place, minlength=len(polygons) + 1)[1:]
+        totals += np.bincount(place, values, len(polygons) + 1)[1:].astype(np.int64)
+    return pixels, totals
 
 
 def trace_strip(strip: Strip, row: int) -> tuple[NDArray[np.int32], list[Piece]]:

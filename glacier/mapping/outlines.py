@@ -10,9 +10,9 @@ from pathlib import Path
 
 from glacier.geo.divides import Divides, GlacierIds, Part, cut_at_divides
 from glacier.geo.ground import find_inner_point, measure, to_degrees, utm_number
-from glacier.geo.map_strips import STEPS, read_map_grid, read_map_strips
+from glacier.geo.map_strips import STEPS, MapStrips, read_map_grid
 from glacier.geo.outline_rows import NOT_ASSIGNED, OutlineRow
-from glacier.geo.polygonise import Patch, Strip, polygonise
+from glacier.geo.polygonise import Patch, Strip, polygonise, sum_within
 from glacier.geo.polygons import fill_holes, find_covered
 from glacier.geo.raster import Grid
 from glacier.geo.smoothing import smooth
@@ -77,6 +77,15 @@ class OutlineFacts:
     """First-order region of the inventory, of outlines without an id that tells."""
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """An outline on the grid."""
+
+    part: Part
+    probability: float
+    """Mean over its pixels, 0..1."""
+
+
 def outline_map(
     classes: str | Path,
     probability: str | Path,
@@ -98,11 +107,11 @@ def outline_map(
         RasterError: One of the files cannot be used.
     """
     grid = read_map_grid(classes, probability)
-    return outline_strips(read_map_strips(classes, probability), grid, facts, options, divides)
+    return outline_strips(MapStrips(classes, probability), grid, facts, options, divides)
 
 
 def outline_strips(
-    strips: Iterable[Strip],
+    strips: Sequence[Strip] | MapStrips,
     grid: Grid,
     facts: OutlineFacts,
     options: OutlineOptions = AS_MAPPED,
@@ -111,7 +120,8 @@ def outline_strips(
     """Outlines of the glaciers of a map that comes by strips, see :func:`outline_map`.
 
     Args:
-        strips: True on the glacier, with probabilities as stored.
+        strips: True on the glacier, with probabilities as stored; they are gone through a second
+            time where the outlines are cut.
         grid: Where the pixels lie.
         facts: What they have in common.
         options: How they are drawn.
@@ -120,14 +130,15 @@ def outline_strips(
     Returns:
         Rows by the inventory's id, the largest first; those without an id at the end.
     """
-    patches = keep_large(polygonise(strips, grid), options, grid)
     dates = date_scenes(facts.scene_ids, facts.month)
-    rows = [
-        row
-        for patch in patches
+    drawn = [
+        Drawn(part, patch.total / (STEPS * patch.pixels))
+        for patch in keep_large(polygonise(strips, grid), options, grid)
         for part in cut(patch, divides, options, grid)
-        for row in describe(part, patch, grid, facts, dates)
     ]
+    if divides is not None:
+        drawn = average_anew(drawn, strips, grid)
+    rows = [row for each in drawn for row in describe(each, grid, facts, dates)]
     return sorted(rows, key=order)
 
 
@@ -150,14 +161,23 @@ def cut(patch: Patch, divides: Divides | None, options: OutlineOptions, grid: Gr
     return cut_at_divides(polygon, divides, grid.pixel_m, options.min_area_km2 * 1e6)
 
 
+def average_anew(drawn: Sequence[Drawn], strips: Iterable[Strip], grid: Grid) -> list[Drawn]:
+    """Outlines with the mean of their own pixels; one without any keeps the one that it has."""
+    pixels, totals = sum_within([each.part.polygon for each in drawn], strips, grid)
+    return [
+        replace(each, probability=total / (STEPS * count)) if count else each
+        for each, count, total in zip(drawn, pixels.tolist(), totals.tolist(), strict=True)
+    ]
+
+
 def describe(
-    part: Part, patch: Patch, grid: Grid, facts: OutlineFacts, dates: SourceDates
+    drawn: Drawn, grid: Grid, facts: OutlineFacts, dates: SourceDates
 ) -> Iterator[OutlineRow]:
-    """What there is to say of a part of a patch, in a row; in degrees it may be two polygons."""
-    ids = part.ids
+    """What there is to say of an outline, in a row; in degrees it may be two polygons."""
+    ids = drawn.part.ids
     found = RGI_REGION.match(ids.rgi_id or "")
     o1region = found[1] if found else facts.o1region
-    for polygon in to_degrees(part.polygon, grid.crs):
+    for polygon in to_degrees(drawn.part.polygon, grid.crs):
         area_km2, length_km = measure(polygon)
         lon, lat = find_inner_point(polygon)
         yield OutlineRow(
@@ -181,7 +201,7 @@ def describe(
             year=facts.month.year,
             month=facts.month.month,
             region=facts.region,
-            probability=patch.total / (STEPS * patch.pixels),
+            probability=drawn.probability,
             uncertainty_km2=length_km * grid.pixel_m / 2e3,
             snow=facts.snow,
             debris_share=facts.debris_share,

@@ -116,6 +116,12 @@ def test_ids_of_both_inventories_are_read(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+def test_an_inventory_of_elsewhere_is_refused(tmp_path: Path) -> None:
+    far = box(X + 90_000, Y, X + 91_000, Y + 1000)
+    with pytest.raises(VectorError, match="none of its 1 rows lies on the region's grid"):
+        read_divides(write(tmp_path / "a.gpkg", [far], rgi_id=["a"]), GRID)
+
+
 def test_glaciers_far_from_the_grid_are_left_out(tmp_path: Path) -> None:
     far = box(X + 90_000, Y, X + 91_000, Y + 1000)
     found = read_divides(write(tmp_path / "a.gpkg", [far, EAST], rgi_id=["a", "b"]), GRID)

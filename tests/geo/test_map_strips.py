@@ -5,7 +5,7 @@ import pytest
 import rasterio
 
 from glacier.errors import RasterError
-from glacier.geo.map_strips import read_map_grid, read_map_strips
+from glacier.geo.map_strips import MapStrips, read_map_grid
 from glacier.geo.raster import Grid
 
 GRID = Grid("EPSG:32608", 500025.0, 6500025.0, 30.0, 7, 5)
@@ -28,7 +28,7 @@ def test_a_map_by_strips_is_the_map(tmp_path: Path) -> None:
     files = write(tmp_path / "c.tif", classes), write(tmp_path / "p.tif", chances)
     assert read_map_grid(*files) == GRID
     for rows in (1, 3, 7, 100):
-        strips = list(read_map_strips(*files, rows))
+        strips = list(MapStrips(*files, rows))
         np.testing.assert_array_equal(np.concatenate([s.mask for s in strips]), classes == 1)
         np.testing.assert_array_equal(np.concatenate([s.values for s in strips]), chances)
 
@@ -37,7 +37,7 @@ def test_maps_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     ones = np.ones(GRID.shape, np.uint8)
     classes, unseen = write(tmp_path / "c.tif", ones), write(tmp_path / "u.tif", ones * 255)
     with pytest.raises(RasterError, match=r"c\.tif says glacier where .*u\.tif says unseen"):
-        list(read_map_strips(classes, unseen))
+        list(MapStrips(classes, unseen))
     with pytest.raises(RasterError, match="do not lie on the same grid"):
         read_map_grid(classes, write(tmp_path / "s.tif", ones[1:]))
     with pytest.raises(RasterError, match="1 bands of uint16; a map has one of uint8"):

@@ -1,5 +1,6 @@
 import shutil
 import subprocess
+import tempfile
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from datetime import date
@@ -9,7 +10,7 @@ import geopandas
 import pytest
 import shapely
 
-from glacier.errors import VectorError
+from glacier.errors import StoreError, VectorError
 from glacier.geo.outline_files import (
     encode_geopackage,
     encode_geoparquet,
@@ -50,6 +51,12 @@ def test_what_is_written_is_read_back(tmp_path: Path, rows: list[OutlineRow]) ->
 def test_the_same_rows_give_the_same_bytes() -> None:
     assert encode_geopackage(ROWS) == encode_geopackage(ROWS)
     assert encode_geoparquet(ROWS) == encode_geoparquet(ROWS)
+
+
+def test_a_temporary_folder_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere/at/all")
+    with pytest.raises(StoreError, match="cannot write a GeoPackage in /nowhere/at/all"):
+        encode_geopackage(ROWS)
 
 
 def test_the_layer_for_oggm_has_the_names_of_rgi_6(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis.extra import numpy as arrays
 from scipy.ndimage import label
 from shapely.geometry import shape
 
-from glacier.geo.polygonise import Patch, Strip, polygonise
+from glacier.geo.polygonise import Patch, Strip, polygonise, sum_within
 from glacier.geo.raster import Grid, trace
 
 PICTURES = {
@@ -88,6 +88,22 @@ def test_pixels_and_sums_belong_to_their_polygon() -> None:
     for patch in patches:
         assert patch.polygon.area == pytest.approx(patch.pixels * 30.1**2)
         assert patch.polygon.is_valid and not patch.polygon.has_z
+
+
+def test_values_within_polygons_are_summed_by_strips() -> None:
+    mask, values = np.ones((9, 6), bool), np.arange(54, dtype=np.uint8).reshape(9, 6)
+    mask[4, 1] = False
+    grid = Grid("EPSG:32608", 0.0, 0.0, 10.0, 9, 6)
+    polygons = [
+        shapely.box(0, -90, 30, -20),
+        shapely.box(30, -26, 60, 0),
+        shapely.box(1, -2, 2, -1),
+    ]
+    for cuts in ([], [1, 4, 5]):
+        pixels, totals = sum_within(polygons, cut_rows(mask, values, cuts), grid)
+        assert pixels.tolist() == [20, 9, 0]
+        assert totals.tolist() == [values[2:, :3].sum() - 25, values[:3, 3:].sum(), 0]
+    assert sum_within([], cut_rows(mask, values, [3]), grid)[0].tolist() == []
 
 
 def test_a_patch_comes_as_soon_as_it_is_whole() -> None:

@@ -101,12 +101,16 @@ def test_outlines_cut_at_divides_carry_the_inventory_s_ids() -> None:
         GlacierIds("RGI60-01.00001", "G1", None, "Mendenhall"),
     )
     divides = Divides(np.array([west, east], dtype=object), ids)
-    rows = outline_strips(strip_of(ice_with_a_hole()), GRID, FACTS, divides=divides)
+    strips = strip_of(ice_with_a_hole())
+    strips[0].values[:, 40:] = 250
+    rows = outline_strips(strips, GRID, FACTS, divides=divides)
+    assert [row.probability for row in rows] == pytest.approx([250 / 254, 200 / 254])
     assert [row.rgi_id for row in rows] == ["RGI60-01.00001", "RGI60-01.00002"]
     assert [row.glac_name for row in rows] == ["Mendenhall", None]
     assert {(row.o1region, row.conn_lvl) for row in rows} == {("01", 0)}
     (whole,) = outline_strips(strip_of(ice_with_a_hole()), GRID, FACTS)
     assert sum(row.area_km2 for row in rows) == pytest.approx(whole.area_km2, rel=1e-6)
+    assert {shapely.get_precision(row.geometry) for row in rows} == {0}  # as the files hold them
     assert rows[0].area_km2 == pytest.approx(whole.area_km2 * 1200 / 2384, rel=1e-3)
 
 
