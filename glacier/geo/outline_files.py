@@ -44,7 +44,7 @@ Source: RGI 6.0 shapefiles; what ``oggm.GlacierDirectory`` of OGGM 1.6.3 reads o
 NO_DATE, UNMEASURED, NOT_ASSIGNED = "-9999999", -999, 9
 """What RGI 6 writes where it does not know.
 
-Source: RGI Consortium 2017, Randolph Glacier Inventory 6.0, technical report, table 2.
+Source: RGI Consortium 2017, Randolph Glacier Inventory 6.0, technical report.
 """
 
 STYLE = """<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
