@@ -6,6 +6,7 @@ Guide (LSDS-1619); the bit table also stands in the STAC ``classification:bitfie
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
@@ -168,6 +169,22 @@ def month_interval(month: date) -> tuple[datetime, datetime]:
     following = date(month.year + month.month // 12, month.month % 12 + 1, 1)
     start, end = (datetime(d.year, d.month, 1, tzinfo=UTC) for d in (month, following))
     return start, end
+
+
+PRODUCT_ID = re.compile(r"L[A-Z]\d\d_(?:[A-Z0-9]{4}_)?\d{6}_(\d{8})(?!\d)")
+"""Satellite, level, path and row, and date of acquisition.
+
+Source: USGS, Landsat Collection 2 product identifiers; Earth Engine's ids leave the level out.
+"""
+
+
+def find_acquired(scene_id: str) -> date | None:
+    """Day on which a Landsat scene was taken, by its id; None where the id does not tell."""
+    found = PRODUCT_ID.search(scene_id)
+    try:
+        return datetime.strptime(found[1], "%Y%m%d").date() if found else None
+    except ValueError:
+        return None
 
 
 SETTLED_DAYS = 60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -58,3 +59,30 @@ def are_finite(shapes: NDArray[np.object_]) -> NDArray[np.bool_]:
 def swap_axes(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
     """The shapes with the two numbers of every corner the other way round."""
     return np.asarray(shapely.transform(shapes, lambda corners: corners[:, ::-1]), dtype=object)
+
+
+def fill_holes(shapes: Sequence[shapely.Polygon], max_area: float) -> NDArray[np.object_]:
+    """Polygons without those holes whose area is smaller than a limit.
+
+    Args:
+        shapes: N polygons.
+        max_area: The limit, in the square of the unit of their corners.
+
+    Returns:
+        (N,) polygons.
+    """
+
+    def fill(polygon: shapely.Polygon) -> shapely.Polygon:
+        kept = [ring for ring in polygon.interiors if shapely.Polygon(ring).area >= max_area]
+        return shapely.Polygon(polygon.exterior, kept)
+
+    return np.array([*map(fill, shapes), None], dtype=object)[:-1]
+
+
+def find_covered(shapes: NDArray[np.object_]) -> NDArray[np.bool_]:
+    """Which of some polygons whose outlines do not cross lie within another one: (N,) bool."""
+    inside, holder = shapely.STRtree(shapes).query(
+        shapely.point_on_surface(shapes), predicate="within"
+    )
+    smaller = shapely.area(shapes[inside]) < shapely.area(shapes[holder])
+    return np.isin(np.arange(len(shapes)), inside[smaller])

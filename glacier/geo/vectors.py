@@ -164,24 +164,44 @@ def burn_layer(layer: Layer, grid: Grid) -> tuple[NDArray[np.uint8], int]:
     Raises:
         VectorError: Its CRS cannot be turned into the grid's.
     """
-    bounds, frames = shapely.bounds(layer.shapes), find_frames(grid, layer.crs)
+    shapes, rows = place_shapes(layer.shapes, layer.crs, grid)
+    holes = layer.holes[rows]
+    ice, rock = shapes[~holes], shapes[holes]
+    mask = burn([s for s in ice if not s.is_empty], grid)
+    if len(rock):
+        mask &= 1 - burn([s for s in rock if not s.is_empty], grid)
+    return mask, int((~shapely.is_valid(layer.shapes[rows])).sum())
+
+
+def place_shapes(
+    shapes: NDArray[np.object_], crs: pyproj.CRS, grid: Grid
+) -> tuple[NDArray[np.object_], NDArray[np.intp]]:
+    """Those of some polygons that lie near a grid, in its CRS and valid.
+
+    Args:
+        shapes: (N,) polygons with finite corners, perhaps invalid.
+        crs: Theirs.
+        grid: The grid.
+
+    Returns:
+        The polygons, some perhaps empty, and their places in ``shapes``.
+
+    Raises:
+        VectorError: The CRS cannot be turned into the grid's.
+    """
+    bounds, frames = shapely.bounds(shapes), find_frames(grid, crs)
     near = np.zeros(len(bounds), bool)
     for west, south, east, north in frames:
         near |= (bounds[:, 0] <= east) & (bounds[:, 2] >= west) & (
             (bounds[:, 1] <= north) & (bounds[:, 3] >= south)
         )  # fmt: skip
-    given, holes = layer.shapes[near], layer.holes[near]
-    projected = project(given, layer.crs, grid)
+    given = shapes[near]
+    projected = project(given, crs, grid)
     far = find_far(given, frames) | ~are_finite(projected)
     if far.any():
-        projected[far] = project(cut_to(given[far], frames), layer.crs, grid)
-    valid_before, kept = shapely.is_valid(given), are_finite(projected)
-    shapes = mend(projected[kept])
-    ice, rock = shapes[~holes[kept]], shapes[holes[kept]]
-    mask = burn([s for s in ice if not s.is_empty], grid)
-    if len(rock):
-        mask &= 1 - burn([s for s in rock if not s.is_empty], grid)
-    return mask, int((~valid_before & kept).sum())
+        projected[far] = project(cut_to(given[far], frames), crs, grid)
+    kept = are_finite(projected)
+    return mend(projected[kept]), np.flatnonzero(near)[kept]
 
 
 def project(shapes: NDArray[np.object_], crs: pyproj.CRS, grid: Grid) -> NDArray[np.object_]:
