@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 ORDER = (
     "settings", "top", "geo", "plots", "sources", "archive", "samples", "evaluation", "training",
-    "reports", "studies", "entrance",
+    "mapping", "reports", "studies", "entrance",
 )  # fmt: skip
 """Folders of ``glacier/`` in the order in which data flow; each imports those before it alone."""
 
