@@ -90,10 +90,9 @@ def measure_areas(strips: Iterable[Strip], pixel_m: tuple[float, float]) -> Comp
                 "give maps of one grid"
             )
         shape = count, width
-        classes = strip.classes
-        if strip.frame is not None:
-            classes = np.where(strip.frame, classes, np.uint8(IGNORE))
-        frame_px += classes[0].size if strip.frame is None else int(strip.frame.sum())
+        frame = np.True_ if strip.frame is None else strip.frame
+        classes = np.where(frame, strip.classes, np.uint8(IGNORE))
+        frame_px += int(np.broadcast_to(frame, classes.shape[1:]).sum())
         own.add(classes)
         seen = (classes != IGNORE).all(axis=0)
         common.add(np.where(seen, classes, np.uint8(IGNORE)))
@@ -107,21 +106,17 @@ class Tally:
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self.glacier: NDArray[np.int64] | int = 0
-        self.seen: NDArray[np.int64] | int = 0
-        self.upright: NDArray[np.int64] | int = 0
-        self.level: NDArray[np.int64] | int = 0
+        self.counts: NDArray[np.int64] | int = 0
         self.last: Classes | None = None
 
     def add(self, classes: Classes) -> None:
         """Count the next strip, (T, h, W)."""
-        self.glacier += (classes == 1).sum(axis=(1, 2))
-        self.seen += (classes != IGNORE).sum(axis=(1, 2))
-        self.upright += count_sides(classes[:, :, :-1], classes[:, :, 1:])
-        if self.last is not None:
-            classes = np.concatenate([self.last, classes], axis=1)
-        self.level += count_sides(classes[:, :-1], classes[:, 1:])
-        self.last = classes[:, -1:]
+        glacier, seen = (found.sum(axis=(1, 2)) for found in (classes == 1, classes != IGNORE))
+        upright = count_sides(classes[:, :, :-1], classes[:, :, 1:])
+        joined = classes if self.last is None else np.concatenate([self.last, classes], axis=1)
+        level = count_sides(joined[:, :-1], joined[:, 1:])
+        self.counts = self.counts + np.stack([glacier, seen, upright, level])
+        self.last = joined[:, -1:]
 
     def measure(self, frame_px: int, pixel_m: tuple[float, float]) -> tuple[MapArea, ...]:
         """(T,) areas.
@@ -132,19 +127,15 @@ class Tally:
         """
         height_m, width_m = pixel_m
         pixel_km2 = height_m * width_m / 1e6
-        counts = zip(
-            *(np.atleast_1d(n) for n in (self.glacier, self.seen, self.upright, self.level)),
-            strict=True,
-        )
         return tuple(
             MapArea(
-                area_km2=int(glacier) * pixel_km2,
-                unseen_km2=(frame_px - int(seen)) * pixel_km2,
-                seen_share=int(seen) / frame_px if frame_px else 0.0,
-                outline_km=(int(upright) * height_m + int(level) * width_m) / 1e3,
-                half_pixel_km2=(int(upright) + int(level)) * pixel_km2 / 2,
+                area_km2=glacier * pixel_km2,
+                unseen_km2=(frame_px - seen) * pixel_km2,
+                seen_share=seen / frame_px if frame_px else 0.0,
+                outline_km=(upright * height_m + level * width_m) / 1e3,
+                half_pixel_km2=(upright + level) * pixel_km2 / 2,
             )
-            for glacier, seen, upright, level in counts
+            for glacier, seen, upright, level in np.asarray(self.counts).T.tolist()
         )
 
 

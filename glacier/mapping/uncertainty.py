@@ -57,42 +57,39 @@ class AreaUncertainty:
     """None where fewer than ``MIN_TESTED`` years were tested."""
     answer: Source
     """Name of the one that counts."""
+    interval: Interval
+    """That one."""
     why: str
-    """In a sentence."""
-
-    @property
-    def interval(self) -> Interval:
-        """The one that counts."""
-        return {
-            "tested": self.tested, "ensemble": self.ensemble, "half_pixel": self.half_pixel
-        }[self.answer] or self.half_pixel  # fmt: skip
+    """Why it is that one."""
 
 
 def judge_area(
-    area: MapArea, members_km2: Sequence[float], log_ratios: Sequence[float]
+    area: MapArea, members_km2: Sequence[float], log_errors: Sequence[float]
 ) -> AreaUncertainty:
     """All intervals of one area, and the one that counts.
 
     Args:
         area: As mapped.
         members_km2: Area by each model alone, on the same pixels; empty: only one mapped.
-        log_ratios: As of :func:`compare_with_truth`.
+        log_errors: As of :func:`list_log_errors`.
     """
     half_pixel = interval_from_outline(area)
     ensemble = interval_from_models(members_km2)
-    tested = interval_from_tests(area.area_km2, log_ratios)
+    tested = interval_from_tests(area.area_km2, log_errors)
+    few = f"only {len(log_errors)} of the {MIN_TESTED} tested years that an interval takes, and "
+    answer: tuple[Source, Interval, str]
     if tested is not None:
-        why = f"errors in {len(log_ratios)} tested years with known outlines hold what all share"
-        return AreaUncertainty(half_pixel, ensemble, tested, "tested", why)
-    few = f"{len(log_ratios)} tested years with known outlines are fewer than {MIN_TESTED}; "
-    if ensemble is not None and ensemble.width_km2 > half_pixel.width_km2:
+        why = f"{len(log_errors)} tested years show also the errors that all models share"
+        answer = "tested", tested, why
+    elif ensemble is None:
+        answer = "half_pixel", half_pixel, few + "one model alone"
+    elif ensemble.width_km2 > half_pixel.width_km2:
         why = few + "the models differ by more than half a pixel of the outline"
-        return AreaUncertainty(half_pixel, ensemble, None, "ensemble", why)
-    why = few + (
-        "there is one model alone" if ensemble is None
-        else "the models differ by less than half a pixel of the outline"
-    )  # fmt: skip
-    return AreaUncertainty(half_pixel, ensemble, None, "half_pixel", why)
+        answer = "ensemble", ensemble, why
+    else:
+        why = few + "the models differ by less than half a pixel of the outline"
+        answer = "half_pixel", half_pixel, why
+    return AreaUncertainty(half_pixel, ensemble, tested, *answer)
 
 
 def interval_from_outline(area: MapArea) -> Interval:
@@ -124,7 +121,7 @@ def interval_from_models(members_km2: Sequence[float]) -> Interval | None:
     return Interval(max(0.0, low), max(0.0, high))
 
 
-def interval_from_tests(area_km2: float, log_ratios: Sequence[float]) -> Interval | None:
+def interval_from_tests(area_km2: float, log_errors: Sequence[float]) -> Interval | None:
     """The mapped area by the errors that were made where the truth is known.
 
     From 19 years on it lies between ordered errors, as in conformal prediction, and supposes
@@ -133,7 +130,7 @@ def interval_from_tests(area_km2: float, log_ratios: Sequence[float]) -> Interva
 
     Args:
         area_km2: As mapped.
-        log_ratios: (N,) log(mapped / true area), a tested year each.
+        log_errors: (N,) log(mapped / true area), a tested year each.
 
     Returns:
         Corrected for the mean error, so the mapped area may lie outside. None for fewer than
@@ -142,10 +139,10 @@ def interval_from_tests(area_km2: float, log_ratios: Sequence[float]) -> Interva
     Source:
         Vovk, Gammerman & Shafer 2005, Algorithmic Learning in a Random World, chapter 2.
     """
-    count = len(log_ratios)
+    count = len(log_errors)
     if count < MIN_TESTED:
         return None
-    errors = np.sort(np.asarray(log_ratios, float))
+    errors = np.sort(np.asarray(log_errors, float))
     outside = math.floor((1 - AREA_CONFIDENCE) / 2 * (count + 1) + 1e-9)
     low, high = (
         (float(errors[outside - 1]), float(errors[-outside])) if outside else predict_next(errors)
@@ -161,12 +158,13 @@ def predict_next(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[
     return float(values.mean()) - reach, float(values.mean()) + reach
 
 
-def compare_with_truth(images: Iterable[ImageScore]) -> list[float]:
+def list_log_errors(images: Iterable[ImageScore]) -> list[float]:
     """Errors of the mapped area where the truth is known.
 
     Args:
-        images: Scores on test parts, by models that never saw them. Of months like those that
-            the area is of: snow in other months makes other errors.
+        images: Scores on test parts, by models that never saw them, against labels that are the
+            truth or outlines. Of months like those that the area is of: snow in other months
+            makes other errors.
 
     Returns:
         log(mapped / true area) of each region and year, in order, since images of one year are

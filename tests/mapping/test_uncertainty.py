@@ -11,11 +11,11 @@ from glacier.mapping.uncertainty import (
     AREA_CONFIDENCE,
     MIN_TESTED,
     Interval,
-    compare_with_truth,
     interval_from_models,
     interval_from_outline,
     interval_from_tests,
     judge_area,
+    list_log_errors,
 )
 
 AREA = MapArea(10.0, 0.0, 1.0, 20.0, 0.3)
@@ -85,15 +85,15 @@ def test_one_answer_and_why() -> None:
     assert wide.answer == "ensemble" and wide.interval == wide.ensemble
     narrow = judge_area(AREA, [10.0, 10.01, 10.0], [0.1])
     assert narrow.answer == "half_pixel" and narrow.interval == narrow.half_pixel
-    assert "1 tested years" in narrow.why and narrow.tested is None
-    assert judge_area(AREA, [], []).why.endswith("one model alone")
+    assert "only 1 of the 5 tested years" in narrow.why and narrow.tested is None
+    assert judge_area(AREA, [], []).why.endswith("and one model alone")
 
 
 def test_errors_of_tested_years() -> None:
     def score(region: str, month: date, counts: Counts) -> ImageScore:
         return ImageScore(region=region, month=month, counts=counts)
 
-    found = compare_with_truth(
+    found = list_log_errors(
         [
             score("b", date(2019, 8, 1), Counts(tp=80, fp=30, fn=20)),
             score("a", date(2020, 8, 1), Counts(tp=90, fp=0, fn=10)),
