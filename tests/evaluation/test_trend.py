@@ -156,7 +156,7 @@ def test_the_kept_simulation_holds_what_is_promised() -> None:
         rows = [row for row in csv.DictReader(file) if row["noise"] == "normal"]
     ten = [row for row in rows if row["years"].startswith("10 years") and float(row["rho"]) <= 0.6]
     ours = [row for row in ten if row["method"] == "ours"]
-    assert len(ours) == 16 and all(int(row["series"]) >= 4_000 for row in ours)
+    assert len(ours) >= 16 and all(int(row["series"]) >= 4_000 for row in ours)
     assert all(3 <= float(row["false_alarms_percent"]) <= 8 for row in ours)
     for method in {row["method"] for row in ten} - {"ours"}:  # no usual way does
         worst = max(float(row["false_alarms_percent"]) for row in ten if row["method"] == method)
