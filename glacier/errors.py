@@ -54,6 +54,10 @@ class SampleError(GlacierError, ValueError):
     """A month cannot be turned into samples as asked."""
 
 
+class SeriesError(GlacierError, ValueError):
+    """A series of areas, or the maps that it is made of, cannot be measured as asked."""
+
+
 class WeightsError(GlacierError, OSError):
     """Encoder weights or a model file cannot be had or do not fit the network."""
 
