@@ -20,7 +20,7 @@ ORDER = (
 TOP = {
     "config", "flags", "errors", "wording", "progress", "store", "seals", "cluster", "landsat",
     "indices", "composite", "labels", "windows", "published", "shipped", "machine", "field_help",
-    "checksums",
+    "checksums", "map_codes",
     "owner", "lock_file", "locks", "markdown", "interrupts", "ray_files", "kill_points",
 }  # fmt: skip
 """Modules that stand in no folder, and below all of them but the settings."""

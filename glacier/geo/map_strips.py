@@ -13,15 +13,7 @@ from glacier.errors import RasterError
 from glacier.geo.polygonise import Strip
 from glacier.geo.raster import COG_TILE_PX, Grid, grid_of
 from glacier.geo.raster_files import safe_open
-
-GLACIER = 1
-"""Class of glacier; 0 is ground without ice."""
-
-UNSEEN = 255
-"""Class and probability where nothing was seen."""
-
-STEPS = 254
-"""Probability 1, as stored."""
+from glacier.map_codes import GLACIER, UNSEEN
 
 STRIP_PX = 2 * COG_TILE_PX
 """Rows that are read at once: whole tiles, so that none is decoded twice."""

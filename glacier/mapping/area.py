@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier.errors import SeriesError
-from glacier.labels import IGNORE
+from glacier.map_codes import UNSEEN
 
 Classes = NDArray[np.uint8]
 """Class map: 1 glacier, 0 not, 255 unseen."""
 
 
 @dataclass(frozen=True)
-class Strip:
+class StackedRows:
     """Some rows of the class maps of several dates, on one grid."""
 
     classes: Classes
@@ -68,7 +68,7 @@ class ComparedAreas:
     """(T,) of each date over the pixels that all of them saw."""
 
 
-def measure_areas(strips: Iterable[Strip], pixel_m: tuple[float, float]) -> ComparedAreas:
+def measure_areas(strips: Iterable[StackedRows], pixel_m: tuple[float, float]) -> ComparedAreas:
     """Glacier area of several dates.
 
     Args:
@@ -91,11 +91,11 @@ def measure_areas(strips: Iterable[Strip], pixel_m: tuple[float, float]) -> Comp
             )
         shape = count, width
         frame = np.True_ if strip.frame is None else strip.frame
-        classes = np.where(frame, strip.classes, np.uint8(IGNORE))
+        classes = np.where(frame, strip.classes, np.uint8(UNSEEN))
         frame_px += int(np.broadcast_to(frame, classes.shape[1:]).sum())
         own.add(classes)
-        seen = (classes != IGNORE).all(axis=0)
-        common.add(np.where(seen, classes, np.uint8(IGNORE)))
+        seen = (classes != UNSEEN).all(axis=0)
+        common.add(np.where(seen, classes, np.uint8(UNSEEN)))
     if shape is None:
         raise SeriesError("there are no maps to be measured; give one at least")
     return ComparedAreas(own.measure(frame_px, pixel_m), common.measure(frame_px, pixel_m))
@@ -111,7 +111,7 @@ class Tally:
 
     def add(self, classes: Classes) -> None:
         """Count the next strip, (T, h, W)."""
-        glacier, seen = (found.sum(axis=(1, 2)) for found in (classes == 1, classes != IGNORE))
+        glacier, seen = (found.sum(axis=(1, 2)) for found in (classes == 1, classes != UNSEEN))
         upright = count_sides(classes[:, :, :-1], classes[:, :, 1:])
         joined = classes if self.last is None else np.concatenate([self.last, classes], axis=1)
         level = count_sides(joined[:, :-1], joined[:, 1:])
@@ -141,5 +141,5 @@ class Tally:
 
 def count_sides(first: Classes, second: Classes) -> NDArray[np.int64]:
     """(T,) sides between glacier and ground, of neighbours (T, h, w) in the same places."""
-    known = (first != IGNORE) & (second != IGNORE)
+    known = (first != UNSEEN) & (second != UNSEEN)
     return np.asarray((known & (first != second)).sum(axis=(1, 2)), np.int64)

@@ -9,8 +9,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from glacier import map_codes
 from glacier.errors import SeriesError
-from glacier.labels import IGNORE
 
 Classes = NDArray[np.uint8]
 
@@ -26,7 +26,7 @@ class Change(IntEnum):
     """Glacier at the first date alone."""
     GAINED = 3
     """Glacier at the second date alone."""
-    UNSEEN = IGNORE
+    UNSEEN = map_codes.UNSEEN
     """Not seen at one of the dates at least: nodata."""
 
 
@@ -70,7 +70,7 @@ def map_change(before: Classes, after: Classes) -> NDArray[np.uint8]:
             f"maps of {before.shape} and {after.shape} pixels have no change between them; "
             "give maps of one grid"
         )
-    seen = (before != IGNORE) & (after != IGNORE)
+    seen = (before != Change.UNSEEN) & (after != Change.UNSEEN)
     return np.where(seen, CODES[before & 1, after & 1], np.uint8(Change.UNSEEN))
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from glacier.errors import SeriesError
 from glacier.evaluation.verdict import ROUNDING
 from glacier.geo.raster import Grid
-from glacier.labels import IGNORE
+from glacier.map_codes import UNSEEN
 
 Floats = NDArray[np.float64]
 
@@ -55,7 +55,7 @@ def find_front(classes: NDArray[np.uint8], grid: Grid, line: Floats, bridge_m: f
     starts_m = np.concatenate([[0.0], ends_m[:-1]])
     front_m = 0.0
     for start_m, end_m, value in zip(starts_m, ends_m, values, strict=True):
-        if value == IGNORE:
+        if value == UNSEEN:
             return Front(None, "unseen")
         if value == 1:
             if start_m - front_m > bridge_m:
@@ -117,6 +117,6 @@ def read_places(classes: NDArray[np.uint8], places: Floats) -> NDArray[np.uint8]
     height, width = classes.shape
     cols, rows = np.floor(places).astype(np.int64).T
     inside = (cols >= 0) & (cols < width) & (rows >= 0) & (rows < height)
-    values = np.full(len(places), IGNORE, np.uint8)
+    values = np.full(len(places), UNSEEN, np.uint8)
     values[inside] = classes[rows[inside], cols[inside]]
     return values

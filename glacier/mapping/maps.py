@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from glacier import store
@@ -22,12 +20,6 @@ from glacier.settings.values import BareName, Name, Sha256
 
 FORMAT = 1
 """Counts up when the bytes of maps change for the same configuration."""
-
-UNSEEN = 255
-"""Value of a pixel that was not seen, in both rasters: nodata."""
-
-CERTAIN = 254
-"""Value of a probability of 1; 0 is 0."""
 
 PROBABILITY, CLASSES = ".probability.tif", ".class.tif"
 """Ends of the names of a map's rasters. Probability: uint8, 0..254 for 0..1, scale 1/254 declared.
@@ -85,14 +77,3 @@ class MapRecord(Manifest):
 def map_address(folder: str, region: str, name: str) -> str:
     """Where the record of a map lies."""
     return store.join(folder, region, f"{name}.json")
-
-
-def encode_probability(probability: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Probability 0..1, NaN where unseen, as uint8: 0..254, 255 where unseen. Any shape."""
-    scaled = np.rint(np.nan_to_num(probability, nan=0.0) * CERTAIN)
-    return np.where(np.isnan(probability), UNSEEN, scaled).astype(np.uint8)
-
-
-def decode_probability(values: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The inverse, within half a step of 1/254: float32, NaN where unseen."""
-    return np.where(values == UNSEEN, np.float32(np.nan), values / np.float32(CERTAIN))

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from glacier.geo.divides import Divides, GlacierIds, Part, cut_at_divides
 from glacier.geo.ground import find_inner_point, measure, to_degrees, utm_number
-from glacier.geo.map_strips import STEPS, MapStrips, read_map_grid
+from glacier.geo.map_strips import MapStrips, read_map_grid
 from glacier.geo.outline_rows import NOT_ASSIGNED, OutlineRow
 from glacier.geo.polygonise import Patch, Strip, polygonise, sum_within
 from glacier.geo.polygons import fill_holes, find_covered
 from glacier.geo.raster import Grid
 from glacier.geo.smoothing import smooth
 from glacier.landsat import find_acquired, month_interval
+from glacier.map_codes import STEPS
 
 MIN_AREA_KM2 = 0.01
 """Smallest glacier of an inventory.

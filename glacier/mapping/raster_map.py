@@ -21,8 +21,9 @@ from glacier.evaluation.calibration import Calibration
 from glacier.geo.raster import Grid
 from glacier.geo.raster_rows import ByteBand, LandsatRows, RowWriter, write_cog
 from glacier.indices import colour
+from glacier.map_codes import GLACIER, STEPS, UNSEEN, encode_probability
 from glacier.mapping.assignment import ModelName, Part
-from glacier.mapping.maps import CERTAIN, UNSEEN, PixelCounts, encode_probability
+from glacier.mapping.maps import PixelCounts
 from glacier.samples.chips import resize_sample
 from glacier.samples.folds import Rectangle
 from glacier.samples.image import ImageRecipe, Maxima, find_maximum, make_image
@@ -62,7 +63,7 @@ class Tally:
 
     def add(self, probability: NDArray[np.float32], classes: NDArray[np.uint8]) -> None:
         """Count rows of a map."""
-        self.glacier += int((classes == 1).sum())
+        self.glacier += int((classes == GLACIER).sum())
         self.ground += int((classes == 0).sum())
         self.unseen += int((classes == UNSEEN).sum())
         self.probability += float(np.nansum(probability, dtype=np.float64))
@@ -103,7 +104,7 @@ def map_raster(
     card = check_models(list(models.values()), image)
     tally = Tally()
     strips = map_whole if card.resize else map_strips
-    probability = ByteBand("probability", UNSEEN, 1 / CERTAIN, "average")
+    probability = ByteBand("probability", UNSEEN, 1 / STEPS, "average")
     with (
         write_cog(files[0], image.grid, probability, {}) as shades,
         write_cog(files[1], image.grid, ByteBand("glacier", UNSEEN), {}) as classes,
@@ -113,7 +114,7 @@ def map_raster(
     return tally
 
 
-def write_strip(strip: Strip, shades: RowWriter, classes: RowWriter, tally: Tally) -> None:
+def write_strip(strip: MapRows, shades: RowWriter, classes: RowWriter, tally: Tally) -> None:
     """Write the next rows of both rasters, and count them."""
     called = np.where(np.isnan(strip.probability), UNSEEN, strip.is_glacier).astype(np.uint8)
     shades.write(encode_probability(strip.probability))
@@ -173,7 +174,7 @@ def check_pixels(card: ModelCard, grid: Grid, name: str) -> None:
     )
 
 
-class Strip(NamedTuple):
+class MapRows(NamedTuple):
     """Rows of a map."""
 
     probability: NDArray[np.float32]
@@ -184,7 +185,7 @@ class Strip(NamedTuple):
 
 def map_strips(
     image: LandsatRows, parts: Sequence[Part], models: Models, tally: Tally
-) -> Iterator[Strip]:
+) -> Iterator[MapRows]:
     """Rows of the map of an image at its own resolution, from top to bottom."""
     card = next(iter(models.values())).card
     size, stride = card.inference.size_px, card.inference.stride_px
@@ -240,7 +241,7 @@ def find_maxima(source: LandsatRows, recipe: ImageRecipe) -> Maxima:
 
 def map_whole(
     image: LandsatRows, parts: Sequence[Part], models: Models, tally: Tally
-) -> Iterator[Strip]:
+) -> Iterator[MapRows]:
     """The map of an image that networks see resized: every pixel has the answer of its own."""
     card = next(iter(models.values())).card
     assert card.resize is not None
@@ -255,7 +256,7 @@ def map_whole(
     }
     found = combine(Answers(0, wanted, logits), parts, models, tally)
     probability = np.where(seen, enlarge(found.probability, seen.shape), np.float32(np.nan))
-    yield Strip(probability, enlarge(found.is_glacier.view(np.uint8), seen.shape) == 1)
+    yield MapRows(probability, enlarge(found.is_glacier.view(np.uint8), seen.shape) == 1)
 
 
 def enlarge(values: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
@@ -274,7 +275,7 @@ class Answers(NamedTuple):
     """(rows, W) of every model in every part; of use where the part lies."""
 
 
-def combine(answers: Answers, parts: Sequence[Part], models: Models, tally: Tally) -> Strip:
+def combine(answers: Answers, parts: Sequence[Part], models: Models, tally: Tally) -> MapRows:
     """Rows of a map: in each part the mean of its models, called by the mean of their thresholds.
 
     The members of a mean are taken in steps of 1/255, as the report's ensemble has them.
@@ -293,7 +294,7 @@ def combine(answers: Answers, parts: Sequence[Part], models: Models, tally: Tall
             value = np.mean([np.rint(member * 255) for member in members], axis=0) / 255
         probability[mask] = value
         is_glacier[mask] = value >= float(np.mean(levels))
-    return Strip(probability, is_glacier)
+    return MapRows(probability, is_glacier)
 
 
 def lies_in(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from glacier.indices import FALSE_COLOUR, normalised_difference
+from glacier.map_codes import decode_probability
 from glacier.plots.pictures import paint_colour
 
 MAX_SIDE_PX = 600
@@ -33,9 +34,6 @@ rock 0.15 and snow 0.9, and all three are to be seen."""
 
 LEVELS = 15
 """Steps of a probability; with the unseen pixels they fill the 4 bits of a small PNG."""
-
-UNSEEN = 255
-"""Probability, uint8, of a pixel that was not seen; 0..254 is 0..1."""
 
 MIN_SEEN = 0.5
 """Share of a reduced pixel that must have been seen for it to be shown."""
@@ -144,9 +142,7 @@ def draw_ndsi(ndsi: NDArray[np.float32]) -> LayerPicture:
 
 def draw_probability(probability: NDArray[np.uint8]) -> LayerPicture:
     """A probability in :data:`LEVELS` steps: (H, W) uint8, 0..254 for 0..1, 255 where unseen."""
-    whole = probability.astype(np.float32) / np.float32(254)
-    whole[probability == UNSEEN] = np.nan
-    small = reduce_mean(whole)
+    small = reduce_mean(decode_probability(probability))
     steps = np.rint(np.nan_to_num(small) * (LEVELS - 1))
     codes = np.where(np.isnan(small), LEVELS, steps).astype(np.uint8)
     image = Image.fromarray(codes, "P")

@@ -7,19 +7,21 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from glacier.errors import SeriesError
-from glacier.mapping.area import MapArea, Strip, measure_areas
+from glacier.mapping.area import MapArea, StackedRows, measure_areas
 
 Maps = NDArray[np.uint8]
 
 
-def strips_of(maps: Maps, height: int, frame: NDArray[np.bool_] | None = None) -> Iterator[Strip]:
+def strips_of(
+    maps: Maps, height: int, frame: NDArray[np.bool_] | None = None
+) -> Iterator[StackedRows]:
     for top in range(0, maps.shape[1], height):
         rows = slice(top, top + height)
-        yield Strip(maps[:, rows], None if frame is None else frame[rows])
+        yield StackedRows(maps[:, rows], None if frame is None else frame[rows])
 
 
 def measure_one(classes: Maps, pixel_m: tuple[float, float] = (30.0, 30.0)) -> MapArea:
-    return measure_areas([Strip(classes[None])], pixel_m).own[0]
+    return measure_areas([StackedRows(classes[None])], pixel_m).own[0]
 
 
 def test_a_square_in_closed_form() -> None:
@@ -52,7 +54,7 @@ def test_neither_the_frame_nor_the_unseen_make_an_outline() -> None:
 def test_dates_are_compared_where_all_saw() -> None:
     first = np.array([[1, 1, 1, 0]], np.uint8)
     clouded = np.array([[1, 255, 255, 0]], np.uint8)
-    found = measure_areas([Strip(np.stack([first, clouded]))], (1000.0, 1000.0))
+    found = measure_areas([StackedRows(np.stack([first, clouded]))], (1000.0, 1000.0))
     assert [area.area_km2 for area in found.own] == [3, 1]
     assert [area.area_km2 for area in found.common] == [1, 1]  # a cloud is no retreat
     assert [area.seen_share for area in found.common] == [0.5, 0.5]
@@ -63,10 +65,10 @@ def test_only_the_frame_counts() -> None:
     classes = np.ones((1, 2, 3), np.uint8)
     frame = np.array([[True, False, False], [True, True, False]])
     classes[0, 1, 1] = 0
-    found = measure_areas([Strip(classes, frame)], (1000.0, 1000.0)).own[0]
+    found = measure_areas([StackedRows(classes, frame)], (1000.0, 1000.0)).own[0]
     assert (found.area_km2, found.unseen_km2, found.seen_share) == (2, 0, 1)
     assert found.outline_km == 1  # the side within the frame alone
-    nothing = measure_areas([Strip(classes, np.zeros((2, 3), bool))], (30.0, 30.0)).own[0]
+    nothing = measure_areas([StackedRows(classes, np.zeros((2, 3), bool))], (30.0, 30.0)).own[0]
     assert (nothing.area_km2, nothing.seen_share) == (0, 0)
 
 
@@ -76,7 +78,7 @@ def test_the_height_of_strips_changes_nothing(seed: int, height: int) -> None:
     rng = np.random.default_rng(seed)
     maps = rng.choice(np.array([0, 1, 255], np.uint8), (3, 8, 6))
     frame = rng.random((8, 6)) < 0.8
-    whole = measure_areas([Strip(maps, frame)], (30.0, 20.0))
+    whole = measure_areas([StackedRows(maps, frame)], (30.0, 20.0))
     assert measure_areas(strips_of(maps, height, frame), (30.0, 20.0)) == whole
     for own, common in zip(whole.own, whole.common, strict=True):
         assert common.area_km2 <= own.area_km2 <= own.most_km2 <= common.most_km2
@@ -85,6 +87,6 @@ def test_the_height_of_strips_changes_nothing(seed: int, height: int) -> None:
 def test_bad_strips_are_named() -> None:
     with pytest.raises(SeriesError, match="no maps"):
         measure_areas([], (30.0, 30.0))
-    maps = [Strip(np.zeros((2, 1, 3), np.uint8)), Strip(np.zeros((2, 1, 4), np.uint8))]
+    maps = [StackedRows(np.zeros((2, 1, 3), np.uint8)), StackedRows(np.zeros((2, 1, 4), np.uint8))]
     with pytest.raises(SeriesError, match="2 dates of 4 columns"):
         measure_areas(maps, (30.0, 30.0))

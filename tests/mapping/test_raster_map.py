@@ -13,8 +13,8 @@ from glacier.evaluation.calibration import Calibration
 from glacier.geo.raster import Grid, encode_cog
 from glacier.geo.raster_rows import open_landsat
 from glacier.landsat import digital_number
+from glacier.map_codes import decode_probability
 from glacier.mapping.assignment import ModelName, Part
-from glacier.mapping.maps import decode_probability
 from glacier.mapping.raster_map import LoadedModel, Tally, map_raster
 from glacier.samples.chips import resize_sample
 from glacier.samples.image import make_image
