@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from glacier.mapping.predict import run_predict as run_predict
     from glacier.pipeline import run_pipeline as run_pipeline
     from glacier.reports.report import run_report as run_report
+    from glacier.reports.series import run_series as run_series
     from glacier.samples.dataset import MonthImage as MonthImage
     from glacier.samples.dataset import SampleSet as SampleSet
     from glacier.samples.dataset import read_images as read_images
@@ -61,6 +62,7 @@ __all__ = [
     "run_predict",
     "run_prepare",
     "run_report",
+    "run_series",
     "run_study",
     "run_sweep",
 ]
@@ -75,6 +77,7 @@ _HOMES = {
     "mapping.predict": ("run_predict",),
     "pipeline": ("run_pipeline",),
     "reports.report": ("run_report",),
+    "reports.series": ("run_series",),
     "samples.dataset": ("MonthImage", "SampleSet", "read_images", "read_set"),
     "samples.prepare": ("run_prepare",),
     "studies.claims": ("run_claims",),

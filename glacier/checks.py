@@ -69,7 +69,7 @@ def find_refusals(config: Config, job: str) -> list[str]:
     reasons = dict.fromkeys(refuse_places(config))
     if job == "report":
         return list(reasons)
-    trains = job not in ("ingest", "prepare", "predict")
+    trains = job not in ("ingest", "prepare", "predict", "series")
     reasons |= dict.fromkeys(refuse_machine(config, trains))
     if job == "study" and (reason := explain_few_variants(config)):
         reasons[reason] = None

@@ -22,6 +22,7 @@ from glacier.settings.paths import PathText
 from glacier.settings.predict import Predict
 from glacier.settings.prepare import Prepare
 from glacier.settings.regions import Region
+from glacier.settings.series import Series
 from glacier.settings.sweep import Sweep
 from glacier.settings.values import Name
 from glacier.wording import name_place
@@ -53,6 +54,8 @@ class Config(Model):
     """Samples -> models."""
     predict: Annotated[Predict, RUNTIME_ONLY] = Predict()
     """Models -> maps; what it says changes no model, and the maps carry their own hash."""
+    series: Annotated[Series, RUNTIME_ONLY] = Series()
+    """Maps -> outlines, area and change; likewise."""
     cluster: Annotated[Cluster, RUNTIME_ONLY] = Cluster()
     """Where Ray runs."""
     variants: Annotated[dict[Name, dict[str, JsonValue]], RUNTIME_ONLY] = Field(

@@ -140,6 +140,12 @@ def plan_predict(plan: RunPlan) -> Iterator[str]:
     )
 
 
+def plan_series(plan: RunPlan) -> Iterator[str]:
+    """Where outlines, areas and pages would lie."""
+    place = store.results_folder(plan.config)
+    yield f"series: outlines, area.csv and a page a region, in {place}"
+
+
 def plan_network(fetches: bool = False, trains: bool = False) -> Tell:
     """Which addresses would be asked: those of the configuration, never one that a file holds.
 
@@ -188,6 +194,7 @@ STAGES: dict[str, tuple[Tell, ...]] = {
     "sweep": (plan_places, plan_sweep, plan_network(trains=True), plan_disk),
     "report": (plan_places, plan_report, plan_network()),
     "predict": (plan_places, plan_predict, plan_network()),
+    "series": (plan_places, plan_series, plan_network()),
     "pipeline": (plan_ingest, plan_prepare, plan_sweep, plan_report, EVERYTHING, plan_disk),
     "study": (plan_ingest, plan_prepare, plan_sweep, EVERYTHING, plan_disk),
     "claims": (plan_ingest, plan_prepare, plan_sweep, EVERYTHING, plan_disk),

@@ -90,6 +90,11 @@ VERBS = {
         "run_predict",
         sections=("predict.", *PLACES, "cluster."),
     ),
+    "series": Verb(
+        "Maps -> outlines of all dates, area by year with its uncertainty, and a page.",
+        "run_series",
+        sections=("series.", "predict.encoder", "predict.folds", *PLACES, "cluster."),
+    ),
     "study": Verb(
         "Run the variants of one configuration and compare them.",
         "run_study",

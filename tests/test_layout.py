@@ -34,9 +34,9 @@ ENTRANCE = {
 HOMES = {
     "ray": {
         "cluster", "archive.ingest", "archive.workers", "samples.prepare", "training.sweep",
-        "training.tuning", "mapping.predict",
+        "training.tuning", "mapping.predict", "reports.series",
     },
-    "torch": {"training", "mapping.predict"},
+    "torch": {"training"},
     "torchvision": {"training.unet"},
     "segmentation_models_pytorch": {"training.unet"},
     "rasterio": {"geo", "sources"},

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from glacier.errors import RasterError
@@ -14,6 +16,9 @@ from glacier.geo.polygonise import Strip
 from glacier.geo.raster import COG_TILE_PX, Grid, grid_of
 from glacier.geo.raster_files import safe_open
 from glacier.map_codes import GLACIER, UNSEEN
+
+Classes = NDArray[np.uint8]
+"""Class maps: 1 glacier, 0 not, 255 unseen."""
 
 STRIP_PX = 2 * COG_TILE_PX
 """Rows that are read at once: whole tiles, so that none is decoded twice."""
@@ -69,3 +74,22 @@ class MapStrips:
                         f"row {top}; give the two that were made together"
                     )
                 yield Strip(mask, values)
+
+
+def read_class_strips(paths: Sequence[str | Path], rows: int = STRIP_PX) -> Iterator[Classes]:
+    """Rows of the class maps of several dates on one grid, (T, h, W) uint8, from north to south.
+
+    Raises:
+        RasterError: A file cannot be read, or they do not lie on one grid.
+    """
+    with ExitStack() as stack:
+        sources = [stack.enter_context(safe_open(path)) for path in paths]
+        for source in sources[1:]:
+            if grid_of(source) != grid_of(sources[0]):
+                raise RasterError(
+                    f"{sources[0].name} and {source.name} do not lie on one grid, so that their "
+                    "dates cannot be compared; map the region again"
+                )
+        for top in range(0, sources[0].height if sources else 0, rows):
+            window = Window(0, top, sources[0].width, min(rows, sources[0].height - top))
+            yield np.stack([source.read(1, window=window) for source in sources])

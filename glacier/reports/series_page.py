@@ -1,0 +1,137 @@
+"""What a region's series says: its first sentence, and what its page of maps shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from glacier.config import Config
+from glacier.evaluation.verdict import SIGNIFICANCE_LEVEL
+from glacier.mapping.month_view import MonthView
+from glacier.mapping.region_series import RegionSeries, YearArea
+from glacier.mapping.seasons import Gap, MonthFacts, judge_month
+from glacier.reports.mapped import Area, MapDate, MappedRegion, MapYear, Status
+
+KINDS = {
+    "outlines.gpkg": "outlines of all months, for QGIS and OGGM",
+    "outlines.parquet": "the same as GeoParquet",
+    "area.csv": "area of every month and year",
+}
+"""Files that a page names, and what is in them."""
+
+ANSWERS = {
+    "tested": "what the same models got wrong on years whose truth is known",
+    "ensemble": "how far the models differ from each other",
+    "half_pixel": "half a pixel along the outline",
+}
+"""Where an interval comes from, in words."""
+
+STATUS: dict[Gap, Status] = {
+    "": "ok", "absent": "ok", "snowy": "snowy", "cloudy": "cloudy", "empty": "empty",
+    "failed": "failed",
+}  # fmt: skip
+"""What a month's verdict is on its page."""
+
+NOTES = (
+    "A year is one month of late summer without new snow, and areas are compared on the pixels "
+    "that all years saw. A pixel that nobody saw is never called ground.",
+    "The interval of a trend is at 95 %, all others at 90 %. Ten years that happen to look "
+    "independent of each other are tested less strictly than others; see results/trend.",
+)
+
+
+def tell_change(place: str, series: RegionSeries) -> str:
+    """What changed, in one plain sentence."""
+    years = series.years
+    if not years:
+        return f"{place}: no month of late summer is clear enough to say how large the glacier is."
+    first, last = years[0], years[-1]
+    if len(years) == 1:
+        return f"{place} covers {show_area(first)} in {first.choice.year}."
+    grew = last.area.area_km2 >= first.area.area_km2
+    change = abs(last.area.area_km2 - first.area.area_km2)
+    return (
+        f"From {first.choice.year} to {last.choice.year} {place} {'gained' if grew else 'lost'} "
+        f"{change:.1f} km², from {show_area(first)} to {show_area(last)}; {tell_trend(series)}."
+    )
+
+
+def show_area(year: YearArea) -> str:
+    """``91.2 km² (89.0 to 93.1)``."""
+    interval = year.uncertainty.interval
+    return f"{year.area.area_km2:.1f} km² ({interval.low_km2:.1f} to {interval.high_km2:.1f})"
+
+
+def tell_trend(series: RegionSeries) -> str:
+    """Whether the change is more than chance, as a clause."""
+    trend = series.trend
+    if trend is None or trend.p is None or trend.low is None or trend.high is None:
+        return f"{len(series.years)} years with an area are too few to tell a trend from chance"
+    numbers = f"{trend.slope:+.2f} km² a year, {trend.low:+.2f} to {trend.high:+.2f}"
+    if trend.p > SIGNIFICANCE_LEVEL:
+        return f"a trend is not shown ({numbers})"
+    return f"it {'grows' if trend.slope > 0 else 'shrinks'} by more than chance ({numbers})"
+
+
+def draw_region(config: Config, series: RegionSeries, files: Sequence[str]) -> MappedRegion:
+    """All that a page shows of a region.
+
+    Args:
+        config: The run.
+        series: The region.
+        files: Names of the files beside the page.
+    """
+    place = config.place(series.region)
+    grid = next(view.record.grid for view in series.views if view.record.grid)
+    areas = {year.choice.month: to_area(year) for year in series.years}
+    dates = tuple(
+        draw_date(view, facts, series, areas.get(view.month))
+        for view, facts in zip(series.views, series.facts, strict=True)
+    )
+    measured = {year.choice.year: year for year in series.years}
+    years = tuple(
+        MapYear(
+            choice.year,
+            (choice.month,) if choice.month else (),
+            to_area(measured[choice.year]) if choice.year in measured else None,
+            choice.why if choice.gap else "",
+        )
+        for choice in series.choices
+    )
+    sources = {year.uncertainty.answer for year in series.years}
+    notes = [f"The interval of an area is {ANSWERS[source]}." for source in sorted(sources)]
+    if series.years:
+        notes.append(f"All years saw {series.years[0].area.seen_share:.0%} of the frame together.")
+    return MappedRegion(
+        place=place,
+        summary=tell_change(place, series),
+        grid=grid,
+        dates=dates,
+        years=years,
+        notes=(*notes, *NOTES),
+        files={name: KINDS[name] for name in files if name in KINDS},
+        is_synthetic=config.ingest.chosen.knows_truth,
+    )
+
+
+def to_area(year: YearArea) -> Area:
+    """A year's area with the interval that counts."""
+    interval = year.uncertainty.interval
+    return Area(year.area.area_km2, interval.low_km2, interval.high_km2)
+
+
+def draw_date(
+    view: MonthView, facts: MonthFacts, series: RegionSeries, area: Area | None
+) -> MapDate:
+    """A month as its page shows it."""
+    gap, why = judge_month(facts, series.season)
+    status = STATUS[gap]
+    has_map = view.area is not None
+    return MapDate(
+        month=view.month,
+        status=status,
+        reason="" if status == "ok" else why if has_map else view.record.reason,
+        layers=view.layers,
+        outline=view.rings,
+        area=area,
+        seen_share=view.area.seen_share if view.area else None,
+    )
