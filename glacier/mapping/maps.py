@@ -72,8 +72,6 @@ class MapRecord(Manifest):
     pixels: PixelCounts | None = None
     probability: Share | None = None
     """Mean over the seen pixels."""
-    snow_outside: Share | None = None
-    """Share of the seen ground that is not called glacier and lies under snow; None: unknown."""
 
 
 def map_address(folder: str, region: str, name: str) -> str:

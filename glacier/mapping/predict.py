@@ -22,7 +22,7 @@ from glacier.locks import hold, remove_dead
 from glacier.mapping.assignment import ModelName, Part, assign_models, choose_encoders
 from glacier.mapping.images import find_images, name_files
 from glacier.mapping.maps import CLASSES, FORMAT, PROBABILITY, MapRecord, UsedModel, map_address
-from glacier.mapping.raster_map import SNOW_BANDS, LoadedModel, Models, Tally, map_raster
+from glacier.mapping.raster_map import LoadedModel, Models, Tally, map_raster
 from glacier.progress import Progress, say
 from glacier.settings.identity import digest, identity
 from glacier.settings.model import ADDRESS, RUNTIME_ONLY, Model
@@ -256,7 +256,7 @@ class MapWorker:
         sha256 = task.record.image_sha256
         with TemporaryDirectory() as scratch, store.local_copy(task.image, sha256) as path:
             files = Path(scratch, "probability.tif"), Path(scratch, "class.tif")
-            with open_landsat(path, wanted, self.settings.bands, SNOW_BANDS) as image:
+            with open_landsat(path, wanted, self.settings.bands) as image:
                 tally = map_raster(image, task.parts, models, files)
                 record = conclude(task.record, tally, models).model_copy(
                     update={"grid": image.grid}
@@ -296,14 +296,8 @@ def conclude(record: MapRecord, tally: Tally, models: Models) -> MapRecord:
         )
         for name, model in models.items()
     )
-    facts = {
-        "status": "ok",
-        "models": used,
-        "pixels": tally.pixels,
-        "probability": tally.mean_probability,
-        "snow_outside": tally.snow_outside,
-    }
-    return record.model_copy(update=facts)
+    facts = {"status": "ok", "models": used, "pixels": tally.pixels}
+    return record.model_copy(update=facts | {"probability": tally.mean_probability})
 
 
 def fail(record: MapRecord, error: GlacierError) -> MapRecord:

@@ -19,17 +19,14 @@ from numpy.typing import NDArray
 from glacier.errors import RasterError, WeightsError
 from glacier.evaluation.calibration import Calibration
 from glacier.geo.raster import Grid
-from glacier.geo.raster_rows import ByteBand, LandsatRows, write_cog
+from glacier.geo.raster_rows import ByteBand, LandsatRows, RowWriter, write_cog
 from glacier.indices import colour
-from glacier.labels import IGNORE, label_ndsi
 from glacier.map_codes import GLACIER, STEPS, UNSEEN, encode_probability
 from glacier.mapping.assignment import ModelName, Part
 from glacier.mapping.maps import PixelCounts
-from glacier.samples.bands import name_bands
 from glacier.samples.chips import resize_sample
 from glacier.samples.folds import Rectangle
 from glacier.samples.image import ImageRecipe, Maxima, find_maximum, make_image
-from glacier.settings.labels import Label
 from glacier.training.inference import Viewer
 from glacier.training.model_card import ModelCard
 from glacier.training.model_files import fill_unseen
@@ -40,13 +37,6 @@ SIDE_TOLERANCE = 0.01
 
 ROWS = 512
 """Rows that are read at once where an image is only looked through."""
-
-
-SNOW = Label()
-"""Snow is what the default thresholds on NDSI and near infrared call so."""
-
-SNOW_BANDS = frozenset(name_bands({"green", "nir", "swir1"}))
-"""Landsat's names of the bands that tell it."""
 
 
 class LoadedModel(NamedTuple):
@@ -68,28 +58,15 @@ class Tally:
     unseen: int = 0
     probability: float = 0.0
     """Sum over the seen pixels."""
-    snowy: int = 0
-    """Pixels of ground under snow."""
-    judged: int = 0
-    """Pixels of ground of which it is known."""
     by_model: dict[ModelName, tuple[int, int]] = field(default_factory=dict)
     """Pixels that each model called glacier by itself, and that it was asked for."""
 
-    def add(self, probability: NDArray[np.float32], classes: NDArray[Any]) -> None:
+    def add(self, probability: NDArray[np.float32], classes: NDArray[np.uint8]) -> None:
         """Count rows of a map."""
         self.glacier += int((classes == GLACIER).sum())
         self.ground += int((classes == 0).sum())
         self.unseen += int((classes == UNSEEN).sum())
         self.probability += float(np.nansum(probability, dtype=np.float64))
-
-    def add_snow(self, bands: Mapping[str, NDArray[Any]], ground: NDArray[np.bool_]) -> None:
-        """Count rows of ground, (rows, W) bool, by whether snow lies on them, where bands tell."""
-        if not set(bands) >= SNOW_BANDS:
-            return
-        green, nir, swir1 = (colour(dict(bands), name) for name in ("green", "nir", "swir1"))
-        snow = label_ndsi(green, nir, swir1, SNOW.ndsi_above, SNOW.nir_above)
-        self.snowy += int((snow[ground] == 1).sum())
-        self.judged += int((snow[ground] != IGNORE).sum())
 
     def count(self, model: ModelName, glacier: int, asked: int) -> None:
         """Count what one model called glacier by itself."""
@@ -106,11 +83,6 @@ class Tally:
         """Mean over the seen pixels; None where none was seen."""
         seen = self.glacier + self.ground
         return self.probability / seen if seen else None
-
-    @property
-    def snow_outside(self) -> float | None:
-        """Share of the ground under snow; None where nothing tells."""
-        return self.snowy / self.judged if self.judged else None
 
 
 def map_raster(
@@ -138,12 +110,16 @@ def map_raster(
         write_cog(files[1], image.grid, ByteBand("glacier", UNSEEN), {}) as classes,
     ):
         for strip in strips(image, parts, models, tally):
-            called = np.where(np.isnan(strip.probability), UNSEEN, strip.is_glacier)
-            tally.add(strip.probability, called)
-            tally.add_snow(image.read(classes.row, len(called)), called == 0)
-            shades.write(encode_probability(strip.probability))
-            classes.write(called.astype(np.uint8))
+            write_strip(strip, shades, classes, tally)
     return tally
+
+
+def write_strip(strip: MapRows, shades: RowWriter, classes: RowWriter, tally: Tally) -> None:
+    """Write the next rows of both rasters, and count them."""
+    called = np.where(np.isnan(strip.probability), UNSEEN, strip.is_glacier).astype(np.uint8)
+    shades.write(encode_probability(strip.probability))
+    classes.write(called)
+    tally.add(strip.probability, called)
 
 
 def check_models(models: Sequence[LoadedModel], image: LandsatRows) -> ModelCard:

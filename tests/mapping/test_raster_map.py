@@ -15,7 +15,7 @@ from glacier.geo.raster_rows import open_landsat
 from glacier.landsat import digital_number
 from glacier.map_codes import decode_probability
 from glacier.mapping.assignment import ModelName, Part
-from glacier.mapping.raster_map import SNOW_BANDS, LoadedModel, Tally, map_raster
+from glacier.mapping.raster_map import LoadedModel, Tally, map_raster
 from glacier.samples.chips import resize_sample
 from glacier.samples.image import make_image
 from glacier.training.inference import Viewer
@@ -230,21 +230,3 @@ def test_models_that_look_in_different_ways_are_not_averaged(tmp_path: Path) -> 
     odd = load(1, inference={"size_px": 64, "stride_px": 32, "mean": (0, 0), "std": (1, 1)})
     with pytest.raises(WeightsError, match="look at images in different ways"):
         map_file(path, {NAME: load(0), other: odd}, parts)
-
-
-def test_snow_on_what_is_not_called_glacier_is_measured_where_bands_tell(tmp_path: Path) -> None:
-    bands = {f"SR_B{k}": digital_number(np.full((40, 40), 0.5)) for k in (3, 4, 5)}
-    infrared = np.full((40, 40), 0.4)
-    infrared[:, :10] = 0.05  # a quarter is snow: bright in green, dark in short-wave infrared
-    grid = Grid("EPSG:32608", 500_000, 6_500_000, 30, 40, 40)
-    path = tmp_path / "i.tif"
-    path.write_bytes(encode_cog(bands | {"SR_B6": digital_number(infrared)}, grid, {}))
-
-    def call_top(windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.full(windows[:, 0].shape, -9.0, np.float32)  # all is ground
-
-    files = tmp_path / "p.tif", tmp_path / "c.tif"
-    with open_landsat(path, PLACES, welcome=SNOW_BANDS) as image:
-        assert map_raster(image, WHOLE, {NAME: load(0, call_top)}, files).snow_outside == 0.25
-    with open_landsat(path, PLACES) as image:
-        assert map_raster(image, WHOLE, {NAME: load(0, call_top)}, files).snow_outside is None
