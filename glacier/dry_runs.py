@@ -195,10 +195,13 @@ STAGES: dict[str, tuple[Tell, ...]] = {
     "report": (plan_places, plan_report, plan_network()),
     "predict": (plan_places, plan_predict, plan_network()),
     "series": (plan_places, plan_series, plan_network()),
-    "pipeline": (plan_ingest, plan_prepare, plan_sweep, plan_report, EVERYTHING, plan_disk),
+    "pipeline": (
+        plan_ingest, plan_prepare, plan_sweep, plan_report, plan_predict, plan_series, EVERYTHING,
+        plan_disk,
+    ),
     "study": (plan_ingest, plan_prepare, plan_sweep, EVERYTHING, plan_disk),
     "claims": (plan_ingest, plan_prepare, plan_sweep, EVERYTHING, plan_disk),
-}
+}  # fmt: skip
 """Verb to what is said of it."""
 
 

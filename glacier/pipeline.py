@@ -1,4 +1,4 @@
-"""Ingest, prepare, sweep and report in one driver and one Ray."""
+"""Every stage from scenes to maps in one driver and one Ray."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from glacier.command import Stage
 
 STAGES: tuple[Stage, ...] = (run_ingest, run_prepare, run_sweep)
-"""What comes before a report, in order."""
+"""What comes before a report and before maps, in order."""
 
 
 def run_pipeline(config: Config) -> int:
@@ -47,7 +47,19 @@ def run_pipeline(config: Config) -> int:
 
         wall_s = time.monotonic() - began
         failed += run_stage(config, partial(run_report, wall_s=wall_s))
+        failed += run_stage(config, map_months)
     say(f"pipeline: done in {duration(time.monotonic() - began)}")
+    return failed
+
+
+def map_months(config: Config) -> int:
+    """Map every month and write the series; returns how many units failed as above."""
+    from glacier.mapping.predict import run_predict
+    from glacier.reports.series import run_series  # late, as above
+
+    started = time.monotonic()
+    failed = run_predict(config) + run_series(config)
+    say(f"pipeline: maps took {duration(time.monotonic() - started)}")
     return failed
 
 

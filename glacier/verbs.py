@@ -56,14 +56,14 @@ RUN = (*PLACES, "seed", "regions", "months", "cluster.")
 SCENES = ("ingest.source", "ingest.cloud", "ingest.min", "ingest.platforms")
 INGEST = (*SCENES, "ingest.mask", "ingest.max", "ingest.synthetic", "ingest.folder.holds",
           "ingest.folder.path", "ingest.folder.image")  # fmt: skip
-PREPARE, SWEEP = ("prepare.",), ("sweep.",)
+PREPARE, SWEEP, MAPS = ("prepare.",), ("sweep.",), ("predict.encoder", "predict.folds", "series.")
 """Fields in groups, by how their names begin."""
 
 VERBS = {
     "pipeline": Verb(
-        "Ingest, prepare, sweep and report in one driver; what is complete is not done again.",
+        "From scenes to maps in one driver; what is complete is not done again.",
         "run_pipeline",
-        sections=(*RUN, *INGEST, *PREPARE, *SWEEP),
+        sections=(*RUN, *INGEST, *PREPARE, *SWEEP, *MAPS),
     ),
     "ingest": Verb(
         "Region and months -> one cloud-masked composite a month, in the archive.",
@@ -93,7 +93,7 @@ VERBS = {
     "series": Verb(
         "Maps -> outlines of all dates, area by year with its uncertainty, and a page.",
         "run_series",
-        sections=("series.", "predict.encoder", "predict.folds", *PLACES, "cluster."),
+        sections=(*MAPS, *PLACES, "cluster."),
     ),
     "study": Verb(
         "Run the variants of one configuration and compare them.",

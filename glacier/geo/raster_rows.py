@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,13 +64,17 @@ class LandsatRows:
 
 @contextmanager
 def open_landsat(
-    path: str | Path, wanted: set[str], places: Mapping[Band, int] | None = None
+    path: str | Path,
+    wanted: Collection[str],
+    places: Mapping[Band, int] | None = None,
+    welcome: Collection[str] = (),
 ) -> Iterator[LandsatRows]:
     """Open a raster to read some of its bands by rows.
 
     Args:
         path: Local GeoTIFF.
-        wanted: Landsat names of the bands.
+        wanted: Landsat names of the bands that it must have.
+        welcome: Of those that are read where it has them.
         places: Band name to position, from 1; None: as its own descriptions say.
 
     Raises:
@@ -87,7 +91,8 @@ def open_landsat(
                 f"{source.count} bands: {there}. Name its bands by Landsat's names, or give "
                 "predict.bands: {SR_B4: 1, ...}"
             )
-        yield LandsatRows(source, grid, {name: found[name] for name in BANDS if name in wanted})
+        read = {*wanted, *found.keys() & set(welcome)}
+        yield LandsatRows(source, grid, {name: found[name] for name in BANDS if name in read})
 
 
 @dataclass(frozen=True)

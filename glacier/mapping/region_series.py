@@ -10,7 +10,6 @@ from glacier import store
 from glacier.evaluation.results import SweepResult
 from glacier.evaluation.scorecard import ImageScore
 from glacier.evaluation.trend import Trend, fit_trend
-from glacier.geo.frames import is_southern
 from glacier.geo.map_strips import read_class_strips
 from glacier.mapping.area import ComparedAreas, MapArea, StackedRows, measure_areas
 from glacier.mapping.area_table import AreaRow
@@ -23,10 +22,8 @@ from glacier.mapping.seasons import (
     YearChoice,
     choose_months,
     judge_month,
-    late_summer_of,
 )
 from glacier.mapping.uncertainty import AreaUncertainty, Interval, judge_area, list_log_errors
-from glacier.settings.series import Series
 
 KNOWN = ("truth", "outlines")
 """Kinds of labels that know more than the image tells."""
@@ -63,21 +60,20 @@ class RegionSeries:
 
 
 def measure_region(
-    views: Sequence[MonthView], folder: str, settings: Series, log_errors: Sequence[float]
+    views: Sequence[MonthView], folder: str, season: Season, log_errors: Sequence[float]
 ) -> RegionSeries:
     """Area by year of a region, its trend and its change.
 
     Args:
         views: Its months.
         folder: Address of its maps.
-        settings: Which months may stand for a year.
+        season: Which months may stand for a year.
         log_errors: As of :func:`uncertainty.list_log_errors`.
 
     Raises:
         StoreError: A map is missing or damaged.
     """
     views = sorted(views, key=lambda view: view.month)
-    season = choose_season(views, settings)
     facts = tuple(state_facts(view) for view in views)
     choices = tuple(choose_months(facts, season))
     by_month = {view.month: view for view in views}
@@ -93,13 +89,6 @@ def measure_region(
     trend = fit_trend([y.choice.year for y in years], [y.area.area_km2 for y in years])
     region = views[0].record.region
     return RegionSeries(region, tuple(views), facts, season, choices, years, trend, change)
-
-
-def choose_season(views: Sequence[MonthView], settings: Series) -> Season:
-    """The months that may stand for a year, by the hemisphere of the maps unless they are given."""
-    grids = [view.record.grid for view in views if view.record.grid]
-    months = settings.months or late_summer_of(bool(grids) and is_southern(grids[0]))
-    return Season(months, settings.min_seen, settings.max_snow)
 
 
 def state_facts(view: MonthView) -> MonthFacts:

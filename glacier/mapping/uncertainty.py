@@ -27,6 +27,10 @@ from glacier.mapping.area import MapArea
 AREA_CONFIDENCE = 0.9
 """Share of the intervals of areas that should hold the true area."""
 
+MIN_MODELS = 3
+"""Fewest models that tell how far models differ: of two the interval reaches 11 times as far as
+they lie apart."""
+
 MIN_TESTED = 5
 """Fewest tested years whose errors make an interval."""
 
@@ -52,7 +56,7 @@ class AreaUncertainty:
 
     half_pixel: Interval
     ensemble: Interval | None
-    """None for fewer than two models."""
+    """None for fewer than ``MIN_MODELS``."""
     tested: Interval | None
     """None where fewer than ``MIN_TESTED`` years were tested."""
     answer: Source
@@ -82,7 +86,7 @@ def judge_area(
         why = f"{len(log_errors)} tested years show also the errors that all models share"
         answer = "tested", tested, why
     elif ensemble is None:
-        answer = "half_pixel", half_pixel, few + "one model alone"
+        answer = "half_pixel", half_pixel, few + f"fewer than {MIN_MODELS} models"
     elif ensemble.width_km2 > half_pixel.width_km2:
         why = few + "the models differ by more than half a pixel of the outline"
         answer = "ensemble", ensemble, why
@@ -110,12 +114,12 @@ def interval_from_models(members_km2: Sequence[float]) -> Interval | None:
         members_km2: (M,) area by each model.
 
     Returns:
-        None for fewer than two.
+        None for fewer than ``MIN_MODELS``.
 
     Source:
         Hahn & Meeker 1991, Statistical Intervals, chapter 4 (prediction interval, normal).
     """
-    if len(members_km2) < 2:
+    if len(members_km2) < MIN_MODELS:
         return None
     low, high = predict_next(np.asarray(members_km2, float))
     return Interval(max(0.0, low), max(0.0, high))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 import ray
 from pydantic import Field
@@ -19,13 +20,14 @@ from glacier.locks import hold, remove_dead
 from glacier.mapping.assignment import choose_encoders
 from glacier.mapping.maps import MapRecord
 from glacier.mapping.month_view import MonthView, ViewTask, look_at_month
+from glacier.mapping.new_snow import measure_new_snow
 from glacier.mapping.predict import MapTask, find_maps, list_tasks, maps_folder
 from glacier.mapping.region_series import (
     list_rows,
     list_tested_errors,
     measure_region,
 )
-from glacier.mapping.seasons import late_summer_of
+from glacier.mapping.seasons import Season, late_summer_of
 from glacier.progress import Progress, say
 from glacier.reports.map_page import render_map_page
 from glacier.reports.series_page import draw_region, tell_change
@@ -135,19 +137,18 @@ def look_at_months(
     Raises:
         DamagedError: A map differs from its checksum.
     """
-    known = {(m.region, f"{m.month:%Y-%m}"): m.snow_outside for m in sweep.samples.months}
     divides = find_divides(config, records)
     views: dict[str, list[MonthView]] = defaultdict(list)
     with connect(config.cluster), Progress("series", len(records)) as progress:
+        known = find_snow(config, sweep, tasks, records)
         look = ray.remote(num_cpus=1, max_retries=3)(look_at_month)
         begun = []
         for task, record in zip(tasks, records, strict=True):
-            snow = known.get((record.region, record.name))
             view = ViewTask(
                 record=record,
                 folder=store.join(folder, record.region),
                 image=task.image,
-                snow_outside=record.snow_outside if snow is None else snow,
+                snow_outside=known.get((record.region, record.name)),
                 settings=config.series,
                 divides=divides.get(record.region),
             )
@@ -157,6 +158,43 @@ def look_at_months(
             views[found.record.region].append(found)
             progress.advance(f"{found.record.region} {found.record.name}")
     return views
+
+
+def find_snow(
+    config: Config, sweep: SavedSweep, tasks: Sequence[MapTask], records: Sequence[MapRecord]
+) -> dict[tuple[str, str], float | None]:
+    """Share of the ground outside the ice under snow, by region and YYYY-MM.
+
+    By the outlines that the samples were made with, where there were some, else by what is bare in
+    late summer.
+    """
+    found: dict[tuple[str, str], float | None] = {
+        (month.region, f"{month.month:%Y-%m}"): month.snow_outside
+        for month in sweep.samples.months
+        if month.snow_outside is not None
+    }
+    if found:
+        return found
+    images: dict[str, list[tuple[date, str, str]]] = defaultdict(list)
+    for task, record in zip(tasks, records, strict=True):
+        if record.grid is not None:
+            day = date.fromisoformat(f"{record.name}-01")
+            images[record.region].append((day, task.image, record.image_sha256))
+    measure = ray.remote(num_cpus=1, max_retries=3)(measure_new_snow)
+    begun = {
+        region: measure.remote(months, choose_season(config, sweep, region))
+        for region, months in images.items()
+    }
+    return {
+        (region, f"{day:%Y-%m}"): share
+        for region, reference in begun.items()
+        for day, share in get_result(reference).items()
+    }
+
+
+def choose_season(config: Config, sweep: SavedSweep, region: str) -> tuple[int, ...]:
+    """Calendar months, 1..12, that may stand for a year of a region."""
+    return config.series.months or late_summer_of(region in sweep.result.southern)
 
 
 def find_divides(config: Config, records: Sequence[MapRecord]) -> dict[str, Divides]:
@@ -186,10 +224,10 @@ def write_series(
     place = store.results_folder(config)
     found = []
     for region, months in views.items():
-        southern = region in sweep.result.southern
-        season = config.series.months or late_summer_of(southern)
-        errors = list_tested_errors(sweep.result, encoders, season)
-        found.append(measure_region(months, store.join(folder, region), config.series, errors))
+        chosen = choose_season(config, sweep, region)
+        season = Season(chosen, config.series.min_seen, config.series.max_snow)
+        errors = list_tested_errors(sweep.result, encoders, chosen)
+        found.append(measure_region(months, store.join(folder, region), season, errors))
     outlines = [row for series in found for view in series.views for row in view.outlines]
     files = write_outlines(place, OUTLINES, outlines) if outlines else {}
     rows = [row.columns() for series in found for row in list_rows(series)]

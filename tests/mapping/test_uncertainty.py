@@ -27,12 +27,12 @@ def test_half_a_pixel_each_way_and_never_below_nothing() -> None:
 
 
 def test_one_more_model_in_closed_form() -> None:
-    """Two models: Student's t with one degree of freedom is tan."""
-    found = interval_from_models([9.0, 11.0])
-    reach = math.tan(math.pi * AREA_CONFIDENCE / 2) * math.sqrt(2) * math.sqrt(1.5)
+    """Three models: Student's t with two degrees of freedom has a closed form."""
+    found, below = interval_from_models([9.0, 10.0, 11.0]), (1 + AREA_CONFIDENCE) / 2
+    reach = (2 * below - 1) / math.sqrt(2 * below * (1 - below)) * math.sqrt(4 / 3)
     assert found is not None and found.high_km2 == pytest.approx(10 + reach)
-    assert found.low_km2 == pytest.approx(max(0, 10 - reach))
-    assert interval_from_models([9.0]) is None
+    assert found.low_km2 == pytest.approx(10 - reach)
+    assert interval_from_models([9.0, 11.0]) is None
 
 
 def test_the_next_model_lies_within_as_often_as_said() -> None:
@@ -86,7 +86,7 @@ def test_one_answer_and_why() -> None:
     narrow = judge_area(AREA, [10.0, 10.01, 10.0], [0.1])
     assert narrow.answer == "half_pixel" and narrow.interval == narrow.half_pixel
     assert "only 1 of the 5 tested years" in narrow.why and narrow.tested is None
-    assert judge_area(AREA, [], []).why.endswith("and one model alone")
+    assert judge_area(AREA, [], []).why.endswith("and fewer than 3 models")
 
 
 def test_errors_of_tested_years() -> None:
