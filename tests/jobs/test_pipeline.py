@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import date
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from glacier.geo.outline_files import read_outline_rows
+from glacier.mapping.area_table import read_area_rows
 from glacier.training.baselines import BASELINES
 from tests.support.tiny import ENCODER, write_tiny
 
@@ -84,6 +87,41 @@ def test_one_command_leads_from_nothing_to_a_report(unbroken: tuple[Path, str]) 
         assert 0 <= scores["iou_mean"] <= 1 and scores["boundary_p95_m_mean"] >= 0
         assert scores["units"] == 6  # months
     assert "Traceback" not in out and "report.html" in out
+
+
+def test_the_pipeline_ends_in_maps_of_all_months(unbroken: tuple[Path, str]) -> None:
+    folder, out = unbroken
+    (maps,) = (folder / "data/maps").glob("*/mendenhall")
+    months = [f"2014-{k:02d}" for k in range(5, 13)]
+    assert sorted(path.name for path in maps.glob("*.json")) == [f"{m}.json" for m in months]
+    assert len(list(maps.glob("*.class.tif"))) == len(list(maps.glob("*.probability.tif"))) == 6
+    results = folder / "results/tiny"
+    assert "<html" in (results / "map.html").read_text()
+    rows = read_area_rows((results / "area.csv").read_bytes())
+    assert [row.month for row in rows if row.kind == "month"] == [
+        date(2014, k, 1) for k in range(5, 13)
+    ]
+    outlines = read_outline_rows(str(results / "outlines.gpkg"))
+    assert outlines and {row.region for row in outlines} == {"mendenhall"}
+    assert "predict: 6 maps, 2 empty" in out and "series: " in out
+
+
+def test_an_image_of_ones_own_is_mapped_as_the_archive_is(unbroken: tuple[Path, str]) -> None:
+    """By the mean of all folds where no fold holds it, in a process of its own."""
+    folder, _ = unbroken
+    (month,) = (folder / "data/archive").glob("*/2014-07.tif")
+    command = [sys.executable, "-m", "jobs.predict", str(folder / "tiny.yaml")]
+    told = ["--predict.images", str(month), "--predict.encoder", ENCODER]
+    done = subprocess.run([*command, *told], cwd=REPO, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (record,) = (folder / "data/maps").glob("*/files/2014-07.json")
+    assert len(json.loads(record.read_text())["models"]) == 2
+    vrt = folder / "a.tif"
+    vrt.write_text("<VRTDataset/>")
+    told[1] = str(vrt)
+    done = subprocess.run([*command, *told], cwd=REPO, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1 and "a.tif is not a GeoTIFF" in done.stdout
+    vrt.unlink()
 
 
 def test_the_second_time_nothing_is_done(unbroken: tuple[Path, str]) -> None:
