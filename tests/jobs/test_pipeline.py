@@ -106,6 +106,28 @@ def test_the_pipeline_ends_in_maps_of_all_months(unbroken: tuple[Path, str]) -> 
     assert "predict: 6 maps, 2 empty" in out and "series: " in out
 
 
+def test_a_map_finds_what_the_report_says_that_its_models_found(
+    unbroken: tuple[Path, str],
+) -> None:
+    """Of every tested image to the last pixel: one function tests and maps."""
+    folder, _ = unbroken
+    tested = {
+        (trial["encoder"], trial["fold"], image["month"][:7]): image["counts"]
+        for path in (folder / "data/trials").glob("*/*/*/done.json")
+        for trial in [json.loads(path.read_text())]
+        for image in trial["scorecard"]["images"]
+    }
+    mapped = 0
+    for path in (folder / "data/maps").glob("*/mendenhall/*.json"):
+        record = json.loads(path.read_text())
+        for model in record["models"]:
+            counts = tested[model["encoder"], model["fold"], record["month"]]
+            assert model["glacier_px"] == counts["tp"] + counts["fp"]
+            assert model["asked_px"] == sum(counts.values())
+            mapped += 1
+    assert mapped in (6, 12)  # six months, by one encoder or by the mean of both
+
+
 def test_an_image_of_ones_own_is_mapped_as_the_archive_is(unbroken: tuple[Path, str]) -> None:
     """By the mean of all folds where no fold holds it, in a process of its own."""
     folder, _ = unbroken
