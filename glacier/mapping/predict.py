@@ -16,7 +16,7 @@ from glacier.archive.records import MonthRecord
 from glacier.checksums import checksum_all
 from glacier.cluster import connect, count_cpus
 from glacier.config import Config
-from glacier.errors import DamagedError, GlacierError, StoreError
+from glacier.errors import DamagedError, GlacierError, StoreError, SweepError
 from glacier.geo.raster_rows import open_landsat
 from glacier.locks import hold, remove_dead
 from glacier.mapping.assignment import ModelName, Part, assign_models, choose_encoders
@@ -88,8 +88,7 @@ def run_predict(config: Config) -> int:
             ]
     records = [record for record in done if record is not None]
     report_outcome(records, folder)
-    tried = [record for task, record in zip(tasks, records, strict=True) if task.image]
-    failed = sum(record.status == "failed" for record in tried)
+    failed = sum(record.status == "failed" for record in records if record.image_sha256)
     return max(0, failed - config.predict.max_failed)
 
 
@@ -111,7 +110,6 @@ def list_tasks(config: Config, sweep: SavedSweep, encoders: Sequence[str]) -> li
 
     Raises:
         ConfigError: The file or the folder of other images is not there.
-        SweepError: The models of a fold that is needed failed.
     """
     if config.predict.images is not None:
         parts = tuple(assign_models(sweep.result, encoders, None))
@@ -139,7 +137,10 @@ def plan_month(
         return MapTask(record=begun.model_copy(update=kept))
     frame = sweep.samples.regions.get(month.region)
     seen = month.region, month.day, frame.shape if frame else (1, 1)
-    parts = assign_models(sweep.result, encoders, seen, config.predict.folds)
+    try:
+        parts = assign_models(sweep.result, encoders, seen, config.predict.folds)
+    except SweepError as error:  # the other months have their models
+        return MapTask(record=fail(begun, error))
     return MapTask(record=begun, image=image, parts=tuple(parts))
 
 
