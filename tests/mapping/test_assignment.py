@@ -10,18 +10,10 @@ from glacier.evaluation.results import SweepResult
 from glacier.mapping.assignment import assign_models, choose_encoders
 from glacier.mapping.raster_map import lies_in
 from glacier.settings.predict import Predict
-from tests.support.sweeps import make_sweep
+from tests.support.sweeps import fold_years, make_sweep
 
 AUGUST = date(2015, 8, 1)
 SHAPE = (40, 60)
-
-
-def fold_years(sweep: SweepResult) -> SweepResult:
-    """The sweep with a year a fold, from 2014 on."""
-    splits = tuple(
-        split.__class__(k, (str(2014 + k),), (), ("2000",)) for k, split in enumerate(sweep.splits)
-    )
-    return sweep.model_copy(update={"splits": splits})
 
 
 SWEEP = fold_years(make_sweep({"resnet18": [0.9, 0.8, 0.7], "resnet34": [0.9, 0.8, 0.7]}))

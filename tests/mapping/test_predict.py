@@ -19,12 +19,16 @@ from glacier.mapping.predict import (
     MapWorker,
     begin_record,
     find_maps,
+    plan_month,
 )
 from glacier.settings.predict import Predict
 from glacier.sources.factory import open_source
 from glacier.training.model_files import save_model
+from glacier.training.saved import SavedSweep, SweepPlaces
 from glacier.training.unet import build_unet
 from tests.support.model_cards import make_card
+from tests.support.saved_sweeps import describe_samples, make_config
+from tests.support.sweeps import fold_years, make_sweep
 from tests.support.tiny import ENCODER, tiny_config
 
 NAMES = tuple(ModelName(encoder=ENCODER, fold=fold) for fold in range(2))
@@ -167,3 +171,21 @@ def test_a_place_that_cannot_be_written_to_ends_the_job_with_its_name(
 def test_positions_of_bands_belong_to_images_of_ones_own() -> None:
     with pytest.raises(ValueError, match=r"bands are those of predict\.images"):
         Predict(bands={"SR_B4": 1})
+
+
+def test_a_month_whose_models_failed_is_a_row_with_the_reason(tmp_path: Path) -> None:
+    sweep = fold_years(make_sweep({"resnet18": [0.9, 0.8]}))
+    lost = sweep.model_copy(update={"trials": sweep.trials[:1]})
+    samples, places = describe_samples(make_config(tmp_path)), SweepPlaces("", "", "", "")
+    saved = SavedSweep(lost, "", samples, places)
+    config = tiny_config(tmp_path)
+    months = [MonthRecord("a", f"{year}-08", "ok", sha256="b" * 64) for year in (2014, 2015)]
+    dark = MonthRecord("a", "2014-12", "empty", "solar_zenith: dark")
+    first, second, third = (
+        plan_month(saved, ["resnet18"], "x.tif", month, config) for month in (*months, dark)
+    )
+    assert first.models == {("resnet18", 0)} and first.image == "x.tif"
+    assert not second.image and second.record.status == "failed"
+    assert "no model of resnet18 is there of fold 1" in second.record.reason
+    assert (third.record.status, third.record.reason) == ("empty", "solar_zenith: dark")
+    assert third.is_done(third.record) and not second.is_done(None)

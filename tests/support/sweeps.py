@@ -136,3 +136,11 @@ def make_sweep(
             for name, values in (baselines or {}).items()
         },
     )
+
+
+def fold_years(sweep: SweepResult) -> SweepResult:
+    """The sweep with a year a fold, from 2014 on."""
+    splits = tuple(
+        Split(k, (str(2014 + k),), (), ("2000",)) for k, split in enumerate(sweep.splits)
+    )
+    return sweep.model_copy(update={"splits": splits})
