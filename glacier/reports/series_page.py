@@ -47,12 +47,30 @@ def tell_change(place: str, series: RegionSeries) -> str:
     first, last = years[0], years[-1]
     if len(years) == 1:
         return f"{place} covers {show_area(first)} in {first.choice.year}."
+    if not (is_shown(series) or lie_apart(first, last)):
+        return (
+            f"From {first.choice.year} to {last.choice.year} the mapped area of {place} went from "
+            f"{show_area(first)} to {show_area(last)}, a change within its uncertainty; "
+            f"{tell_trend(series)}."
+        )
     grew = last.area.area_km2 >= first.area.area_km2
     change = abs(last.area.area_km2 - first.area.area_km2)
     return (
         f"From {first.choice.year} to {last.choice.year} {place} {'gained' if grew else 'lost'} "
         f"{change:.1f} km², from {show_area(first)} to {show_area(last)}; {tell_trend(series)}."
     )
+
+
+def is_shown(series: RegionSeries) -> bool:
+    """Whether a trend is more than chance."""
+    trend = series.trend
+    return trend is not None and trend.p is not None and trend.p <= SIGNIFICANCE_LEVEL
+
+
+def lie_apart(first: YearArea, last: YearArea) -> bool:
+    """Whether two years have no area in common that both may have had."""
+    one, other = first.uncertainty.interval, last.uncertainty.interval
+    return one.high_km2 < other.low_km2 or other.high_km2 < one.low_km2
 
 
 def show_area(year: YearArea) -> str:
@@ -67,7 +85,7 @@ def tell_trend(series: RegionSeries) -> str:
     if trend is None or trend.p is None or trend.low is None or trend.high is None:
         return f"{len(series.years)} years with an area are too few to tell a trend from chance"
     numbers = f"{trend.slope:+.2f} km² a year, {trend.low:+.2f} to {trend.high:+.2f}"
-    if trend.p > SIGNIFICANCE_LEVEL:
+    if not is_shown(series):
         return f"a trend is not shown ({numbers})"
     return f"it {'grows' if trend.slope > 0 else 'shrinks'} by more than chance ({numbers})"
 

@@ -58,14 +58,16 @@ SLOPE = Trend(-0.4, 9.0, 2016.5, 6, 0.1, -0.7, -0.1, 0.01)
         ({}, None, "A: no month of late summer is clear enough to say how large the glacier is."),
         ({2014: 10.0}, None, "A covers 10.0 km² (9.5 to 10.5) in 2014."),
         ({2014: 10.0, 2015: 10.5}, None,
-         "From 2014 to 2015 A gained 0.5 km², from 10.0 km² (9.5 to 10.5) to 10.5 km² (10.0 to "
-         "11.0); 2 years with an area are too few to tell a trend from chance."),
+         "From 2014 to 2015 the mapped area of A went from 10.0 km² (9.5 to 10.5) to 10.5 km² "
+         "(10.0 to 11.0), a change within its uncertainty; 2 years with an area are too few to "
+         "tell a trend from chance."),
         ({2014: 10.0, 2019: 8.0}, SLOPE,
          "From 2014 to 2019 A lost 2.0 km², from 10.0 km² (9.5 to 10.5) to 8.0 km² (7.5 to 8.5); "
          "it shrinks by more than chance (-0.40 km² a year, -0.70 to -0.10)."),
         ({2014: 10.0, 2019: 9.0}, Trend(-0.2, 9.5, 2016.5, 6, 0.1, -0.5, 0.1, 0.2),
-         "From 2014 to 2019 A lost 1.0 km², from 10.0 km² (9.5 to 10.5) to 9.0 km² (8.5 to 9.5); a "
-         "trend is not shown (-0.20 km² a year, -0.50 to +0.10)."),
+         "From 2014 to 2019 the mapped area of A went from 10.0 km² (9.5 to 10.5) to 9.0 km² "
+         "(8.5 to 9.5), a change within its uncertainty; a trend is not shown (-0.20 km² a year, -0.50 to "
+         "+0.10)."),
     ],
 )  # fmt: skip
 def test_the_first_sentence_is_plain(
