@@ -66,8 +66,8 @@ SLOPE = Trend(-0.4, 9.0, 2016.5, 6, 0.1, -0.7, -0.1, 0.01)
          "it shrinks by more than chance (-0.40 km² a year, -0.70 to -0.10)."),
         ({2014: 10.0, 2019: 9.0}, Trend(-0.2, 9.5, 2016.5, 6, 0.1, -0.5, 0.1, 0.2),
          "From 2014 to 2019 the mapped area of A went from 10.0 km² (9.5 to 10.5) to 9.0 km² "
-         "(8.5 to 9.5), a change within its uncertainty; a trend is not shown (-0.20 km² a year, -0.50 to "
-         "+0.10)."),
+         "(8.5 to 9.5), a change within its uncertainty; a trend is not shown (-0.20 km² a year, "
+         "-0.50 to +0.10)."),
     ],
 )  # fmt: skip
 def test_the_first_sentence_is_plain(
