@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pystac
 import pytest
 import rasterio
 import torch
@@ -23,7 +24,10 @@ from glacier.mapping.predict import (
 from glacier.settings.predict import Predict
 from glacier.sources.factory import open_source
 from glacier.training.model_files import save_model
+from glacier.training.stac_model import NAME as MODEL_ITEM
+from glacier.training.stac_model import name_model
 from glacier.training.unet import build_unet
+from glacier.verify import verify_folder
 from tests.support.model_cards import make_card
 from tests.support.tiny import ENCODER, tiny_config
 
@@ -75,7 +79,18 @@ def test_a_month_becomes_two_rasters_and_the_record_that_vouches_for_them(
     assert record.status == "ok" and not unwritten
     address = map_address(str(tmp_path), "mendenhall", "2014-07")
     assert seals.read_whole(address, MapRecord, owned=False) == record
-    assert sorted(record.files) == ["2014-07.class.tif", "2014-07.probability.tif"]
+    assert sorted(record.files) == [
+        "2014-07.class.tif", "2014-07.item.json", "2014-07.probability.tif"
+    ]  # fmt: skip
+    item = pystac.Item.from_file(str(tmp_path / "mendenhall/2014-07.item.json"))
+    of_models = [link for link in item.links if link.href.endswith(MODEL_ITEM)]
+    assert [pystac.Item.from_file(link.absolute_href).ext.mlm.mlm_name for link in of_models] == [
+        name_model(name.encoder, name.fold) for name in NAMES
+    ]
+    for asset in item.assets.values():
+        path = Path(asset.get_absolute_href() or "")
+        assert asset.ext.file.size in (None, path.stat().st_size)
+    assert verify_folder(str(tmp_path)).damaged == []
     assert [(m.encoder, m.fold) for m in record.models] == [(ENCODER, 0), (ENCODER, 1)]
     with (
         rasterio.open(month[0]) as source,
