@@ -10,7 +10,7 @@ import pyproj
 import shapely
 
 from glacier.geo.frames import outline_frame
-from glacier.geo.polygons import take_area
+from glacier.geo.polygons import mend, take_area
 from glacier.geo.raster import WGS84, Grid
 
 Bounds = tuple[float, float, float, float]
@@ -38,13 +38,17 @@ class Footprint:
     bounds: Bounds
 
 
-def find_footprint(grid: Grid) -> Footprint:
-    """The ground of a grid; all of its corners lie on a ring."""
-    outline = outline_frame(grid)
+def find_footprint(grid: Grid) -> Footprint | None:
+    """The ground of a grid, with all of its corners; None where one is no place on Earth."""
+    with np.errstate(invalid="ignore"):  # no place on Earth is infinity
+        outline = outline_frame(grid)
+    if not np.isfinite(shapely.get_coordinates(outline)).all():
+        return None
     if (pole := find_pole(grid)) is not None:
         edge = np.copysign(np.abs(shapely.get_coordinates(outline)[:, 1]).min(), pole)
         outline = shapely.box(-180, min(edge, pole), 180, max(edge, pole))
-    parts = shapely.get_parts(take_area(shapely.intersection(outline, WORLD)))
+    (whole,) = mend(np.array([outline], dtype=object))
+    parts = shapely.get_parts(take_area(shapely.intersection(whole, WORLD)))
     west, south, east, north = shapely.bounds(parts).T
     ends_at_line = east == 180
     bounds = west.min(), south.min(), east.max(), north.max()

@@ -23,7 +23,7 @@ VERSION = "1.1.0"
 FILE = "file/v2.1.0"
 """The extension that :func:`describe_file` is of."""
 
-ITEM_TYPE, CATALOG_TYPE, JSON_TYPE = "application/geo+json", "application/json", "application/json"
+ITEM_TYPE, JSON_TYPE = "application/geo+json", "application/json"
 COG_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
 
 SHA256 = "1220"
@@ -93,7 +93,7 @@ def encode_item(item: Item) -> bytes:
                 f"https://stac-extensions.github.io/{name}/schema.json" for name in item.extensions
             ],
             "id": item.name,
-            "geometry": item.footprint and draw(item.footprint),
+            "geometry": item.footprint and to_geojson(item.footprint),
             "properties": {**state_period(item.period), **item.properties},
             "assets": {name: list_asset(asset) for name, asset in item.assets.items()},
             "links": [list_link(link) for link in item.links],
@@ -104,7 +104,7 @@ def encode_item(item: Item) -> bytes:
 
 def encode_catalog(name: str, description: str, items: Sequence[Link]) -> bytes:
     """The file of a catalogue, which names items."""
-    own = Link("root", "./catalog.json", media=CATALOG_TYPE)
+    own = Link("root", "./catalog.json", media=JSON_TYPE)
     return seals.encode_json(
         {
             "type": "Catalog",
@@ -116,7 +116,7 @@ def encode_catalog(name: str, description: str, items: Sequence[Link]) -> bytes:
     )
 
 
-def draw(footprint: Footprint) -> Mapping[str, Any]:
+def to_geojson(footprint: Footprint) -> Mapping[str, Any]:
     """A footprint as GeoJSON."""
     polygons = [[ring] for ring in footprint.rings]
     if len(polygons) == 1:

@@ -1,4 +1,8 @@
-"""Maps as items of STAC, and the catalogue that names them: what GIS finds and opens them by."""
+"""Maps as items of STAC, and the catalogue that names them: what GIS finds and opens them by.
+
+An item does not name the catalogue, which is written after all maps: pystac, for one, reads no item
+whose catalogue is not there, as while a run is under way or where a map was copied to.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,6 @@ from glacier import __version__, store
 from glacier.geo.footprints import find_footprint, name_crs
 from glacier.geo.raster import Grid
 from glacier.geo.stac_json import (
-    CATALOG_TYPE,
     COG_TYPE,
     FILE,
     JSON_TYPE,
@@ -68,11 +71,9 @@ def encode_map_item(
             footprint=find_footprint(record.grid),
             period=date_map(record),
             extensions=EXTENSIONS,
-            properties=describe_map(record, record.grid),
-            assets=list_rasters(record, record.grid, sizes),
+            properties=list_properties(record, record.grid),
+            assets=list_assets(record, record.grid, sizes),
             links=[
-                Link("root", "../catalog.json", media=CATALOG_TYPE),
-                Link("parent", "../catalog.json", media=CATALOG_TYPE),
                 *link_models(record, folder, sources.models),
                 *link_scenes(record, folder, sources.image),
             ],
@@ -88,7 +89,7 @@ def date_map(record: MapRecord) -> Period:
     return Period(dates.first, dates.last, dates.median)
 
 
-def describe_map(record: MapRecord, grid: Grid) -> Mapping[str, Any]:
+def list_properties(record: MapRecord, grid: Grid) -> Mapping[str, Any]:
     """Where a map's pixels lie, and how it was made."""
     code, wkt2 = name_crs(grid)
     models = ", ".join(name_model(used.encoder, used.fold) for used in record.models)
@@ -108,26 +109,25 @@ def describe_map(record: MapRecord, grid: Grid) -> Mapping[str, Any]:
     }
 
 
-def list_rasters(record: MapRecord, grid: Grid, sizes: Mapping[str, int]) -> Mapping[str, Asset]:
+def list_assets(record: MapRecord, grid: Grid, sizes: Mapping[str, int]) -> Mapping[str, Asset]:
     """The two rasters and the record of a map."""
     unseen = {"value": UNSEEN, "name": "unseen", "description": "Not seen", "nodata": True}
-    probability = {"raster:scale": 1 / CERTAIN, "raster:offset": 0}
+    scale = {"raster:scale": 1 / CERTAIN, "raster:offset": 0}
     classes = {"classification:classes": [*stac_model.CLASSES, unseen]}
 
-    def describe(name: str, title: str, end: str, band: Mapping[str, Any]) -> Asset:
-        file = f"{record.name}{end}"
+    def describe(title: str, end: str, fields: Mapping[str, Any]) -> Asset:
+        name = f"{record.name}{end}"
         pixels = {
-            "name": name, "data_type": "uint8", "nodata": UNSEEN, "raster:sampling": "area",
-            "raster:spatial_resolution": grid.pixel_m, **band,
+            "data_type": "uint8", "nodata": UNSEEN, "raster:sampling": "area",
+            "raster:spatial_resolution": grid.pixel_m,
         }  # fmt: skip
-        fields = {"bands": [pixels], **describe_file(record.files[file], sizes[file])}
-        return Asset(f"./{file}", title, COG_TYPE, ("data",), fields)
+        file = describe_file(record.files[name], sizes[name])
+        return Asset(f"./{name}", title, COG_TYPE, ("data",), {**pixels, **fields, **file})
 
-    facts = Asset(f"./{record.name}.json", "Record of the map", JSON_TYPE, ("metadata",))
     return {
-        "probability": describe("probability", "Probability", PROBABILITY, probability),
-        "class": describe("class", "Glacier or ground", CLASSES, classes),
-        "record": facts,
+        "probability": describe("Probability of glacier", PROBABILITY, scale),
+        "class": describe("Glacier or ground", CLASSES, classes),
+        "record": Asset(f"./{record.name}.json", "Record of the map", JSON_TYPE, ("metadata",)),
     }
 
 

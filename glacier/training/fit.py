@@ -172,9 +172,10 @@ def span_data(samples: SampleSet) -> DataSpan:
     months = samples.usable
     dates = sorted(month.month for month in months)
     regions = tuple(dict.fromkeys(month.region for month in months))
+    grounds = [find_footprint(samples.regions[name].grid) for name in regions]
     return DataSpan(
         regions=regions,
-        bounds=tuple(find_footprint(samples.regions[name].grid).bounds for name in regions),
+        bounds=tuple(ground.bounds for ground in grounds if ground is not None),
         first=f"{dates[0]:%Y-%m}",
         last=f"{dates[-1]:%Y-%m}",
         images=len(months),

@@ -80,7 +80,7 @@ class DataSpan(Model):
     """Last month with an image."""
     images: int = Field(ge=1)
     bounds: tuple[tuple[Longitude, Latitude, Longitude, Latitude], ...] = ()
-    """West, south, east and north edge of each region, degrees; over the date line west is more
+    """West, south, east and north edge of the regions, degrees; over the date line west is more
     than east."""
 
 

@@ -30,9 +30,9 @@ NAME = "model.item.json"
 
 EXTENSIONS = ("mlm/v1.4.0", FILE)
 
-TASKS = ["semantic-segmentation"]
+TASKS = ("semantic-segmentation",)
 
-DIMENSIONS = ["batch", "channel", "height", "width"]
+DIMENSIONS = ("batch", "channel", "height", "width")
 
 CLASSES = (
     {"value": 0, "name": "ground", "description": "No glacier"},
@@ -65,8 +65,8 @@ def encode_model_item(card: ModelCard, weights_bytes: int) -> bytes:
             footprint=cover_bounds(bounds) if bounds else None,
             period=span_data(card),
             extensions=EXTENSIONS,
-            properties=describe_model(card),
-            assets=list_files(card, weights_bytes),
+            properties=list_properties(card),
+            assets=list_assets(card, weights_bytes),
         )
     )
 
@@ -77,7 +77,7 @@ def span_data(card: ModelCard) -> Period:
     return Period(first, month_interval(last)[1].date() - timedelta(days=1))
 
 
-def describe_model(card: ModelCard) -> Mapping[str, Any]:
+def list_properties(card: ModelCard) -> Mapping[str, Any]:
     """What the extension says of a model."""
     weights = card.training.encoder_weights.rpartition("/")[2]
     began = {"none": None, "imagenet": "ImageNet"}.get(weights, weights)
@@ -166,7 +166,7 @@ def list_hyperparameters(card: ModelCard) -> Mapping[str, Any]:
     }  # fmt: skip
 
 
-def list_files(card: ModelCard, weights_bytes: int) -> Mapping[str, Asset]:
+def list_assets(card: ModelCard, weights_bytes: int) -> Mapping[str, Asset]:
     """The files of a model."""
     weights = Asset(
         "./model.safetensors",

@@ -29,6 +29,7 @@ def corners(grid: Grid) -> list[shapely.Point]:
 def check(grid: Grid) -> Footprint:
     """What holds of every footprint."""
     found = find_footprint(grid)
+    assert found is not None
     ground = shape(found)
     assert ground.is_valid
     assert all(ground.distance(corner) < STEP for corner in corners(grid))
@@ -69,6 +70,11 @@ def test_a_frame_around_a_pole_is_a_cap(crs: str, pole: int) -> None:
     found = check(Grid(crs, -50_000, 50_000, 1000, 100, 100))
     west, south, east, north = found.bounds
     assert (west, east) == (-180, 180) and pole in (south, north)
+
+
+def test_a_frame_beyond_the_edge_of_its_projection_has_none() -> None:
+    """Lambert's azimuthal projection ends in a circle; a square around it has no ground."""
+    assert find_footprint(Grid("EPSG:3408", -9e6, -12e6, 1e5, 10, 10)) is None
 
 
 def test_the_ground_agrees_with_the_area_of_the_pixels() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pystac
@@ -13,6 +14,7 @@ from glacier import seals, store
 from glacier.archive.ingest import ingest_month
 from glacier.archive.records import MonthRecord, list_months
 from glacier.geo.raster import Grid, encode_cog
+from glacier.mapping import predict
 from glacier.mapping.assignment import ModelName, Part
 from glacier.mapping.maps import MapRecord, map_address
 from glacier.mapping.predict import (
@@ -130,6 +132,35 @@ def test_a_map_of_another_image_or_of_other_models_is_not_taken_for_this_one(
     assert find_maps(str(tmp_path), [task], owned=True) == [None]
     assert (tmp_path / "mendenhall/.damaged/2014-07.class.tif").exists()
     assert run(tmp_path, models, task)[0] == record
+
+
+def test_a_run_leaves_a_catalogue_and_makes_it_again_where_it_is_not_that_of_the_maps(
+    month: tuple[str, MonthRecord], models: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, made = str(tmp_path / "maps/demo-0"), []
+
+    def make_maps(*args: object) -> dict[tuple[str, str], MapRecord]:
+        record, _ = run(Path(folder), models, plan(month, NAMES[:1]))
+        made.append(record)
+        return {("mendenhall", "2014-07"): record}
+
+    known = {
+        "find_sweep": SimpleNamespace(result=None), "choose_encoders": ((), "as asked"),
+        "maps_folder": folder, "list_tasks": [plan(month, NAMES[:1])],
+    }  # fmt: skip
+    for name, value in known.items():
+        monkeypatch.setattr(predict, name, lambda *args, value=value: value)
+    monkeypatch.setattr(predict, "make_maps", make_maps)
+    config = tiny_config(tmp_path)
+    catalog = tmp_path / "maps/demo-0/catalog.json"
+    assert predict.run_predict(config) == 0
+    whole = catalog.read_bytes()
+    items = list(pystac.Catalog.from_file(str(catalog)).get_items())
+    assert [item.id for item in items] == ["mendenhall-2014-07"]
+    for spoil in (catalog.unlink, lambda: catalog.write_bytes(whole[:-9])):
+        spoil()
+        assert predict.run_predict(config) == 0 and catalog.read_bytes() == whole
+    assert len(made) == 1 and verify_folder(str(tmp_path / "maps")).damaged == []
 
 
 def write_file(path: Path, pixel_m: float = 150) -> Path:

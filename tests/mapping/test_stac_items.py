@@ -112,11 +112,10 @@ def test_a_reader_finds_the_grid_the_numbers_and_the_files() -> None:
     assert probability.media_type == classes.media_type == pystac.MediaType.COG
     assert probability.ext.file.size == 1000
     assert probability.ext.file.checksum == "1220" + "0" * 64
-    (band,) = probability.extra_fields["bands"]
-    assert band["nodata"] == 255 and 254 * band["raster:scale"] + band["raster:offset"] == 1
-    (band,) = classes.extra_fields["bands"]
-    found = [(c["value"], c["name"], "nodata" in c) for c in band["classification:classes"]]
-    assert found == [(0, "ground", False), (1, "glacier", False), (255, "unseen", True)]
+    told = probability.extra_fields
+    assert told["nodata"] == 255 and 254 * told["raster:scale"] + told["raster:offset"] == 1
+    found = [(c.value, c.name, c.nodata) for c in classes.ext.classification.classes]
+    assert found == [(0, "ground", None), (1, "glacier", None), (255, "unseen", True)]
     assert item.properties["processing:level"] == "L4"
 
 
