@@ -39,7 +39,7 @@ class Footprint:
 
 
 def find_footprint(grid: Grid) -> Footprint | None:
-    """The ground of a grid, with all of its corners; None where one is no place on Earth."""
+    """The ground of a grid, with all of its corners; None where that is no place on Earth."""
     with np.errstate(invalid="ignore"):  # no place on Earth is infinity
         outline = outline_frame(grid)
     if not np.isfinite(shapely.get_coordinates(outline)).all():
@@ -48,7 +48,10 @@ def find_footprint(grid: Grid) -> Footprint | None:
         edge = np.copysign(np.abs(shapely.get_coordinates(outline)[:, 1]).min(), pole)
         outline = shapely.box(-180, min(edge, pole), 180, max(edge, pole))
     (whole,) = mend(np.array([outline], dtype=object))
-    parts = shapely.get_parts(take_area(shapely.intersection(whole, WORLD)))
+    ground = take_area(shapely.intersection(whole, WORLD))
+    if ground is None:
+        return None
+    parts = shapely.get_parts(ground)
     west, south, east, north = shapely.bounds(parts).T
     ends_at_line = east == 180
     bounds = west.min(), south.min(), east.max(), north.max()
