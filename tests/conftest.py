@@ -44,3 +44,11 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("GLACIER_REAL_DATA is not set: no real satellite data on this machine")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def stac_schemas(real_data: Path) -> Path:
+    """The folder of the published schemas of STAC's extensions, or a skip that says why."""
+    if not (folder := real_data / "stac_schemas").is_dir():
+        pytest.skip(f"{folder} is not there: the schemas of extensions are published by others")
+    return folder

@@ -9,6 +9,7 @@ from pathlib import Path
 from glacier import store
 from glacier.errors import ConfigError
 from glacier.geo.found_files import explain_unsafe
+from glacier.mapping.maps import ITEM
 from glacier.settings.values import BARE
 
 SUFFIXES = (".tif", ".tiff")
@@ -38,14 +39,23 @@ def name_files(files: Sequence[Path]) -> list[tuple[str, Path]]:
     """Each file with the name of its map: its own without its end.
 
     Raises:
-        ConfigError: Two have the same, or one could lead elsewhere.
+        ConfigError: Two have the same, or one could lead elsewhere or to the file of another map.
     """
     named = [(file.stem, file) for file in files]
     for name, count in Counter(name for name, _ in named).items():
-        if count > 1 or not BARE.fullmatch(name):
+        if why := explain_unfit(name, count):
             raise ConfigError(
-                f"predict.images: the name of {name!r:.100} "
-                f"{'is of two files' if count > 1 else 'holds more than letters, digits, . _ + -'}"
-                ", so its map could not carry it; rename the file"
+                f"predict.images: the name of {name!r:.100} {why}, so its map could not carry it; "
+                "rename the file"
             )
     return named
+
+
+def explain_unfit(name: str, count: int) -> str:
+    """Why a name that so many files have can be none of a map; nothing where it can."""
+    if count > 1:
+        return "is of two files"
+    if not BARE.fullmatch(name):
+        return "holds more than letters, digits, . _ + -"
+    item = ITEM.removesuffix(".json")  # its record would be the item of another map
+    return f"ends with {item}" if name.endswith(item) else ""

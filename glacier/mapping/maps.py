@@ -1,7 +1,7 @@
 """Maps: where they lie, what their numbers mean, and what is recorded of each.
 
 A map is complete when its record ``<name>.json`` is there, written last, with the sha256 of its
-rasters.
+rasters and of its item of STAC.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ from glacier.settings.values import BareName, Name, Sha256
 FORMAT = 1
 """Counts up when the bytes of maps change for the same configuration."""
 
-PROBABILITY, CLASSES = ".probability.tif", ".class.tif"
+RASTERS = PROBABILITY, CLASSES = ".probability.tif", ".class.tif"
 """Ends of the names of a map's rasters. Probability: uint8, 0..254 for 0..1, scale 1/254 declared.
 Class: uint8, 1 glacier, 0 not. 255 is nodata in both."""
+
+ITEM = ".item.json"
+"""End of the name of its item of STAC."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 

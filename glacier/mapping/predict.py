@@ -21,8 +21,14 @@ from glacier.geo.raster_rows import open_landsat
 from glacier.locks import hold, remove_dead
 from glacier.mapping.assignment import ModelName, Part, assign_models, choose_encoders
 from glacier.mapping.images import find_images, name_files
-from glacier.mapping.maps import CLASSES, FORMAT, PROBABILITY, MapRecord, UsedModel, map_address
+from glacier.mapping.maps import FORMAT, ITEM, RASTERS, MapRecord, UsedModel, map_address
 from glacier.mapping.raster_map import LoadedModel, Models, Tally, map_raster
+from glacier.mapping.stac_items import (
+    MapSources,
+    encode_map_item,
+    is_catalogued,
+    write_catalog,
+)
 from glacier.progress import Progress, say
 from glacier.settings.identity import digest, identity
 from glacier.settings.model import ADDRESS, RUNTIME_ONLY, Model
@@ -74,7 +80,7 @@ def run_predict(config: Config) -> int:
     folder = maps_folder(config, sweep, encoders)
     tasks = list_tasks(config, sweep, encoders)
     done = find_maps(folder, tasks, owned=False)
-    if all(record is not None for record in done):
+    if all(record is not None for record in done) and is_catalogued(folder):
         remove_dead(config, folder)
     else:
         with hold(config, folder):
@@ -82,6 +88,7 @@ def run_predict(config: Config) -> int:
             pending = [task for task, record in zip(tasks, done, strict=True) if record is None]
             say(f"predict: {why}")
             made = make_maps(config, sweep, folder, pending) if pending else {}
+            write_catalog(folder)
             done = [
                 record or made[task.record.region, task.record.name]
                 for task, record in zip(tasks, done, strict=True)
@@ -262,7 +269,7 @@ class MapWorker:
                 record = conclude(task.record, tally, models).model_copy(
                     update={"grid": image.grid}
                 )
-            return self.write(record, files)
+            return self.write(record, files, task.image)
 
     def load(self, name: ModelName) -> LoadedModel:
         """A model, loaded once."""
@@ -271,14 +278,20 @@ class MapWorker:
             self.loaded[name] = LoadedModel(Viewer.of(model.to(self.device), card.inference), card)
         return self.loaded[name]
 
-    def write(self, record: MapRecord, files: Iterable[Path]) -> MapRecord:
-        """Put the rasters where they belong, then their record; returns it with their checksums."""
+    def write(self, record: MapRecord, files: Iterable[Path], image: str) -> MapRecord:
+        """Put the rasters where they belong, their item, then the record that vouches for all.
+
+        Returns:
+            The record as it was written.
+        """
         place = store.join(self.folder, record.region)
-        names = [f"{record.name}{end}" for end in (PROBABILITY, CLASSES)]
-        kept = {
-            name: store.write_file(store.join(place, name), file)
-            for name, file in zip(names, files, strict=True)
-        }
+        rasters = dict(zip((f"{record.name}{end}" for end in RASTERS), files, strict=True))
+        sizes = {name: file.stat().st_size for name, file in rasters.items()}
+        kept = {n: store.write_file(store.join(place, n), file) for n, file in rasters.items()}
+        record = record.model_copy(update={"files": kept})
+        item = encode_map_item(record, place, MapSources(self.models, image), sizes)
+        name = f"{record.name}{ITEM}"
+        kept = {**kept, name: store.write_bytes(store.join(place, name), item)}
         record = record.model_copy(update={"files": kept})
         seals.write_model(map_address(self.folder, record.region, record.name), record)
         return record

@@ -7,7 +7,6 @@ checkpoint and ends in the same bytes.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -17,7 +16,8 @@ from glacier import seals, store
 from glacier.evaluation.calibration import Calibration, Reliability, measure_reliability
 from glacier.evaluation.results import PREDICTIONS, TrialResult
 from glacier.evaluation.scorecard import Scorecard, ScorecardBuilder
-from glacier.samples.dataset import MonthImage, SampleMonth
+from glacier.geo.footprints import find_footprint
+from glacier.samples.dataset import MonthImage, SampleSet
 from glacier.samples.image import ImageRecipe
 from glacier.settings.labels import Label
 from glacier.settings.sweep import Sweep
@@ -145,7 +145,7 @@ def make_card(trial: Trial, learner: Learner, result: TrialResult) -> ModelCard:
         fill=mean if samples.fill == "mean" else (float(samples.fill),) * len(mean),
         inference=learner.inference,
         label=name_files(trial.label, "outlines", "debris"),
-        data=span_months(samples.usable),
+        data=span_data(samples),
         threshold=result.calibration.threshold,
         temperature=result.calibration.temperature,
         split=trial.split,
@@ -167,11 +167,15 @@ def name_files(part: Settings, *fields: str) -> Settings:
     return part.model_copy(update=names)
 
 
-def span_months(months: Sequence[SampleMonth]) -> DataSpan:
+def span_data(samples: SampleSet) -> DataSpan:
     """Regions, first and last month and number of the images of a set of samples."""
+    months = samples.usable
     dates = sorted(month.month for month in months)
+    regions = tuple(dict.fromkeys(month.region for month in months))
+    grounds = [find_footprint(samples.regions[name].grid) for name in regions]
     return DataSpan(
-        regions=tuple(dict.fromkeys(month.region for month in months)),
+        regions=regions,
+        bounds=tuple(ground.bounds for ground in grounds if ground is not None),
         first=f"{dates[0]:%Y-%m}",
         last=f"{dates[-1]:%Y-%m}",
         images=len(months),

@@ -41,6 +41,10 @@ Deviation = Annotated[float, Field(ge=1e-6, le=1e6)]
 PixelSide = Annotated[float, Field(gt=0, le=1e6)]
 """Side of a pixel on the ground, metres."""
 
+Longitude = Annotated[float, Field(ge=-180, le=180)]
+Latitude = Annotated[float, Field(ge=-90, le=90)]
+"""Degrees."""
+
 
 class Inference(Model):
     """How a network looks at an image: the same when it is tested and when it is applied."""
@@ -75,6 +79,9 @@ class DataSpan(Model):
     last: Month
     """Last month with an image."""
     images: int = Field(ge=1)
+    bounds: tuple[tuple[Longitude, Latitude, Longitude, Latitude], ...] = ()
+    """West, south, east and north edge of the regions, degrees; over the date line west is more
+    than east."""
 
 
 class CardScores(Model):

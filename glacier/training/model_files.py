@@ -1,4 +1,4 @@
-"""A model's folder: weights, ``model.json``, and a card for people.
+"""A model's folder: weights, ``model.json``, a card for people, and an item of STAC.
 
 The files may come from anybody: nothing is unpickled, and nothing is loaded that was not compared
 with its checksum and with the network that it is for.
@@ -15,6 +15,7 @@ from torch import nn
 from glacier import seals, store
 from glacier.errors import ConfigError, WeightsError
 from glacier.evaluation.calibration import Calibration
+from glacier.training import stac_model
 from glacier.training.inference import Viewer, find_device
 from glacier.training.model_card import ModelCard, card_address, describe_model
 from glacier.training.tensors import LENGTH, MAX_HEADER, compare_tensors, decode_tensors
@@ -25,7 +26,7 @@ MAX_CARD = 32 * 2**20
 
 
 def save_model(folder: str, state: dict[str, torch.Tensor], card: ModelCard) -> None:
-    """Write a model: the weights, its card for people, then ``model.json`` with their checksum.
+    """Write a model: weights, a card for people, its item, then ``model.json`` that vouches.
 
     Args:
         folder: Address of the model.
@@ -34,7 +35,11 @@ def save_model(folder: str, state: dict[str, torch.Tensor], card: ModelCard) -> 
     """
     data = save_tensors({k: v.detach().cpu().contiguous() for k, v in state.items()})
     card = card.model_copy(update={"sha256": store.checksum(data)})
-    contents = {"model.safetensors": data, "model.md": describe_model(card).encode()}
+    contents = {
+        "model.safetensors": data,
+        "model.md": describe_model(card).encode(),
+        stac_model.NAME: stac_model.encode_model_item(card, len(data)),
+    }
     seals.write_whole(card_address(folder), card, contents)
 
 

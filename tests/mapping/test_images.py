@@ -21,5 +21,7 @@ def test_files_give_their_maps_their_names(tmp_path: Path) -> None:
         name_files([second, tmp_path / "a.TIFF"])
     with pytest.raises(ConfigError, match=r"holds more than letters"):
         name_files([tmp_path / "..x y.tif"])
+    with pytest.raises(ConfigError, match=r"'a\.item' ends with \.item, so its map could not"):
+        name_files([tmp_path / "a.item.tif"])  # a.item.json is the item of a.tif
     with pytest.raises(ConfigError, match=r"predict.images = '.*none': no GeoTIFF is there"):
         find_images(str(tmp_path / "none"))

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pystac
 import pytest
 import rasterio
 import torch
@@ -12,6 +14,7 @@ from glacier import seals, store
 from glacier.archive.ingest import ingest_month
 from glacier.archive.records import MonthRecord, list_months
 from glacier.geo.raster import Grid, encode_cog
+from glacier.mapping import predict
 from glacier.mapping.assignment import ModelName, Part
 from glacier.mapping.maps import MapRecord, map_address
 from glacier.mapping.predict import (
@@ -25,7 +28,10 @@ from glacier.settings.predict import Predict
 from glacier.sources.factory import open_source
 from glacier.training.model_files import save_model
 from glacier.training.saved import SavedSweep, SweepPlaces
+from glacier.training.stac_model import NAME as MODEL_ITEM
+from glacier.training.stac_model import name_model
 from glacier.training.unet import build_unet
+from glacier.verify import verify_folder
 from tests.support.model_cards import make_card
 from tests.support.saved_sweeps import describe_samples, make_config
 from tests.support.sweeps import fold_years, make_sweep
@@ -79,7 +85,18 @@ def test_a_month_becomes_two_rasters_and_the_record_that_vouches_for_them(
     assert record.status == "ok" and not unwritten
     address = map_address(str(tmp_path), "mendenhall", "2014-07")
     assert seals.read_whole(address, MapRecord, owned=False) == record
-    assert sorted(record.files) == ["2014-07.class.tif", "2014-07.probability.tif"]
+    assert sorted(record.files) == [
+        "2014-07.class.tif", "2014-07.item.json", "2014-07.probability.tif"
+    ]  # fmt: skip
+    item = pystac.Item.from_file(str(tmp_path / "mendenhall/2014-07.item.json"))
+    of_models = [link for link in item.links if link.href.endswith(MODEL_ITEM)]
+    assert [pystac.Item.from_file(link.absolute_href).ext.mlm.mlm_name for link in of_models] == [
+        name_model(name.encoder, name.fold) for name in NAMES
+    ]
+    for asset in item.assets.values():
+        path = Path(asset.get_absolute_href() or "")
+        assert asset.ext.file.size in (None, path.stat().st_size)
+    assert verify_folder(str(tmp_path)).damaged == []
     assert [(m.encoder, m.fold) for m in record.models] == [(ENCODER, 0), (ENCODER, 1)]
     with (
         rasterio.open(month[0]) as source,
@@ -119,6 +136,35 @@ def test_a_map_of_another_image_or_of_other_models_is_not_taken_for_this_one(
     assert find_maps(str(tmp_path), [task], owned=True) == [None]
     assert (tmp_path / "mendenhall/.damaged/2014-07.class.tif").exists()
     assert run(tmp_path, models, task)[0] == record
+
+
+def test_a_run_leaves_a_catalogue_and_makes_it_again_where_it_is_not_that_of_the_maps(
+    month: tuple[str, MonthRecord], models: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, made = str(tmp_path / "maps/demo-0"), []
+
+    def make_maps(*args: object) -> dict[tuple[str, str], MapRecord]:
+        record, _ = run(Path(folder), models, plan(month, NAMES[:1]))
+        made.append(record)
+        return {("mendenhall", "2014-07"): record}
+
+    known = {
+        "find_sweep": SimpleNamespace(result=None), "choose_encoders": ((), "as asked"),
+        "maps_folder": folder, "list_tasks": [plan(month, NAMES[:1])],
+    }  # fmt: skip
+    for name, value in known.items():
+        monkeypatch.setattr(predict, name, lambda *args, value=value: value)
+    monkeypatch.setattr(predict, "make_maps", make_maps)
+    config = tiny_config(tmp_path)
+    catalog = tmp_path / "maps/demo-0/catalog.json"
+    assert predict.run_predict(config) == 0
+    whole = catalog.read_bytes()
+    items = list(pystac.Catalog.from_file(str(catalog)).get_items())
+    assert [item.id for item in items] == ["mendenhall-2014-07"]
+    for spoil in (catalog.unlink, lambda: catalog.write_bytes(whole[:-9])):
+        spoil()
+        assert predict.run_predict(config) == 0 and catalog.read_bytes() == whole
+    assert len(made) == 1 and verify_folder(str(tmp_path / "maps")).damaged == []
 
 
 def write_file(path: Path, pixel_m: float = 150) -> Path:

@@ -106,7 +106,13 @@ def test_a_finished_trial_returns_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["model/model.safetensors", "model/model.json", "model/model.md", "trial/predictions.npz"],
+    [
+        "model/model.safetensors",
+        "model/model.json",
+        "model/model.md",
+        "model/model.item.json",
+        "trial/predictions.npz",
+    ],
 )
 def test_what_was_deleted_is_made_again(tmp_path: Path, name: str) -> None:
     images = make_images()

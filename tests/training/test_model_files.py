@@ -22,7 +22,7 @@ def test_a_model_is_written_and_read_back_equal(tmp_path: Path) -> None:
     with torch.inference_mode():
         assert torch.equal(model(x), loaded(x))
     assert found.model_copy(update={"sha256": "", "files": {}}) == card
-    assert set(found.files) == {"model.safetensors", "model.md"}
+    assert set(found.files) == {"model.safetensors", "model.md", "model.item.json"}
 
 
 def test_a_flipped_bit_in_a_model_is_found(tmp_path: Path) -> None:
