@@ -93,8 +93,10 @@ def test_the_pipeline_ends_in_maps_of_all_months(unbroken: tuple[Path, str]) -> 
     folder, out = unbroken
     (maps,) = (folder / "data/maps").glob("*/mendenhall")
     months = [f"2014-{k:02d}" for k in range(5, 13)]
-    assert sorted(path.name for path in maps.glob("*.json")) == [f"{m}.json" for m in months]
-    assert len(list(maps.glob("*.class.tif"))) == len(list(maps.glob("*.probability.tif"))) == 6
+    records = sorted(path.name for path in maps.glob("????-??.json"))
+    assert records == [f"{month}.json" for month in months]
+    for end in ("class.tif", "probability.tif", "item.json"):
+        assert len(list(maps.glob(f"*.{end}"))) == 6
     results = folder / "results/tiny"
     assert "<html" in (results / "map.html").read_text()
     rows = read_area_rows((results / "area.csv").read_bytes())
@@ -118,7 +120,7 @@ def test_a_map_finds_what_the_report_says_that_its_models_found(
         for image in trial["scorecard"]["images"]
     }
     mapped = 0
-    for path in (folder / "data/maps").glob("*/mendenhall/*.json"):
+    for path in (folder / "data/maps").glob("*/mendenhall/????-??.json"):
         record = json.loads(path.read_text())
         for model in record["models"]:
             counts = tested[model["encoder"], model["fold"], record["month"]]
