@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from glacier import store
 from glacier.evaluation.results import SweepResult
 from glacier.evaluation.scorecard import ImageScore
 from glacier.evaluation.trend import Trend, fit_trend
 from glacier.geo.map_strips import read_class_strips
+from glacier.geo.raster_rows import ByteBand, write_cog
 from glacier.mapping.area import ComparedAreas, MapArea, StackedRows, measure_areas
 from glacier.mapping.area_table import AreaRow
-from glacier.mapping.change import ChangedAreas, map_change, measure_change
+from glacier.mapping.change import Change, ChangedAreas, map_change, measure_change
 from glacier.mapping.maps import CLASSES, MapRecord
 from glacier.mapping.month_view import MonthView
 from glacier.mapping.seasons import (
@@ -103,18 +105,28 @@ def state_facts(view: MonthView) -> MonthFacts:
     )
 
 
+@contextmanager
+def open_class_maps(records: Sequence[MapRecord], folder: str) -> Iterator[list[Path]]:
+    """Local paths of some class maps of a region, for as long as the block lasts.
+
+    Raises:
+        StoreError: One is missing or damaged.
+    """
+    with ExitStack() as stack:
+        names = [f"{record.name}{CLASSES}" for record in records]
+        yield [
+            stack.enter_context(store.local_copy(store.join(folder, name), record.files[name]))
+            for name, record in zip(names, records, strict=True)
+        ]
+
+
 def compare_maps(
     records: Sequence[MapRecord], folder: str
 ) -> tuple[ComparedAreas, ChangedAreas | None]:
     """Areas of some maps of a region, and what changed from the first to the last of them."""
     grid = records[0].grid
     assert grid is not None  # each has a map
-    with ExitStack() as stack:
-        names = [f"{record.name}{CLASSES}" for record in records]
-        paths = [
-            stack.enter_context(store.local_copy(store.join(folder, name), record.files[name]))
-            for name, record in zip(names, records, strict=True)
-        ]
+    with open_class_maps(records, folder) as paths:
         strips = (StackedRows(rows) for rows in read_class_strips(paths))
         compared = measure_areas(strips, (grid.pixel_m, grid.pixel_m))
         if len(paths) < 2:
@@ -122,6 +134,29 @@ def compare_maps(
         ends = read_class_strips([paths[0], paths[-1]])
         changes = (map_change(before, after) for before, after in ends)
         return compared, measure_change(changes, grid.pixel_km2)
+
+
+def write_change(series: RegionSeries, folder: str, path: Path) -> None:
+    """Write what became of each pixel from the first to the last of a region's years.
+
+    Args:
+        series: Of two years or more.
+        folder: Address of its maps.
+        path: Local file of a new GeoTIFF: uint8 codes of :class:`change.Change`, 255 unseen.
+
+    Raises:
+        StoreError: A map is missing or damaged.
+    """
+    ends = [series.years[0].view.record, series.years[-1].view.record]
+    grid, tags = ends[0].grid, {code.name.lower(): str(int(code)) for code in Change}
+    assert grid is not None  # each has a map
+    tags |= {"first": ends[0].name, "last": ends[1].name}
+    with (
+        open_class_maps(ends, folder) as paths,
+        write_cog(path, grid, ByteBand("change", int(Change.UNSEEN)), tags) as out,
+    ):
+        for before, after in read_class_strips(paths):
+            out.write(map_change(before, after))
 
 
 def member_areas(view: MonthView, area: MapArea) -> list[float]:

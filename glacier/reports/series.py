@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import ray
 from pydantic import Field
@@ -23,9 +25,11 @@ from glacier.mapping.month_view import MonthView, ViewTask, look_at_month
 from glacier.mapping.new_snow import measure_new_snow
 from glacier.mapping.predict import MapTask, find_maps, list_tasks, maps_folder
 from glacier.mapping.region_series import (
+    RegionSeries,
     list_rows,
     list_tested_errors,
     measure_region,
+    write_change,
 )
 from glacier.mapping.seasons import Season, late_summer_of
 from glacier.progress import Progress, say
@@ -213,6 +217,24 @@ def find_divides(config: Config, records: Sequence[MapRecord]) -> dict[str, Divi
     return {region: read_divides(file, grid) for region, grid in grids.items()}
 
 
+def store_change(series: RegionSeries, folder: str, place: str) -> dict[str, str]:
+    """Write the change map of a region that has two years; returns its name and sha256.
+
+    Args:
+        series: The region.
+        folder: Address of its maps.
+        place: Address of the results.
+    """
+    if len(series.years) < 2:
+        return {}
+    first, last = series.years[0].view.record.name, series.years[-1].view.record.name
+    name = f"change-{series.region}-{first}-{last}.tif"
+    with TemporaryDirectory() as scratch:
+        path = Path(scratch, "change.tif")
+        write_change(series, folder, path)
+        return {name: store.write_file(store.join(place, name), path)}
+
+
 def write_series(
     config: Config,
     sweep: SavedSweep,
@@ -232,6 +254,8 @@ def write_series(
     files = write_outlines(place, OUTLINES, outlines) if outlines else {}
     rows = [row.columns() for series in found for row in list_rows(series)]
     files[TABLE] = store.write_bytes(store.join(place, TABLE), encode_csv(rows))
+    for series in found:
+        files |= store_change(series, store.join(folder, series.region), place)
     for series in found:
         name = "map.html" if len(found) == 1 else f"map-{series.region}.html"
         if any(view.layers for view in series.views):

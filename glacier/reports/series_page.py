@@ -117,6 +117,13 @@ def draw_region(config: Config, series: RegionSeries, files: Sequence[str]) -> M
     )
     sources = {year.uncertainty.answer for year in series.years}
     notes = [f"The interval of an area is {ANSWERS[source]}." for source in sorted(sources)]
+    if (change := series.change) is not None:
+        first, last = series.years[0].choice, series.years[-1].choice
+        notes.append(
+            f"From {first.year} to {last.year} {change.lost_km2:.1f} km² were lost, "
+            f"{change.gained_km2:.1f} km² gained and {change.kept_km2:.1f} km² kept; of "
+            f"{change.unseen_km2:.1f} km² nobody knows, since one of the two did not show them."
+        )
     if series.years:
         notes.append(f"All years saw {series.years[0].area.seen_share:.0%} of the frame together.")
     return MappedRegion(
@@ -126,9 +133,16 @@ def draw_region(config: Config, series: RegionSeries, files: Sequence[str]) -> M
         dates=dates,
         years=years,
         notes=(*notes, *NOTES),
-        files={name: KINDS[name] for name in files if name in KINDS},
+        files={name: words for name in files if (words := describe_file(name))},
         is_synthetic=config.ingest.chosen.knows_truth,
     )
+
+
+def describe_file(name: str) -> str:
+    """What is in a file beside a page; nothing of one that it does not name."""
+    if name.startswith("change-"):
+        return "what was lost, gained and kept between the two months, as GeoTIFF"
+    return KINDS.get(name, "")
 
 
 def to_area(year: YearArea) -> Area:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from numpy.typing import NDArray
 
 from glacier import store
@@ -14,6 +15,7 @@ from glacier.geo.raster_rows import ByteBand, write_cog
 from glacier.landsat import digital_number
 from glacier.map_codes import UNSEEN
 from glacier.mapping.area_table import AreaRow
+from glacier.mapping.change import Change
 from glacier.mapping.maps import CLASSES, PROBABILITY, MapRecord, PixelCounts, UsedModel
 from glacier.mapping.month_view import MonthView, ViewTask, look_at_month
 from glacier.mapping.region_series import (
@@ -21,6 +23,7 @@ from glacier.mapping.region_series import (
     list_tested_errors,
     measure_region,
     member_areas,
+    write_change,
 )
 from glacier.mapping.seasons import Season
 from glacier.settings.series import Series
@@ -107,6 +110,12 @@ def test_years_are_compared_on_what_all_of_them_saw(tmp_path: Path) -> None:
     change = found.change
     assert change is not None and change.unseen_km2 == pytest.approx(8.0)
     assert (change.lost_km2, change.gained_km2) == pytest.approx((2.0 - 0.32, 0.0))
+    write_change(found, str(tmp_path), tmp_path / "change.tif")
+    with rasterio.open(tmp_path / "change.tif") as source:
+        codes, tags = source.read(1), source.tags()
+    assert (tags["first"], tags["last"], tags["lost"]) == ("2014-09", "2017-08", "2")
+    assert (codes[:, : SIDE // 2] == Change.UNSEEN).all()
+    assert 100**2 / 1e6 * (codes == Change.LOST).sum() == pytest.approx(change.lost_km2)
 
 
 def test_the_table_has_a_row_for_every_month_and_year_and_no_zero_for_a_gap(
