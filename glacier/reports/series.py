@@ -34,7 +34,7 @@ from glacier.mapping.region_series import (
 from glacier.mapping.seasons import Season, late_summer_of
 from glacier.progress import Progress, say
 from glacier.reports.map_page import render_map_page
-from glacier.reports.series_page import draw_region, tell_change
+from glacier.reports.series_page import animate_years, draw_region, tell_change
 from glacier.reports.tables import encode_csv
 from glacier.seals import Manifest
 from glacier.settings.identity import digest, identity
@@ -256,6 +256,9 @@ def write_series(
     files[TABLE] = store.write_bytes(store.join(place, TABLE), encode_csv(rows))
     for series in found:
         files |= store_change(series, store.join(folder, series.region), place)
+        if film := animate_years(series):
+            name = f"years-{series.region}.gif"
+            files[name] = store.write_bytes(store.join(place, name), film)
     for series in found:
         name = "map.html" if len(found) == 1 else f"map-{series.region}.html"
         if any(view.layers for view in series.views):

@@ -9,6 +9,7 @@ from glacier.evaluation.verdict import SIGNIFICANCE_LEVEL
 from glacier.mapping.month_view import MonthView
 from glacier.mapping.region_series import RegionSeries, YearArea
 from glacier.mapping.seasons import Gap, MonthFacts, judge_month
+from glacier.plots.animation import AnimatedYear, draw_animation
 from glacier.reports.mapped import Area, MapDate, MappedRegion, MapYear, Status
 
 KINDS = {
@@ -138,10 +139,27 @@ def draw_region(config: Config, series: RegionSeries, files: Sequence[str]) -> M
     )
 
 
+def animate_years(series: RegionSeries) -> bytes:
+    """An animated GIF of the images and outlines of a region's years; nothing of one without."""
+    frames = []
+    for year in series.years:
+        layers = year.view.layers
+        picture = layers.get("true colour") or layers.get("false colour")
+        if picture is not None:
+            rings = [ring for polygon in year.view.rings for ring in polygon]
+            frames.append(AnimatedYear(str(year.choice.year), picture, rings))
+    if len(frames) < 2:
+        return b""
+    grid = next(view.record.grid for view in series.views if view.record.grid)
+    return draw_animation(frames, tuple(grid.bounds))
+
+
 def describe_file(name: str) -> str:
     """What is in a file beside a page; nothing of one that it does not name."""
     if name.startswith("change-"):
         return "what was lost, gained and kept between the two months, as GeoTIFF"
+    if name.startswith("years-"):
+        return "images and outlines of all years, moving"
     return KINDS.get(name, "")
 
 
