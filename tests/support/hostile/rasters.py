@@ -13,6 +13,7 @@ import numpy as np
 import rasterio
 
 from glacier.geo.raster import encode_cog, read_named
+from glacier.geo.raster_rows import open_landsat
 from tests.support.hostile.files import (
     GRIDS,
     SPECIAL,
@@ -199,7 +200,7 @@ def raster(
 
 METADATA = b"<GDALMetadata>" + b"<Item>" * 200_000
 
-ROWS = (
+WHOLE = (
     raster("VRT that names an address, called .tif", text("a.tif", VRT_HTTP)),
     raster("VRT that names another file, called .tif", text("a.tif", VRT_FILE)),
     raster("VRT called .vrt", text("a.vrt", VRT_FILE)),
@@ -323,5 +324,25 @@ ROWS = (
     raster("cut short", cog(lambda data: data[: len(data) // 2])),
     raster("a tile at 2^31", cog(lambda data: data.replace(data[8:12], b"\xff\xff\xff\x7f", 1))),
     raster("an unknown compression", raw(lambda: tile(16, 256, bytes(99), 50_123))),
+)
+"""Rasters that are read at once."""
+
+
+def read_rows(path: str) -> int:
+    """A raster as it is read to be mapped, a few rows at a time."""
+    with open_landsat(path, {"SR_B4"}) as image:
+        height = image.grid.height
+        for top in range(0, height, 256):
+            image.read(top, min(256, height - top))
+    return height
+
+
+ROWS = (
+    *WHOLE,
+    *(
+        Row("map", f"{row.name}, to be mapped", row.make, read_rows)
+        for row in WHOLE
+        if row.harmless is None
+    ),
 )
 """All of them."""
