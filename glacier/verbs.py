@@ -90,6 +90,11 @@ VERBS = {
         "run_predict",
         sections=("predict.", *PLACES, "cluster."),
     ),
+    "export": Verb(
+        "Models -> ONNX and PyTorch files for other programs, held against the models themselves.",
+        "run_export",
+        sections=("export.", *PLACES),
+    ),
     "study": Verb(
         "Run the variants of one configuration and compare them.",
         "run_study",

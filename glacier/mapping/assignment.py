@@ -10,13 +10,14 @@ from glacier.evaluation.comparison import compare_methods
 from glacier.evaluation.results import SweepResult
 from glacier.samples.dataset import month_key
 from glacier.samples.folds import Rectangle, unit_rectangles
+from glacier.settings.export import Export
 from glacier.settings.model import Model
 from glacier.settings.predict import Predict
 from glacier.settings.values import BareName
 from glacier.wording import nearest, shorten_list
 
 BEST, ENSEMBLE = "best", "ensemble"
-"""What ``predict.encoder`` may be besides a name."""
+"""What ``predict.encoder`` and ``export.encoder`` may be besides a name."""
 
 
 class ModelName(Model):
@@ -34,8 +35,15 @@ class Part(Model):
     models: tuple[ModelName, ...]
 
 
-def choose_encoders(sweep: SweepResult, settings: Predict) -> tuple[tuple[str, ...], str]:
+def choose_encoders(
+    sweep: SweepResult, settings: Predict | Export, field: str = "predict.encoder"
+) -> tuple[tuple[str, ...], str]:
     """Encoders whose models map, and a sentence that says why.
+
+    Args:
+        sweep: The sweep.
+        settings: Say who is asked for.
+        field: Name of the field that says so.
 
     Raises:
         ConfigError: The sweep has no such encoder, or none of it finished.
@@ -46,7 +54,7 @@ def choose_encoders(sweep: SweepResult, settings: Predict) -> tuple[tuple[str, .
     if settings.encoder != BEST:
         if settings.encoder not in done:
             raise ConfigError(
-                f"predict.encoder = {settings.encoder!r}: the sweep has no models of it"
+                f"{field} = {settings.encoder!r}: the sweep has no models of it"
                 f"{nearest(settings.encoder, [*done, BEST, ENSEMBLE])}"
             )
         return (settings.encoder,), f"{settings.encoder} maps, as asked"
