@@ -20,6 +20,10 @@ BEST, ENSEMBLE = "best", "ensemble"
 """What ``predict.encoder`` and ``export.encoder`` may be besides a name."""
 
 
+ASKED = "as asked"
+"""Why encoders are taken that the settings name."""
+
+
 class ModelName(Model):
     """One model of a sweep."""
 
@@ -38,7 +42,7 @@ class Part(Model):
 def choose_encoders(
     sweep: SweepResult, settings: Predict | Export, field: str = "predict.encoder"
 ) -> tuple[tuple[str, ...], str]:
-    """Encoders whose models map, and a sentence that says why.
+    """Encoders whose models are wanted, and why: the end of a sentence about them.
 
     Args:
         sweep: The sweep.
@@ -50,21 +54,18 @@ def choose_encoders(
     """
     done = tuple(sweep.by_encoder)
     if settings.encoder == ENSEMBLE:
-        return done, f"the mean of {', '.join(done)} maps, as asked"
+        return done, ASKED
     if settings.encoder != BEST:
         if settings.encoder not in done:
             raise ConfigError(
                 f"{field} = {settings.encoder!r}: the sweep has no models of it"
                 f"{nearest(settings.encoder, [*done, BEST, ENSEMBLE])}"
             )
-        return (settings.encoder,), f"{settings.encoder} maps, as asked"
+        return (settings.encoder,), ASKED
     choice = compare_methods(sweep).choice
     if choice is not None:
-        return (choice,), f"{choice} maps, which the report recommends"
-    return done, (
-        f"the mean of {', '.join(done)} maps, since the report recommends none of these networks; "
-        "read there why"
-    )
+        return (choice,), "which the report recommends"
+    return done, "since the report recommends none of these networks; read there why"
 
 
 def assign_models(

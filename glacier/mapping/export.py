@@ -58,15 +58,15 @@ def run_export(config: Config) -> int:
     sweep = find_sweep(config)
     encoders, why = choose_encoders(sweep.result, config.export, "export.encoder")
     names = list_models(sweep, encoders, config.export.folds)
-    say(f"export: {why}")
+    say(f"export: the models of {', '.join(encoders)}, {why}")
     failed = 0
     if lacking := [name for name in names if find_export(sweep, name, owned=False) is None]:
         with hold(config, sweep.places.models), Progress("export", len(lacking)) as progress:
             for name in lacking:
                 failed += not make_export(sweep, name)
                 progress.advance(f"{name.encoder} fold {name.fold}")
-    folders = ", ".join(store.join(sweep.places.models, encoder) for encoder in encoders)
-    say(f"export: {len(names) - failed} models exported, {failed} failed; in {folders}")
+    where = f"beside each model in {sweep.places.models}"
+    say(f"export: {len(names) - failed} models exported, {failed} failed; {where}")
     return failed
 
 

@@ -149,15 +149,16 @@ def compare(name: str, found: NDArray[np.float32], wanted: NDArray[np.float32]) 
     Raises:
         ExportError: They differ by more, or in which pixels have an answer.
     """
-    if found.shape != wanted.shape or (unlike := int((np.isnan(found) != np.isnan(wanted)).sum())):
-        what = f"{found.shape}" if found.shape != wanted.shape else f"{unlike} other unseen pixels"
-        raise ExportError(f"{name} answers with {what}, wanted {wanted.shape}; nothing was kept")
+    if found.shape != wanted.shape:
+        raise ExportError(f"{name} answers with {found.shape}, wanted {wanted.shape}")
+    if unlike := int((np.isnan(found) != np.isnan(wanted)).sum()):
+        raise ExportError(f"{name} has {unlike} unseen pixels that we see, or the other way round")
     difference = float(np.nanmax(np.abs(found - wanted), initial=0.0))
     if difference > TOLERANCE:
         count = int((np.abs(found - wanted) > TOLERANCE).sum())
         raise ExportError(
             f"{name} differs from our own probability by up to {difference:.2g}, in {count} of "
-            f"{wanted.size} pixels by more than {TOLERANCE:g}; nothing was kept"
+            f"{wanted.size} pixels by more than {TOLERANCE:g}"
         )
     return difference
 

@@ -50,8 +50,6 @@ class Standalone(nn.Module):
 
     def average(self, windows: torch.Tensor) -> torch.Tensor:
         """Logits, the mean over as many flips and quarter turns as the card asks for."""
-        if self.orientations == 1:
-            return self.network(windows)
         ways = range(self.orientations)
         turned = torch.cat([turn(windows, way) for way in ways])
         answers = self.network(turned).unflatten(0, (len(ways), -1)).unbind()
