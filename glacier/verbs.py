@@ -91,7 +91,7 @@ VERBS = {
         sections=("predict.", *PLACES, "cluster."),
     ),
     "export": Verb(
-        "Models -> ONNX and PyTorch files for other programs, held against the models themselves.",
+        "Models -> ONNX and PyTorch files for other programs, held against the models.",
         "run_export",
         sections=("export.", *PLACES),
     ),
