@@ -27,6 +27,7 @@ from glacier.machine import (
     check_address,
     check_local_room,
     choose_temp_folder,
+    explain_missing_extra,
     explain_unwritable,
     find_address,
 )
@@ -67,7 +68,9 @@ def refuse_run(config: Config, job: str) -> None:
 def find_refusals(config: Config, job: str) -> list[str]:
     """Every reason why a job cannot do what it is asked for, a sentence each."""
     reasons = dict.fromkeys(refuse_places(config))
-    if job == "report":
+    if job == "export" and (reason := explain_missing_extra()):
+        reasons[reason] = None
+    if job in ("report", "export"):
         return list(reasons)
     trains = job not in ("ingest", "prepare", "predict", "series")
     reasons |= dict.fromkeys(refuse_machine(config, trains))

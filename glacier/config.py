@@ -14,6 +14,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, model_validator
 
 from glacier.settings.cluster import Cluster
+from glacier.settings.export import Export
 from glacier.settings.identity import digest, identity
 from glacier.settings.ingest import Ingest
 from glacier.settings.model import ADDRESS, PRIVATE, RUNTIME_ONLY, TEXT, Model
@@ -56,6 +57,8 @@ class Config(Model):
     """Models -> maps; what it says changes no model, and the maps carry their own hash."""
     series: Annotated[Series, RUNTIME_ONLY] = Series()
     """Maps -> outlines, area and change; likewise."""
+    export: Annotated[Export, RUNTIME_ONLY] = Export()
+    """Models -> files for other programs."""
     cluster: Annotated[Cluster, RUNTIME_ONLY] = Cluster()
     """Where Ray runs."""
     variants: Annotated[dict[Name, dict[str, JsonValue]], RUNTIME_ONLY] = Field(

@@ -146,6 +146,16 @@ def plan_series(plan: RunPlan) -> Iterator[str]:
     yield f"series: outlines, area.csv and a page a region, in {place}"
 
 
+def plan_export(plan: RunPlan) -> Iterator[str]:
+    """Which models would be exported."""
+    settings, sweep = plan.config.export, plan.config.sweep
+    folds = sweep.folds.count if settings.folds is None else len(settings.folds)
+    yield (
+        f"export: models of up to {folds} folds of {settings.encoder}, as ONNX, as ONNX for images "
+        "of 8 bits, and as PyTorch's .pt2"
+    )
+
+
 def plan_network(fetches: bool = False, trains: bool = False) -> Tell:
     """Which addresses would be asked: those of the configuration, never one that a file holds.
 
@@ -195,6 +205,7 @@ STAGES: dict[str, tuple[Tell, ...]] = {
     "report": (plan_places, plan_report, plan_network()),
     "predict": (plan_places, plan_predict, plan_network()),
     "series": (plan_places, plan_series, plan_network()),
+    "export": (plan_export, plan_network()),
     "pipeline": (
         plan_ingest, plan_prepare, plan_sweep, plan_report, plan_predict, plan_series, EVERYTHING,
         plan_disk,

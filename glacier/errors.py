@@ -62,6 +62,10 @@ class WeightsError(GlacierError, OSError):
     """Encoder weights or a model file cannot be had or do not fit the network."""
 
 
+class ExportError(GlacierError, RuntimeError):
+    """A model cannot be written as another program's file, or such a file answers otherwise."""
+
+
 class TrainingError(GlacierError, ArithmeticError):
     """A trial cannot go on, such as when its loss is not a number."""
 

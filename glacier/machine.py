@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from glacier.config import Config
@@ -55,6 +56,9 @@ SESSION_BYTES = len(
 
 RAY_BYTES = 20_000_000
 """What a private Ray writes into its folder: logs of a run of some minutes."""
+
+EXPORT_LIBRARIES = ("onnx", "onnxruntime", "onnxscript")
+"""What ``glacier export`` needs besides: the optional extra ``export``."""
 
 CGROUPS_OF_PROCESS = Path("/proc/self/cgroup")
 CGROUP_V1 = ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
@@ -329,3 +333,14 @@ def explain_unwritable(folder: Path) -> str:
     except OSError as error:
         return f"{there}: {error.strerror or error}"
     return ""
+
+
+def explain_missing_extra() -> str:
+    """Why models cannot be exported here; nothing where they can."""
+    missing = [name for name in EXPORT_LIBRARIES if find_spec(name) is None]
+    if not missing:
+        return ""
+    return (
+        f"glacier export needs {', '.join(missing)}, not installed here: run "
+        "`pip install 'glacier-maps[export]'`"
+    )

@@ -95,6 +95,11 @@ VERBS = {
         "run_series",
         sections=(*MAPS, *PLACES, "cluster."),
     ),
+    "export": Verb(
+        "Models -> ONNX and PyTorch files for other programs, held against the models.",
+        "run_export",
+        sections=("export.", *PLACES),
+    ),
     "study": Verb(
         "Run the variants of one configuration and compare them.",
         "run_study",

@@ -38,6 +38,8 @@ HOMES = {
     },
     "torch": {"training"},
     "torchvision": {"training.unet"},
+    "onnx": {"training.export"},
+    "onnxruntime": {"training.export"},
     "segmentation_models_pytorch": {"training.unet"},
     "rasterio": {"geo", "sources"},
     "geopandas": {"geo"},

@@ -10,13 +10,18 @@ from glacier.evaluation.comparison import compare_methods
 from glacier.evaluation.results import SweepResult
 from glacier.samples.dataset import month_key
 from glacier.samples.folds import Rectangle, unit_rectangles
+from glacier.settings.export import Export
 from glacier.settings.model import Model
 from glacier.settings.predict import Predict
 from glacier.settings.values import BareName
 from glacier.wording import nearest, shorten_list
 
 BEST, ENSEMBLE = "best", "ensemble"
-"""What ``predict.encoder`` may be besides a name."""
+"""What ``predict.encoder`` and ``export.encoder`` may be besides a name."""
+
+
+ASKED = "as asked"
+"""Why encoders are taken that the settings name."""
 
 
 class ModelName(Model):
@@ -34,29 +39,33 @@ class Part(Model):
     models: tuple[ModelName, ...]
 
 
-def choose_encoders(sweep: SweepResult, settings: Predict) -> tuple[tuple[str, ...], str]:
-    """Encoders whose models map, and a sentence that says why.
+def choose_encoders(
+    sweep: SweepResult, settings: Predict | Export, field: str = "predict.encoder"
+) -> tuple[tuple[str, ...], str]:
+    """Encoders whose models are wanted, and why: the end of a sentence about them.
+
+    Args:
+        sweep: The sweep.
+        settings: Say who is asked for.
+        field: Name of the field that says so.
 
     Raises:
         ConfigError: The sweep has no such encoder, or none of it finished.
     """
     done = tuple(sweep.by_encoder)
     if settings.encoder == ENSEMBLE:
-        return done, f"the mean of {', '.join(done)} maps, as asked"
+        return done, ASKED
     if settings.encoder != BEST:
         if settings.encoder not in done:
             raise ConfigError(
-                f"predict.encoder = {settings.encoder!r}: the sweep has no models of it"
+                f"{field} = {settings.encoder!r}: the sweep has no models of it"
                 f"{nearest(settings.encoder, [*done, BEST, ENSEMBLE])}"
             )
-        return (settings.encoder,), f"{settings.encoder} maps, as asked"
+        return (settings.encoder,), ASKED
     choice = compare_methods(sweep).choice
     if choice is not None:
-        return (choice,), f"{choice} maps, which the report recommends"
-    return done, (
-        f"the mean of {', '.join(done)} maps, since the report recommends none of these networks; "
-        "read there why"
-    )
+        return (choice,), "which the report recommends"
+    return done, "since the report recommends none of these networks; read there why"
 
 
 def assign_models(

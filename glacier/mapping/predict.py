@@ -86,7 +86,8 @@ def run_predict(config: Config) -> int:
         with hold(config, folder):
             done = find_maps(folder, tasks, owned=True)  # another run may have made some by now
             pending = [task for task, record in zip(tasks, done, strict=True) if record is None]
-            say(f"predict: {why}")
+            who = f"the mean of {', '.join(encoders)}" if len(encoders) > 1 else encoders[0]
+            say(f"predict: {who} maps, {why}")
             made = make_maps(config, sweep, folder, pending) if pending else {}
             write_catalog(folder)
             done = [

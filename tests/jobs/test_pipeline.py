@@ -12,9 +12,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from glacier.flags import load_config
 from glacier.geo.outline_files import read_outline_rows
 from glacier.mapping.area_table import read_area_rows
+from glacier.mapping.export import run_export
 from glacier.training.baselines import BASELINES
+from glacier.verify import run_verify
 from tests.support.tiny import ENCODER, write_tiny
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -186,3 +189,18 @@ def test_a_driver_stopped_twice_loses_no_finished_trial_and_no_digit(
     assert left == []
     assert table(tmp_path) == table(unbroken[0])
     assert weights(tmp_path) == weights(unbroken[0])
+
+
+def test_its_models_become_files_for_other_programs_once(unbroken: tuple[Path, str]) -> None:
+    folder, _ = unbroken
+    flags = ["--export.encoder", ENCODER, "--export.folds", "1"]
+    config = load_config([str(folder / "tiny.yaml"), *flags])
+    assert run_export(config) == 0
+    (record,) = (folder / "data/models").glob("*/*/*/export.json")
+    assert record.parts[-3:-1] == (ENCODER, "fold-1")
+    before = {path: path.stat().st_mtime_ns for path in record.parent.iterdir()}
+    assert {"model.onnx", "deepness.onnx", "model.pt2"} <= {path.name for path in before}
+    assert run_export(config) == 0
+    assert {path: path.stat().st_mtime_ns for path in record.parent.iterdir()} == before
+    places = ["--storage", str(folder / "data"), "--results", str(folder / "results")]
+    assert run_verify(places) == 0
