@@ -15,7 +15,9 @@ from glacier.errors import ConfigError, StoreError
 from glacier.locks import find_living
 from glacier.progress import say
 
-FOLDERS = ("archive", "samples", "sweeps", "trials", "models", "weights", "catalogue")
+FOLDERS = (
+    "archive", "samples", "sweeps", "trials", "models", "maps", "weights", "catalogue",
+)  # fmt: skip
 """Folders of a storage."""
 
 SHARED = ("archive", "weights", "catalogue")
