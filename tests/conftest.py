@@ -1,14 +1,18 @@
 """One private Ray for the whole session; the environment is set before Ray is imported."""
 
+import atexit
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-_token = Path(tempfile.mkdtemp(prefix="glacier-test-")) / "auth_token"
+_folder = Path(tempfile.mkdtemp(prefix="glacier-test-"))
+atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+_token = _folder / "auth_token"
 _token.touch(mode=0o600)
 _token.write_text(secrets.token_hex(32))
 os.environ.update(
