@@ -17,6 +17,7 @@ OWN = {
     "store", "lock_file", "kill_points",
     "ray_files",  # what lasts as long as Ray, and the token
     "faults",  # an account that nobody reads again
+    "geo.raster_rows",  # tiles of a raster in a folder of its caller's own, for the time of writing
     "geo.vector_files", "geo.zipped",  # copies of inputs, for the time of reading
 }  # fmt: skip
 """Modules that may write files."""

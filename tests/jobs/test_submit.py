@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from ray.job_submission import JobDetails, JobSubmissionClient
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
 TINY = """
@@ -192,10 +192,11 @@ def test_a_mistyped_field_fails_the_job_and_says_so(head: Head, submitted: Submi
 
 def test_the_demo_succeeds_and_leaves_its_report(head: Head, submitted: Submitted) -> None:
     client = head.client()
-    details = wait_for(client, submitted.pipeline, timeout_s=240)
+    details = wait_for(client, submitted.pipeline, timeout_s=400)
     log = client.get_job_logs(submitted.pipeline)
     assert details.status == "SUCCEEDED", log
     summary = json.loads((submitted.results / "demo" / "summary.json").read_text())
     assert list(summary["encoders"]) == ["mobilenet_v2"]
     assert summary["months"]["ok"] == 4
     assert "pipeline: done in" in log
+    assert (submitted.results / "demo" / "map.html").exists()
