@@ -165,11 +165,28 @@ def find_maps(folder: str, tasks: Sequence[MapTask], owned: bool) -> list[MapRec
         tasks: What is to be mapped.
         owned: This run alone works in the folder, so damaged files are said and set aside.
     """
+    found = find_records(folder, tasks, owned)
+    return [
+        record if task.is_done(record) else None for task, record in zip(tasks, found, strict=True)
+    ]
+
+
+def find_records(
+    folder: str, tasks: Sequence[MapTask], owned: bool = False
+) -> list[MapRecord | None]:
+    """What was last recorded of each task's image, failures too; None where nothing was.
+
+    Args:
+        folder: Of the maps.
+        tasks: What is to be mapped.
+        owned: As :func:`find_maps`.
+    """
 
     def find(task: MapTask) -> MapRecord | None:
         address = map_address(folder, task.record.region, task.record.name)
         found = seals.read_whole(address, MapRecord, owned)
-        return found if task.is_done(found) else None
+        is_same = found is not None and found.image_sha256 == task.record.image_sha256
+        return found if is_same else None
 
     with ThreadPoolExecutor() as pool:
         return list(pool.map(find, tasks))
@@ -247,11 +264,12 @@ class MapWorker:
         task = MapTask.model_validate_json(row["task"])
         try:
             record, unwritten = self.map_image(task), ""
-        except StoreError as error:
-            record, unwritten = task.record, "" if isinstance(error, DamagedError) else str(error)
-            record = fail(record, error)
-        except GlacierError as error:
+        except DamagedError as error:  # an earlier stage makes it again
             record, unwritten = fail(task.record, error), ""
+        except StoreError as error:
+            record, unwritten = fail(task.record, error), str(error)
+        except GlacierError as error:
+            record, unwritten = self.write_record(fail(task.record, error)), ""
         return {"record": record.model_dump_json(), "unwritten": unwritten}
 
     def map_image(self, task: MapTask) -> MapRecord:
@@ -293,7 +311,10 @@ class MapWorker:
         item = encode_map_item(record, place, MapSources(self.models, image), sizes)
         name = f"{record.name}{ITEM}"
         kept = {**kept, name: store.write_bytes(store.join(place, name), item)}
-        record = record.model_copy(update={"files": kept})
+        return self.write_record(record.model_copy(update={"files": kept}))
+
+    def write_record(self, record: MapRecord) -> MapRecord:
+        """Say what became of an image; returns that."""
         seals.write_model(map_address(self.folder, record.region, record.name), record)
         return record
 

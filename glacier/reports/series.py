@@ -23,7 +23,7 @@ from glacier.mapping.assignment import choose_encoders
 from glacier.mapping.maps import MapRecord
 from glacier.mapping.month_view import MonthView, ViewTask, look_at_month
 from glacier.mapping.new_snow import measure_new_snow
-from glacier.mapping.predict import MapTask, find_maps, list_tasks, maps_folder
+from glacier.mapping.predict import MapTask, find_records, list_tasks, maps_folder
 from glacier.mapping.region_series import (
     RegionSeries,
     list_rows,
@@ -94,12 +94,12 @@ def run_series(config: Config) -> int:
 
 
 def read_maps(folder: str, tasks: Sequence[MapTask]) -> list[MapRecord]:
-    """The record of every map.
+    """The record of every map; of a month that could not be mapped, why.
 
     Raises:
         StoreError: Some are missing; the message names the job to run first.
     """
-    found = find_maps(folder, tasks, owned=False)
+    found = find_records(folder, tasks)
     if lacking := sum(record is None for record in found):
         raise StoreError(
             f"{lacking} of {len(found)} maps are not in {folder}; run `glacier predict` with this "

@@ -95,7 +95,8 @@ def test_a_model_whose_files_answer_otherwise_fails_and_leaves_nothing(
     assert not make_export(sweep, NAME)
     assert "export: model.onnx differs" in capsys.readouterr().out
     folder = Path(sweep.places.model(ENCODER, 0))
-    assert {p.name for p in folder.iterdir()} == {"model.json", "model.md", "model.safetensors"}
+    kept = {"model.json", "model.md", "model.item.json", "model.safetensors"}
+    assert {p.name for p in folder.iterdir()} == kept
 
 
 def test_a_model_that_is_gone_is_one_that_the_sweep_makes_again(sweep: SavedSweep) -> None:

@@ -22,6 +22,7 @@ from glacier.mapping.predict import (
     MapWorker,
     begin_record,
     find_maps,
+    find_records,
     plan_month,
 )
 from glacier.settings.predict import Predict
@@ -149,7 +150,7 @@ def test_a_run_leaves_a_catalogue_and_makes_it_again_where_it_is_not_that_of_the
         return {("mendenhall", "2014-07"): record}
 
     known = {
-        "find_sweep": SimpleNamespace(result=None), "choose_encoders": ((), "as asked"),
+        "find_sweep": SimpleNamespace(result=None), "choose_encoders": ((ENCODER,), "as asked"),
         "maps_folder": folder, "list_tasks": [plan(month, NAMES[:1])],
     }  # fmt: skip
     for name, value in known.items():
@@ -183,7 +184,7 @@ def write_file(path: Path, pixel_m: float = 150) -> Path:
         (lambda p: p.write_text("<VRTDataset/>"), r"RasterError.*a\.tif is not a GeoTIFF"),
     ],
 )
-def test_an_image_that_cannot_be_used_fails_by_name_and_leaves_nothing(
+def test_an_image_that_cannot_be_used_fails_by_name_and_leaves_its_reason_alone(
     spoil, words: str, models: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.tif"
@@ -191,7 +192,10 @@ def test_an_image_that_cannot_be_used_fails_by_name_and_leaves_nothing(
     begun = begin_record("files", "a", store.checksum_file(path))
     task = MapTask(record=begun, image=str(path), parts=(Part(rectangles=None, models=NAMES),))
     record, unwritten = run(tmp_path / "maps", models, task)
-    assert record.status == "failed" and not unwritten and not (tmp_path / "maps").exists()
+    assert record.status == "failed" and not unwritten
+    assert [file.name for file in (tmp_path / "maps").rglob("*") if file.is_file()] == ["a.json"]
+    assert find_records(str(tmp_path / "maps"), [task]) == [record]  # what a series tells
+    assert find_maps(str(tmp_path / "maps"), [task], owned=False) == [None]  # it is tried again
     with pytest.raises(AssertionError, match=words):
         raise AssertionError(record.reason)
 
