@@ -3,6 +3,7 @@
 ``tests/support/hostile`` holds them as data.
 """
 
+import mmap
 import os
 import time
 from collections import Counter
@@ -70,7 +71,10 @@ def follow(path: str) -> bytes:
 
 
 def swell(path: str) -> int:
-    return len(np.ones(90 << 20, np.uint8))
+    """New pages, whatever other tests have left to this process to be used again."""
+    pages = np.frombuffer(mmap.mmap(-1, 90 << 20), np.uint8)
+    pages[:] = 1
+    return len(pages)
 
 
 OPENS: dict[str, tuple[Callable[[str], Any], str]] = {
