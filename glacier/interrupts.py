@@ -110,8 +110,10 @@ def run_program(work: Callable[[], int]) -> int:
             code = work()
         finally:
             Ending.is_over = True
-    except KeyboardInterrupt:
-        code = tell_interrupted()
+    except (KeyboardInterrupt, Exception) as error:
+        if not (is_interrupted() or isinstance(error, KeyboardInterrupt)):
+            raise
+        code = tell_interrupted()  # compiled code may have made another error of it
     if has_given_up():
         leave(code)  # what is called at the exit may wait for what has ended
     return code

@@ -187,6 +187,28 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
     process.communicate()
 
 
+RAISED = """
+def work():
+    try:
+        print("ready", flush=True)
+        time.sleep(60)
+    except KeyboardInterrupt as error:
+        raise ValueError("a schema cannot be built") from error
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_that_came_back_as_another_error_is_one(number: int, code: int) -> None:
+    """As pydantic's compiled code makes of one that comes while it builds a schema."""
+    assert send_when_ready(start(RAISED), number) == (code, f"{GO_ON}\n")
+
+
+def test_an_error_without_an_interrupt_is_an_error() -> None:
+    process = start("def work():\n    raise ValueError('of its own')\n")
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 1 and "ValueError: of its own" in said
+
+
 def test_work_that_ends_by_itself_keeps_its_code() -> None:
     process = start("def work():\n    return 7\n")
     assert process.communicate(timeout=20) == ("", "") and process.returncode == 7
