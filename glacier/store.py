@@ -164,8 +164,7 @@ def write_bytes(address: str, data: bytes | memoryview) -> str:
         else:
             replace_file(Path(address), data)
     except UNREACHABLE as error:
-        hint = explain_full(address) if getattr(error, "errno", None) in FULL else ""
-        raise StoreError(f"cannot write {address} ({len(data)} bytes): {error}{hint}") from error
+        raise explain_unwritten(address, len(data), error) from error
     return checksum(data)
 
 
@@ -188,8 +187,13 @@ def write_file(address: str, path: Path) -> str:
                 replace_file(Path(address), source)
         return checksum_file(path)
     except UNREACHABLE as error:
-        hint = explain_full(address) if getattr(error, "errno", None) in FULL else ""
-        raise StoreError(f"cannot write {address}: {error}{hint}") from error
+        raise explain_unwritten(address, path.stat().st_size, error) from error
+
+
+def explain_unwritten(address: str, size: int, error: Exception) -> StoreError:
+    """The error of a file of so many bytes that could not be written."""
+    hint = explain_full(address) if getattr(error, "errno", None) in FULL else ""
+    return StoreError(f"cannot write {address} ({size} bytes): {error}{hint}")
 
 
 def explain_full(address: str) -> str:

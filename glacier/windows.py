@@ -144,6 +144,7 @@ def in_full_batches(predict: Predictor, batch: int) -> Predictor:
     """
 
     def predict_full(windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Any number of windows, in full batches."""
         answers = []
         for first in range(0, len(windows), batch):
             part = windows[first : first + batch]

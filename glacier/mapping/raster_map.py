@@ -195,6 +195,7 @@ def map_strips(
     tasks = [(part, name) for part in parts for name in part.models]
 
     def blend(part: Part, name: ModelName) -> Iterator[NDArray[np.float32]]:
+        """Logits of one model on the ground of one part, by strips."""
         viewer, own = models[name]
 
         def read(top: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

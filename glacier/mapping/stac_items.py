@@ -117,6 +117,7 @@ def list_assets(record: MapRecord, grid: Grid, sizes: Mapping[str, int]) -> Mapp
     classes = {"classification:classes": [*stac_model.CLASSES, unseen]}
 
     def describe(title: str, end: str, fields: Mapping[str, Any]) -> Asset:
+        """One of the rasters."""
         name = f"{record.name}{end}"
         pixels = {
             "data_type": "uint8", "nodata": UNSEEN, "raster:sampling": "area",

@@ -17,6 +17,7 @@ from glacier.config import Config
 from glacier.errors import StoreError
 from glacier.geo.divides import Divides, read_divides
 from glacier.geo.outline_files import write_outlines
+from glacier.geo.vector_files import checksum_files
 from glacier.geo.vector_layers import VectorFile
 from glacier.locks import hold, remove_dead
 from glacier.mapping.assignment import choose_encoders
@@ -76,7 +77,7 @@ def run_series(config: Config) -> int:
     folder, tasks = maps_folder(config, sweep, encoders), list_tasks(config, sweep, encoders)
     records = read_maps(folder, tasks)
     place = store.results_folder(config)
-    inputs = digest_inputs(config, records)
+    inputs = digest_inputs(config, sweep, records)
     if not is_current(place, inputs, owned=False):
         with hold(config, place):
             if not is_current(place, inputs, owned=True):  # another run may have written it
@@ -99,7 +100,10 @@ def read_maps(folder: str, tasks: Sequence[MapTask]) -> list[MapRecord]:
     Raises:
         StoreError: Some are missing; the message names the job to run first.
     """
-    found = find_records(folder, tasks)
+    found = [
+        record if record and (record.status == "failed" or task.is_done(record)) else None
+        for task, record in zip(tasks, find_records(folder, tasks), strict=True)
+    ]
     if lacking := sum(record is None for record in found):
         raise StoreError(
             f"{lacking} of {len(found)} maps are not in {folder}; run `glacier predict` with this "
@@ -113,14 +117,13 @@ def summary_address(place: str) -> str:
     return store.join(place, "series.json")
 
 
-def digest_inputs(config: Config, records: Sequence[MapRecord]) -> str:
-    """Hash of all that changes a byte of a series."""
+def digest_inputs(config: Config, sweep: SavedSweep, records: Sequence[MapRecord]) -> str:
+    """Hash of all that changes a byte of a series: maps, settings, names, and what tests found."""
     settings = config.series
-    inventory = settings.inventory and store.checksum(
-        store.read_bytes(store.absolute(settings.inventory))
-    )
-    maps = [(r.region, r.name, r.status, r.reason, r.files) for r in records]
-    return digest([FORMAT, identity(settings, (RUNTIME_ONLY, ADDRESS)), inventory, maps])
+    inventory = settings.inventory and checksum_files(store.absolute(settings.inventory))
+    maps = [(config.place(r.region), r.name, r.status, r.reason, r.files) for r in records]
+    own = identity(settings, (RUNTIME_ONLY, ADDRESS))
+    return digest([FORMAT, own, inventory, sweep.sha256, maps])
 
 
 def is_current(place: str, inputs: str, owned: bool) -> bool:

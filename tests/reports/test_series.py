@@ -1,0 +1,69 @@
+"""Which maps a series is made of, and when it is made anew."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from glacier import seals
+from glacier.errors import StoreError
+from glacier.mapping.assignment import ModelName, Part
+from glacier.mapping.maps import MapRecord, UsedModel, map_address
+from glacier.mapping.predict import MapTask, begin_record
+from glacier.reports.series import digest_inputs, read_maps
+from glacier.training.saved import SavedSweep, SweepPlaces
+from tests.support.saved_sweeps import describe_samples
+from tests.support.saved_sweeps import make_config as make_tiny
+from tests.support.sweeps import POLYGON, make_config, make_sweep
+
+NAMES = tuple(ModelName(encoder="resnet18", fold=fold) for fold in range(2))
+
+
+def make_task(*names: ModelName) -> MapTask:
+    """A month that these models are to map."""
+    begun = begin_record("a", "2014-08", "a" * 64)
+    return MapTask(record=begun, image="x.tif", parts=(Part(rectangles=None, models=names),))
+
+
+def write(folder: Path, **changes) -> MapRecord:
+    """The record of that month, mapped by the first model."""
+    used = UsedModel(encoder="resnet18", fold=0, sha256="b" * 64, threshold=0.5)
+    known = {"status": "ok", "models": (used,)} | changes
+    record = make_task().record.model_copy(update=known)
+    seals.write_model(map_address(str(folder), "a", "2014-08"), record)
+    return record
+
+
+def test_maps_of_these_models_alone_are_taken_and_failures_keep_their_reason(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(StoreError, match=r"1 of 1 maps are not in .*run `glacier predict`"):
+        read_maps(str(tmp_path), [make_task(NAMES[0])])
+    record = write(tmp_path)
+    assert read_maps(str(tmp_path), [make_task(NAMES[0])]) == [record]
+    with pytest.raises(StoreError, match="1 of 1 maps are not"):
+        read_maps(str(tmp_path), [make_task(*NAMES)])  # another model is to map it, too
+    failed = write(tmp_path, status="failed", reason="RasterError: cut", models=())
+    assert read_maps(str(tmp_path), [make_task(*NAMES)]) == [failed]
+
+
+def test_a_series_is_made_anew_where_anything_that_it_says_changes(tmp_path: Path) -> None:
+    sweep = SavedSweep(
+        make_sweep({"resnet18": [0.9, 0.8]}), "c" * 64, describe_samples(make_tiny(tmp_path)),
+        SweepPlaces("", "", "", ""),
+    )  # fmt: skip
+    config, record = make_config(["resnet18"]), write(tmp_path)
+    first = digest_inputs(config, sweep, [record])
+    assert digest_inputs(config, sweep, [record]) == first
+    inventory = tmp_path / "rgi.geojson"
+    inventory.write_text("{}")
+    named = {"name": "a", "title": "Another name", "polygon": POLYGON}
+    others = [
+        (config, replace(sweep, sha256="d" * 64), record),
+        (config, sweep, write(tmp_path, files={"2014-08.class.tif": "e" * 64})),
+        (make_config(["resnet18"], series={"inventory": str(inventory)}), sweep, record),
+        (make_config(["resnet18"], series={"analyst": "a person"}), sweep, record),
+        (make_config(["resnet18"], regions=[named]), sweep, record),
+    ]
+    digests = {digest_inputs(config, sweep, [record]) for config, sweep, record in others}
+    assert len(digests) == len(others) and first not in digests
