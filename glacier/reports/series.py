@@ -77,7 +77,7 @@ def run_series(config: Config) -> int:
     folder, tasks = maps_folder(config, sweep, encoders), list_tasks(config, sweep, encoders)
     records = read_maps(folder, tasks)
     place = store.results_folder(config)
-    inputs = digest_inputs(config, sweep, records)
+    inputs = digest_inputs(config, sweep, encoders, records)
     if not is_current(place, inputs, owned=False):
         with hold(config, place):
             if not is_current(place, inputs, owned=True):  # another run may have written it
@@ -117,13 +117,25 @@ def summary_address(place: str) -> str:
     return store.join(place, "series.json")
 
 
-def digest_inputs(config: Config, sweep: SavedSweep, records: Sequence[MapRecord]) -> str:
-    """Hash of all that changes a byte of a series: maps, settings, names, and what tests found."""
+def digest_inputs(
+    config: Config, sweep: SavedSweep, encoders: Sequence[str], records: Sequence[MapRecord]
+) -> str:
+    """Hash of all that changes a byte of a series: maps, settings, names, and what tests found.
+
+    Not of the sweep's file, which says how long it took: models that are trained again are the
+    same models.
+    """
     settings = config.series
     inventory = settings.inventory and checksum_files(store.absolute(settings.inventory))
-    maps = [(config.place(r.region), r.name, r.status, r.reason, r.files) for r in records]
+    maps = [
+        (config.place(r.region), r.name, r.status, r.reason, identity(r.models), r.files)
+        for r in records
+    ]
+    seasons = sorted({choose_season(config, sweep, record.region) for record in records})
+    tested = [(season, list_tested_errors(sweep.result, encoders, season)) for season in seasons]
+    snow = [(month.key, month.snow_outside) for month in sweep.samples.months]
     own = identity(settings, (RUNTIME_ONLY, ADDRESS))
-    return digest([FORMAT, own, inventory, sweep.sha256, maps])
+    return digest([FORMAT, own, inventory, maps, tested, snow])
 
 
 def is_current(place: str, inputs: str, owned: bool) -> bool:

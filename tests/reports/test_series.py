@@ -7,6 +7,7 @@ import pytest
 
 from glacier import seals
 from glacier.errors import StoreError
+from glacier.evaluation.metrics import Counts
 from glacier.mapping.assignment import ModelName, Part
 from glacier.mapping.maps import MapRecord, UsedModel, map_address
 from glacier.mapping.predict import MapTask, begin_record
@@ -14,7 +15,7 @@ from glacier.reports.series import digest_inputs, read_maps
 from glacier.training.saved import SavedSweep, SweepPlaces
 from tests.support.saved_sweeps import describe_samples
 from tests.support.saved_sweeps import make_config as make_tiny
-from tests.support.sweeps import POLYGON, make_config, make_sweep
+from tests.support.sweeps import POLYGON, make_card, make_config, make_sweep, make_trial
 
 NAMES = tuple(ModelName(encoder="resnet18", fold=fold) for fold in range(2))
 
@@ -52,18 +53,24 @@ def test_a_series_is_made_anew_where_anything_that_it_says_changes(tmp_path: Pat
         make_sweep({"resnet18": [0.9, 0.8]}), "c" * 64, describe_samples(make_tiny(tmp_path)),
         SweepPlaces("", "", "", ""),
     )  # fmt: skip
-    config, record = make_config(["resnet18"]), write(tmp_path)
-    first = digest_inputs(config, sweep, [record])
-    assert digest_inputs(config, sweep, [record]) == first
+    config, record, encoders = make_config(["resnet18"]), write(tmp_path), ["resnet18"]
+    first = digest_inputs(config, sweep, encoders, [record])
+    again = replace(sweep, sha256="d" * 64)  # the same models, trained again in another time
+    assert digest_inputs(config, again, encoders, [record]) == first
     inventory = tmp_path / "rgi.geojson"
     inventory.write_text("{}")
     named = {"name": "a", "title": "Another name", "polygon": POLYGON}
+    worse = make_trial("resnet18", 0, scorecard=make_card(Counts(tp=900, fp=50, fn=100, tn=500)))
     others = [
-        (config, replace(sweep, sha256="d" * 64), record),
+        (
+            config,
+            replace(sweep, result=sweep.result.model_copy(update={"trials": (worse,)})),
+            record,
+        ),
         (config, sweep, write(tmp_path, files={"2014-08.class.tif": "e" * 64})),
         (make_config(["resnet18"], series={"inventory": str(inventory)}), sweep, record),
         (make_config(["resnet18"], series={"analyst": "a person"}), sweep, record),
         (make_config(["resnet18"], regions=[named]), sweep, record),
     ]
-    digests = {digest_inputs(config, sweep, [record]) for config, sweep, record in others}
+    digests = {digest_inputs(config, sweep, encoders, [record]) for config, sweep, record in others}
     assert len(digests) == len(others) and first not in digests

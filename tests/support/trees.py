@@ -32,6 +32,12 @@ def read_tree(folder: Path) -> dict[str, object]:
     return found
 
 
+def list_differences(found: dict[str, object], wanted: dict[str, object]) -> list[str]:
+    """Names of the files that only one of two trees has, or that differ."""
+    names = sorted(found.keys() | wanted.keys())
+    return [name for name in names if found.get(name, "") != wanted.get(name, "")]
+
+
 def strip_times(value: object) -> object:
     if isinstance(value, dict):
         return {k: strip_times(v) for k, v in value.items() if k not in TIMES}
