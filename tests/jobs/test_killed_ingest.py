@@ -15,7 +15,7 @@ from glacier.archive.records import list_months
 from glacier.sources.factory import open_source
 from tests.support.tiny import tiny_config, write_tiny
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
 REPO = Path(__file__).parents[2]
 MONTHS = {"first": "2014-01", "last": "2015-12"}

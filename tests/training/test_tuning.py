@@ -73,6 +73,7 @@ def test_images_that_cannot_be_read_fail_a_trial_with_their_own_words(
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_half_a_gpu_a_trial_lets_eight_run_on_four_never_more(
     tmp_path: Path, ray_local: None
 ) -> None:
