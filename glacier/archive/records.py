@@ -184,6 +184,7 @@ class ArchiveMonth:
 
     def write_record(self, record: MonthRecord) -> None:
         """Say what became of the month; vouches for its files."""
+        seals.remove_withdrawn(self.record_address, record.files)
         seals.write_json(self.record_address, record.as_dict())
 
 
@@ -243,6 +244,7 @@ def write_month(
     Returns:
         The record with the composite's own.
     """
+    seals.withdraw(target.record_address)  # of a month that is made anew
     if composite.truth is not None:
         record = write_truth(composite.truth, grid, target, record)
     tags = {"scenes": " ".join(composite.scene_ids)}

@@ -207,9 +207,7 @@ def make_maps(
     made = {}
     for task in pending:
         if not task.image:
-            seals.write_model(
-                map_address(folder, task.record.region, task.record.name), task.record
-            )
+            seals.vouch(map_address(folder, task.record.region, task.record.name), task.record)
             made[task.record.region, task.record.name] = task.record
     images = [task for task in pending if task.image]
     if not images:
@@ -306,6 +304,7 @@ class MapWorker:
         place = store.join(self.folder, record.region)
         rasters = dict(zip((f"{record.name}{end}" for end in RASTERS), files, strict=True))
         sizes = {name: file.stat().st_size for name, file in rasters.items()}
+        seals.withdraw(map_address(self.folder, record.region, record.name))
         kept = {n: store.write_file(store.join(place, n), file) for n, file in rasters.items()}
         record = record.model_copy(update={"files": kept})
         item = encode_map_item(record, place, MapSources(self.models, image), sizes)
@@ -314,8 +313,8 @@ class MapWorker:
         return self.write_record(record.model_copy(update={"files": kept}))
 
     def write_record(self, record: MapRecord) -> MapRecord:
-        """Say what became of an image; returns that."""
-        seals.write_model(map_address(self.folder, record.region, record.name), record)
+        """Say what became of an image, of which no other map stays; returns that."""
+        seals.vouch(map_address(self.folder, record.region, record.name), record)
         return record
 
 

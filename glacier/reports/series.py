@@ -84,7 +84,7 @@ def run_series(config: Config) -> int:
                 views = look_at_months(config, sweep, folder, tasks, records)
                 summary = write_series(config, sweep, encoders, views, folder)
                 stamp = summary.model_copy(update={"inputs_sha256": inputs})
-                seals.write_model(summary_address(place), stamp)
+                seals.vouch(summary_address(place), stamp)
     else:
         remove_dead(config, place)
     for sentence in seals.read_model(summary_address(place), SeriesSummary).says.values():
@@ -266,6 +266,7 @@ def write_series(
         errors = list_tested_errors(sweep.result, encoders, chosen)
         found.append(measure_region(months, store.join(folder, region), season, errors))
     outlines = [row for series in found for view in series.views for row in view.outlines]
+    seals.withdraw(summary_address(place))
     files = write_outlines(place, OUTLINES, outlines) if outlines else {}
     rows = [row.columns() for series in found for row in list_rows(series)]
     files[TABLE] = store.write_bytes(store.join(place, TABLE), encode_csv(rows))

@@ -11,7 +11,9 @@ TIMES = {
 }  # fmt: skip
 """What differs between two runs of the same."""
 
-TIMED = (".html", ".csv", "trials.parquet", "cost.png", "cost.svg")
+TIMED = (
+    "report.html", "folds.csv", "epochs.csv", "trials.parquet", "cost.png", "cost.svg",
+)  # fmt: skip
 """Ends of names of files that show times."""
 
 
