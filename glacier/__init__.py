@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from glacier.errors import GlacierError as GlacierError
     from glacier.flags import load_config as load_config
     from glacier.geo.regions import read_regions as read_regions
+    from glacier.latest import run_latest as run_latest
     from glacier.mapping.export import run_export as run_export
     from glacier.mapping.predict import run_predict as run_predict
     from glacier.pipeline import run_pipeline as run_pipeline
@@ -60,6 +61,7 @@ __all__ = [
     "run_claims",
     "run_export",
     "run_ingest",
+    "run_latest",
     "run_pipeline",
     "run_predict",
     "run_prepare",
@@ -76,6 +78,7 @@ _HOMES = {
     "errors": ("GlacierError",),
     "flags": ("load_config",),
     "geo.regions": ("read_regions",),
+    "latest": ("run_latest",),
     "mapping.export": ("run_export",),
     "mapping.predict": ("run_predict",),
     "pipeline": ("run_pipeline",),

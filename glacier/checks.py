@@ -31,6 +31,7 @@ from glacier.machine import (
     explain_unwritable,
     find_address,
 )
+from glacier.mapping.added_months import explain_fixed_archive
 from glacier.mapping.images import find_images, name_files
 from glacier.plans import RunPlan, plan_run, show_gb
 from glacier.samples.folds import Split, block_rectangles, make_splits
@@ -72,7 +73,9 @@ def find_refusals(config: Config, job: str) -> list[str]:
         reasons[reason] = None
     if job in ("report", "export"):
         return list(reasons)
-    trains = job not in ("ingest", "prepare", "predict", "series")
+    if job == "latest" and (reason := explain_fixed_archive(config)):
+        reasons[reason] = None
+    trains = job not in ("ingest", "prepare", "predict", "series", "latest")
     reasons |= dict.fromkeys(refuse_machine(config, trains))
     if job == "study" and (reason := explain_few_variants(config)):
         reasons[reason] = None

@@ -17,6 +17,7 @@ from glacier.settings.cluster import Cluster
 from glacier.settings.export import Export
 from glacier.settings.identity import digest, identity
 from glacier.settings.ingest import Ingest
+from glacier.settings.latest import Latest
 from glacier.settings.model import ADDRESS, PRIVATE, RUNTIME_ONLY, TEXT, Model
 from glacier.settings.months import Months
 from glacier.settings.paths import PathText
@@ -57,6 +58,8 @@ class Config(Model):
     """Models -> maps; what it says changes no model, and the maps carry their own hash."""
     series: Annotated[Series, RUNTIME_ONLY] = Series()
     """Maps -> outlines, area and change; likewise."""
+    latest: Annotated[Latest, RUNTIME_ONLY] = Latest()
+    """Months that come after a run -> its maps and series; it trains nothing."""
     export: Annotated[Export, RUNTIME_ONLY] = Export()
     """Models -> files for other programs."""
     cluster: Annotated[Cluster, RUNTIME_ONLY] = Cluster()

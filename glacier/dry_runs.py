@@ -14,6 +14,7 @@ from glacier.checks import find_refusals
 from glacier.config import Config
 from glacier.errors import ConfigError, GlacierError
 from glacier.machine import Room, find_memory_gb
+from glacier.mapping.added_months import read_added, span_added
 from glacier.mapping.images import find_images
 from glacier.plans import RunPlan, is_prepared, plan_run, show_gb
 from glacier.progress import say
@@ -146,6 +147,19 @@ def plan_series(plan: RunPlan) -> Iterator[str]:
     yield f"series: outlines, area.csv and a page a region, in {place}"
 
 
+def plan_latest(plan: RunPlan) -> Iterator[str]:
+    """Which months would be looked for."""
+    span = span_added(plan.config, read_added(plan.config))
+    if span is None:
+        yield f"latest: no month lies after {plan.config.months.last} and is asked for"
+        return
+    yield f"latest: months from {span.months.first} to {span.months.last} would be looked for"
+    later = plan_run(span)
+    for line in describe_ingest(later.regions, later.source):
+        yield f"latest: {line}"
+    yield from plan_network(fetches=True)(later)
+
+
 def plan_export(plan: RunPlan) -> Iterator[str]:
     """Which models would be exported."""
     settings, sweep = plan.config.export, plan.config.sweep
@@ -205,6 +219,7 @@ STAGES: dict[str, tuple[Tell, ...]] = {
     "report": (plan_places, plan_report, plan_network()),
     "predict": (plan_places, plan_predict, plan_network()),
     "series": (plan_places, plan_series, plan_network()),
+    "latest": (plan_latest, plan_series),
     "export": (plan_export, plan_network()),
     "pipeline": (
         plan_ingest, plan_prepare, plan_sweep, plan_report, plan_predict, plan_series, EVERYTHING,

@@ -95,6 +95,11 @@ VERBS = {
         "run_series",
         sections=(*MAPS, *PLACES, "cluster."),
     ),
+    "latest": Verb(
+        "Months that came after a run -> its maps, series and page; trains nothing.",
+        "run_latest",
+        sections=("latest.", *SCENES, *MAPS, *PLACES, "cluster."),
+    ),
     "export": Verb(
         "Models -> ONNX and PyTorch files for other programs, held against the models.",
         "run_export",

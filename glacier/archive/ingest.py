@@ -57,11 +57,28 @@ def run_ingest(config: Config) -> int:
         remove_dead(config, *{target.folder for target in targets}, store.results_folder(config))
         return conclude(config, records)
     with hold(config, *{target.folder for target in missing}):
-        records |= find_complete(missing, owned=True)  # another run may have made them meanwhile
-        pending = [target for target in missing if not records[target]]
-        if pending:
-            ingest_pending(config, source, pending, records)
+        fill_archive(config, source, missing, records)
         return conclude(config, records)
+
+
+def fill_archive(
+    config: Config,
+    source: Source,
+    missing: list[ArchiveMonth],
+    records: dict[ArchiveMonth, MonthRecord | None],
+) -> None:
+    """Make the months that are missing, in folders that this run holds.
+
+    Args:
+        config: The run.
+        source: Of its scenes.
+        missing: Months that were not complete when it was looked.
+        records: Where what becomes of them is put.
+    """
+    records |= find_complete(missing, owned=True)  # another run may have made them meanwhile
+    pending = [target for target in missing if not records[target]]
+    if pending:
+        ingest_pending(config, source, pending, records)
 
 
 def ingest_pending(

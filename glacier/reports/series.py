@@ -20,11 +20,18 @@ from glacier.geo.outline_files import write_outlines
 from glacier.geo.vector_files import checksum_files
 from glacier.geo.vector_layers import VectorFile
 from glacier.locks import hold, remove_dead
+from glacier.mapping.added_months import find_grown_sweep
 from glacier.mapping.assignment import choose_encoders
+from glacier.mapping.map_plan import (
+    MapTask,
+    find_records,
+    list_tasks,
+    maps_folder,
+    take_months,
+)
 from glacier.mapping.maps import MapRecord
 from glacier.mapping.month_view import MonthView, ViewTask, look_at_month
 from glacier.mapping.new_snow import measure_new_snow
-from glacier.mapping.predict import MapTask, find_records, list_tasks, maps_folder
 from glacier.mapping.region_series import (
     RegionSeries,
     list_rows,
@@ -41,7 +48,7 @@ from glacier.seals import Manifest
 from glacier.settings.identity import digest, identity
 from glacier.settings.model import ADDRESS, RUNTIME_ONLY
 from glacier.settings.values import Sha256
-from glacier.training.saved import SavedSweep, find_sweep
+from glacier.training.saved import SavedSweep
 
 FORMAT = 1
 """Counts up when the files of a series change for the same maps."""
@@ -70,9 +77,23 @@ def run_series(config: Config) -> int:
         StoreError: Maps are missing, damaged, or nothing can be written.
         VectorError: The inventory cannot be used.
     """
-    own = config.predict.model_copy(update={"images": None, "bands": None})
-    config = config.model_copy(update={"predict": own})  # of the archive's months alone
-    sweep = find_sweep(config)
+    config = take_months(config)
+    records = make_series(config, find_grown_sweep(config))
+    failed = sum(record.status == "failed" for record in records)
+    return max(0, failed - config.series.max_failed)
+
+
+def make_series(config: Config, sweep: SavedSweep) -> list[MapRecord]:
+    """Write the series of a sweep's months unless it is there; returns the records of their maps.
+
+    Args:
+        config: The run, which maps months and no other images.
+        sweep: Its sweep.
+
+    Raises:
+        StoreError: Maps are missing, damaged, or nothing can be written.
+        VectorError: The inventory cannot be used.
+    """
     encoders, _ = choose_encoders(sweep.result, config.predict)
     folder, tasks = maps_folder(config, sweep, encoders), list_tasks(config, sweep, encoders)
     records = read_maps(folder, tasks)
@@ -90,8 +111,7 @@ def run_series(config: Config) -> int:
     for sentence in seals.read_model(summary_address(place), SeriesSummary).says.values():
         say(f"series: {sentence}")
     say(f"series: outlines, {TABLE} and pages in {place}")
-    failed = sum(record.status == "failed" for record in records)
-    return max(0, failed - config.series.max_failed)
+    return records
 
 
 def read_maps(folder: str, tasks: Sequence[MapTask]) -> list[MapRecord]:
@@ -184,16 +204,15 @@ def find_snow(
 ) -> dict[tuple[str, str], float | None]:
     """Share of the ground outside the ice under snow, by region and YYYY-MM.
 
-    By the outlines that the samples were made with, where there were some, else by what is bare in
-    late summer.
+    By the outlines that the samples were made with, where there were some. Else, and of months that
+    are no samples, by what is bare in late summer.
     """
-    found: dict[tuple[str, str], float | None] = {
-        (month.region, f"{month.month:%Y-%m}"): month.snow_outside
-        for month in sweep.samples.months
-        if month.snow_outside is not None
-    }
-    if found:
-        return found
+    months = sweep.samples.months
+    told = {(month.region, f"{month.month:%Y-%m}"): month.snow_outside for month in months}
+    if all(share is None for share in told.values()):
+        told = {}
+    mapped = [record for record in records if record.grid is not None]
+    untold = {r.region for r in mapped if (r.region, r.name) not in told}
     images: dict[str, list[tuple[date, str, str]]] = defaultdict(list)
     for task, record in zip(tasks, records, strict=True):
         if record.grid is not None:
@@ -201,14 +220,15 @@ def find_snow(
             images[record.region].append((day, task.image, record.image_sha256))
     measure = ray.remote(num_cpus=1, max_retries=3)(measure_new_snow)
     begun = {
-        region: measure.remote(months, choose_season(config, sweep, region))
-        for region, months in images.items()
+        region: measure.remote(images[region], choose_season(config, sweep, region))
+        for region in sorted(untold)
     }
-    return {
+    measured = {
         (region, f"{day:%Y-%m}"): share
         for region, reference in begun.items()
         for day, share in get_result(reference).items()
     }
+    return measured | told
 
 
 def choose_season(config: Config, sweep: SavedSweep, region: str) -> tuple[int, ...]:

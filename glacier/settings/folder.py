@@ -56,6 +56,7 @@ class Folder(SourceSettings):
     """Local files: month-named composites, one image, or scenes as USGS delivers them."""
 
     brings_grid: ClassVar[bool] = True
+    takes_new_months: ClassVar[bool] = False
     predicts_night: ClassVar[bool] = False
 
     holds: Literal["months", "scenes"] = "months"

@@ -21,6 +21,9 @@ class SourceSettings(Model):
     """The class of the surface is known at every pixel."""
     brings_grid: ClassVar[bool] = False
     """Its files say where the pixels lie, so that a region needs no polygon."""
+    takes_new_months: ClassVar[bool] = True
+    """A further month is put into the archive that is there; else its files name the archive, and a
+    new one makes another."""
     predicts_night: ClassVar[bool] = True
     """A month without sun is known to be empty before the source is asked for it."""
 
