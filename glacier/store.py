@@ -10,6 +10,7 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -337,6 +338,15 @@ def move(address: str, place: str) -> None:
         raise StoreError(f"cannot move {address} to {place}: {error}") from error
 
 
+def is_endless(path: str) -> bool:
+    """Whether a local path leads to a pipe, a socket or a device: to read it may never end."""
+    try:
+        kind = stat.S_IFMT(os.stat(path).st_mode)
+    except OSError:
+        return False
+    return kind not in (stat.S_IFREG, stat.S_IFDIR)
+
+
 @contextmanager
 def local_copy(address: str, sha256: str | None = None) -> Iterator[Path]:
     """The file as a local path: itself, or a copy that lasts as long as the block.
@@ -346,6 +356,8 @@ def local_copy(address: str, sha256: str | None = None) -> Iterator[Path]:
     """
     if "://" not in address:
         if sha256 is not None:
+            if is_endless(address):
+                raise DamagedError.of(address, "it is no regular file")
             try:
                 found = checksum_file(address)
             except OSError as error:
