@@ -54,7 +54,7 @@ ACTIONS: tuple[Action, ...] = (
     ("raylet", (TERM,)), ("gcs_server", (KILL,)),
 )  # fmt: skip
 
-REACH_S, DIE_S = 240.0, 60.0
+REACH_S, DIE_S = 600.0, 60.0
 """Longest waits for a point and for an end, seconds."""
 
 HUNG = 999
