@@ -27,7 +27,7 @@ TOP = {
 
 ENTRANCE = {
     "command", "pipeline", "verbs", "completion", "checks", "dry_runs", "faults", "runs", "verify",
-    "__main__", "input_checks", "plans",
+    "__main__", "input_checks", "plans", "latest",
 }  # fmt: skip
 """Modules that stand in no folder, and above all of them."""
 

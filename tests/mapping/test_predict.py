@@ -16,15 +16,15 @@ from glacier.archive.records import MonthRecord, list_months
 from glacier.geo.raster import Grid, encode_cog
 from glacier.mapping import predict
 from glacier.mapping.assignment import ModelName, Part
-from glacier.mapping.maps import MapRecord, map_address
-from glacier.mapping.predict import (
+from glacier.mapping.map_plan import (
     MapTask,
-    MapWorker,
     begin_record,
     find_maps,
     find_records,
     plan_month,
 )
+from glacier.mapping.map_worker import MapWorker
+from glacier.mapping.maps import MapRecord, map_address
 from glacier.settings.predict import Predict
 from glacier.sources.factory import open_source
 from glacier.training.model_files import save_model
@@ -150,7 +150,7 @@ def test_a_run_leaves_a_catalogue_and_makes_it_again_where_it_is_not_that_of_the
         return {("mendenhall", "2014-07"): record}
 
     known = {
-        "find_sweep": SimpleNamespace(result=None), "choose_encoders": ((ENCODER,), "as asked"),
+        "find_grown_sweep": SimpleNamespace(result=None), "choose_encoders": ((ENCODER,), "as asked"),
         "maps_folder": folder, "list_tasks": [plan(month, NAMES[:1])],
     }  # fmt: skip
     for name, value in known.items():

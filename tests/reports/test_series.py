@@ -1,7 +1,9 @@
 """Which maps a series is made of, and when it is made anew."""
 
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,9 +11,18 @@ from glacier import seals
 from glacier.errors import StoreError
 from glacier.evaluation.metrics import Counts
 from glacier.mapping.assignment import ModelName, Part
+from glacier.mapping.map_plan import MapTask, begin_record
 from glacier.mapping.maps import MapRecord, UsedModel, map_address
-from glacier.mapping.predict import MapTask, begin_record
-from glacier.reports.series import digest_inputs, read_maps
+from glacier.reports import series
+from glacier.reports.series import (
+    SeriesSummary,
+    digest_inputs,
+    find_snow,
+    read_maps,
+    remove_former,
+    summary_address,
+)
+from glacier.samples.dataset import SampleMonth
 from glacier.training.saved import SavedSweep, SweepPlaces
 from tests.support.saved_sweeps import describe_samples
 from tests.support.saved_sweeps import make_config as make_tiny
@@ -74,3 +85,56 @@ def test_a_series_is_made_anew_where_anything_that_it_says_changes(tmp_path: Pat
     ]
     digests = {digest_inputs(config, sweep, encoders, [record]) for config, sweep, record in others}
     assert len(digests) == len(others) and first not in digests
+
+
+def test_new_snow_is_measured_of_months_that_are_no_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The outlines' own word stays; where no month has it, all are measured."""
+    asked = []
+
+    def measure(months: list, season: tuple) -> dict[date, float]:
+        asked.append([f"{day:%Y-%m}" for day, _, _ in months])
+        return {day: 0.5 for day, _, _ in months}
+
+    at_once = lambda **_: lambda work: SimpleNamespace(remote=work)  # noqa: E731
+    monkeypatch.setattr(series, "ray", SimpleNamespace(remote=at_once))
+    monkeypatch.setattr(series, "get_result", lambda found: found)
+    monkeypatch.setattr(series, "measure_new_snow", measure)
+    config, frame = make_config(["resnet18"]), describe_samples(make_tiny(tmp_path))
+    grid = frame.regions["ridge"].grid
+    names = ("2014-08", "2014-09", "2015-08")
+    records = [make_task().record.model_copy(update={"name": n, "grid": grid}) for n in names]
+    tasks = [make_task(NAMES[0])] * 3
+
+    def find(*shares: float | None) -> dict:
+        days = (date(2014, 8, 1), date(2014, 9, 1), date(2015, 8, 1))
+        months = tuple(
+            SampleMonth(region="a", month=day, status="ok", snow_outside=share)
+            for day, share in zip(days, shares, strict=False)
+        )
+        samples = frame.model_copy(update={"months": months})
+        result = make_sweep({"resnet18": [0.9, 0.8]})
+        sweep = SavedSweep(result, "", samples, SweepPlaces("", "", "", ""))
+        return {
+            name: share for (_, name), share in find_snow(config, sweep, tasks, records).items()
+        }
+
+    assert find(0.1, None, 0.2) == {"2014-08": 0.1, "2014-09": None, "2015-08": 0.2} and not asked
+    assert find(0.1, None) == {"2014-08": 0.1, "2014-09": None, "2015-08": 0.5}
+    assert asked == [list(names)]  # what is bare is known from all of them
+    assert find(None, None) == dict.fromkeys(names, 0.5)
+
+
+def test_files_that_a_series_has_no_more_go_before_it_is_said_to_be_whole(tmp_path: Path) -> None:
+    place, files = str(tmp_path), {}
+    for name in ("change-a-2014-08-2015-08.tif", "area.csv", "map.html"):
+        files[name] = "a" * 64
+        (tmp_path / name).write_bytes(b"x")
+    remove_former(place, SeriesSummary())  # there was none
+    seals.write_model(summary_address(place), SeriesSummary(files=files))
+    (tmp_path / "report.html").write_bytes(b"of another job")
+    remove_former(place, SeriesSummary(files={"area.csv": "b" * 64}))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "area.csv", "report.html", "series.json"
+    ]  # fmt: skip
