@@ -50,20 +50,21 @@ class Study:
 
 STUDIES = {
     "stages": Study("kills", ("ingest", "prepare", "sweep", "report"), chains=4),
-    "maps": Study("map_kills", ("predict", "series"), chains=2, again=6),
+    "maps": Study("map_kills", ("predict", "series", "latest"), chains=2, again=6),
 }
 
 PAGE = """# Kills in {stages}
 
 `python tests/experiments/kills.py {study}` ends runs of the smallest pipeline (eight months, two
-trials of two epochs, a report, maps, a series) {total} times, each at a point of their writing:
-after a file was written beside its place, flushed, renamed into it, after a manifest, after a lock
-was taken, after a file was removed. One process of all, the driver or a worker of Ray, stands still
-there, and then the driver, that process, or a process of Ray is killed from outside. The points are
-drawn (seed {seed}) from the {points} that an undisturbed run comes to in these stages, in its
-order, which workers vary a little; every stage has each of the ten ways to end a run{again}:
-{sigkills} of all are by SIGKILL. The same command follows, and is killed at the next point; after
-each {each} it is left to finish. [{name}.csv]({name}.csv) has a row for each.
+trials of two epochs, a report, maps, a series; two months more by `glacier latest`) {total} times,
+each at a point of their writing: after a file was written beside its place, flushed, renamed into
+it, after a manifest, after a lock was taken, after a file was removed or moved. One process of all,
+the driver or a worker of Ray, stands still there, and then the driver, that process, or a process
+of Ray is killed from outside. The points are drawn (seed {seed}) from the {points} that undisturbed
+runs come to in these stages, in their order, which workers vary a little; every stage has each of
+the ten ways to end a run{again}: {sigkills} of all are by SIGKILL. The same command follows, and is
+killed at the next point; after each {each} it is left to finish. [{name}.csv]({name}.csv) has a row
+for each.
 
 Steps that were drawn: {steps}. Where the process that writes was to be killed and was the driver,
 as where pages are written, the table has it there.

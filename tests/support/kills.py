@@ -29,7 +29,10 @@ from tests.support.driver import CODES, FORBIDDEN, Run
 from tests.support.tiny import write_tiny
 from tests.support.trees import read_tree
 
-COMMANDS = {"pipeline": ("ingest", "prepare", "sweep", "report", "predict", "series")}
+COMMANDS = {
+    "pipeline": ("ingest", "prepare", "sweep", "report", "predict", "series"),
+    "latest": ("latest",),
+}
 """Verbs that follow one another on the same storage, and the stages of each."""
 
 STAGES = tuple(stage for stages in COMMANDS.values() for stage in stages)
@@ -37,8 +40,8 @@ BEGINS = {
     "prepare": "/data/samples/", "sweep": "/data/models/", "report": "/results/",
     "predict": "/data/maps/", "series": "/results/",
 }  # fmt: skip
-"""What the first file of a stage has in its address, once the stage before it has begun; of the
-first stage of a command all files are that the stages after it do not have."""
+"""What the first file of a stage has in its address, once the stage before it has begun; the first
+stage of a command begins with it."""
 
 KILL, TERM, INT = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
 Tree = dict[str, object]
@@ -60,7 +63,10 @@ REACH_S, DIE_S = 600.0, 60.0
 HUNG = 999
 """Stands for the exit code of a run that did not end by itself."""
 
-CHANGES = {"sweep": {"checkpoint_s": 0, "random_forest": False}}
+CHANGES = {
+    "sweep": {"checkpoint_s": 0, "random_forest": False},
+    "latest": {"until": "2015-02"},  # a dark month, and one with a map
+}
 
 
 @dataclass(frozen=True)

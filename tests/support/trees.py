@@ -7,7 +7,7 @@ from glacier.verify import is_hidden
 
 TIMES = {
     "seal", "seconds", "images_per_s", "epoch_s", "train_s", "sweep_s", "wall_s", "files",
-    "sweep_sha256", "device",
+    "sweep_sha256", "device", "mapped",
 }  # fmt: skip
 """What differs between two runs of the same."""
 
