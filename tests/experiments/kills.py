@@ -13,15 +13,16 @@ import csv
 import io
 import random
 import re
+import shutil
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from glacier import store
+from glacier import seals, store
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
@@ -46,11 +47,13 @@ class Study:
     """Storages on which the kills follow one another."""
     again: int = 0
     """Kills by SIGKILL in each stage, besides each way once."""
+    is_begun: bool = False
+    """Each storage has what an undisturbed run makes before the first of the stages."""
 
 
 STUDIES = {
     "stages": Study("kills", ("ingest", "prepare", "sweep", "report"), chains=4),
-    "maps": Study("map_kills", ("predict", "series", "latest"), chains=2, again=6),
+    "maps": Study("map_kills", ("predict", "series", "latest"), 8, again=6, is_begun=True),
 }
 
 PAGE = """# Kills in {stages}
@@ -63,8 +66,8 @@ the driver or a worker of Ray, stands still there, and then the driver, that pro
 of Ray is killed from outside. The points are drawn (seed {seed}) from the {points} that undisturbed
 runs come to in these stages, in their order, which workers vary a little; every stage has each of
 the ten ways to end a run{again}: {sigkills} of all are by SIGKILL. The same command follows, and is
-killed at the next point; after each {each} it is left to finish. [{name}.csv]({name}.csv) has a row
-for each.
+killed at the next point; after each {each} it is left to finish.{begun} [{name}.csv]({name}.csv) has a
+row for each.
 
 Steps that were drawn: {steps}. Where the process that writes was to be killed and was the driver,
 as where pages are written, the table has it there.
@@ -84,6 +87,8 @@ making of Ray's temporary folder, an object store, a cluster of several nodes, s
 a service, several workers lost at once, and a machine that loses its power.
 """
 
+BEGUN = " Each storage begins as the undisturbed one was once it had a report."
+
 
 def main(study: str = "stages", machine: str = "2 cores beside other work") -> int:
     """Do the kills and keep what came of them; 1 where something was wrong."""
@@ -92,6 +97,8 @@ def main(study: str = "stages", machine: str = "2 cores beside other work") -> i
     chosen = STUDIES[study]
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory(prefix="g") as temp:
         recorded = record_points(Path(folder) / "undisturbed", Path(temp))
+        if chosen.is_begun:
+            recorded = leave_maps_out(recorded, Path(folder))
         outcomes = list(run_chains(chosen, Path(folder), Path(temp), recorded))
     rows = [make_row(outcome) for outcome in outcomes]
     keep_rows(chosen, rows)
@@ -106,6 +113,7 @@ def main(study: str = "stages", machine: str = "2 cores beside other work") -> i
         again=f" once, and {chosen.again} kills more" if chosen.again else " once",
         sigkills=sum("SIGKILL" in row[SIGNALS] for row in rows),
         each=len(outcomes) // chosen.chains,
+        begun=BEGUN if chosen.is_begun else "",
         steps=", ".join(f"{step} {count}" for step, count in Counter(r[1] for r in rows).items()),
         rows="\n".join(describe(chosen, rows)),
         chains=chosen.chains,
@@ -116,6 +124,19 @@ def main(study: str = "stages", machine: str = "2 cores beside other work") -> i
     )
     store.write_bytes(str(PLACE / f"{chosen.name}.md"), page.encode())
     return int(any(outcome.wrong for outcome in outcomes))
+
+
+def leave_maps_out(recorded: Any, folder: Path) -> Any:
+    """What was recorded, with a storage to go on with: a copy of that, as of the report."""
+    whole, begun = recorded.folder, folder / "begun"
+    (series,) = whole.glob("results/*/series.json")
+    files = {series, *(series.with_name(name) for name in seals.read_json(str(series))["files"])}
+    for name in recorded.trees["pipeline"]:
+        path = whole / name
+        if not name.startswith("data/maps/") and path not in files:
+            (begun / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, begun / name)
+    return replace(recorded, begun=begun)
 
 
 def run_chains(study: Study, folder: Path, temp: Path, recorded: Any) -> Iterable[Any]:

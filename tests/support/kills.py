@@ -10,6 +10,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -129,15 +130,19 @@ class Outcome:
 class Recorded:
     """What undisturbed commands come to."""
 
+    folder: Path
+    """Where they ran."""
     points: tuple[Point, ...]
     """In their order."""
     trees: dict[str, Tree]
     """Verb to what is there once it has ended."""
+    begun: Path | None = None
+    """A storage with results on which chains go on; None: each begins with nothing."""
 
 
 def record_points(folder: Path, temp: Path) -> Recorded:
     """The points of undisturbed commands, and what each leaves."""
-    chain = Chain(folder, temp, {})
+    chain = Chain(folder, temp, Recorded(folder, (), {}))
     points: list[Point] = []
     trees = {}
     for verb, stages in COMMANDS.items():
@@ -148,7 +153,7 @@ def record_points(folder: Path, temp: Path) -> Recorded:
         points += parse_points(reached.read_text().splitlines(), folder, stages)
         trees[verb] = chain.read()
         reached.unlink()
-    return Recorded(tuple(points), trees)
+    return Recorded(folder, tuple(points), trees)
 
 
 def parse_points(lines: Iterable[str], folder: Path, names: Sequence[str]) -> Iterator[Point]:
@@ -189,16 +194,18 @@ def draw_kills(
 class Chain:
     """Runs of one configuration on one storage, each killed at a point."""
 
-    def __init__(self, folder: Path, temp: Path, trees: Mapping[str, Tree]) -> None:
+    def __init__(self, folder: Path, temp: Path, recorded: Recorded) -> None:
         """Have a fresh storage.
 
         Args:
             folder: Where it lies.
             temp: Folder for the files of Ray, with a short name.
-            trees: Verb to what it leaves undisturbed.
+            recorded: What undisturbed commands come to.
         """
-        self.folder, self.temp, self.trees = folder, temp, trees
+        self.folder, self.temp, self.recorded = folder, temp, recorded
         self.verb = next(iter(COMMANDS))
+        if recorded.begun is not None:
+            shutil.copytree(recorded.begun, folder)
         self.config = write_tiny(folder, **CHANGES)
         self.signs, self.logs = folder / "signs", folder / "logs"
         self.signs.mkdir()
@@ -314,10 +321,13 @@ class Chain:
         }
 
     def hide_folder(self, content: object) -> object:
-        """A file's content without the name of this chain's folder."""
+        """A file's content without the names of the folders in which it was written."""
         if isinstance(content, bytes | None):
             return content
-        return json.loads(json.dumps(content).replace(str(self.folder), "*"))
+        text = json.dumps(content)
+        for folder in (self.folder, self.recorded.folder):
+            text = text.replace(str(folder), "*")
+        return json.loads(text)
 
     def explain_files(self, is_whole: bool = False) -> str:
         """Which files are not as an undisturbed run leaves them.
@@ -329,7 +339,9 @@ class Chain:
         found = self.read()
         known = {name: data for name, data in found.items() if is_whole or is_final(name)}
         verbs = [*COMMANDS]
-        *earlier, wanted = (self.trees[verb] for verb in verbs[: verbs.index(self.verb) + 1])
+        *earlier, wanted = (
+            self.recorded.trees[verb] for verb in verbs[: verbs.index(self.verb) + 1]
+        )
         good = [wanted] if is_whole else [*earlier, wanted]
         names = {
             name for name, data in known.items() if all(data != tree.get(name, "") for tree in good)
@@ -379,7 +391,7 @@ def run_chain(folder: Path, temp: Path, recorded: Recorded, kills: Sequence[Kill
     kill before.
     """
     outcomes: list[Outcome] = []
-    chain, storages = Chain(folder / "0", temp, recorded.trees), 1
+    chain, storages = Chain(folder / "0", temp, recorded), 1
     while len(outcomes) < len(kills):
         kill = move_on(kills[len(outcomes)], recorded.points, chain.folder)
         if outcome := chain.kill(kill):
@@ -387,7 +399,7 @@ def run_chain(folder: Path, temp: Path, recorded: Recorded, kills: Sequence[Kill
             continue
         assert storages <= len(kills), f"no run comes to {kill.point}"
         blame(outcomes, chain.explain_end())
-        chain, storages = Chain(folder / str(storages), temp, recorded.trees), storages + 1
+        chain, storages = Chain(folder / str(storages), temp, recorded), storages + 1
     blame(outcomes, chain.finish())
     return outcomes
 
