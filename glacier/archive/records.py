@@ -328,6 +328,18 @@ def look_at_month(target: ArchiveMonth) -> MonthState:
     return MonthState(None if damage else record, tuple(damage.values()))
 
 
+def find_unsettled(target: ArchiveMonth) -> MonthRecord | None:
+    """The record of a month that has its image, to which scenes may come; None without one."""
+    try:
+        record = target.read_record() if target.is_recorded() else None
+    except DamagedError:
+        return None
+    if record is None or record.status != "ok" or not record.unsettled:
+        return None
+    damage = seals.find_damage(seals.locate(target.folder, record.files))
+    return None if damage else record
+
+
 def complete_record(target: ArchiveMonth) -> MonthRecord | None:
     """The record of a month that needs no more work, or None."""
     return look_at_month(target).record

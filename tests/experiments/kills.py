@@ -66,8 +66,8 @@ the driver or a worker of Ray, stands still there, and then the driver, that pro
 of Ray is killed from outside. The points are drawn (seed {seed}) from the {points} that undisturbed
 runs come to in these stages, in their order, which workers vary a little; every stage has each of
 the ten ways to end a run{again}: {sigkills} of all are by SIGKILL. The same command follows, and is
-killed at the next point; after each {each} it is left to finish.{begun} [{name}.csv]({name}.csv) has a
-row for each.
+killed at the next point; after each {each} it is left to finish.{begun}
+[{name}.csv]({name}.csv) has a row for each.
 
 Steps that were drawn: {steps}. Where the process that writes was to be killed and was the driver,
 as where pages are written, the table has it there.
