@@ -11,7 +11,6 @@ import hashlib
 import os
 import shutil
 import stat
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ import fsspec
 from glacier.config import Config
 from glacier.errors import DamagedError, StoreError
 from glacier.kill_points import reach
+from glacier.scratch import open_scratch
 from glacier.settings.paths import expand_path
 
 UNREACHABLE = (OSError, ValueError, ImportError)
@@ -365,7 +365,7 @@ def local_copy(address: str, sha256: str | None = None) -> Iterator[Path]:
             compare_checksums(address, found, sha256)
         yield Path(address)
         return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / address.rsplit("/", 1)[-1]
+    with open_scratch() as folder:
+        path = folder / address.rsplit("/", 1)[-1]
         path.write_bytes(read_bytes(address, sha256))
         yield path

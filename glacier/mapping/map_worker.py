@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from glacier import seals, store
@@ -15,6 +14,7 @@ from glacier.mapping.map_plan import MapTask, fail
 from glacier.mapping.maps import ITEM, RASTERS, MapRecord, UsedModel, map_address
 from glacier.mapping.raster_map import LoadedModel, Models, Tally, map_raster
 from glacier.mapping.stac_items import MapSources, encode_map_item
+from glacier.scratch import open_scratch
 from glacier.settings.predict import Predict
 from glacier.training.inference import Viewer, take_device
 from glacier.training.model_files import load_model
@@ -60,8 +60,8 @@ class MapWorker:
         models = {name: self.load(name) for part in task.parts for name in part.models}
         wanted = {b for model in models.values() for b in model.card.image.landsat_bands}
         sha256 = task.record.image_sha256
-        with TemporaryDirectory() as scratch, store.local_copy(task.image, sha256) as path:
-            files = Path(scratch, "probability.tif"), Path(scratch, "class.tif")
+        with open_scratch() as scratch, store.local_copy(task.image, sha256) as path:
+            files = scratch / "probability.tif", scratch / "class.tif"
             with open_landsat(path, wanted, self.settings.bands) as image:
                 tally = map_raster(image, task.parts, models, files)
                 record = conclude(task.record, tally, models).model_copy(

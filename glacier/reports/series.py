@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import ray
 from pydantic import Field
@@ -44,6 +42,7 @@ from glacier.progress import Progress, say
 from glacier.reports.map_page import render_map_page
 from glacier.reports.series_page import animate_years, draw_region, tell_change
 from glacier.reports.tables import encode_csv
+from glacier.scratch import open_scratch
 from glacier.seals import Manifest
 from glacier.settings.identity import digest, identity
 from glacier.settings.model import ADDRESS, RUNTIME_ONLY
@@ -264,8 +263,8 @@ def store_change(series: RegionSeries, folder: str, place: str) -> dict[str, str
         return {}
     first, last = series.years[0].view.record.name, series.years[-1].view.record.name
     name = f"change-{series.region}-{first}-{last}.tif"
-    with TemporaryDirectory() as scratch:
-        path = Path(scratch, "change.tif")
+    with open_scratch() as scratch:
+        path = scratch / "change.tif"
         write_change(series, folder, path)
         return {name: store.write_file(store.join(place, name), path)}
 

@@ -308,8 +308,8 @@ class Chain:
 
     def explain_end(self) -> str:
         """What is wrong with what a finished run has left; empty: nothing."""
-        left = [*self.temp.iterdir()]
-        return f"left in {self.temp}: {left}" if left else self.explain_files(is_whole=True)
+        left = [*self.temp.iterdir(), *self.logs.glob("glacier-*"), *self.logs.glob("tmp*")]
+        return f"left: {left}" if left else self.explain_files(is_whole=True)
 
     def read(self) -> Tree:
         """What is in storage and results, wherever they lie."""
