@@ -81,7 +81,7 @@ def run_latest(config: Config) -> int:
     try:
         run = find_run(config)
         if is_up_to_date(run):
-            remove_dead(config, run.place)
+            remove_dead(config, run.place, run.maps, *run.sweep.archives)
             say(tell_none(config, read_before(run, owned=False)))
             return 0
         with hold(config, run.place), connect(config.cluster):

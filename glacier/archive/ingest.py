@@ -95,6 +95,8 @@ def ingest_pending(
     with connect(config.cluster), Progress("ingest", len(pending)) as progress:
         for target, record in ingest_months(config, pending):
             records[target] = record
+            if record.status == "ok" and record.reason:  # in a log, too, and at once
+                say(f"ingest: {record.region} {record.month} {record.reason}")
             progress.advance(f"{record.region} {record.month} {record.status} {record.reason}")
 
 

@@ -21,7 +21,7 @@ from glacier.landsat import find_acquired, month_interval
 from glacier.mapping.maps import MapRecord
 from glacier.seals import Manifest
 from glacier.settings.model import Model
-from glacier.settings.months import Month, Months
+from glacier.settings.months import Month
 from glacier.settings.values import BareName, Sha256
 from glacier.training.saved import SavedSweep, find_sweep
 
@@ -103,7 +103,7 @@ def span_added(config: Config, added: AddedMonths) -> Config | None:
     last = max([last, *(month.day for month in added.months)])
     if last < first:
         return None
-    months = Months(first=f"{first:%Y-%m}", last=f"{last:%Y-%m}")
+    months = config.months.model_copy(update={"first": f"{first:%Y-%m}", "last": f"{last:%Y-%m}"})
     return config.model_copy(update={"months": months})
 
 
@@ -138,7 +138,7 @@ def find_grown_sweep(config: Config) -> SavedSweep:
     """
     sweep, added = find_sweep(config), read_added(config)
     later = {}
-    for region, folder in zip(config.regions, sweep.archives, strict=True):
+    for region, folder in zip(config.regions, sweep.archives, strict=False):  # or none are read
         name = folder.rpartition("/")[2]
         months = [
             ArchiveMonth(region, month.day, folder, key="")

@@ -6,16 +6,20 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from glacier.archive.records import MonthRecord
 from glacier.config import Config
 from glacier.latest import run_latest
 from glacier.mapping.added_months import AddedMonth, read_added
 from glacier.mapping.area_table import AreaRow, read_area_rows
 from glacier.pipeline import run_pipeline
+from glacier.seals import read_json, write_json
+from glacier.store import checksum_file
 from glacier.verify import run_verify
 from tests.support.tiny import tiny_config, write_tiny
 from tests.support.trees import list_differences
@@ -112,6 +116,37 @@ def test_missed_times_are_made_up_for(place: Path, finished: Path, tmp_path: Pat
         add(place, until)
     add(other)
     assert list_differences(read_contents(place), read_contents(other)) == []
+
+
+def replace_image(folder: Path, source: str | None, **changes: object) -> None:
+    """Change the record of the newest month, and put the image of another month in its place."""
+    (record,) = (folder / "data/archive").glob(f"*/{UNTIL}.json")
+    found = MonthRecord.from_dict(read_json(str(record)))
+    if source is not None:
+        shutil.copy(record.with_name(source), record.with_suffix(".tif"))
+        changes["sha256"] = checksum_file(record.with_suffix(".tif"))
+    write_json(str(record), replace(found, **changes).as_dict())  # type: ignore[arg-type]
+
+
+def test_a_young_month_is_asked_for_again_and_mapped_again_where_its_image_is_another(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(place)
+    wanted = read_contents(place)
+    mapped = {n: at for n, (_, at) in read_files(place).items() if "/archive/" not in n}
+    replace_image(place, None, unsettled=True)
+    capsys.readouterr()
+    add(place)
+    assert f"latest: no month has become available after {UNTIL}\n" in capsys.readouterr().out
+    found = read_files(place)
+    assert {name: found[name][1] for name in mapped} == mapped
+    replace_image(place, "2015-02.tif")
+    add(place)
+    assert "latest: new images or months: 1, 2015-03\n" in capsys.readouterr().out
+    assert list_differences(read_contents(place), wanted)
+    replace_image(place, None, unsettled=True)
+    add(place)
+    assert list_differences(read_contents(place), wanted) == []
 
 
 def test_months_that_are_not_kept_leave_maps_archive_and_series(place: Path) -> None:
