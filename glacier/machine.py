@@ -19,6 +19,7 @@ from pathlib import Path
 
 from glacier.config import Config
 from glacier.errors import ConfigError
+from glacier.scratch import FOLDER_PREFIX
 from glacier.settings.cluster import Cluster
 from glacier.store import measure_free
 
@@ -42,9 +43,6 @@ SETTINGS_FRAME = 4
 
 SOCKET_PATH_BYTES = 103 if sys.platform == "darwin" else 107
 """Longest path of a local socket. Source: ``sun_path`` in sys/un.h, less its closing zero."""
-
-FOLDER_PREFIX = "glacier-"
-"""Start of the name of a private Ray's folder; eight letters drawn at random follow."""
 
 RAY_FOLDER = "r"
 """Name of the folder in it that Ray gets."""

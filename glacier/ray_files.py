@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,10 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from glacier.interrupts import STDERR, Ending, has_given_up
-from glacier.machine import FOLDER_PREFIX, RAY_FOLDER, choose_temp_folder
-
-LOCK = "in-use.lock"
-"""Marks a folder as ours; it is locked for as long as the process lives that made it."""
+from glacier.machine import RAY_FOLDER, choose_temp_folder
+from glacier.scratch import own_folder, remove_dead_folders, remove_folder
 
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 """Permissions of what only its owner may read."""
@@ -35,12 +31,9 @@ def open_temp_folder() -> Iterator[str]:
     """
     base = Path(choose_temp_folder())
     base.mkdir(parents=True, exist_ok=True)
-    remove_dead_folders(base)
-    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=base))  # for its owner alone
-    beside = folder / f"{LOCK}.new"
-    with open(beside, "x", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        beside.rename(folder / LOCK)  # not seen by others before it is locked
+    for place in {base, Path(tempfile.gettempdir())}:  # of Ray, and scratch of killed workers
+        remove_dead_folders(place)
+    with own_folder(base) as folder:
         try:
             yield str(folder / RAY_FOLDER)
         except KeyboardInterrupt:
@@ -72,29 +65,6 @@ def divert_stderr(folder: str) -> Iterator[None]:
         os.dup2(shown, STDERR)  # first: an interrupt may come in between
         sys.stderr, Ending.stderr = python, STDERR
         os.close(shown)
-
-
-def remove_dead_folders(base: Path) -> None:
-    """Remove the folders of this user's runs whose process is dead."""
-    for mark in base.glob(f"{FOLDER_PREFIX}*/{LOCK}"):
-        folder = mark.parent
-        with suppress(OSError):
-            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-                continue
-            with open(mark, encoding="utf-8") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails where the process lives
-                remove_folder(folder)
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove a folder of ours; its mark last, so that what is in use may go another time."""
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        elif path.name != LOCK:
-            path.unlink(missing_ok=True)
-    if [path.name for path in folder.iterdir()] == [LOCK]:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def secure_token(home: Path) -> None:

@@ -2,7 +2,8 @@
 
 A sealed file carries the sha256 of its own text in its first line. A manifest vouches for other
 files by ``files``, their names below its folder and their sha256; it is written after them, so that
-they are complete once it is there.
+they are complete once it is there. Where files are made anew, it is withdrawn before the first is
+written: they would be damaged by what it says.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, TypeVar
 
@@ -141,8 +142,70 @@ def read_whole(address: str, kind: type[V], owned: bool) -> V | None:
     return None if damage else found
 
 
+class Vouched(BaseModel):
+    """What a manifest of any kind vouches for."""
+
+    files: dict[NameBelow, Sha256] = Field(default_factory=dict)
+
+
+def withdraw(address: str) -> None:
+    """Take back a manifest that vouches for files, if one is there, since they are made anew.
+
+    There is none from then on until :func:`vouch`: a run that is killed leaves nothing that seems
+    damaged, and the next one knows from what was withdrawn which files may be left.
+
+    Raises:
+        StoreError: It cannot be moved.
+    """
+    if list_vouched(address):
+        store.move(address, withdrawn_address(address))
+
+
+def withdrawn_address(address: str) -> str:
+    """Where a manifest lies that was taken back: beside its place, hidden."""
+    folder, _, name = address.rpartition("/")
+    return store.join(folder, f".{name}.withdrawn")
+
+
+def vouch(address: str, value: Manifest) -> None:
+    """Write a manifest whose files are there; of one before it nothing stays that it lacks.
+
+    Raises:
+        StoreError: The place cannot be written to.
+    """
+    withdraw(address)
+    remove_withdrawn(address, value.files)
+    write_model(address, value)
+
+
+def remove_withdrawn(address: str, kept: Collection[str]) -> None:
+    """Remove a manifest that was taken back, and its files but those of the next one.
+
+    The next one is written after that, so that a kill never leaves both.
+
+    Raises:
+        StoreError: A file is not the user's to remove.
+    """
+    withdrawn, folder = withdrawn_address(address), address.rpartition("/")[0]
+    for name in sorted(list_vouched(withdrawn) - set(kept)):
+        store.remove(store.join(folder, name))
+    store.remove(withdrawn)
+
+
+def list_vouched(address: str) -> set[str]:
+    """Names of the files that a manifest vouches for; none without one that can be read.
+
+    Raises:
+        StoreError: The store cannot be reached.
+    """
+    try:
+        return set(read_model(address, Vouched).files) if store.exists(address) else set()
+    except DamagedError:
+        return set()
+
+
 def write_whole(address: str, value: V, contents: Mapping[str, bytes]) -> V:
-    """Write files, then the manifest that vouches for them.
+    """Write files, then the manifest that vouches for them, in place of one that did.
 
     Args:
         address: Of the manifest; the files lie in its folder or below.
@@ -156,11 +219,12 @@ def write_whole(address: str, value: V, contents: Mapping[str, bytes]) -> V:
         StoreError: The place cannot be written to.
     """
     folder = address.rpartition("/")[0]
+    withdraw(address)
     files = {
         name: store.write_bytes(store.join(folder, name), data) for name, data in contents.items()
     }
     value = value.model_copy(update={"files": files})
-    write_model(address, value)
+    vouch(address, value)
     return value
 
 

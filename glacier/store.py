@@ -10,7 +10,7 @@ import errno
 import hashlib
 import os
 import shutil
-import tempfile
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +24,7 @@ import fsspec
 from glacier.config import Config
 from glacier.errors import DamagedError, StoreError
 from glacier.kill_points import reach
+from glacier.scratch import open_scratch
 from glacier.settings.paths import expand_path
 
 UNREACHABLE = (OSError, ValueError, ImportError)
@@ -337,6 +338,15 @@ def move(address: str, place: str) -> None:
         raise StoreError(f"cannot move {address} to {place}: {error}") from error
 
 
+def is_endless(path: str) -> bool:
+    """Whether a local path leads to a pipe, a socket or a device: to read it may never end."""
+    try:
+        kind = stat.S_IFMT(os.stat(path).st_mode)
+    except OSError:
+        return False
+    return kind not in (stat.S_IFREG, stat.S_IFDIR)
+
+
 @contextmanager
 def local_copy(address: str, sha256: str | None = None) -> Iterator[Path]:
     """The file as a local path: itself, or a copy that lasts as long as the block.
@@ -346,6 +356,8 @@ def local_copy(address: str, sha256: str | None = None) -> Iterator[Path]:
     """
     if "://" not in address:
         if sha256 is not None:
+            if is_endless(address):
+                raise DamagedError.of(address, "it is no regular file")
             try:
                 found = checksum_file(address)
             except OSError as error:
@@ -353,7 +365,7 @@ def local_copy(address: str, sha256: str | None = None) -> Iterator[Path]:
             compare_checksums(address, found, sha256)
         yield Path(address)
         return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / address.rsplit("/", 1)[-1]
+    with open_scratch() as folder:
+        path = folder / address.rsplit("/", 1)[-1]
         path.write_bytes(read_bytes(address, sha256))
         yield path

@@ -15,7 +15,8 @@ from glacier.owner import Owner
 GLACIER = Path(kill_points.__file__).parent
 OWN = {
     "store", "lock_file", "kill_points",
-    "ray_files",  # what lasts as long as Ray, and the token
+    "ray_files",  # the token
+    "scratch",  # what lasts as long as its process
     "faults",  # an account that nobody reads again
     "geo.raster_rows",  # tiles of a raster in a folder of its caller's own, for the time of writing
     "geo.vector_files", "geo.zipped",  # copies of inputs, for the time of reading

@@ -21,7 +21,8 @@ TOP = {
     "config", "flags", "errors", "wording", "progress", "store", "seals", "cluster", "landsat",
     "indices", "composite", "labels", "windows", "published", "shipped", "machine", "field_help",
     "checksums", "map_codes",
-    "owner", "lock_file", "locks", "markdown", "interrupts", "ray_files", "kill_points",
+    "owner", "lock_file", "locks", "markdown", "interrupts", "ray_files", "scratch",
+    "kill_points",
 }  # fmt: skip
 """Modules that stand in no folder, and below all of them but the settings."""
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from glacier import ray_files
-from glacier.ray_files import LOCK, open_temp_folder, remove_dead_folders, secure_token
+from glacier.ray_files import open_temp_folder, secure_token
+from glacier.scratch import LOCK, remove_dead_folders
 
 ROOT = Path(__file__).parents[1]
 

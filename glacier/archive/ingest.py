@@ -23,6 +23,7 @@ from glacier.archive.records import (
     ArchiveMonth,
     MonthRecord,
     count_attempts,
+    find_unsettled,
     list_months,
     look_at_month,
     write_month,
@@ -144,7 +145,8 @@ def ingest_month(
     """Make one month: image first, its record last.
 
     Returns:
-        Its record. An expected error becomes a record with status failed.
+        Its record. An expected error becomes a record with status failed, unless the month was only
+        asked for new scenes: then it stays as it is, and the error is the record's reason here.
 
     Raises:
         ConfigError: The fault is the configuration's, so that every other month has it too.
@@ -157,6 +159,8 @@ def ingest_month(
     except ConfigError:
         raise
     except GlacierError as error:
+        if (earlier := find_unsettled(target)) is not None:
+            return replace(earlier, reason=f"as it was; asked for new scenes: {error}")
         repeats = error.repeats if isinstance(error, SourceError) else 0
         record = replace(record, error=type(error).__name__, reason=str(error), repeats=repeats)
     record = replace(record, seconds=round(time.monotonic() - began, 3))

@@ -184,6 +184,7 @@ class ArchiveMonth:
 
     def write_record(self, record: MonthRecord) -> None:
         """Say what became of the month; vouches for its files."""
+        seals.remove_withdrawn(self.record_address, record.files)
         seals.write_json(self.record_address, record.as_dict())
 
 
@@ -243,6 +244,7 @@ def write_month(
     Returns:
         The record with the composite's own.
     """
+    seals.withdraw(target.record_address)  # of a month that is made anew
     if composite.truth is not None:
         record = write_truth(composite.truth, grid, target, record)
     tags = {"scenes": " ".join(composite.scene_ids)}
@@ -324,6 +326,18 @@ def look_at_month(target: ArchiveMonth) -> MonthState:
         return MonthState()
     damage = seals.find_damage(seals.locate(target.folder, record.files))
     return MonthState(None if damage else record, tuple(damage.values()))
+
+
+def find_unsettled(target: ArchiveMonth) -> MonthRecord | None:
+    """The record of a month that has its image, to which scenes may come; None without one."""
+    try:
+        record = target.read_record() if target.is_recorded() else None
+    except DamagedError:
+        return None
+    if record is None or record.status != "ok" or not record.unsettled:
+        return None
+    damage = seals.find_damage(seals.locate(target.folder, record.files))
+    return None if damage else record
 
 
 def complete_record(target: ArchiveMonth) -> MonthRecord | None:

@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import date
-from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import geopandas
@@ -20,6 +19,7 @@ from glacier.errors import StoreError, VectorError
 from glacier.geo.outline_rows import OutlineRow
 from glacier.geo.raster import WGS84
 from glacier.geo.vector_layers import VectorFile, read_tables
+from glacier.scratch import open_scratch
 
 OUTLINES, OGGM = "outlines", "oggm"
 """Layers of the GeoPackage: RGI 7's names and ours; the names that OGGM reads."""
@@ -131,8 +131,8 @@ def encode_geopackage(rows: Sequence[OutlineRow]) -> bytes:
 def write_layers(layers: Mapping[str, Any]) -> bytes:
     """A GeoPackage with several layers; in memory only one can be written."""
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2000-01-01T00:00:00Z"})  # same bytes
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "outlines.gpkg"
+    with open_scratch() as folder:
+        path = folder / "outlines.gpkg"
         for layer, table in layers.items():
             pyogrio.write_dataframe(
                 table, path, layer=layer, driver="GPKG", geometry_type="Polygon"

@@ -92,14 +92,21 @@ def check_file(text: str, within: str | Path | None) -> None:
         raise RasterError(f"{text!r} is not the path of a local file")
     if reason := explain_unsafe(text, *([] if within is None else [within])):
         raise RasterError(f"{text} {reason}")
-    if (size := os.path.getsize(text)) > MAX_FILE_BYTES:
-        raise RasterError(f"{text} has {size} bytes, at most {MAX_FILE_BYTES} are read: cut it")
+    if reason := explain_large(text):
+        raise RasterError(f"{text} {reason}")
     with open(text, "rb") as file:
         if file.read(4) not in SIGNATURES:
             raise RasterError(f"{text} is not a GeoTIFF (its first bytes say so)")
         file.seek(0)
         if reason := explain_directories(file):
             raise RasterError(f"{text} has {reason}")
+
+
+def explain_large(path: str | Path) -> str:
+    """Why a file that is there has too many bytes to be read; nothing where it has not."""
+    size = os.path.getsize(path)
+    too_large = size > MAX_FILE_BYTES
+    return f"has {size} bytes, at most {MAX_FILE_BYTES} are read: cut it" if too_large else ""
 
 
 def check_size(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from glacier.geo.found_files import explain_unsafe
 from glacier.geo.vector_contents import explain_harm
 from glacier.geo.vector_formats import PARTS, SHAPEFILE, ZIPPED, Format, tell_format
 from glacier.geo.zipped import unpack_shapefile
+from glacier.scratch import open_scratch
 from glacier.settings.identity import digest
 
 NEEDED = (".shx", ".dbf")
@@ -144,11 +144,11 @@ def local_file(address: str) -> Iterator[LocalFile]:
     """
     names = list_files(address)
     check_whole(address, names)
-    with tempfile.TemporaryDirectory(prefix="glacier-") as folder:
-        path = place_files(address, names, Path(folder))
+    with open_scratch() as folder:
+        path = place_files(address, names, folder)
         kind = tell_format(path, address)
         if kind is ZIPPED:
-            within = Path(folder, "unpacked")
+            within = folder / "unpacked"
             within.mkdir()
             path, kind = unpack_shapefile(path, within, address), SHAPEFILE
             check_whole(address, [str(name) for name in within.iterdir()], kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from glacier import store
 from glacier.errors import ConfigError
 from glacier.geo.found_files import explain_unsafe
+from glacier.geo.raster_files import explain_large
 from glacier.mapping.maps import ITEM
 from glacier.settings.values import BARE
 
@@ -19,20 +21,44 @@ SUFFIXES = (".tif", ".tiff")
 def find_images(place: str) -> list[Path]:
     """The GeoTIFF that a path names, or those in the folder that it names, by name.
 
+    What they hold is not looked at: one that is no image fails as a map, by its name.
+
     Raises:
-        ConfigError: There is none.
+        ConfigError: There is none, or one whose reading would not end.
     """
     path = Path(store.absolute(place))
-    if path.is_dir():
-        found = [p for p in sorted(path.iterdir()) if p.suffix.lower() in SUFFIXES]
-        files = [p for p in found if not explain_unsafe(p, path)]
-    else:
-        files = [path] if path.is_file() else []
+    try:
+        folder = [path] if path.is_dir() else []
+        files = list_folder(path) if folder else [path] if path.is_file() else []
+        refused = {file: explain_unfit_file(file, *folder) for file in files}
+    except OSError as error:
+        raise ConfigError(f"predict.images = {place!r}: cannot be read: {error}") from error
     if not files:
         raise ConfigError(
             f"predict.images = {place!r}: no GeoTIFF is there; give a .tif file or a folder of them"
         )
+    for file, why in refused.items():
+        if why:
+            raise ConfigError(f"predict.images: {file} {why}")
     return files
+
+
+def explain_unfit_file(file: Path, *within: Path) -> str:
+    """Why the bytes of a file cannot be read; nothing where they can.
+
+    Args:
+        file: A GeoTIFF by its name.
+        within: The folder that it was found in; none: it was named itself.
+    """
+    if reason := explain_unsafe(file, *within) or explain_large(file):
+        return reason
+    return "" if os.access(file, os.R_OK) else "may not be read; change its permissions"
+
+
+def list_folder(folder: Path) -> list[Path]:
+    """What a folder holds under the name of a GeoTIFF, by name; no folders in it."""
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    return [path for path in found if path.is_symlink() or not path.is_dir()]
 
 
 def name_files(files: Sequence[Path]) -> list[tuple[str, Path]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from glacier import seals, store
@@ -15,6 +14,7 @@ from glacier.mapping.map_plan import MapTask, fail
 from glacier.mapping.maps import ITEM, RASTERS, MapRecord, UsedModel, map_address
 from glacier.mapping.raster_map import LoadedModel, Models, Tally, map_raster
 from glacier.mapping.stac_items import MapSources, encode_map_item
+from glacier.scratch import open_scratch
 from glacier.settings.predict import Predict
 from glacier.training.inference import Viewer, take_device
 from glacier.training.model_files import load_model
@@ -60,8 +60,8 @@ class MapWorker:
         models = {name: self.load(name) for part in task.parts for name in part.models}
         wanted = {b for model in models.values() for b in model.card.image.landsat_bands}
         sha256 = task.record.image_sha256
-        with TemporaryDirectory() as scratch, store.local_copy(task.image, sha256) as path:
-            files = Path(scratch, "probability.tif"), Path(scratch, "class.tif")
+        with open_scratch() as scratch, store.local_copy(task.image, sha256) as path:
+            files = scratch / "probability.tif", scratch / "class.tif"
             with open_landsat(path, wanted, self.settings.bands) as image:
                 tally = map_raster(image, task.parts, models, files)
                 record = conclude(task.record, tally, models).model_copy(
@@ -85,6 +85,7 @@ class MapWorker:
         place = store.join(self.folder, record.region)
         rasters = dict(zip((f"{record.name}{end}" for end in RASTERS), files, strict=True))
         sizes = {name: file.stat().st_size for name, file in rasters.items()}
+        seals.withdraw(map_address(self.folder, record.region, record.name))
         kept = {n: store.write_file(store.join(place, n), file) for n, file in rasters.items()}
         record = record.model_copy(update={"files": kept})
         item = encode_map_item(record, place, MapSources(self.models, image), sizes)
@@ -93,8 +94,8 @@ class MapWorker:
         return self.write_record(record.model_copy(update={"files": kept}))
 
     def write_record(self, record: MapRecord) -> MapRecord:
-        """Say what became of an image; returns that."""
-        seals.write_model(map_address(self.folder, record.region, record.name), record)
+        """Say what became of an image, of which no other map stays; returns that."""
+        seals.vouch(map_address(self.folder, record.region, record.name), record)
         return record
 
 

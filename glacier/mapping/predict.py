@@ -82,9 +82,7 @@ def make_maps(
     made = {}
     for task in pending:
         if not task.image:
-            seals.write_model(
-                map_address(folder, task.record.region, task.record.name), task.record
-            )
+            seals.vouch(map_address(folder, task.record.region, task.record.name), task.record)
             made[task.record.region, task.record.name] = task.record
     images = [task for task in pending if task.image]
     if not images:

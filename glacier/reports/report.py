@@ -116,8 +116,6 @@ def write_report(sweep: SavedSweep, folder: str, wall_s: float | None) -> str:
     page = render_page(sweep, summary, Drawn(portrait, charts, groups, calendar))
     contents = encode_tables(sweep.result, found) | encode_figures(pictures)
     contents["report.html"] = page.encode()
-    for name in set(read_stamp(folder).files) - set(contents):  # of an earlier report
-        store.remove(store.join(folder, name))
     seals.write_whole(summary_address(folder), summary, contents)
     return summary.verdict
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import ray
 from pydantic import Field
@@ -44,6 +42,7 @@ from glacier.progress import Progress, say
 from glacier.reports.map_page import render_map_page
 from glacier.reports.series_page import animate_years, draw_region, tell_change
 from glacier.reports.tables import encode_csv
+from glacier.scratch import open_scratch
 from glacier.seals import Manifest
 from glacier.settings.identity import digest, identity
 from glacier.settings.model import ADDRESS, RUNTIME_ONLY
@@ -104,9 +103,8 @@ def make_series(config: Config, sweep: SavedSweep) -> list[MapRecord]:
             if not is_current(place, inputs, owned=True):  # another run may have written it
                 views = look_at_months(config, sweep, folder, tasks, records)
                 summary = write_series(config, sweep, encoders, views, folder)
-                remove_former(place, summary)
                 stamp = summary.model_copy(update={"inputs_sha256": inputs})
-                seals.write_model(summary_address(place), stamp)
+                seals.vouch(summary_address(place), stamp)
     else:
         remove_dead(config, place)
     for sentence in seals.read_model(summary_address(place), SeriesSummary).says.values():
@@ -163,17 +161,6 @@ def is_current(place: str, inputs: str, owned: bool) -> bool:
     """Whether a folder holds a series of these inputs, with all of its files whole."""
     found = seals.read_whole(summary_address(place), SeriesSummary, owned)
     return found is not None and (found.format, found.inputs_sha256) == (FORMAT, inputs)
-
-
-def remove_former(place: str, summary: SeriesSummary) -> None:
-    """Remove files of the series before that this one lacks, as of the change up to another year.
-
-    Done before the summary is written over that alone still knows them.
-    """
-    if store.exists(summary_address(place)):
-        former = seals.read_model(summary_address(place), SeriesSummary)
-        for name in sorted(former.files.keys() - summary.files.keys()):
-            store.remove(store.join(place, name))
 
 
 def look_at_months(
@@ -276,8 +263,8 @@ def store_change(series: RegionSeries, folder: str, place: str) -> dict[str, str
         return {}
     first, last = series.years[0].view.record.name, series.years[-1].view.record.name
     name = f"change-{series.region}-{first}-{last}.tif"
-    with TemporaryDirectory() as scratch:
-        path = Path(scratch, "change.tif")
+    with open_scratch() as scratch:
+        path = scratch / "change.tif"
         write_change(series, folder, path)
         return {name: store.write_file(store.join(place, name), path)}
 
@@ -298,6 +285,7 @@ def write_series(
         errors = list_tested_errors(sweep.result, encoders, chosen)
         found.append(measure_region(months, store.join(folder, region), season, errors))
     outlines = [row for series in found for view in series.views for row in view.outlines]
+    seals.withdraw(summary_address(place))
     files = write_outlines(place, OUTLINES, outlines) if outlines else {}
     rows = [row.columns() for series in found for row in list_rows(series)]
     files[TABLE] = store.write_bytes(store.join(place, TABLE), encode_csv(rows))

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -99,6 +100,27 @@ def test_a_month_too_young_for_its_catalogue_is_made_again(
     assert record.unsettled and complete_record(target) is None
     target, record = make(config)
     assert not record.unsettled and complete_record(target) == record
+
+
+def test_a_month_that_is_asked_for_new_scenes_in_vain_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that is down for a day takes no month out of a series."""
+    this_month, config = date.today().replace(day=1), tiny_config(tmp_path)
+    monkeypatch.setattr(Synthetic, "grows", True)
+    target, record = make(config, this_month.replace(month=7, year=this_month.year + 1))
+    before = {path: path.read_bytes() for path in Path(target.folder).iterdir()}
+
+    def fail(*_: object) -> None:
+        raise SourceError("service is down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SyntheticSource, "fetch_month", fail)
+        kept = ingest_month(config, target)
+        assert kept == replace(record, reason="as it was; asked for new scenes: service is down")
+        assert {path: path.read_bytes() for path in Path(target.folder).iterdir()} == before
+        Path(f"{target.stem}.tif").write_bytes(b"cut")
+        assert ingest_month(config, target).status == "failed"
 
 
 def test_an_empty_month_is_a_result_with_a_reason_and_no_image(tmp_path: Path) -> None:

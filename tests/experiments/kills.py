@@ -1,8 +1,10 @@
 """Runs of the smallest pipeline, killed at points of their writing, and what became of each.
 
     python tests/experiments/kills.py
+    python tests/experiments/kills.py maps
 
-Writes ``results/reliability/kills.csv``, a row for each kill, and a page beside it.
+kill in the stages up to the report, or in those of the maps. Each writes a table into
+``results/reliability``, ``kills.csv`` or ``map_kills.csv``, a row for each kill, and a page beside.
 """
 
 from __future__ import annotations
@@ -11,19 +13,21 @@ import csv
 import io
 import random
 import re
+import shutil
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from glacier import store
+from glacier import seals, store
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 PLACE = ROOT / "results" / "reliability"
-CHAINS, SEED = 4, 0
+SEED = 0
 COLUMNS = (
     "stage", "step", "file", "stood there", "killed", "signals", "exit code", "what was said",
     "seconds", "wrong",
@@ -31,19 +35,42 @@ COLUMNS = (
 
 KILLED, SIGNALS, CODE = (COLUMNS.index(name) for name in ("killed", "signals", "exit code"))
 
-PAGE = """# Kills
 
-`python tests/experiments/kills.py` ends runs of the smallest pipeline (eight months, two trials of
-two epochs, a report) {total} times, each at a point of their writing: after a file was written
-beside its place, flushed, renamed into it, after a manifest, after a lock was taken, after a file
-was removed. One process of all, the driver or a worker of Ray, stands still there, and then the
-driver, that process, or a process of Ray is killed from outside. The points are drawn (seed {seed})
-from the {points} that an undisturbed run comes to, in its order, which workers vary a little; every
-stage has each of the ten ways to end a run once. The same command follows, and is killed at the
-next point; after each ten it is left to finish. [kills.csv](kills.csv) has a row for each.
+@dataclass(frozen=True)
+class Study:
+    """Which stages are killed, and how often."""
+
+    name: str
+    """Of the table and the page."""
+    stages: tuple[str, ...]
+    chains: int
+    """Storages on which the kills follow one another."""
+    again: int = 0
+    """Kills by SIGKILL in each stage, besides each way once."""
+    is_begun: bool = False
+    """Each storage has what an undisturbed run makes before the first of the stages."""
+
+
+STUDIES = {
+    "stages": Study("kills", ("ingest", "prepare", "sweep", "report"), chains=4),
+    "maps": Study("map_kills", ("predict", "series", "latest"), 8, again=6, is_begun=True),
+}
+
+PAGE = """# Kills in {stages}
+
+`python tests/experiments/kills.py {study}` ends runs of the smallest pipeline (eight months, two
+trials of two epochs, a report, maps, a series; two months more by `glacier latest`) {total} times,
+each at a point of their writing: after a file was written beside its place, flushed, renamed into
+it, after a manifest, after a lock was taken, after a file was removed or moved. One process of all,
+the driver or a worker of Ray, stands still there, and then the driver, that process, or a process
+of Ray is killed from outside. The points are drawn (seed {seed}) from the {points} that undisturbed
+runs come to in these stages, in their order, which workers vary a little; every stage has each of
+the ten ways to end a run{again}: {sigkills} of all are by SIGKILL. The same command follows, and is
+killed at the next point; after each {each} it is left to finish.{begun}
+[{name}.csv]({name}.csv) has a row for each.
 
 Steps that were drawn: {steps}. Where the process that writes was to be killed and was the driver,
-as in the report, the table has it there.
+as where pages are written, the table has it there.
 
 {rows}
 
@@ -60,60 +87,84 @@ making of Ray's temporary folder, an object store, a cluster of several nodes, s
 a service, several workers lost at once, and a machine that loses its power.
 """
 
-HEAD = """| killed | signals | ingest | prepare | sweep | report | wrong |
-|---|---|---|---|---|---|---|"""
+BEGUN = " Each storage begins as the undisturbed one was once it had a report."
 
 
-def main(machine: str = "2 cores beside other work") -> int:
+def main(study: str = "stages", machine: str = "2 cores beside other work") -> int:
     """Do the kills and keep what came of them; 1 where something was wrong."""
     from tests.support.kills import record_points
 
+    chosen = STUDIES[study]
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory(prefix="g") as temp:
         recorded = record_points(Path(folder) / "undisturbed", Path(temp))
-        outcomes = list(run_chains(Path(folder), Path(temp), recorded))
+        if chosen.is_begun:
+            recorded = leave_maps_out(recorded, Path(folder))
+        outcomes = list(run_chains(chosen, Path(folder), Path(temp), recorded))
     rows = [make_row(outcome) for outcome in outcomes]
-    keep_rows(rows)
+    keep_rows(chosen, rows)
     times = sorted(outcome.seconds for outcome in outcomes)
     page = PAGE.format(
+        study=study,
+        stages=", ".join(chosen.stages),
+        name=chosen.name,
         total=len(outcomes),
         seed=SEED,
-        points=len(recorded[0]),
+        points=sum(point.stage in chosen.stages for point in recorded.points),
+        again=f" once, and {chosen.again} kills more" if chosen.again else " once",
+        sigkills=sum("SIGKILL" in row[SIGNALS] for row in rows),
+        each=len(outcomes) // chosen.chains,
+        begun=BEGUN if chosen.is_begun else "",
         steps=", ".join(f"{step} {count}" for step, count in Counter(r[1] for r in rows).items()),
-        rows="\n".join(describe(rows)),
-        chains=CHAINS,
-        good=CHAINS - sum("afterwards" in outcome.wrong for outcome in outcomes),
+        rows="\n".join(describe(chosen, rows)),
+        chains=chosen.chains,
+        good=chosen.chains - sum("afterwards" in outcome.wrong for outcome in outcomes),
         median=times[len(times) // 2],
         slowest=times[-1],
         machine=machine,
     )
-    store.write_bytes(str(PLACE / "kills.md"), page.encode())
+    store.write_bytes(str(PLACE / f"{chosen.name}.md"), page.encode())
     return int(any(outcome.wrong for outcome in outcomes))
 
 
-def run_chains(folder: Path, temp: Path, recorded: Any) -> Iterable[Any]:
-    """The outcomes of all chains: in each two or three kills a stage, ten in all."""
-    from tests.support.kills import ACTIONS, STAGES, draw_kills, run_chain
+def leave_maps_out(recorded: Any, folder: Path) -> Any:
+    """What was recorded, with a storage to go on with: a copy of that, as of the report."""
+    whole, begun = recorded.folder, folder / "begun"
+    (series,) = whole.glob("results/*/series.json")
+    files = {series, *(series.with_name(name) for name in seals.read_json(str(series))["files"])}
+    for name in recorded.trees["pipeline"]:
+        path = whole / name
+        if not name.startswith("data/maps/") and path not in files:
+            (begun / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, begun / name)
+    return replace(recorded, begun=begun)
+
+
+def run_chains(study: Study, folder: Path, temp: Path, recorded: Any) -> Iterable[Any]:
+    """The outcomes of all chains, each of which has its share of the ways to kill a stage."""
+    from tests.support.kills import ACTIONS, KILL, draw_kills, run_chain
 
     draw = random.Random(SEED)
-    decks = {stage: draw.sample(ACTIONS, len(ACTIONS)) for stage in STAGES}
-    for number in range(CHAINS):
+    hard = [action for action in ACTIONS if action[1] == (KILL,) and action[0] != "gcs_server"]
+    deck = [*ACTIONS, *(hard[k % len(hard)] for k in range(study.again))]
+    decks = {stage: draw.sample(deck, len(deck)) for stage in study.stages}
+    for number in range(study.chains):
         actions = {}
-        for at, stage in enumerate(STAGES):
-            count = 2 + (number + at) % 2
-            actions[stage], decks[stage] = decks[stage][:count], decks[stage][count:]
-        kills = draw_kills(recorded[0], actions, draw)
+        for at, stage in enumerate(study.stages):
+            shift = at * study.chains // len(study.stages)  # so that chains are of like length
+            actions[stage] = decks[stage][(number + shift) % study.chains :: study.chains]
+        kills = draw_kills(recorded.points, actions, draw)
         for outcome in run_chain(folder / f"chain-{number}", temp, recorded, kills):
             print(*make_row(outcome), sep="; ", flush=True)
             yield outcome
 
 
-def keep_rows(rows: Sequence[tuple[str, ...]]) -> None:
+def keep_rows(study: Study, rows: Sequence[tuple[str, ...]]) -> None:
     """Write a row for each kill."""
     text = io.StringIO()
     out = csv.writer(text, lineterminator="\n")
     out.writerow(COLUMNS)
     out.writerows(rows)
-    store.write_bytes(str(PLACE / "kills.csv"), text.getvalue().encode())
+    store.write_bytes(str(PLACE / f"{study.name}.csv"), text.getvalue().encode())
 
 
 def make_row(outcome: Any) -> tuple[str, ...]:
@@ -140,15 +191,16 @@ def name_signals(outcome: Any) -> str:
     return f"{names} from a terminal" if outcome.kill.victim == "terminal" else names
 
 
-def describe(rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
+def describe(study: Study, rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
     """The exit codes of each victim and signal by stage, and how many of all were wrong."""
-    yield HEAD
+    yield f"| killed | signals | {' | '.join(study.stages)} | wrong |"
+    yield "|---" * (len(study.stages) + 3) + "|"
     ways = sorted({(row[KILLED], row[SIGNALS]) for row in rows})
     for way in ways:
         found = [row for row in rows if (row[KILLED], row[SIGNALS]) == way]
-        stages = (join_ends(found, stage) for stage in ("ingest", "prepare", "sweep", "report"))
+        stages = (join_ends(found, stage) for stage in study.stages)
         yield f"| {' | '.join((*way, *stages))} | {count_wrong(found)} |"
-    yield f"| all {len(rows)} | | | | | | {count_wrong(rows)} |"
+    yield f"| all {len(rows)} |{' |' * (len(study.stages) + 1)} {count_wrong(rows)} |"
 
 
 def join_ends(rows: Sequence[tuple[str, ...]], stage: str) -> str:

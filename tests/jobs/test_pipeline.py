@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,9 @@ from glacier.mapping.area_table import read_area_rows
 from glacier.mapping.export import run_export
 from glacier.training.baselines import BASELINES
 from glacier.verify import run_verify
+from tests.support.canary import serve_canary
+from tests.support.hostile.rasters import FOUND
+from tests.support.hostile.table import make_trap, watch
 from tests.support.tiny import ENCODER, write_tiny
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -143,12 +147,33 @@ def test_an_image_of_ones_own_is_mapped_as_the_archive_is(unbroken: tuple[Path, 
     assert done.returncode == 0, done.stdout + done.stderr
     (record,) = (folder / "data/maps").glob("*/files/2014-07.json")
     assert len(json.loads(record.read_text())["models"]) == 2
-    vrt = folder / "a.tif"
-    vrt.write_text("<VRTDataset/>")
-    told[1] = str(vrt)
-    done = subprocess.run([*command, *told], cwd=REPO, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 1 and "a.tif is not a GeoTIFF" in done.stdout
-    vrt.unlink()
+
+
+def test_hostile_images_are_refused_by_name_beside_one_that_is_mapped(
+    unbroken: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder, _ = unbroken
+    with serve_canary() as (url, calls):
+        trap = make_trap(0, url, tmp_path)
+        for k, make in enumerate(FOUND.values()):
+            make(trap.folder / f"hostile-{k}.tif", trap)
+        (month,) = (folder / "data/archive").glob("*/2014-08.tif")
+        shutil.copy(month, trap.folder / "good.tif")
+        command = [sys.executable, "-m", "jobs.predict", str(folder / "tiny.yaml")]
+        told = ["--predict.images", str(trap.folder), "--predict.encoder", ENCODER]
+        with watch(trap.secret) as opened:
+            done = subprocess.run(
+                [*command, *told], cwd=REPO, capture_output=True, text=True, timeout=300
+            )
+            assert opened() == 0
+    assert not calls
+    assert done.returncode == 1 and f"1 maps, {len(FOUND)} failed" in done.stdout, done.stdout
+    assert all(f"hostile-{k}.tif" in done.stdout for k in range(len(FOUND)))
+    (maps,) = (path.parent for path in (folder / "data/maps").glob("*/files/good.json"))
+    names = {path.name for path in maps.glob("hostile-*")}
+    assert names == {f"hostile-{k}.json" for k in range(len(FOUND))}
+    for name in names:
+        (maps / name).unlink()
 
 
 def test_the_second_time_nothing_is_done(unbroken: tuple[Path, str]) -> None:

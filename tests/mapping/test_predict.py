@@ -201,6 +201,25 @@ def test_an_image_that_cannot_be_used_fails_by_name_and_leaves_its_reason_alone(
         raise AssertionError(record.reason)
 
 
+def test_nothing_stays_of_the_map_of_an_image_that_fails_now(models: str, tmp_path: Path) -> None:
+    path, left = tmp_path / "a.tif", []
+    for spoil in (write_file, lambda p: p.write_text("<VRTDataset/>")):
+        spoil(path)
+        begun = begin_record("files", "a", store.checksum_file(path))
+        parts = (Part(rectangles=None, models=NAMES[:1]),)
+        record, _ = run(
+            tmp_path / "maps", models, MapTask(record=begun, image=str(path), parts=parts)
+        )
+        left.append({file.name for file in (tmp_path / "maps/files").iterdir()})
+        assert verify_folder(str(tmp_path / "maps")).unvouched == []
+    assert record.status == "failed" and left == [{"a.json", *record_files("a")}, {"a.json"}]
+
+
+def record_files(name: str) -> set[str]:
+    """Names of the files of a map."""
+    return {f"{name}.{end}" for end in ("probability.tif", "class.tif", "item.json")}
+
+
 def test_a_damaged_image_or_model_is_said_to_be_damaged(
     month: tuple[str, MonthRecord], models: str, tmp_path: Path
 ) -> None:

@@ -3,12 +3,14 @@
 The points are those that an undisturbed run comes to. A run is killed at the first of some of them,
 the same command at the next, and so on; the last is left to finish, and has to leave what the
 undisturbed one left. A run that survives the loss of a worker goes on to the next point itself.
+A command may follow another on the same storage: it is killed once that one has ended.
 """
 
 import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -28,11 +30,24 @@ from tests.support.driver import CODES, FORBIDDEN, Run
 from tests.support.tiny import write_tiny
 from tests.support.trees import read_tree
 
-STAGES = ("ingest", "prepare", "sweep", "report")
-BEGINS = {"prepare": "/data/samples/", "sweep": "/data/models/", "report": "/results/"}
-"""What the first file of a stage has in its address, once the stage before it has begun."""
+COMMANDS = {
+    "pipeline": ("ingest", "prepare", "sweep", "report", "predict", "series"),
+    "latest": ("latest",),
+}
+"""Verbs that follow one another on the same storage, and the stages of each."""
+
+STAGES = tuple(stage for stages in COMMANDS.values() for stage in stages)
+BEGINS = {
+    "prepare": "/data/samples/", "sweep": "/data/models/", "report": "/results/",
+    "predict": "/data/maps/", "series": "/results/",
+}  # fmt: skip
+"""What the first file of a stage has in its address, once the stage before it has begun; the first
+stage of a command begins with it."""
 
 KILL, TERM, INT = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
+Tree = dict[str, object]
+"""Name of each file to its content, without what differs between two runs of the same."""
+
 Action = tuple[str, tuple[signal.Signals, ...]]
 """Who is killed, and by which signals: the driver, the process that stands at the point
 (``writer``), all that a terminal would send Ctrl-C to, or a process of Ray."""
@@ -43,13 +58,16 @@ ACTIONS: tuple[Action, ...] = (
     ("raylet", (TERM,)), ("gcs_server", (KILL,)),
 )  # fmt: skip
 
-REACH_S, DIE_S = 240.0, 60.0
+REACH_S, DIE_S = 600.0, 60.0
 """Longest waits for a point and for an end, seconds."""
 
 HUNG = 999
 """Stands for the exit code of a run that did not end by itself."""
 
-CHANGES = {"sweep": {"checkpoint_s": 0, "random_forest": False}}
+CHANGES = {
+    "sweep": {"checkpoint_s": 0, "random_forest": False},
+    "latest": {"until": "2015-02"},  # a dark month, and one with a map
+}
 
 
 @dataclass(frozen=True)
@@ -60,6 +78,11 @@ class Point:
     step: str
     pattern: str
     """Of the address, which begins with another folder in each chain."""
+
+    @property
+    def verb(self) -> str:
+        """The command whose stage it is in."""
+        return next(verb for verb, stages in COMMANDS.items() if self.stage in stages)
 
     def is_in(self, line: str) -> bool:
         """Whether a noted line is of this point."""
@@ -103,19 +126,40 @@ class Outcome:
         return {"terminal": "driver", "writer": self.holder}.get(kind, kind)
 
 
-def record_points(folder: Path, temp: Path) -> tuple[list[Point], dict[str, object]]:
-    """The points of an undisturbed run in their order, and what it leaves."""
-    chain = Chain(folder, temp, {})
-    code, said = chain.end(chain.start(), 400)
-    assert code == 0, said
-    lines = (chain.signs / REACHED).read_text().splitlines()
-    return list(parse_points(lines, folder)), chain.read()
+@dataclass(frozen=True)
+class Recorded:
+    """What undisturbed commands come to."""
+
+    folder: Path
+    """Where they ran."""
+    points: tuple[Point, ...]
+    """In their order."""
+    trees: dict[str, Tree]
+    """Verb to what is there once it has ended."""
+    begun: Path | None = None
+    """A storage with results on which chains go on; None: each begins with nothing."""
 
 
-def parse_points(lines: Iterable[str], folder: Path) -> Iterator[Point]:
-    """Each point once, with its stage: the stages follow one another."""
-    stages = iter(STAGES)
-    stage, following = next(stages), next(stages)
+def record_points(folder: Path, temp: Path) -> Recorded:
+    """The points of undisturbed commands, and what each leaves."""
+    chain = Chain(folder, temp, Recorded(folder, (), {}))
+    points: list[Point] = []
+    trees = {}
+    for verb, stages in COMMANDS.items():
+        chain.verb = verb
+        code, said = chain.end(chain.start(), 400)
+        assert code == 0, said
+        reached = chain.signs / REACHED
+        points += parse_points(reached.read_text().splitlines(), folder, stages)
+        trees[verb] = chain.read()
+        reached.unlink()
+    return Recorded(folder, tuple(points), trees)
+
+
+def parse_points(lines: Iterable[str], folder: Path, names: Sequence[str]) -> Iterator[Point]:
+    """Each point once, with its stage: the stages of these names follow one another."""
+    stages = iter(names)
+    stage, following = next(stages), next(stages, "")
     seen = set()
     for line in lines:
         step, _, address = line.partition(" ")
@@ -135,11 +179,11 @@ def draw_kills(
 
     Args:
         points: In their order.
-        actions: Stage to who is killed there, and how.
+        actions: Stage to who is killed there, and how; nobody where it has none.
         draw: Chooses.
     """
     kills = []
-    for stage in STAGES:
+    for stage in [stage for stage in STAGES if stage in actions]:
         here, count = [point for point in points if point.stage == stage], len(actions[stage])
         for at, action in enumerate(actions[stage]):
             part = here[at * len(here) // count : (at + 1) * len(here) // count]
@@ -150,15 +194,18 @@ def draw_kills(
 class Chain:
     """Runs of one configuration on one storage, each killed at a point."""
 
-    def __init__(self, folder: Path, temp: Path, wanted: dict[str, object]) -> None:
+    def __init__(self, folder: Path, temp: Path, recorded: Recorded) -> None:
         """Have a fresh storage.
 
         Args:
             folder: Where it lies.
             temp: Folder for the files of Ray, with a short name.
-            wanted: What an undisturbed run leaves.
+            recorded: What undisturbed commands come to.
         """
-        self.folder, self.temp, self.wanted = folder, temp, wanted
+        self.folder, self.temp, self.recorded = folder, temp, recorded
+        self.verb = next(iter(COMMANDS))
+        if recorded.begun is not None:
+            shutil.copytree(recorded.begun, folder)
         self.config = write_tiny(folder, **CHANGES)
         self.signs, self.logs = folder / "signs", folder / "logs"
         self.signs.mkdir()
@@ -169,7 +216,7 @@ class Chain:
         """The run that is going on, or a new one."""
         if self.run is None:
             more = {FOLDER: str(self.signs), "TMPDIR": str(self.logs)}
-            self.run = Run(self.config, self.temp, **more)
+            self.run = Run(self.config, self.temp, self.verb, **more)
         return self.run
 
     def end(self, run: Run, within_s: float = DIE_S) -> tuple[int, str]:
@@ -185,6 +232,8 @@ class Chain:
 
     def kill(self, kill: Kill) -> Outcome | None:
         """Bring a run to a point and kill; None where it ended well without getting there."""
+        if wrong := self.finish(before=kill.point.verb):
+            return Outcome(kill, "nobody", wrong=f"before it: {wrong}")
         order = self.signs / f"{ORDER}.new"
         order.write_text(f"{kill.point.step} {kill.point.pattern}")
         order.rename(self.signs / ORDER)
@@ -241,17 +290,28 @@ class Chain:
             time.sleep(0.02)
         return False
 
-    def finish(self) -> str:
-        """Let the command come to its end; returns what is wrong with that, or what it leaves."""
-        code, said = self.end(self.start(), 400)
-        return f"exit code {code}: {said}" if code or said else self.explain_end()
+    def finish(self, before: str = "") -> str:
+        """Let commands come to their end; returns what is wrong with that, or with what they leave.
+
+        Args:
+            before: The verb that is not begun; empty: all are done.
+        """
+        verbs = [*COMMANDS]
+        for verb in verbs[verbs.index(self.verb) :]:
+            self.verb = verb
+            if verb == before:
+                break
+            code, said = self.end(self.start(), 400)
+            if wrong := f"exit code {code}: {said}" if code or said else self.explain_end():
+                return f"{verb}: {wrong}"
+        return ""
 
     def explain_end(self) -> str:
         """What is wrong with what a finished run has left; empty: nothing."""
-        left = [*self.temp.iterdir()]
-        return f"left in {self.temp}: {left}" if left else self.explain_files(is_whole=True)
+        left = [*self.temp.iterdir(), *self.logs.glob("glacier-*"), *self.logs.glob("tmp*")]
+        return f"left: {left}" if left else self.explain_files(is_whole=True)
 
-    def read(self) -> dict[str, object]:
+    def read(self) -> Tree:
         """What is in storage and results, wherever they lie."""
         found = read_tree(self.folder)
         return {
@@ -261,21 +321,32 @@ class Chain:
         }
 
     def hide_folder(self, content: object) -> object:
-        """A file's content without the name of this chain's folder."""
+        """A file's content without the names of the folders in which it was written."""
         if isinstance(content, bytes | None):
             return content
-        return json.loads(json.dumps(content).replace(str(self.folder), "*"))
+        text = json.dumps(content)
+        for folder in (self.folder, self.recorded.folder):
+            text = text.replace(str(folder), "*")
+        return json.loads(text)
 
     def explain_files(self, is_whole: bool = False) -> str:
         """Which files are not as an undisturbed run leaves them.
 
         Args:
-            is_whole: The run is done, so that none may be missing and none be unfinished.
+            is_whole: The run is done, so that none may be missing and none be unfinished, or be as
+                a command before has left it.
         """
         found = self.read()
         known = {name: data for name, data in found.items() if is_whole or is_final(name)}
-        names = {name for name, data in known.items() if data != self.wanted.get(name, "")}
-        names |= self.wanted.keys() - found.keys() if is_whole else set()
+        verbs = [*COMMANDS]
+        *earlier, wanted = (
+            self.recorded.trees[verb] for verb in verbs[: verbs.index(self.verb) + 1]
+        )
+        good = [wanted] if is_whole else [*earlier, wanted]
+        names = {
+            name for name, data in known.items() if all(data != tree.get(name, "") for tree in good)
+        }
+        names |= wanted.keys() - found.keys() if is_whole else set()
         names |= {str(path) for path in self.folder.rglob(ASIDE)}
         return f"differ: {sorted(names)}" if names else ""
 
@@ -312,26 +383,23 @@ def is_sentence(said: str) -> bool:
     return said.count("\n") == 1 and "the same command goes on" in said and not shows
 
 
-def run_chain(
-    folder: Path, temp: Path, recorded: tuple[list[Point], dict[str, object]], kills: Sequence[Kill]
-) -> list[Outcome]:
+def run_chain(folder: Path, temp: Path, recorded: Recorded, kills: Sequence[Kill]) -> list[Outcome]:
     """Do kills in the order of their points, and let the command finish.
 
     Where a run comes to its end before a point, since workers do not keep to the order of another
     run, the kill is done on a new storage. What is wrong with a finished run is said of the last
     kill before.
     """
-    points, wanted = recorded
     outcomes: list[Outcome] = []
-    chain, storages = Chain(folder / "0", temp, wanted), 1
+    chain, storages = Chain(folder / "0", temp, recorded), 1
     while len(outcomes) < len(kills):
-        kill = move_on(kills[len(outcomes)], points, chain.folder)
+        kill = move_on(kills[len(outcomes)], recorded.points, chain.folder)
         if outcome := chain.kill(kill):
             outcomes.append(outcome)
             continue
         assert storages <= len(kills), f"no run comes to {kill.point}"
         blame(outcomes, chain.explain_end())
-        chain, storages = Chain(folder / str(storages), temp, wanted), storages + 1
+        chain, storages = Chain(folder / str(storages), temp, recorded), storages + 1
     blame(outcomes, chain.finish())
     return outcomes
 

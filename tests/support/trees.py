@@ -7,11 +7,13 @@ from glacier.verify import is_hidden
 
 TIMES = {
     "seal", "seconds", "images_per_s", "epoch_s", "train_s", "sweep_s", "wall_s", "files",
-    "sweep_sha256", "device",
+    "sweep_sha256", "device", "mapped",
 }  # fmt: skip
 """What differs between two runs of the same."""
 
-TIMED = (".html", ".csv", "trials.parquet", "cost.png", "cost.svg")
+TIMED = (
+    "report.html", "folds.csv", "epochs.csv", "trials.parquet", "cost.png", "cost.svg",
+)  # fmt: skip
 """Ends of names of files that show times."""
 
 

@@ -12,12 +12,16 @@ from typing import Any
 import numpy as np
 import rasterio
 
+from glacier import store
+from glacier.checksums import checksum_all
 from glacier.geo.raster import encode_cog, read_named
 from glacier.geo.raster_rows import open_landsat
+from glacier.mapping.images import find_images, name_files
 from tests.support.hostile.files import (
     GRIDS,
     SPECIAL,
     Make,
+    link_device,
     link_out,
     make_pipe,
     named,
@@ -256,6 +260,7 @@ WHOLE = (
         "image of 400 MB in one block of 40 kB, deflate",
         raw(lambda: tile(20_480, 20_480, pack_zeros(40))),
     ),
+    raster("image of 1 TB in one block of 1 kB", raw(lambda: tile(10**6, 10**6, pack_zeros(1)))),
     raster("10,000 bands", tiff(count=10_000)),
     raster("65,535 bands of a pixel", tiff(count=65_535, height=1, width=1, sparse_ok=True)),
     raster(
@@ -328,7 +333,7 @@ WHOLE = (
 """Rasters that are read at once."""
 
 
-def read_rows(path: str) -> int:
+def read_rows(path: str | Path) -> int:
     """A raster as it is read to be mapped, a few rows at a time."""
     with open_landsat(path, {"SR_B4"}) as image:
         height = image.grid.height
@@ -337,6 +342,110 @@ def read_rows(path: str) -> int:
     return height
 
 
+def read_images(place: str) -> list[int]:
+    """Images of one's own as they are found, named, told from others, and read."""
+    files = find_images(place)
+    checksum_all(path for _, path in name_files(files))
+    return [read_rows(path) for path in files]
+
+
+def read_month(image: str) -> int:
+    """A month of the archive as it is mapped: of the checksum in its record, made to fit or not."""
+    record = Path(image).with_suffix(".sha256")
+    with store.local_copy(image, record.read_text()) as path:
+        return read_rows(path)
+
+
+def among_images(change: Make) -> Callable[[Trap], str]:
+    """A folder with a good image and, after it, another made by a function."""
+
+    def make(trap: Trap) -> str:
+        (trap.folder / "a.tif").write_bytes(encode_cog({"SR_B4": coordinates()["SR_B3"]}, GRID, {}))
+        change(trap.folder / "b.tif", trap)
+        return str(trap.folder)
+
+    return make
+
+
+def recorded(change: Make, is_known: bool = True) -> Callable[[Trap], str]:
+    """A month whose file was changed by a function, and the record too where that is known."""
+
+    def make(trap: Trap) -> str:
+        path = trap.folder / "2014-07.tif"
+        path.write_bytes(encode_cog(coordinates(), GRID, {}))
+        found = store.checksum(path.read_bytes())
+        change(path, trap)
+        if is_known:
+            found = store.checksum(path.read_bytes())
+        path.with_suffix(".sha256").write_text(found)
+        return str(path)
+
+    return make
+
+
+def cut(path: Path, trap: Trap) -> None:
+    """A raster whose last pixels are not there."""
+    data = encode_cog({"SR_B4": coordinates()["SR_B3"]}, GRID, {})
+    path.write_bytes(data[:-16])
+
+
+def lengthen(path: Path, trap: Trap) -> None:
+    """A file of a terabyte that takes no room."""
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
+def instead(make: Make) -> Make:
+    """Something in the place of a file."""
+
+    def change(path: Path, trap: Trap) -> None:
+        path.unlink(missing_ok=True)
+        make(path, trap)
+
+    return change
+
+
+def image(name: str, make: Callable[[Trap], str], names: str = "") -> Row:
+    return Row("images", name, make, read_images, None, names)
+
+
+def month(name: str, change: Make, is_known: bool = True) -> Row:
+    return Row("archive", name, recorded(instead(change), is_known), read_month)
+
+
+LARGE = {"height": 750_000, "width": 750_000, "bigtiff": "yes", **tiles(4096, "deflate")}
+FOUND: dict[str, Make] = {
+    "VRT that names an address": write_words(VRT_HTTP),
+    "VRT that names another file": write_words(VRT_FILE),
+    "bomb of 1.1 TB in 2 MB": lambda path, _: write_tiff(path, **LARGE),
+    "image of 1 TB in one block of 1 kB": (
+        lambda path, _: path.write_bytes(tile(10**6, 10**6, pack_zeros(1)))
+    ),
+    "image cut short": cut,
+}
+"""Name to maker of what lies where an image is looked for."""
+
+MAPPED = (
+    *(image(f"{name}, in a folder", among_images(make), "b.tif") for name, make in FOUND.items()),
+    image("link out of the folder", among_images(link_out), "b.tif"),
+    image("pipe, in a folder", among_images(make_pipe), "b.tif"),
+    image("link to a device, in a folder", among_images(link_device), "b.tif"),
+    image("file of 1 TB, sparse, in a folder", among_images(lengthen), "b.tif"),
+    image("file of 1 TB, sparse", named("a.tif", lengthen)),
+    image("address of GDAL's web file system", lambda t: f"/vsicurl/{t.url}/a.tif"),
+    image("address on the web", lambda t: f"{t.url}/a.tif"),
+    image("a VRT in place of a path", lambda t: t.fill(VRT_FILE), "VRTDataset"),
+    image(
+        "file by whose name its map would be another's item",
+        among_images(lambda path, _: write_tiff(path.with_name("b.item.tif"))),
+        "b.item",
+    ),
+    *(month(name, make) for name, make in FOUND.items()),
+    *(month(f"{name}, unknown to its record", make, False) for name, make in FOUND.items()),
+    month("pipe", make_pipe, False),
+)
+"""Images of one's own and months of the archive, as they are found and mapped."""
+
 ROWS = (
     *WHOLE,
     *(
@@ -344,5 +453,6 @@ ROWS = (
         for row in WHOLE
         if row.harmless is None
     ),
+    *MAPPED,
 )
 """All of them."""

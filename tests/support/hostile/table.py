@@ -25,14 +25,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, replace
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 from glacier.errors import GlacierError
+from tests.support.canary import serve_canary
 from tests.support.hostile import rasters, sources, vectors
 from tests.support.hostile.row import Row, Trap
-from tests.support.loopback import serve_handler
 
 ROWS: tuple[Row, ...] = (*vectors.ROWS, *rasters.ROWS, *sources.ROWS)
 """All rows; those of another module are added here."""
@@ -66,19 +65,7 @@ class Outcome:
 
 def run_table(folder: Path, rows: Sequence[int] = range(len(ROWS))) -> list[Outcome]:
     """Run rows, by their places among all, in a folder."""
-    calls: list[str] = []
-
-    class Canary(BaseHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            pass
-
-        def do_GET(self) -> None:
-            calls.append(self.path)
-            self.send_error(404)
-
-        do_HEAD = do_POST = do_PUT = do_GET
-
-    with serve_handler(Canary) as url:
+    with serve_canary() as (url, calls):
         numbers = ",".join(map(str, rows))
         done = subprocess.run(
             [sys.executable, "-m", "tests.support.hostile.table", url, str(folder), numbers],

@@ -19,6 +19,7 @@ import pyarrow as pa
 from pyarrow import parquet
 from shapely.geometry import box
 
+from glacier.geo.divides import read_divides
 from glacier.geo.raster import Grid
 from glacier.geo.regions import read_regions
 from glacier.geo.vector_files import checksum_files
@@ -47,6 +48,12 @@ def read_vector(path: str) -> Any:
     """As samples do: the checksum of the file, then its outlines on a grid."""
     checksum_files(path)
     return burn_outlines(read_outlines(VectorFile(path)), GRID)
+
+
+def read_inventory(path: str) -> Any:
+    """As a series does: the checksum of the file, then its divides on a grid."""
+    checksum_files(path)
+    return read_divides(VectorFile(path, setting="series.inventory_"), GRID)
 
 
 def is_the_square(found: Any) -> bool:
@@ -358,7 +365,7 @@ LINK = '{"type":"link","properties":{"href":"{url}/crs","type":"ogcwkt"}}'
 GEOCODE = "ogr_geocode('a', 'geometry', 'SERVICE=OSM_NOMINATIM', 'QUERY_TEMPLATE={url}/%s')"
 HIDDEN = LINK.replace("link", "\\u006cink")
 
-ROWS = (
+WHOLE = (
     vector("OGR VRT that names an address, called .gpkg", text("a.gpkg", VRT_HTTP)),
     vector("OGR VRT that names another file, called .geojson", text("a.geojson", VRT_FILE)),
     vector("OGR VRT with SQL, called .vrt", text("a.vrt", VRT_SQL)),
@@ -663,5 +670,15 @@ ROWS = (
     vector("connection of GDAL's WFS", lambda t: f"WFS:{t.url}"),
     vector("GeoJSON in place of a path", lambda t: '{"type":"Point","coordinates":[1,1]}'),
     Row("names", "vector file whose glaciers are called ../..", dot_names, read_names, are_plain),
+)
+"""Vector files of outlines or of regions."""
+
+ROWS = (
+    *WHOLE,
+    *(
+        Row("inventory", f"{row.name}, as an inventory", row.make, read_inventory)
+        for row in WHOLE
+        if row.kind == "vector" and row.harmless is None
+    ),
 )
 """All of them."""
