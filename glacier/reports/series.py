@@ -14,8 +14,10 @@ from pydantic import Field
 from glacier import seals, store
 from glacier.cluster import connect, get_result
 from glacier.config import Config
-from glacier.errors import StoreError
+from glacier.errors import StoreError, VectorError
+from glacier.geo.centre_lines import CentreLine, place_centre_lines, read_centre_lines
 from glacier.geo.divides import Divides, read_divides
+from glacier.geo.elevation import check_elevation, checksum_elevation
 from glacier.geo.outline_files import write_outlines
 from glacier.geo.vector_files import checksum_files
 from glacier.geo.vector_layers import VectorFile
@@ -27,6 +29,7 @@ from glacier.mapping.new_snow import measure_new_snow
 from glacier.mapping.predict import MapTask, find_records, list_tasks, maps_folder
 from glacier.mapping.region_series import (
     RegionSeries,
+    list_front_rows,
     list_rows,
     list_tested_errors,
     measure_region,
@@ -43,11 +46,11 @@ from glacier.settings.model import ADDRESS, RUNTIME_ONLY
 from glacier.settings.values import Sha256
 from glacier.training.saved import SavedSweep, find_sweep
 
-FORMAT = 1
+FORMAT = 2
 """Counts up when the files of a series change for the same maps."""
 
-TABLE, OUTLINES = "area.csv", "outlines"
-"""Names of the table and, without their ends, of the outlines."""
+TABLE, FRONTS, OUTLINES = "area.csv", "fronts.csv", "outlines"
+"""Names of the tables and, without their ends, of the outlines."""
 
 
 class SeriesSummary(Manifest):
@@ -68,7 +71,8 @@ def run_series(config: Config) -> int:
 
     Raises:
         StoreError: Maps are missing, damaged, or nothing can be written.
-        VectorError: The inventory cannot be used.
+        VectorError: The inventory or the centre lines cannot be used.
+        RasterError: The heights cannot be used.
     """
     own = config.predict.model_copy(update={"images": None, "bands": None})
     config = config.model_copy(update={"predict": own})  # of the archive's months alone
@@ -126,7 +130,14 @@ def digest_inputs(
     same models.
     """
     settings = config.series
-    inventory = settings.inventory and checksum_files(store.absolute(settings.inventory))
+    given = [
+        find_sum(store.absolute(place)) if place else ""
+        for place, find_sum in (
+            (settings.inventory, checksum_files),
+            (settings.centre_lines, checksum_files),
+            (settings.dem, checksum_elevation),
+        )
+    ]
     maps = [
         (config.place(r.region), r.name, r.status, r.reason, identity(r.models), r.files)
         for r in records
@@ -135,7 +146,7 @@ def digest_inputs(
     tested = [(season, list_tested_errors(sweep.result, encoders, season)) for season in seasons]
     snow = [(month.key, month.snow_outside) for month in sweep.samples.months]
     own = identity(settings, (RUNTIME_ONLY, ADDRESS))
-    return digest([FORMAT, own, inventory, maps, tested, snow])
+    return digest([FORMAT, own, given, maps, tested, snow])
 
 
 def is_current(place: str, inputs: str, owned: bool) -> bool:
@@ -156,7 +167,10 @@ def look_at_months(
     Raises:
         DamagedError: A map differs from its checksum.
     """
-    divides = find_divides(config, records)
+    divides, lines = find_divides(config, records), find_centre_lines(config, records)
+    if config.series.dem is not None:
+        grids = [record.grid for record in records if record.grid]
+        check_elevation(store.absolute(config.series.dem), dict.fromkeys(grids))
     views: dict[str, list[MonthView]] = defaultdict(list)
     with connect(config.cluster), Progress("series", len(records)) as progress:
         known = find_snow(config, sweep, tasks, records)
@@ -170,6 +184,7 @@ def look_at_months(
                 snow_outside=known.get((record.region, record.name)),
                 settings=config.series,
                 divides=divides.get(record.region),
+                lines=lines.get(record.region, ()),
             )
             begun.append(look.remote(view))
         for reference in begun:
@@ -232,6 +247,30 @@ def find_divides(config: Config, records: Sequence[MapRecord]) -> dict[str, Divi
     return {region: read_divides(file, grid) for region, grid in grids.items()}
 
 
+def find_centre_lines(
+    config: Config, records: Sequence[MapRecord]
+) -> dict[str, tuple[CentreLine, ...]]:
+    """The centre lines on the ground of each region; none where no file was given.
+
+    Raises:
+        VectorError: The file cannot be used, or none of its lines lies on any region's ground.
+    """
+    settings = config.series
+    if settings.centre_lines is None:
+        return {}
+    address = store.absolute(settings.centre_lines)
+    file = VectorFile(address, settings.centre_lines_layer, setting="series.centre_lines_")
+    lines = read_centre_lines(file)
+    grids = {record.region: record.grid for record in records if record.grid}
+    found = {region: place_centre_lines(lines, grid) for region, grid in grids.items()}
+    if not any(found.values()):
+        raise VectorError(
+            f"centre lines {address}: none lies on a region's grid; is it the file of these "
+            "glaciers, and its CRS right?"
+        )
+    return found
+
+
 def store_change(series: RegionSeries, folder: str, place: str) -> dict[str, str]:
     """Write the change map of a region that has two years; returns its name and sha256.
 
@@ -269,6 +308,8 @@ def write_series(
     files = write_outlines(place, OUTLINES, outlines) if outlines else {}
     rows = [row.columns() for series in found for row in list_rows(series)]
     files[TABLE] = store.write_bytes(store.join(place, TABLE), encode_csv(rows))
+    if fronts := [row.columns() for series in found for row in list_front_rows(series)]:
+        files[FRONTS] = store.write_bytes(store.join(place, FRONTS), encode_csv(fronts))
     for series in found:
         files |= store_change(series, store.join(folder, series.region), place)
         if film := animate_years(series):

@@ -13,6 +13,7 @@ from glacier.mapping.maps import MapRecord, UsedModel, map_address
 from glacier.mapping.predict import MapTask, begin_record
 from glacier.reports.series import digest_inputs, read_maps
 from glacier.training.saved import SavedSweep, SweepPlaces
+from tests.support.hostile.rasters import write_tiff
 from tests.support.saved_sweeps import describe_samples
 from tests.support.saved_sweeps import make_config as make_tiny
 from tests.support.sweeps import POLYGON, make_card, make_config, make_sweep, make_trial
@@ -59,6 +60,8 @@ def test_a_series_is_made_anew_where_anything_that_it_says_changes(tmp_path: Pat
     assert digest_inputs(config, again, encoders, [record]) == first
     inventory = tmp_path / "rgi.geojson"
     inventory.write_text("{}")
+    dem = tmp_path / "dem.tif"
+    write_tiff(dem)
     named = {"name": "a", "title": "Another name", "polygon": POLYGON}
     worse = make_trial("resnet18", 0, scorecard=make_card(Counts(tp=900, fp=50, fn=100, tn=500)))
     others = [
@@ -69,6 +72,8 @@ def test_a_series_is_made_anew_where_anything_that_it_says_changes(tmp_path: Pat
         ),
         (config, sweep, write(tmp_path, files={"2014-08.class.tif": "e" * 64})),
         (make_config(["resnet18"], series={"inventory": str(inventory)}), sweep, record),
+        (make_config(["resnet18"], series={"centre_lines": str(inventory)}), sweep, record),
+        (make_config(["resnet18"], series={"dem": str(dem)}), sweep, record),
         (make_config(["resnet18"], series={"analyst": "a person"}), sweep, record),
         (make_config(["resnet18"], regions=[named]), sweep, record),
     ]
