@@ -36,9 +36,10 @@ from glacier.mapping.region_series import (
     write_change,
 )
 from glacier.mapping.seasons import Season, late_summer_of
+from glacier.plots.layers import LayerPicture
 from glacier.progress import Progress, say
 from glacier.reports.map_page import render_map_page
-from glacier.reports.series_page import animate_years, draw_region, tell_change
+from glacier.reports.series_page import animate_years, draw_change, draw_region, tell_change
 from glacier.reports.tables import encode_csv
 from glacier.seals import Manifest
 from glacier.settings.identity import digest, identity
@@ -271,22 +272,27 @@ def find_centre_lines(
     return found
 
 
-def store_change(series: RegionSeries, folder: str, place: str) -> dict[str, str]:
-    """Write the change map of a region that has two years; returns its name and sha256.
+def store_change(
+    series: RegionSeries, folder: str, place: str
+) -> tuple[dict[str, str], LayerPicture | None]:
+    """Write the change map of a region that has two years.
 
     Args:
         series: The region.
         folder: Address of its maps.
         place: Address of the results.
+
+    Returns:
+        Its name and sha256, and its picture; nothing for fewer years.
     """
     if len(series.years) < 2:
-        return {}
+        return {}, None
     first, last = series.years[0].view.record.name, series.years[-1].view.record.name
     name = f"change-{series.region}-{first}-{last}.tif"
     with TemporaryDirectory() as scratch:
         path = Path(scratch, "change.tif")
         write_change(series, folder, path)
-        return {name: store.write_file(store.join(place, name), path)}
+        return {name: store.write_file(store.join(place, name), path)}, draw_change(path)
 
 
 def write_series(
@@ -310,15 +316,21 @@ def write_series(
     files[TABLE] = store.write_bytes(store.join(place, TABLE), encode_csv(rows))
     if fronts := [row.columns() for series in found for row in list_front_rows(series)]:
         files[FRONTS] = store.write_bytes(store.join(place, FRONTS), encode_csv(fronts))
+    changes = {}
     for series in found:
-        files |= store_change(series, store.join(folder, series.region), place)
+        written, changes[series.region] = store_change(
+            series, store.join(folder, series.region), place
+        )
+        files |= written
         if film := animate_years(series):
             name = f"years-{series.region}.gif"
             files[name] = store.write_bytes(store.join(place, name), film)
     for series in found:
         name = "map.html" if len(found) == 1 else f"map-{series.region}.html"
         if any(view.layers for view in series.views):
-            page = render_map_page(draw_region(config, series, sorted(files)))
+            page = render_map_page(
+                draw_region(config, series, sorted(files), changes[series.region])
+            )
             files[name] = store.write_bytes(store.join(place, name), page.encode())
     says = {series.region: tell_change(config.place(series.region), series) for series in found}
     return SeriesSummary(files=files, says=says)
