@@ -14,7 +14,7 @@ from pydantic import Field
 from glacier import seals, store
 from glacier.cluster import connect, get_result
 from glacier.config import Config
-from glacier.errors import StoreError, VectorError
+from glacier.errors import FilmError, StoreError, VectorError
 from glacier.geo.centre_lines import CentreLine, place_centre_lines, read_centre_lines
 from glacier.geo.divides import Divides, read_divides
 from glacier.geo.elevation import check_elevation, checksum_elevation
@@ -36,10 +36,17 @@ from glacier.mapping.region_series import (
     write_change,
 )
 from glacier.mapping.seasons import Season, late_summer_of
+from glacier.plots.animation import draw_animation, draw_film, find_ffmpeg
 from glacier.plots.layers import LayerPicture
 from glacier.progress import Progress, say
 from glacier.reports.map_page import render_map_page
-from glacier.reports.series_page import animate_years, draw_change, draw_region, tell_change
+from glacier.reports.series_page import (
+    draw_change,
+    draw_region,
+    find_grid,
+    list_animated,
+    tell_change,
+)
 from glacier.reports.tables import encode_csv
 from glacier.seals import Manifest
 from glacier.settings.identity import digest, identity
@@ -295,6 +302,27 @@ def store_change(
         return {name: store.write_file(store.join(place, name), path)}, draw_change(path)
 
 
+def store_films(series: RegionSeries, place: str, ffmpeg: str | None) -> dict[str, str]:
+    """Write the years of a region as moving pictures; returns their names and sha256.
+
+    Args:
+        series: The region.
+        place: Address of the results.
+        ffmpeg: Path of the program that encodes films; None: there is none.
+    """
+    years = list_animated(series)
+    if not years:
+        return {}
+    frame_m = tuple(find_grid(series).bounds)
+    films = {f"years-{series.region}.gif": draw_animation(years, frame_m)}
+    if ffmpeg is not None:
+        try:
+            films[f"years-{series.region}.mp4"] = draw_film(years, frame_m, ffmpeg)
+        except FilmError as error:
+            say(f"series: {error}; the years move as GIF")
+    return {name: store.write_bytes(store.join(place, name), film) for name, film in films.items()}
+
+
 def write_series(
     config: Config,
     sweep: SavedSweep,
@@ -316,15 +344,14 @@ def write_series(
     files[TABLE] = store.write_bytes(store.join(place, TABLE), encode_csv(rows))
     if fronts := [row.columns() for series in found for row in list_front_rows(series)]:
         files[FRONTS] = store.write_bytes(store.join(place, FRONTS), encode_csv(fronts))
-    changes = {}
+    changes, ffmpeg = {}, find_ffmpeg()
     for series in found:
         written, changes[series.region] = store_change(
             series, store.join(folder, series.region), place
         )
-        files |= written
-        if film := animate_years(series):
-            name = f"years-{series.region}.gif"
-            files[name] = store.write_bytes(store.join(place, name), film)
+        files |= written | store_films(series, place, ffmpeg)
+    if ffmpeg is None and any(name.endswith(".gif") for name in files):
+        say("series: no ffmpeg on this machine, so the years move as GIF and not as MP4")
     for series in found:
         name = "map.html" if len(found) == 1 else f"map-{series.region}.html"
         if any(view.layers for view in series.views):

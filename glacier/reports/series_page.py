@@ -8,11 +8,12 @@ from pathlib import Path
 from glacier.config import Config
 from glacier.evaluation.verdict import SIGNIFICANCE_LEVEL
 from glacier.geo.map_strips import read_reduced
+from glacier.geo.raster import Grid
 from glacier.mapping.change import Change
 from glacier.mapping.month_view import MonthView
 from glacier.mapping.region_series import RegionSeries, YearArea
 from glacier.mapping.seasons import Gap, MonthFacts, judge_month
-from glacier.plots.animation import AnimatedYear, draw_animation
+from glacier.plots.animation import AnimatedYear
 from glacier.plots.layers import MAX_SIDE_PX, LayerPicture, draw_codes
 from glacier.reports.mapped import (
     Area,
@@ -127,7 +128,6 @@ def draw_region(
         change: What changed between its years, as :func:`draw_change` draws it.
     """
     place = config.place(series.region)
-    grid = next(view.record.grid for view in series.views if view.record.grid)
     areas = {year.choice.month: to_area(year) for year in series.years}
     dates = tuple(
         draw_date(view, facts, series, areas.get(view.month))
@@ -157,7 +157,7 @@ def draw_region(
     return MappedRegion(
         place=place,
         summary=tell_change(place, series),
-        grid=grid,
+        grid=find_grid(series),
         dates=dates,
         years=years,
         change=describe_change(series, change) if change else None,
@@ -200,19 +200,21 @@ def list_fronts(series: RegionSeries) -> tuple[FrontSeries, ...]:
     return tuple(FrontSeries(line, positions) for line, positions in fronts.items())
 
 
-def animate_years(series: RegionSeries) -> bytes:
-    """An animated GIF of the images and outlines of a region's years; nothing of one without."""
-    frames = []
+def list_animated(series: RegionSeries) -> list[AnimatedYear]:
+    """Images and outlines of a region's years for a moving picture; none of fewer than two."""
+    years = []
     for year in series.years:
         layers = year.view.layers
         picture = layers.get("true colour") or layers.get("false colour")
         if picture is not None:
             rings = [ring for polygon in year.view.rings for ring in polygon]
-            frames.append(AnimatedYear(str(year.choice.year), picture, rings))
-    if len(frames) < 2:
-        return b""
-    grid = next(view.record.grid for view in series.views if view.record.grid)
-    return draw_animation(frames, tuple(grid.bounds))
+            years.append(AnimatedYear(str(year.choice.year), picture, rings))
+    return years if len(years) > 1 else []
+
+
+def find_grid(series: RegionSeries) -> Grid:
+    """The grid of a region that has a map."""
+    return next(view.record.grid for view in series.views if view.record.grid)
 
 
 def describe_file(name: str) -> str:
@@ -220,7 +222,8 @@ def describe_file(name: str) -> str:
     if name.startswith("change-"):
         return "what was lost, gained and kept between the two months, as GeoTIFF"
     if name.startswith("years-"):
-        return "images and outlines of all years, moving"
+        form = ", as a film" if name.endswith(".mp4") else ""
+        return f"images and outlines of all years, moving{form}; hatched in grey: not seen"
     return KINDS.get(name, "")
 
 
