@@ -101,7 +101,9 @@ def check_heights(source: DatasetReader) -> tuple[float, float]:
         RasterError: With the reason and what to do.
     """
     if source.count != 1:
-        raise RasterError(f"{source.name} has {source.count} bands; heights are one")
+        raise RasterError(
+            f"{source.name} has {source.count} bands; heights are one (gdal_translate -b 1)"
+        )
     if source.crs is None:
         raise RasterError(f"{source.name} has no CRS; assign one (gdal_edit.py -a_srs)")
     if grids := find_grid_file(source.crs.to_wkt()):

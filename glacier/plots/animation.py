@@ -138,7 +138,7 @@ def draw_year(year: AnimatedYear, frame_m: Frame) -> Image.Image:
         pen.line(corners, fill=OUTLINE, width=1)
     size = max(12, round(LABEL_SHARE * image.height))
     write_label(image, year.label, size, (size // 3, size // 4))
-    if shown.getextrema()[3][0] == 0:
+    if (np.asarray(shown.getchannel("A")) == 0).any():
         small = max(10, size // 2)
         left, top = size // 3, image.height - 2 * small
         write_label(image, "not seen", small, (left + 2 * small, top))
