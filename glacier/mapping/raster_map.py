@@ -179,6 +179,8 @@ class MapRows(NamedTuple):
 
     probability: NDArray[np.float32]
     """(rows, W), NaN where unseen."""
+    threshold: NDArray[np.float32]
+    """(rows, W), probability from which a pixel is glacier."""
     is_glacier: NDArray[np.bool_]
     """(rows, W)."""
 
@@ -243,7 +245,11 @@ def find_maxima(source: LandsatRows, recipe: ImageRecipe) -> Maxima:
 def map_whole(
     image: LandsatRows, parts: Sequence[Part], models: Models, tally: Tally
 ) -> Iterator[MapRows]:
-    """The map of an image that networks see resized: every pixel has the answer of its own."""
+    """The map of an image that networks see resized: between their pixels it is interpolated.
+
+    So a glacier's edge runs where the probability passes the threshold, not in steps of the
+    resized pixels.
+    """
     card = next(iter(models.values())).card
     assert card.resize is not None
     pixels = make_image(image.read(0, image.grid.height), card.image)
@@ -256,8 +262,29 @@ def map_whole(
         for name in part.models
     }
     found = combine(Answers(0, wanted, logits), parts, models, tally)
-    probability = np.where(seen, enlarge(found.probability, seen.shape), np.float32(np.nan))
-    yield MapRows(probability, enlarge(found.is_glacier.view(np.uint8), seen.shape) == 1)
+    between = interpolate(found.probability, seen.shape)
+    probability = np.where(seen, between, np.float32(np.nan))
+    threshold = enlarge(found.threshold, seen.shape)
+    yield MapRows(probability, threshold, probability >= threshold)
+
+
+def interpolate(values: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """A small image at another height x width, pixels: bilinear between the middles of its pixels.
+
+    Args:
+        values: (h, w) float32, NaN where unseen: those count for nothing.
+        shape: Height x width of the result.
+
+    Returns:
+        float32, NaN where the nearest pixel is unseen.
+    """
+    known = np.isfinite(values)
+    total, weight = (
+        cv2.resize(layer, shape[::-1], interpolation=cv2.INTER_LINEAR)
+        for layer in (np.where(known, values, np.float32(0)), known.astype(np.float32))
+    )
+    unseen = enlarge(known.view(np.uint8), shape) == 0
+    return np.where(unseen, np.float32(np.nan), total / np.where(unseen, np.float32(1), weight))
 
 
 def enlarge(values: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
@@ -281,7 +308,7 @@ def combine(answers: Answers, parts: Sequence[Part], models: Models, tally: Tall
 
     The members of a mean are taken in steps of 1/255, as the report's ensemble has them.
     """
-    probability = np.full(answers.seen.shape, np.nan, np.float32)
+    probability, threshold = np.full((2, *answers.seen.shape), np.nan, np.float32)
     is_glacier = np.zeros(answers.seen.shape, bool)
     for part in parts:
         mask = answers.seen & lies_in(part.rectangles, answers.top, answers.seen.shape)
@@ -294,8 +321,9 @@ def combine(answers: Answers, parts: Sequence[Part], models: Models, tally: Tall
         if len(members) > 1:
             value = np.mean([np.rint(member * 255) for member in members], axis=0) / 255
         probability[mask] = value
+        threshold[mask] = np.mean(levels)
         is_glacier[mask] = value >= float(np.mean(levels))
-    return MapRows(probability, is_glacier)
+    return MapRows(probability, threshold, is_glacier)
 
 
 def lies_in(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
 
 from glacier.errors import RasterError, WeightsError
 from glacier.evaluation.calibration import Calibration
@@ -15,7 +16,7 @@ from glacier.geo.raster_rows import open_landsat
 from glacier.landsat import digital_number
 from glacier.map_codes import decode_probability
 from glacier.mapping.assignment import ModelName, Part
-from glacier.mapping.raster_map import LoadedModel, Tally, map_raster
+from glacier.mapping.raster_map import LoadedModel, Tally, interpolate, map_raster
 from glacier.samples.chips import resize_sample
 from glacier.samples.image import make_image
 from glacier.training.inference import Viewer
@@ -152,24 +153,32 @@ def test_networks_are_asked_for_no_window_without_their_own_ground(tmp_path: Pat
     assert sum(asked) == 2  # one column of windows, in two rows
 
 
-def test_a_network_of_whole_images_answers_at_the_images_own_resolution(tmp_path: Path) -> None:
+def test_between_the_pixels_of_a_resized_image_the_map_is_interpolated(tmp_path: Path) -> None:
     path = write_image(tmp_path / "i.tif", (90, 64))
-    sides = {"pixel_m": (30.0, 90 * 30 / 32), "resize": (32, 32)}
-    sides["pixel_m"] = (60.0, 84.375)
+    sides = {"pixel_m": (60.0, 84.375), "resize": (32, 32)}
     model = load(0, lambda windows: (windows[:, 0] - 0.5) * 10, **sides)
     probability, classes, _ = map_file(path, {NAME: model})
     image = read_image(path, model.card)
     small, _ = resize_sample(image, np.zeros(image.shape[1:], np.uint8), 32)
     expected = Calibration(1.0).probability((small[0] - 0.5) * 10)
-    rows = (np.arange(90) * 32 + 16) // 90  # the nearest pixel of 32, by its middle
-    cols = (np.arange(64) * 32 + 16) // 64
-    for row, col in [(0, 0), (44, 31), (45, 32), (89, 63), (10, 50)]:
-        near = expected[rows[row], cols[col]]
-        if np.isfinite(image[0, row, col]) and np.isfinite(near):
-            assert probability[row, col] == round(float(near) * 254)
-            assert classes[row, col] == (near >= 0.5)
-        else:
-            assert probability[row, col] == 255
+    middles = [(np.arange(count) + 0.5) * 32 / count - 0.5 for count in (90, 64)]
+    between = map_coordinates(
+        expected, np.meshgrid(*middles, indexing="ij"), order=1, mode="nearest"
+    )
+    known = np.isfinite(between) & np.isfinite(image[0])
+    assert known.sum() > 2000
+    np.testing.assert_allclose(probability[known], between[known] * 254, atol=0.51)
+    clear = known & (abs(between - 0.5) > 1e-6)
+    assert (classes[clear] == (between[clear] >= 0.5)).all()
+
+
+def test_what_was_not_seen_counts_for_nothing_between_pixels() -> None:
+    small = np.array([[0.2, 0.8], [np.nan, 0.8]], np.float32)
+    found = interpolate(small, (4, 4))
+    assert np.isnan(found[2:, :2]).all() and np.isfinite(found[:2]).all()
+    assert found[0].tolist() == pytest.approx([0.2, 0.35, 0.65, 0.8])
+    assert found[3, 2:].tolist() == pytest.approx([0.8, 0.8])
+    assert np.isnan(interpolate(np.full((2, 2), np.nan, np.float32), (5, 5))).all()
 
 
 def test_an_image_is_filled_as_the_model_was_tested(tmp_path: Path) -> None:
