@@ -23,6 +23,7 @@ from glacier.mapping.assignment import ModelName, Part, assign_models, choose_en
 from glacier.mapping.images import find_images, name_files
 from glacier.mapping.maps import FORMAT, ITEM, RASTERS, MapRecord, UsedModel, map_address
 from glacier.mapping.raster_map import LoadedModel, Models, Tally, map_raster
+from glacier.mapping.resampled_map import find_tested_pixel, map_resampled
 from glacier.mapping.stac_items import (
     MapSources,
     encode_map_item,
@@ -36,9 +37,13 @@ from glacier.settings.predict import Predict
 from glacier.training.inference import Viewer, take_device
 from glacier.training.model_files import load_model
 from glacier.training.saved import SavedSweep, find_sweep
+from glacier.wording import shorten_list
 
 FILES = "files"
 """Region of images that are no months of the archive."""
+
+SHOWN = 5
+"""Images that a message names; it counts the others."""
 
 
 class MapTask(Model):
@@ -284,9 +289,13 @@ class MapWorker:
         with TemporaryDirectory() as scratch, store.local_copy(task.image, sha256) as path:
             files = Path(scratch, "probability.tif"), Path(scratch, "class.tif")
             with open_landsat(path, wanted, self.settings.bands) as image:
-                tally = map_raster(image, task.parts, models, files)
+                pixel_m = find_tested_pixel(models, image) if self.settings.resample else None
+                if pixel_m is None:
+                    tally = map_raster(image, task.parts, models, files)
+                else:
+                    tally = map_resampled(image, task.parts, models, files, pixel_m)
                 record = conclude(task.record, tally, models).model_copy(
-                    update={"grid": image.grid}
+                    update={"grid": image.grid, "seen_pixel_m": pixel_m}
                 )
             return self.write(record, files, task.image)
 
@@ -346,6 +355,15 @@ def report_outcome(records: Sequence[MapRecord], folder: str) -> None:
     outcome = Counter(record.status for record in records)
     others = "".join(f", {outcome[kind]} {kind}" for kind in ("empty", "failed") if outcome[kind])
     say(f"predict: {outcome['ok']} maps{others}; in {folder}")
+    if resampled := [record for record in records if record.seen_pixel_m is not None]:
+        names = shorten_list([describe_resampling(record) for record in resampled], SHOWN)
+        say(f"predict: resampled for the models, and their maps brought back: {names}")
     reasons = Counter(record.reason for record in records if record.status == "failed")
     for reason, count in reasons.most_common(5):
         say(f"predict: {count} failed: {reason}")
+
+
+def describe_resampling(record: MapRecord) -> str:
+    """An image that was resampled, and to which pixels: ``scene (10 to 30 m)``."""
+    assert record.grid is not None
+    return f"{record.name} ({record.grid.pixel_m:g} to {record.seen_pixel_m:g} m)"

@@ -82,7 +82,7 @@ def run_series(config: Config) -> int:
         VectorError: The inventory or the centre lines cannot be used.
         RasterError: The heights cannot be used.
     """
-    own = config.predict.model_copy(update={"images": None, "bands": None})
+    own = config.predict.model_copy(update={"images": None, "bands": None, "resample": False})
     config = config.model_copy(update={"predict": own})  # of the archive's months alone
     sweep = find_sweep(config)
     encoders, _ = choose_encoders(sweep.result, config.predict)
