@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,14 +123,10 @@ def place_centre_lines(lines: CentreLines, grid: Grid) -> tuple[CentreLine, ...]
         CentreLine(lines.names[k], shapely.get_coordinates(line))
         for k, line in zip(near[there].tolist(), placed[there], strict=True)
     )
-    if twice := list(find_repeated(line.name for line in found)):
+    counts = Counter(line.name for line in found)
+    if twice := [name for name, count in counts.items() if count > 1]:
         raise VectorError(
             f"centre lines {lines.file.address}: {shorten_list(twice, SHOWN)} has several lines on "
             "the region's grid; keep the main one of each glacier"
         )
     return found
-
-
-def find_repeated(names: Iterator[str]) -> Iterator[str]:
-    """Names that stand there more than once."""
-    return (name for name, count in Counter(names).items() if count > 1)

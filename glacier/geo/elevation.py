@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import MaskFlags, Resampling
 from rasterio.io import DatasetReader
@@ -80,10 +79,7 @@ def read_elevation(address: str, grid: Grid) -> NDArray[np.float32]:
             source, crs=grid.crs, transform=grid.transform, height=grid.height, width=grid.width,
             resampling=Resampling.bilinear, dtype="float32", nodata=np.nan,
         ) as warped:  # fmt: skip
-            try:
-                heights = np.asarray(warped.read(1), np.float32)
-            except rasterio.errors.RasterioError as error:
-                raise RasterError(f"cannot read {address}: {error}") from error
+            heights = np.asarray(warped.read(1), np.float32)
     heights = heights * np.float32(scale) + np.float32(offset)
     known = heights[np.isfinite(heights)]
     if known.size and not LOWEST_M <= known.min() <= known.max() <= HIGHEST_M:

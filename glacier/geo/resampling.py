@@ -73,7 +73,7 @@ def weigh(given: int, ratio: float, first: int, count: int) -> tuple[int, csr_ar
 
 
 @dataclass(frozen=True)
-class Resampling:
+class Rescaling:
     """From one pixel size to another, over the same ground."""
 
     given: Grid
@@ -109,7 +109,7 @@ class Resampling:
         )
         mean = np.full_like(total, np.nan)
         np.divide(total, share, out=mean, where=share >= MIN_SEEN - ROUNDING)
-        return mean
+        return np.asarray(mean, np.float32)
 
     def list_strips(self, top: int, rows: int) -> Iterator[tuple[int, int]]:
         """Wanted rows in strips that need some :data:`ROWS` given or wanted ones: top and rows."""
@@ -137,7 +137,7 @@ class ResampledRows(LandsatRows):
         Raises:
             RasterError: They cannot be read, or nothing says what their numbers are.
         """
-        way = Resampling(self.native.grid, self.grid)
+        way = Rescaling(self.native.grid, self.grid)
         strips: dict[str, list[NDArray[np.uint16]]] = {name: [] for name in self.places}
         for first, count in way.list_strips(top, rows):
             for name, band in self.native.read(*way.find_rows(first, count)).items():
@@ -147,7 +147,7 @@ class ResampledRows(LandsatRows):
         return {name: np.concatenate(parts) for name, parts in strips.items()}
 
 
-def resample_probability(path: Path, way: Resampling) -> Iterator[tuple[int, Floats]]:
+def resample_probability(path: Path, way: Rescaling) -> Iterator[tuple[int, Floats]]:
     """A map of probabilities at other pixels, strip by strip: its first row, and the strip.
 
     Args:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from glacier.errors import RasterError
 from glacier.geo.raster_rows import LandsatRows
-from glacier.geo.resampling import ResampledRows, Resampling, resample_probability
+from glacier.geo.resampling import ResampledRows, Rescaling, resample_probability
 from glacier.landsat import NODATA
 from glacier.mapping.assignment import Part
 from glacier.mapping.raster_map import (
@@ -79,13 +79,13 @@ def map_resampled(
     with TemporaryDirectory() as scratch:
         found = Path(scratch, "probability.tif"), Path(scratch, "class.tif")
         tally = Tally(by_model=map_raster(seen, parts, models, found).by_model)
-        way = Resampling(seen.grid, image.grid)
+        way = Rescaling(seen.grid, image.grid)
         write_rasters(bring_back(found[0], way, image, level), image.grid, files, tally)
     return tally
 
 
 def bring_back(
-    probability: Path, way: Resampling, image: LandsatRows, level: float
+    probability: Path, way: Rescaling, image: LandsatRows, level: float
 ) -> Iterator[MapRows]:
     """Rows of the map on the image's own pixels, from top to bottom.
 
@@ -104,4 +104,4 @@ def bring_back(
 def find_hidden(image: LandsatRows, top: int, rows: int) -> NDArray[np.bool_]:
     """Where an image lacks a band that the models need: (rows, W) bool."""
     bands = image.read(top, rows).values()
-    return np.logical_or.reduce([band == NODATA for band in bands])
+    return np.asarray(np.logical_or.reduce([band == NODATA for band in bands]), bool)

@@ -44,6 +44,12 @@ class Series(Model):
     max_failed: Annotated[int, RUNTIME_ONLY] = Field(0, ge=0)
     """Months that may fail before the job's exit code says so."""
 
+    @property
+    def named_files(self) -> dict[str, str]:
+        """Name of each field that names a file, to that file."""
+        fields = {"inventory": self.inventory, "centre_lines": self.centre_lines, "dem": self.dem}
+        return {name: place for name, place in fields.items() if place is not None}
+
     @model_validator(mode="after")
     def check_months(self) -> Self:
         """Refuse a season without months, and a layer of no file."""

@@ -11,24 +11,24 @@ from hypothesis import strategies as st
 from glacier.geo import resampling
 from glacier.geo.raster import Grid, encode_cog
 from glacier.geo.raster_rows import open_landsat
-from glacier.geo.resampling import ResampledRows, Resampling, change_pixels, weigh
+from glacier.geo.resampling import ResampledRows, Rescaling, change_pixels, weigh
 
 
 def grid(height: int, width: int, pixel_m: float = 10) -> Grid:
     return Grid("EPSG:32608", 500_000, 6_500_000, pixel_m, height, width)
 
 
-def resample(values: np.ndarray, way: Resampling) -> np.ndarray:
+def resample(values: np.ndarray, way: Rescaling) -> np.ndarray:
     return way.resample(values.astype(np.float32), 0, way.wanted.height)
 
 
 def test_a_larger_pixel_is_the_mean_of_its_ground() -> None:
     values = np.random.default_rng(0).random((6, 9))
-    way = Resampling(grid(6, 9), change_pixels(grid(6, 9), 30))
+    way = Rescaling(grid(6, 9), change_pixels(grid(6, 9), 30))
     assert way.wanted.shape == (2, 3)
     means = values.reshape(2, 3, 3, 3).mean(axis=(1, 3))
     assert resample(values, way) == pytest.approx(means, rel=1e-5)
-    line = Resampling(grid(1, 4), change_pixels(grid(1, 4), 15))
+    line = Rescaling(grid(1, 4), change_pixels(grid(1, 4), 15))
     found = resample(np.array([[0.0, 1, 2, 3]]), line)
     assert found == pytest.approx(np.array([[1 / 3, 5 / 3, 3]]))  # the last of the rest alone
 
@@ -36,7 +36,7 @@ def test_a_larger_pixel_is_the_mean_of_its_ground() -> None:
 @pytest.mark.parametrize(("pixel_m", "how"), [(25, cv2.INTER_AREA), (4, cv2.INTER_LINEAR)])
 def test_it_is_what_opencv_makes_of_the_whole(pixel_m: float, how: int) -> None:
     values = np.random.default_rng(1).random((50, 100)).astype(np.float32)
-    way = Resampling(grid(50, 100), change_pixels(grid(50, 100), pixel_m))
+    way = Rescaling(grid(50, 100), change_pixels(grid(50, 100), pixel_m))
     wanted = cv2.resize(values, way.wanted.shape[::-1], interpolation=how)
     assert resample(values, way) == pytest.approx(wanted, abs=1e-5)
 
@@ -52,7 +52,7 @@ def test_any_rows_are_those_of_the_whole(
     rng = np.random.default_rng(seed)
     values = rng.random((height, width)).astype(np.float32)
     values[rng.random((height, width)) < 0.3] = np.nan
-    way = Resampling(grid(height, width), change_pixels(grid(height, width), pixel_m))
+    way = Rescaling(grid(height, width), change_pixels(grid(height, width), pixel_m))
     whole = resample(values, way)
     assert whole.shape == way.wanted.shape
     known = whole[np.isfinite(whole)]
@@ -76,7 +76,7 @@ def test_shares_are_a_whole_and_even_ground_stays_even(given: int, ratio: float)
 def test_a_pixel_is_seen_where_half_of_it_was() -> None:
     values = np.full((2, 4), np.nan)
     values[0, 0], values[:, 2] = 0.2, 0.4  # a quarter, and a half
-    way = Resampling(grid(2, 4), change_pixels(grid(2, 4), 20))
+    way = Rescaling(grid(2, 4), change_pixels(grid(2, 4), 20))
     found = resample(values, way)
     assert np.isnan(found[0, 0]) and found[0, 1] == pytest.approx(0.4)
 
