@@ -123,7 +123,7 @@ def refuse_room(config: Config) -> Iterator[str]:
 
 def refuse_work(config: Config, job: str) -> Iterator[str]:
     """Why the stages of a run could not do their work."""
-    yield from refuse_files(config)
+    yield from refuse_files(config, job)
     if job == "predict":
         yield from refuse_images(config)
     for encoder in config.sweep.encoders:
@@ -144,8 +144,8 @@ def refuse_work(config: Config, job: str) -> Iterator[str]:
     yield from refuse_space(config, job, inputs, source)
 
 
-def refuse_files(config: Config) -> Iterator[str]:
-    """Why files that the configuration names cannot be read."""
+def refuse_files(config: Config, job: str) -> Iterator[str]:
+    """Why files that the configuration names, and a job needs, cannot be read."""
     label = config.prepare.label
     named = {
         "prepare.label.outlines": label.outlines,
@@ -154,6 +154,8 @@ def refuse_files(config: Config) -> Iterator[str]:
     }
     for field, file in config.ingest.chosen.files.items():
         named[f"ingest.{config.ingest.source}.{field}"] = file
+    if job in ("series", "pipeline"):
+        named |= {f"series.{field}": file for field, file in config.series.named_files.items()}
     for name, place in named.items():
         if place is None or "://" in (address := store.absolute(place)):
             continue

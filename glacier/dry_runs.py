@@ -170,12 +170,13 @@ def plan_export(plan: RunPlan) -> Iterator[str]:
     )
 
 
-def plan_network(fetches: bool = False, trains: bool = False) -> Tell:
+def plan_network(fetches: bool = False, trains: bool = False, measures: bool = False) -> Tell:
     """Which addresses would be asked: those of the configuration, never one that a file holds.
 
     Args:
         fetches: Whether months are fetched from the source.
         trains: Whether encoders are.
+        measures: Whether a series is made.
     """
 
     def tell_addresses(plan: RunPlan) -> Iterator[str]:
@@ -183,7 +184,8 @@ def plan_network(fetches: bool = False, trains: bool = False) -> Tell:
         config, label = plan.config, plan.config.prepare.label
         pending = fetches and any(region.pending for region in plan.regions)
         asked = plan.source.addresses() if pending else []
-        places = (config.storage, config.results, label.outlines, label.debris)
+        places = [config.storage, config.results, label.outlines, label.debris]
+        places += config.series.named_files.values() if measures else []
         asked += [place for place in places if place and "://" in place]
         if trains and config.sweep.encoder_weights == "imagenet" and not is_swept(config):
             asked.append(PRETRAINED)
@@ -212,18 +214,19 @@ def compare_disk(address: str, need_gb: float) -> str:
 
 
 EVERYTHING = plan_network(fetches=True, trains=True)
+WHOLE_PIPELINE = plan_network(fetches=True, trains=True, measures=True)
 STAGES: dict[str, tuple[Tell, ...]] = {
     "ingest": (plan_ingest, plan_network(fetches=True), plan_disk),
     "prepare": (plan_places, plan_prepare, plan_network(), plan_disk),
     "sweep": (plan_places, plan_sweep, plan_network(trains=True), plan_disk),
     "report": (plan_places, plan_report, plan_network()),
     "predict": (plan_places, plan_predict, plan_network()),
-    "series": (plan_places, plan_series, plan_network()),
+    "series": (plan_places, plan_series, plan_network(measures=True)),
     "latest": (plan_latest, plan_series),
     "export": (plan_export, plan_network()),
     "pipeline": (
-        plan_ingest, plan_prepare, plan_sweep, plan_report, plan_predict, plan_series, EVERYTHING,
-        plan_disk,
+        plan_ingest, plan_prepare, plan_sweep, plan_report, plan_predict, plan_series,
+        WHOLE_PIPELINE, plan_disk,
     ),
     "study": (plan_ingest, plan_prepare, plan_sweep, EVERYTHING, plan_disk),
     "claims": (plan_ingest, plan_prepare, plan_sweep, EVERYTHING, plan_disk),

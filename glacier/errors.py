@@ -78,5 +78,9 @@ class PageError(GlacierError, ValueError):
     """A page cannot be made of what it is to show."""
 
 
+class FilmError(GlacierError, RuntimeError):
+    """The program that encodes films made none; the pictures are there as they were."""
+
+
 class Occupied(Exception):
     """Another run works in a folder, and this one is to leave then; the job has not failed."""

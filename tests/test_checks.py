@@ -122,6 +122,15 @@ def test_files_and_their_months_are_looked_at(tmp_path: Path) -> None:
     assert "holds no file named <YYYY-MM>.tif" in refusals(tmp_path, **changes)
 
 
+def test_files_of_a_series_are_looked_at_where_one_is_made(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"series": {"centre_lines": "/nowhere/l.gpkg", "dem": "s3://a/b.tif"}}
+    for job in ("series", "pipeline"):
+        said = refusals(tmp_path, job, **changes)
+        assert "series.centre_lines = '/nowhere/l.gpkg': there is no such file" in said
+        assert "series.dem" not in said  # an object store is not asked for it
+    assert refusals(tmp_path, "sweep", **changes) == ""
+
+
 def test_the_months_of_files_outside_the_span_are_named(tmp_path: Path) -> None:
     from glacier.geo.raster import encode_cog
 

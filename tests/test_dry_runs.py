@@ -182,6 +182,11 @@ def test_the_addresses_that_would_be_asked_are_told(tmp_path: Path, capsys: Said
     assert told("ingest", storage="memory://y") == [
         "network: memory://y would be asked, and no other"
     ]
+    heights = {"dem": "memory://heights/a.tif"}
+    assert told("predict", series=heights) == ["network: not asked"]
+    for job in ("series", "pipeline"):
+        (line,) = told(job, series=heights, sweep={"encoder_weights": "none"})
+        assert line == "network: memory://heights/a.tif would be asked, and no other"
     (line,) = told("ingest", ingest={"source": "earthengine"})
     assert "googleapis.com" in line
 

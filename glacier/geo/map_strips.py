@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.enums import Resampling
 from rasterio.windows import Window
 
 from glacier.errors import RasterError
@@ -93,3 +94,21 @@ def read_class_strips(paths: Sequence[str | Path], rows: int = STRIP_PX) -> Iter
         for top in range(0, sources[0].height if sources else 0, rows):
             window = Window(0, top, sources[0].width, min(rows, sources[0].height - top))
             yield np.stack([source.read(1, window=window) for source in sources])
+
+
+def read_reduced(path: str | Path, most_px: int) -> Classes:
+    """A map of codes for a picture: (h, w) uint8, each the code at its place.
+
+    The commonest of a block would hide what was not seen, and thin strips of change.
+
+    Args:
+        path: GeoTIFF of one band of uint8.
+        most_px: Longest side, pixels; a smaller map stays as it is.
+
+    Raises:
+        RasterError: It cannot be read.
+    """
+    with safe_open(path) as source:
+        share = min(1.0, most_px / max(source.height, source.width))
+        shape = tuple(max(1, round(side * share)) for side in (source.height, source.width))
+        return np.asarray(source.read(1, out_shape=shape, resampling=Resampling.nearest), np.uint8)

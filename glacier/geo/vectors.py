@@ -189,12 +189,8 @@ def place_shapes(
     Raises:
         VectorError: The CRS cannot be turned into the grid's.
     """
-    bounds, frames = shapely.bounds(shapes), find_frames(grid, crs)
-    near = np.zeros(len(bounds), bool)
-    for west, south, east, north in frames:
-        near |= (bounds[:, 0] <= east) & (bounds[:, 2] >= west) & (
-            (bounds[:, 1] <= north) & (bounds[:, 3] >= south)
-        )  # fmt: skip
+    frames = find_frames(grid, crs)
+    near = find_near(shapes, frames)
     given = shapes[near]
     projected = project(given, crs, grid)
     far = find_far(given, frames) | ~are_finite(projected)
@@ -202,6 +198,19 @@ def place_shapes(
         projected[far] = project(cut_to(given[far], frames), crs, grid)
     kept = are_finite(projected)
     return mend(projected[kept]), np.flatnonzero(near)[kept]
+
+
+def find_near(
+    shapes: NDArray[np.object_], frames: list[tuple[float, float, float, float]]
+) -> NDArray[np.bool_]:
+    """Which shapes reach into one of some frames by their bounds: (N,) bool."""
+    bounds = shapely.bounds(shapes)
+    near = np.zeros(len(bounds), bool)
+    for west, south, east, north in frames:
+        near |= (bounds[:, 0] <= east) & (bounds[:, 2] >= west) & (
+            (bounds[:, 1] <= north) & (bounds[:, 3] >= south)
+        )  # fmt: skip
+    return near
 
 
 def project(shapes: NDArray[np.object_], crs: pyproj.CRS, grid: Grid) -> NDArray[np.object_]:

@@ -1,4 +1,4 @@
-"""``area.csv``: a row for every month, and one for every year, gaps included."""
+"""``area.csv``: a row for every month, and one for every year, gaps included; ``fronts.csv``."""
 
 from __future__ import annotations
 
@@ -62,11 +62,34 @@ class AreaRow(Model):
     snow_outside: float | None = None
     """Share of the ground outside the outlines under snow, 0..1."""
     snow_share: float | None = None
-    """Share of the glacier under snow, 0..1."""
+    """Share of the mapped glacier under snow, 0..1; empty where the image lacks near infrared."""
     snow_line_m: float | None = None
-    """Altitude of the snow line, metres."""
+    """Altitude above which more than half of the glacier is under snow, metres as in the heights
+    that were given; empty without them, and where there is no such line."""
+
+    def columns(self) -> dict[str, Any]:
+        """Cells by column; None for an empty one."""
+        return self.model_dump(mode="json")
+
+
+class FrontRow(Model):
+    """A line of the table of fronts: where a glacier ends in a month, along its centre line."""
+
+    region: Name
+    line: str
+    """The glacier's id or name in the file of centre lines, or the number of the line's row."""
+    year: int
+    month: date
+    """First day of the month."""
+    stands_for_year: bool
+    """Whether the month is the one that stands for its year."""
+    gap: Gap = ""
+    """What of the month makes its front uncertain: snow, or cloud; empty where nothing does."""
     front_m: float | None = None
-    """Position of the front along the centre line, metres from its upper end."""
+    """Where the glacier ends, metres along the line from its upper end: less as it retreats, more
+    as it advances, and 0 where the line's upper end is not on glacier. Empty where not known."""
+    why: str = ""
+    """Why it is not known."""
 
     def columns(self) -> dict[str, Any]:
         """Cells by column; None for an empty one."""

@@ -23,9 +23,10 @@ class Front:
 
     position_m: float | None
     """From the line's upper end, metres along it; None: not known."""
-    why: Literal["", "unseen", "beyond_line"] = ""
+    why: Literal["", "unseen", "beyond_line", "upside_down"] = ""
     """Why it is not known: the ice was last seen before a pixel that nobody saw, or beside the
-    map; or there is glacier as far as the line goes."""
+    map; there is glacier as far as the line goes; or the line begins on ground and ends on
+    glacier, as one that was drawn from below."""
 
 
 def find_front(classes: NDArray[np.uint8], grid: Grid, line: Floats, bridge_m: float = 0) -> Front:
@@ -52,6 +53,8 @@ def find_front(classes: NDArray[np.uint8], grid: Grid, line: Floats, bridge_m: f
             f"a centre line of shape {line.shape} is none; give two or more points of finite x, y"
         )
     ends_m, values = follow_line(classes, grid, line)
+    if values[0] == 0 and values[-1] == 1:
+        return Front(None, "upside_down")
     starts_m = np.concatenate([[0.0], ends_m[:-1]])
     front_m = 0.0
     for start_m, end_m, value in zip(starts_m, ends_m, values, strict=True):
@@ -63,7 +66,7 @@ def find_front(classes: NDArray[np.uint8], grid: Grid, line: Floats, bridge_m: f
             front_m = float(end_m)
         elif end_m - front_m > bridge_m:
             return Front(front_m)
-    return Front(None, "beyond_line") if values.size and values[-1] == 1 else Front(front_m)
+    return Front(None, "beyond_line") if values[-1] == 1 else Front(front_m)
 
 
 def follow_line(

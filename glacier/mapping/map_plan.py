@@ -48,7 +48,7 @@ class MapTask(Model):
 
 def take_months(config: Config) -> Config:
     """The run as it maps the months of its archive, whatever other images it also maps."""
-    settings = config.predict.model_copy(update={"images": None, "bands": None})
+    settings = config.predict.model_copy(update={"images": None, "bands": None, "resample": False})
     return config.model_copy(update={"predict": settings})
 
 

@@ -13,6 +13,7 @@ from glacier.mapping.assignment import ModelName
 from glacier.mapping.map_plan import MapTask, fail
 from glacier.mapping.maps import ITEM, RASTERS, MapRecord, UsedModel, map_address
 from glacier.mapping.raster_map import LoadedModel, Models, Tally, map_raster
+from glacier.mapping.resampled_map import find_tested_pixel, map_resampled
 from glacier.mapping.stac_items import MapSources, encode_map_item
 from glacier.scratch import open_scratch
 from glacier.settings.predict import Predict
@@ -63,9 +64,13 @@ class MapWorker:
         with open_scratch() as scratch, store.local_copy(task.image, sha256) as path:
             files = scratch / "probability.tif", scratch / "class.tif"
             with open_landsat(path, wanted, self.settings.bands) as image:
-                tally = map_raster(image, task.parts, models, files)
+                pixel_m = find_tested_pixel(models, image) if self.settings.resample else None
+                if pixel_m is None:
+                    tally = map_raster(image, task.parts, models, files)
+                else:
+                    tally = map_resampled(image, task.parts, models, files, pixel_m)
                 record = conclude(task.record, tally, models).model_copy(
-                    update={"grid": image.grid}
+                    update={"grid": image.grid, "seen_pixel_m": pixel_m}
                 )
             return self.write(record, files, task.image)
 

@@ -71,6 +71,9 @@ class MapRecord(Manifest):
     scene_ids: tuple[str, ...] = ()
     grid: Grid | None = None
     """None without a map, likewise below."""
+    seen_pixel_m: float | None = Field(None, gt=0)
+    """Side of the pixels that the models saw, metres, where the image was resampled to them and the
+    map brought back; None: its own."""
     models: tuple[UsedModel, ...] = ()
     pixels: PixelCounts | None = None
     probability: Share | None = None

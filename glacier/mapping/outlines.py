@@ -79,6 +79,16 @@ class OutlineFacts:
 
 
 @dataclass(frozen=True)
+class MapOutlines:
+    """The outlines of a map."""
+
+    rows: list[OutlineRow]
+    """By the inventory's id, the largest first; those without an id at the end."""
+    patches: list[Patch]
+    """The same as pixels hang together, in the grid's CRS: neither smoothed nor cut."""
+
+
+@dataclass(frozen=True)
 class Drawn:
     """An outline on the grid."""
 
@@ -93,7 +103,7 @@ def outline_map(
     facts: OutlineFacts,
     options: OutlineOptions = AS_MAPPED,
     divides: Divides | None = None,
-) -> list[OutlineRow]:
+) -> MapOutlines:
     """Outlines of the glaciers of a map, read by strips.
 
     Args:
@@ -117,7 +127,7 @@ def outline_strips(
     facts: OutlineFacts,
     options: OutlineOptions = AS_MAPPED,
     divides: Divides | None = None,
-) -> list[OutlineRow]:
+) -> MapOutlines:
     """Outlines of the glaciers of a map that comes by strips, see :func:`outline_map`.
 
     Args:
@@ -127,20 +137,18 @@ def outline_strips(
         facts: What they have in common.
         options: How they are drawn.
         divides: Of an inventory.
-
-    Returns:
-        Rows by the inventory's id, the largest first; those without an id at the end.
     """
     dates = date_scenes(facts.scene_ids, facts.month)
+    patches = keep_large(polygonise(strips, grid), options, grid)
     drawn = [
         Drawn(part, patch.total / (STEPS * patch.pixels))
-        for patch in keep_large(polygonise(strips, grid), options, grid)
+        for patch in patches
         for part in cut(patch, divides, options, grid)
     ]
     if divides is not None:
         drawn = average_anew(drawn, strips, grid)
     rows = [row for each in drawn for row in describe(each, grid, facts, dates)]
-    return sorted(rows, key=order)
+    return MapOutlines(sorted(rows, key=order), patches)
 
 
 def keep_large(patches: Iterable[Patch], options: OutlineOptions, grid: Grid) -> list[Patch]:

@@ -21,6 +21,10 @@ from glacier.mapping.stac_items import is_catalogued, write_catalog
 from glacier.progress import Progress, say
 from glacier.settings.predict import Predict
 from glacier.training.saved import SavedSweep
+from glacier.wording import shorten_list
+
+SHOWN = 5
+"""Images that a message names; it counts the others."""
 
 
 def run_predict(config: Config) -> int:
@@ -119,6 +123,15 @@ def report_outcome(records: Sequence[MapRecord], folder: str) -> None:
     outcome = Counter(record.status for record in records)
     others = "".join(f", {outcome[kind]} {kind}" for kind in ("empty", "failed") if outcome[kind])
     say(f"predict: {outcome['ok']} maps{others}; in {folder}")
+    if resampled := [record for record in records if record.seen_pixel_m is not None]:
+        names = shorten_list([describe_resampling(record) for record in resampled], SHOWN)
+        say(f"predict: resampled for the models, and their maps brought back: {names}")
     reasons = Counter(record.reason for record in records if record.status == "failed")
     for reason, count in reasons.most_common(5):
         say(f"predict: {count} failed: {reason}")
+
+
+def describe_resampling(record: MapRecord) -> str:
+    """An image that was resampled, and to which pixels: ``scene (10 to 30 m)``."""
+    assert record.grid is not None
+    return f"{record.name} ({record.grid.pixel_m:g} to {record.seen_pixel_m:g} m)"

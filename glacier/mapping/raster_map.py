@@ -6,7 +6,7 @@ the image. Only a network that was trained on whole images in one size needs all
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -104,14 +104,28 @@ def map_raster(
     card = check_models(list(models.values()), image)
     tally = Tally()
     strips = map_whole if card.resize else map_strips
+    write_rasters(strips(image, parts, models, tally), image.grid, files, tally)
+    return tally
+
+
+def write_rasters(
+    strips: Iterable[MapRows], grid: Grid, files: tuple[Path, Path], tally: Tally
+) -> None:
+    """Write the probability and the class raster of a map, and count its pixels.
+
+    Args:
+        strips: Rows of the map, from top to bottom.
+        grid: Where its pixels lie.
+        files: Local paths of the two.
+        tally: What the rows are added to.
+    """
     probability = ByteBand("probability", UNSEEN, 1 / STEPS, "average")
     with (
-        write_cog(files[0], image.grid, probability, {}) as shades,
-        write_cog(files[1], image.grid, ByteBand("glacier", UNSEEN), {}) as classes,
+        write_cog(files[0], grid, probability, {}) as shades,
+        write_cog(files[1], grid, ByteBand("glacier", UNSEEN), {}) as classes,
     ):
-        for strip in strips(image, parts, models, tally):
+        for strip in strips:
             write_strip(strip, shades, classes, tally)
-    return tally
 
 
 def write_strip(strip: MapRows, shades: RowWriter, classes: RowWriter, tally: Tally) -> None:
@@ -169,8 +183,8 @@ def check_pixels(card: ModelCard, grid: Grid, name: str) -> None:
         )
     raise RasterError(
         f"{name} has pixels of {grid.pixel_m:g} m; {card.encoder}, fold {card.fold}, was tested on "
-        f"{tested}. Resample it first (gdalwarp -tr {low:g} {low:g} -r average), or map with a "
-        "model of that pixel size"
+        f"{tested}. Set predict.resample true, resample it first (gdalwarp -tr {low:g} {low:g} -r "
+        "average), or map with a model of that pixel size"
     )
 
 

@@ -14,7 +14,7 @@ from glacier.evaluation.trend import Trend, fit_trend
 from glacier.geo.map_strips import read_class_strips
 from glacier.geo.raster_rows import ByteBand, write_cog
 from glacier.mapping.area import ComparedAreas, MapArea, StackedRows, measure_areas
-from glacier.mapping.area_table import AreaRow
+from glacier.mapping.area_table import AreaRow, FrontRow
 from glacier.mapping.change import Change, ChangedAreas, map_change, measure_change
 from glacier.mapping.maps import CLASSES, MapRecord
 from glacier.mapping.month_view import MonthView
@@ -26,6 +26,14 @@ from glacier.mapping.seasons import (
     judge_month,
 )
 from glacier.mapping.uncertainty import AreaUncertainty, Interval, judge_area, list_log_errors
+
+NO_FRONT = {
+    "": "",
+    "unseen": "the glacier was last seen before a pixel that nobody saw, or beside the map",
+    "beyond_line": "there is glacier as far as the line goes",
+    "upside_down": "the line begins on ground and ends on glacier; it has to begin above",
+}
+"""Why the position of a front is not known, in words."""
 
 KNOWN = ("truth", "outlines")
 """Kinds of labels that know more than the image tells."""
@@ -215,10 +223,32 @@ def list_rows(series: RegionSeries) -> Iterator[AreaRow]:
             most_km2=area.most_km2 if area else None,
             outline_km=area.outline_km if area else None,
             snow_outside=view.snow_outside,
+            snow_share=view.snow.share,
+            snow_line_m=view.snow.line_m,
         )
     measured = {year.choice.year: year for year in series.years}
     for choice in series.choices:
         yield describe_year(series.region, choice, measured.get(choice.year))
+
+
+def list_front_rows(series: RegionSeries) -> Iterator[FrontRow]:
+    """The table of the fronts of a region: a row for each centre line and month with a map."""
+    chosen = {choice.month for choice in series.choices}
+    lines = dict.fromkeys(line for view in series.views for line in view.fronts)
+    for line in lines:
+        for view, facts in zip(series.views, series.facts, strict=True):
+            if (front := view.fronts.get(line)) is None:
+                continue
+            yield FrontRow(
+                region=series.region,
+                line=line,
+                year=view.month.year,
+                month=view.month,
+                stands_for_year=view.month in chosen,
+                gap=judge_month(facts, series.season)[0],
+                front_m=front.position_m,
+                why=NO_FRONT[front.why],
+            )
 
 
 def describe_year(region: str, choice: YearChoice, year: YearArea | None) -> AreaRow:
@@ -238,6 +268,8 @@ def describe_year(region: str, choice: YearChoice, year: YearArea | None) -> Are
         "most_km2": area.most_km2,
         "outline_km": area.outline_km,
         "snow_outside": year.view.snow_outside,
+        "snow_share": year.view.snow.share,
+        "snow_line_m": year.view.snow.line_m,
     }
     cells |= name_ends("", found.interval) | name_ends("half_pixel_", found.half_pixel)
     cells |= name_ends("ensemble_", found.ensemble) | name_ends("tested_", found.tested)

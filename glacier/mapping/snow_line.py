@@ -1,4 +1,4 @@
-"""Snow on a glacier: the share that it covers, and from which altitude on it lies."""
+"""Snow on a glacier: where it lies, the share that it covers, and from which altitude on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,74 @@ BAND_M = 20.0
 HALF = 0.5
 """Snow-covered share of a band at the snow line."""
 
+USUAL_NIR = 0.3
+"""Near-infrared reflectance from which glacier is called snow where a month does not tell.
+
+Of 5,381 Landsat pixels of snow and ice on four North American glaciers in summer, classified by
+hand, a limit of 0.25, 0.3, 0.35 and 0.4 calls 89, 91, 88 and 83 % right (Aberle et al. 2021,
+github.com/RaineyAbe/glacier-snow-cover-mapping).
+"""
+
+TWO_GROUPS = 0.75
+"""Share of the variance between the groups from which a month tells by itself: that of evenly
+spread values, cut in the middle. Of one bell-shaped group it is 0.64."""
+
+BINS, MOST_NIR = 200, 1.0
+"""Steps of the reflectance in which a limit is looked for; brighter pixels count as this bright."""
+
 Bytes = NDArray[np.uint8]
+
+
+def tell_snow(classes: Bytes, nir: NDArray[np.float32]) -> Bytes:
+    """Where snow lies on the glacier of a month.
+
+    Snow is bright in the near infrared, and ice dark. Where the pixels of the glacier fall into
+    two groups the limit lies between them (Otsu's), as for one glacier in all kinds of light;
+    where they do not, as in winter, when all of it is under snow, it is the usual one. Snow in
+    shadow counts as ice, and bright firn as snow.
+
+    Args:
+        classes: (H, W) uint8 class map: 1 glacier, 0 not, 255 unseen.
+        nir: (H, W) float32 reflectance in the near infrared, NaN where unseen.
+
+    Returns:
+        (H, W) uint8: 1 snow, 0 none, 255 unseen; of use on the glacier.
+
+    Source:
+        Rastner et al. 2019, Remote Sensing 11(12), 1410 (Otsu's limit of the near infrared on
+        glaciers).
+    """
+    seen = np.isfinite(nir)
+    snow = (np.nan_to_num(nir) > find_limit(nir[(classes == 1) & seen])).astype(np.uint8)
+    snow[~seen] = IGNORE
+    return snow
+
+
+def find_limit(nir: NDArray[np.float32]) -> float:
+    """Reflectance between the snow and the ice of a glacier, see :func:`tell_snow`.
+
+    Args:
+        nir: (N,) float32 reflectance of its pixels.
+
+    Source:
+        Otsu 1979, IEEE Transactions on Systems, Man, and Cybernetics 9(1), 62-66: the limit, and
+        the share of the variance as the measure of how well it parts two groups.
+    """
+    counts, edges = np.histogram(np.clip(nir, 0, MOST_NIR), BINS, (0, MOST_NIR))
+    middles = (edges[:-1] + edges[1:]) / 2
+    below, total = np.cumsum(counts)[:-1], counts.sum()
+    sums, whole = np.cumsum(counts * middles)[:-1], float(counts @ middles)
+    parted = (below > 0) & (below < total)
+    if not parted.any():
+        return USUAL_NIR
+    below, sums = below[parted], sums[parted]
+    apart = sums / below - (whole - sums) / (total - below)
+    between = below * (total - below) / total**2 * apart**2
+    variance = float(counts @ (middles - whole / total) ** 2) / total
+    if between.max() < TWO_GROUPS * variance:
+        return USUAL_NIR
+    best = edges[1:-1][parted][between == between.max()]
+    return float(best.mean())  # of several, as where no pixel lies between, the middle
 
 
 def measure_snow_share(strips: Iterable[tuple[Bytes, Bytes]]) -> float | None:

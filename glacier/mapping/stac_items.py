@@ -95,6 +95,10 @@ def list_properties(record: MapRecord, grid: Grid) -> Mapping[str, Any]:
     code, wkt2 = name_crs(grid)
     models = ", ".join(name_model(used.encoder, used.fold) for used in record.models)
     scenes = f" of {len(record.scene_ids)} scenes" if record.scene_ids else ""
+    resampled = back = ""
+    if record.seen_pixel_m is not None:
+        resampled = f", resampled from {grid.pixel_m:g} to {record.seen_pixel_m:g} m"
+        back = " The probability was brought back to the pixels of the image."
     unknown = "" if record.month else " When the image was taken is not known."
     return {
         "title": f"Glacier in {record.region}, {record.name}",
@@ -105,7 +109,7 @@ def list_properties(record: MapRecord, grid: Grid) -> Mapping[str, Any]:
         "proj:transform": list(grid.transform)[:6],
         "proj:bbox": list(grid.bounds),
         "processing:level": "L4",
-        "processing:lineage": f"Image{scenes}, mapped by {models}.{unknown}",
+        "processing:lineage": f"Image{scenes}{resampled}, mapped by {models}.{back}{unknown}",
         "processing:software": {"glacier-maps": __version__},
     }
 

@@ -145,10 +145,28 @@ def draw_probability(probability: NDArray[np.uint8]) -> LayerPicture:
     small = reduce_mean(decode_probability(probability))
     steps = np.rint(np.nan_to_num(small) * (LEVELS - 1))
     codes = np.where(np.isnan(small), LEVELS, steps).astype(np.uint8)
-    image = Image.fromarray(codes, "P")
-    image.putpalette([*sample_ramp(LAYERS["probability"].ramp, LEVELS).ravel().tolist(), 0, 0, 0])
+    return encode_palette(codes, sample_ramp(LAYERS["probability"].ramp, LEVELS))
+
+
+def draw_codes(codes: NDArray[np.uint8], colours: Mapping[int, str]) -> LayerPicture:
+    """Codes in a colour each: (H, W) uint8; clear where a code has none.
+
+    Args:
+        codes: The codes.
+        colours: Code to its colour, ``#rrggbb``.
+    """
+    places = np.full(256, len(colours), np.uint8)
+    places[list(colours)] = np.arange(len(colours))
+    palette = [list(bytes.fromhex(colour.removeprefix("#"))) for colour in colours.values()]
+    return encode_palette(places[codes], np.array(palette, np.uint8))
+
+
+def encode_palette(places: NDArray[np.uint8], palette: NDArray[np.uint8]) -> LayerPicture:
+    """A PNG in few colours: (H, W) uint8 places in (C, 3) uint8 colours, C where it is clear."""
+    image = Image.fromarray(places, "P")
+    image.putpalette([*palette.ravel().tolist(), 0, 0, 0])
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True, transparency=LEVELS)
+    image.save(buffer, "PNG", optimize=True, transparency=len(palette))
     return LayerPicture(buffer.getvalue(), "png", (image.height, image.width))
 
 

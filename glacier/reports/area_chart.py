@@ -69,17 +69,29 @@ def lay_chart(years: Sequence[MapYear]) -> AreaChart | None:
     def height(km2: float) -> float:
         return round(BOTTOM - (km2 - low) / (high - low) * (BOTTOM - TOP), 1)
 
-    first, last = min(by_year), max(by_year)
-    width = (RIGHT - LEFT) / (last - first + 1)
-    step = math.ceil(LABEL_WIDTH / width)
+    places, named = place_years(min(by_year), max(by_year))
+    width = (RIGHT - LEFT) / len(places)
     columns = []
-    for k, number in enumerate(range(first, last + 1)):
-        year, x = by_year.get(number, MapYear(number)), round(LEFT + (k + 0.5) * width, 1)
+    for number, x in places.items():
+        year = by_year.get(number, MapYear(number))
         heights = place_area(year.area, height) if year.area else (None, None, None)
-        columns.append(Column(year, x, round(width, 1), k % step == 0, *heights))
+        columns.append(Column(year, x, round(width, 1), number in named, *heights))
     decimals = max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
     lines = tuple((height(tick), f"{tick:.{decimals}f}") for tick in ticks)
     return AreaChart(tuple(columns), lines, link_columns(columns))
+
+
+def place_years(first: int, last: int) -> tuple[dict[int, float], list[int]]:
+    """Each year from one to another with the middle of its column, and those with room for a name.
+
+    Args:
+        first: The first year.
+        last: The last, not before it.
+    """
+    width = (RIGHT - LEFT) / (last - first + 1)
+    years = range(first, last + 1)
+    places = {year: round(LEFT + (k + 0.5) * width, 1) for k, year in enumerate(years)}
+    return places, list(years[:: math.ceil(LABEL_WIDTH / width)])
 
 
 def place_area(area: Area, height: Callable[[float], float]) -> tuple[float, float, float]:

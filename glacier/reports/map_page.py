@@ -35,6 +35,7 @@ from glacier.plots.calendar import (
 from glacier.plots.layers import LAYERS
 from glacier.plots.maps import EDGE, FOUND
 from glacier.reports.area_chart import lay_chart
+from glacier.reports.front_chart import lay_fronts
 from glacier.reports.mapped import Area, MapDate, MappedRegion, MapYear, Ring
 from glacier.reports.templating import data_uri, open_templates
 from glacier.wording import join_words
@@ -44,6 +45,9 @@ LEAFLET = HERE / "vendored" / "leaflet"
 
 MARKS = {"ok": ("", ""), "snowy": ("*", "new snow"), "cloudy": ("C", "too cloudy")}
 """Letter and words of a month that has a picture; the others have those of ``plots.calendar``."""
+
+CHANGE = "change"
+"""Name of the layer that is the same in every month."""
 
 LABEL_SHARE = 0.15
 """Room that the name of a year takes below the slider of a phone, as a share of its length."""
@@ -102,6 +106,7 @@ def render_map_page(region: MappedRegion) -> str:
         dates=dates,
         years=years,
         layers=layers or list(LAYERS)[:1],
+        always=[CHANGE] if region.change else [],
         described=LAYERS,
         span=name_span(dates),
         mapped=sum(bool(shown.layers) for shown in dates),
@@ -113,6 +118,7 @@ def render_map_page(region: MappedRegion) -> str:
         marks=list_marks(dates),
         month_names=calendar.month_name,
         chart=lay_chart(years),
+        fronts=lay_fronts(region.fronts),
         month_of=find_months(dates, years),
         shares=SHARES,
         outline=FOUND,
@@ -372,6 +378,7 @@ def encode_data(
     grid = region.grid
     months = [place for place in find_months(dates, years).values() if place is not None]
     pictured = [k for k, shown in enumerate(dates) if shown.layers]
+    change = region.change
     content = {
         "frame": {
             "width": grid.width, "height": grid.height, "pixel_m": grid.pixel_m,
@@ -379,6 +386,12 @@ def encode_data(
         },
         "start": start,
         "first": next(iter([*months, *pictured]), 0),
+        "always": {} if change is None else {
+            CHANGE: {
+                "picture": data_uri(change.picture),
+                "says": f"{CHANGE} from {change.years[0]} to {change.years[1]}",
+            }
+        },
         "dates": [
             {
                 "name": shown.name,

@@ -70,6 +70,35 @@ class MapYear:
 
 
 @dataclass(frozen=True)
+class ChangeClass:
+    """Ground of a picture of change by what became of it."""
+
+    words: str
+    colour: str
+    """``#rrggbb``; empty: it is clear, and hatched as what was not seen."""
+    km2: float
+
+
+@dataclass(frozen=True)
+class ChangePicture:
+    """What became of the ground between two years."""
+
+    years: tuple[int, int]
+    picture: LayerPicture
+    classes: tuple[ChangeClass, ...]
+
+
+@dataclass(frozen=True)
+class FrontSeries:
+    """Where a glacier ended, year by year."""
+
+    line: str
+    """Name of its centre line."""
+    positions_m: Mapping[int, float]
+    """Year to the front, metres from the line's upper end; years in which it is known."""
+
+
+@dataclass(frozen=True)
 class MappedRegion:
     """All that a page of maps shows."""
 
@@ -82,6 +111,9 @@ class MappedRegion:
     dates: tuple[MapDate, ...]
     """At least one month."""
     years: tuple[MapYear, ...] = ()
+    change: ChangePicture | None = None
+    """None for fewer than two years."""
+    fronts: tuple[FrontSeries, ...] = ()
     level_percent: int = 90
     """Of all intervals."""
     notes: tuple[str, ...] = ()

@@ -12,8 +12,10 @@ from pydantic import Field
 from glacier import seals, store
 from glacier.cluster import connect, get_result
 from glacier.config import Config
-from glacier.errors import StoreError
+from glacier.errors import FilmError, StoreError, VectorError
+from glacier.geo.centre_lines import CentreLine, place_centre_lines, read_centre_lines
 from glacier.geo.divides import Divides, read_divides
+from glacier.geo.elevation import check_elevation, checksum_elevation
 from glacier.geo.outline_files import write_outlines
 from glacier.geo.vector_files import checksum_files
 from glacier.geo.vector_layers import VectorFile
@@ -32,15 +34,24 @@ from glacier.mapping.month_view import MonthView, ViewTask, look_at_month
 from glacier.mapping.new_snow import measure_new_snow
 from glacier.mapping.region_series import (
     RegionSeries,
+    list_front_rows,
     list_rows,
     list_tested_errors,
     measure_region,
     write_change,
 )
 from glacier.mapping.seasons import Season, late_summer_of
+from glacier.plots.animation import draw_animation, draw_film, find_ffmpeg
+from glacier.plots.layers import LayerPicture
 from glacier.progress import Progress, say
 from glacier.reports.map_page import render_map_page
-from glacier.reports.series_page import animate_years, draw_region, tell_change
+from glacier.reports.series_page import (
+    draw_change,
+    draw_region,
+    find_grid,
+    list_animated,
+    tell_change,
+)
 from glacier.reports.tables import encode_csv
 from glacier.scratch import open_scratch
 from glacier.seals import Manifest
@@ -49,11 +60,11 @@ from glacier.settings.model import ADDRESS, RUNTIME_ONLY
 from glacier.settings.values import Sha256
 from glacier.training.saved import SavedSweep
 
-FORMAT = 1
+FORMAT = 2
 """Counts up when the files of a series change for the same maps."""
 
-TABLE, OUTLINES = "area.csv", "outlines"
-"""Names of the table and, without their ends, of the outlines."""
+TABLE, FRONTS, OUTLINES = "area.csv", "fronts.csv", "outlines"
+"""Names of the tables and, without their ends, of the outlines."""
 
 
 class SeriesSummary(Manifest):
@@ -74,7 +85,8 @@ def run_series(config: Config) -> int:
 
     Raises:
         StoreError: Maps are missing, damaged, or nothing can be written.
-        VectorError: The inventory cannot be used.
+        VectorError: The inventory or the centre lines cannot be used.
+        RasterError: The heights cannot be used.
     """
     config = take_months(config)
     records = make_series(config, find_grown_sweep(config))
@@ -91,7 +103,8 @@ def make_series(config: Config, sweep: SavedSweep) -> list[MapRecord]:
 
     Raises:
         StoreError: Maps are missing, damaged, or nothing can be written.
-        VectorError: The inventory cannot be used.
+        VectorError: The inventory or the centre lines cannot be used.
+        RasterError: The heights cannot be used.
     """
     encoders, _ = choose_encoders(sweep.result, config.predict)
     folder, tasks = maps_folder(config, sweep, encoders), list_tasks(config, sweep, encoders)
@@ -145,7 +158,14 @@ def digest_inputs(
     same models.
     """
     settings = config.series
-    inventory = settings.inventory and checksum_files(store.absolute(settings.inventory))
+    given = [
+        find_sum(store.absolute(place)) if place else ""
+        for place, find_sum in (
+            (settings.inventory, checksum_files),
+            (settings.centre_lines, checksum_files),
+            (settings.dem, checksum_elevation),
+        )
+    ]
     maps = [
         (config.place(r.region), r.name, r.status, r.reason, identity(r.models), r.files)
         for r in records
@@ -154,7 +174,7 @@ def digest_inputs(
     tested = [(season, list_tested_errors(sweep.result, encoders, season)) for season in seasons]
     snow = [(month.key, month.snow_outside) for month in sweep.samples.months]
     own = identity(settings, (RUNTIME_ONLY, ADDRESS))
-    return digest([FORMAT, own, inventory, maps, tested, snow])
+    return digest([FORMAT, own, given, maps, tested, snow])
 
 
 def is_current(place: str, inputs: str, owned: bool) -> bool:
@@ -175,7 +195,10 @@ def look_at_months(
     Raises:
         DamagedError: A map differs from its checksum.
     """
-    divides = find_divides(config, records)
+    divides, lines = find_divides(config, records), find_centre_lines(config, records)
+    if config.series.dem is not None:
+        grids = [record.grid for record in records if record.grid]
+        check_elevation(store.absolute(config.series.dem), dict.fromkeys(grids))
     views: dict[str, list[MonthView]] = defaultdict(list)
     with connect(config.cluster), Progress("series", len(records)) as progress:
         known = find_snow(config, sweep, tasks, records)
@@ -189,6 +212,7 @@ def look_at_months(
                 snow_outside=known.get((record.region, record.name)),
                 settings=config.series,
                 divides=divides.get(record.region),
+                lines=lines.get(record.region, ()),
             )
             begun.append(look.remote(view))
         for reference in begun:
@@ -251,22 +275,72 @@ def find_divides(config: Config, records: Sequence[MapRecord]) -> dict[str, Divi
     return {region: read_divides(file, grid) for region, grid in grids.items()}
 
 
-def store_change(series: RegionSeries, folder: str, place: str) -> dict[str, str]:
-    """Write the change map of a region that has two years; returns its name and sha256.
+def find_centre_lines(
+    config: Config, records: Sequence[MapRecord]
+) -> dict[str, tuple[CentreLine, ...]]:
+    """The centre lines on the ground of each region; none where no file was given.
+
+    Raises:
+        VectorError: The file cannot be used, or none of its lines lies on any region's ground.
+    """
+    settings = config.series
+    if settings.centre_lines is None:
+        return {}
+    address = store.absolute(settings.centre_lines)
+    file = VectorFile(address, settings.centre_lines_layer, setting="series.centre_lines_")
+    lines = read_centre_lines(file)
+    grids = {record.region: record.grid for record in records if record.grid}
+    found = {region: place_centre_lines(lines, grid) for region, grid in grids.items()}
+    if not any(found.values()):
+        raise VectorError(
+            f"centre lines {address}: none lies on a region's grid; is it the file of these "
+            "glaciers, and its CRS right?"
+        )
+    return found
+
+
+def store_change(
+    series: RegionSeries, folder: str, place: str
+) -> tuple[dict[str, str], LayerPicture | None]:
+    """Write the change map of a region that has two years.
 
     Args:
         series: The region.
         folder: Address of its maps.
         place: Address of the results.
+
+    Returns:
+        Its name and sha256, and its picture; nothing for fewer years.
     """
     if len(series.years) < 2:
-        return {}
+        return {}, None
     first, last = series.years[0].view.record.name, series.years[-1].view.record.name
     name = f"change-{series.region}-{first}-{last}.tif"
     with open_scratch() as scratch:
         path = scratch / "change.tif"
         write_change(series, folder, path)
-        return {name: store.write_file(store.join(place, name), path)}
+        return {name: store.write_file(store.join(place, name), path)}, draw_change(path)
+
+
+def store_films(series: RegionSeries, place: str, ffmpeg: str | None) -> dict[str, str]:
+    """Write the years of a region as moving pictures; returns their names and sha256.
+
+    Args:
+        series: The region.
+        place: Address of the results.
+        ffmpeg: Path of the program that encodes films; None: there is none.
+    """
+    years = list_animated(series)
+    if not years:
+        return {}
+    frame_m = tuple(find_grid(series).bounds)
+    films = {f"years-{series.region}.gif": draw_animation(years, frame_m)}
+    if ffmpeg is not None:
+        try:
+            films[f"years-{series.region}.mp4"] = draw_film(years, frame_m, ffmpeg)
+        except FilmError as error:
+            say(f"series: {error}; the years move as GIF")
+    return {name: store.write_bytes(store.join(place, name), film) for name, film in films.items()}
 
 
 def write_series(
@@ -289,15 +363,22 @@ def write_series(
     files = write_outlines(place, OUTLINES, outlines) if outlines else {}
     rows = [row.columns() for series in found for row in list_rows(series)]
     files[TABLE] = store.write_bytes(store.join(place, TABLE), encode_csv(rows))
+    if fronts := [row.columns() for series in found for row in list_front_rows(series)]:
+        files[FRONTS] = store.write_bytes(store.join(place, FRONTS), encode_csv(fronts))
+    changes, ffmpeg = {}, find_ffmpeg()
     for series in found:
-        files |= store_change(series, store.join(folder, series.region), place)
-        if film := animate_years(series):
-            name = f"years-{series.region}.gif"
-            files[name] = store.write_bytes(store.join(place, name), film)
+        written, changes[series.region] = store_change(
+            series, store.join(folder, series.region), place
+        )
+        files |= written | store_films(series, place, ffmpeg)
+    if ffmpeg is None and any(name.endswith(".gif") for name in files):
+        say("series: no ffmpeg on this machine, so the years move as GIF and not as MP4")
     for series in found:
         name = "map.html" if len(found) == 1 else f"map-{series.region}.html"
         if any(view.layers for view in series.views):
-            page = render_map_page(draw_region(config, series, sorted(files)))
+            page = render_map_page(
+                draw_region(config, series, sorted(files), changes[series.region])
+            )
             files[name] = store.write_bytes(store.join(place, name), page.encode())
     says = {series.region: tell_change(config.place(series.region), series) for series in found}
     return SeriesSummary(files=files, says=says)

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from glacier.config import Config
 from glacier.evaluation.verdict import SIGNIFICANCE_LEVEL
+from glacier.geo.map_strips import read_reduced
+from glacier.geo.raster import Grid
+from glacier.mapping.change import Change
 from glacier.mapping.month_view import MonthView
 from glacier.mapping.region_series import RegionSeries, YearArea
 from glacier.mapping.seasons import Gap, MonthFacts, judge_month
-from glacier.plots.animation import AnimatedYear, draw_animation
-from glacier.reports.mapped import Area, MapDate, MappedRegion, MapYear, Status
+from glacier.plots.animation import AnimatedYear
+from glacier.plots.layers import MAX_SIDE_PX, LayerPicture, draw_codes
+from glacier.reports.mapped import (
+    Area,
+    ChangeClass,
+    ChangePicture,
+    FrontSeries,
+    MapDate,
+    MappedRegion,
+    MapYear,
+    Status,
+)
 
 KINDS = {
     "outlines.gpkg": "outlines of all months, for QGIS and OGGM",
     "outlines.parquet": "the same as GeoParquet",
-    "area.csv": "area of every month and year",
+    "area.csv": "area, snow and its line of every month and year",
+    "fronts.csv": "where each glacier ends along its centre line, month by month",
 }
 """Files that a page names, and what is in them."""
 
@@ -25,6 +40,16 @@ ANSWERS = {
     "half_pixel": "half a pixel along the outline",
 }
 """Where an interval comes from, in words."""
+
+CHANGES = {
+    Change.LOST: ("lost", "#d55e00"),
+    Change.GAINED: ("gained", "#0072b2"),
+    Change.KEPT: ("kept", "#8ec7e8"),
+    Change.NEVER: ("never glacier", "#f2efe9"),
+    Change.UNSEEN: ("not seen in one of the two", ""),
+}
+"""What became of ground, in words and in colours that people with any colour vision tell apart.
+Those of lost and gained are of Okabe & Ito; what was not seen is clear, and hatched by the page."""
 
 STATUS: dict[Gap, Status] = {
     "": "ok", "absent": "ok", "snowy": "snowy", "cloudy": "cloudy", "empty": "empty",
@@ -91,16 +116,18 @@ def tell_trend(series: RegionSeries) -> str:
     return f"it {'grows' if trend.slope > 0 else 'shrinks'} by more than chance ({numbers})"
 
 
-def draw_region(config: Config, series: RegionSeries, files: Sequence[str]) -> MappedRegion:
+def draw_region(
+    config: Config, series: RegionSeries, files: Sequence[str], change: LayerPicture | None = None
+) -> MappedRegion:
     """All that a page shows of a region.
 
     Args:
         config: The run.
         series: The region.
         files: Names of the files beside the page.
+        change: What changed between its years, as :func:`draw_change` draws it.
     """
     place = config.place(series.region)
-    grid = next(view.record.grid for view in series.views if view.record.grid)
     areas = {year.choice.month: to_area(year) for year in series.years}
     dates = tuple(
         draw_date(view, facts, series, areas.get(view.month))
@@ -118,40 +145,76 @@ def draw_region(config: Config, series: RegionSeries, files: Sequence[str]) -> M
     )
     sources = {year.uncertainty.answer for year in series.years}
     notes = [f"The interval of an area is {ANSWERS[source]}." for source in sorted(sources)]
-    if (change := series.change) is not None:
+    if (areas_km2 := series.change) is not None:
         first, last = series.years[0].choice, series.years[-1].choice
         notes.append(
-            f"From {first.year} to {last.year} {change.lost_km2:.1f} km² were lost, "
-            f"{change.gained_km2:.1f} km² gained and {change.kept_km2:.1f} km² kept; of "
-            f"{change.unseen_km2:.1f} km² nobody knows, since one of the two did not show them."
+            f"From {first.year} to {last.year} {areas_km2.lost_km2:.1f} km² were lost, "
+            f"{areas_km2.gained_km2:.1f} km² gained and {areas_km2.kept_km2:.1f} km² kept; of "
+            f"{areas_km2.unseen_km2:.1f} km² nobody knows, since one of the two did not show them."
         )
     if series.years:
         notes.append(f"All years saw {series.years[0].area.seen_share:.0%} of the frame together.")
     return MappedRegion(
         place=place,
         summary=tell_change(place, series),
-        grid=grid,
+        grid=find_grid(series),
         dates=dates,
         years=years,
+        change=describe_change(series, change) if change else None,
+        fronts=list_fronts(series),
         notes=(*notes, *NOTES),
         files={name: words for name in files if (words := describe_file(name))},
         is_synthetic=config.ingest.chosen.knows_truth,
     )
 
 
-def animate_years(series: RegionSeries) -> bytes:
-    """An animated GIF of the images and outlines of a region's years; nothing of one without."""
-    frames = []
+def draw_change(path: Path) -> LayerPicture:
+    """The picture of a change map, a GeoTIFF of codes of :class:`glacier.mapping.change.Change`.
+
+    Raises:
+        RasterError: It cannot be read.
+    """
+    colours = {int(code): colour for code, (_, colour) in CHANGES.items() if colour}
+    return draw_codes(read_reduced(path, MAX_SIDE_PX), colours)
+
+
+def describe_change(series: RegionSeries, picture: LayerPicture) -> ChangePicture:
+    """What a picture of the change of a region shows; of two years or more."""
+    assert series.change is not None
+    classes = tuple(
+        ChangeClass(words, colour, getattr(series.change, f"{code.name.lower()}_km2"))
+        for code, (words, colour) in CHANGES.items()
+    )
+    ends = series.years[0].choice.year, series.years[-1].choice.year
+    return ChangePicture(ends, picture, classes)
+
+
+def list_fronts(series: RegionSeries) -> tuple[FrontSeries, ...]:
+    """Where each glacier of a region ended in its years, along the centre lines."""
+    fronts: dict[str, dict[int, float]] = {}
+    for year in series.years:
+        for line, front in year.view.fronts.items():
+            known = fronts.setdefault(line, {})
+            if front.position_m is not None:
+                known[year.choice.year] = front.position_m
+    return tuple(FrontSeries(line, positions) for line, positions in fronts.items())
+
+
+def list_animated(series: RegionSeries) -> list[AnimatedYear]:
+    """Images and outlines of a region's years for a moving picture; none of fewer than two."""
+    years = []
     for year in series.years:
         layers = year.view.layers
         picture = layers.get("true colour") or layers.get("false colour")
         if picture is not None:
             rings = [ring for polygon in year.view.rings for ring in polygon]
-            frames.append(AnimatedYear(str(year.choice.year), picture, rings))
-    if len(frames) < 2:
-        return b""
-    grid = next(view.record.grid for view in series.views if view.record.grid)
-    return draw_animation(frames, tuple(grid.bounds))
+            years.append(AnimatedYear(str(year.choice.year), picture, rings))
+    return years if len(years) > 1 else []
+
+
+def find_grid(series: RegionSeries) -> Grid:
+    """The grid of a region that has a map."""
+    return next(view.record.grid for view in series.views if view.record.grid)
 
 
 def describe_file(name: str) -> str:
@@ -159,7 +222,8 @@ def describe_file(name: str) -> str:
     if name.startswith("change-"):
         return "what was lost, gained and kept between the two months, as GeoTIFF"
     if name.startswith("years-"):
-        return "images and outlines of all years, moving"
+        form = ", as a film" if name.endswith(".mp4") else ""
+        return f"images and outlines of all years, moving{form}; hatched in grey: not seen"
     return KINDS.get(name, "")
 
 

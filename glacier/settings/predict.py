@@ -28,6 +28,9 @@ class Predict(Model):
     bands: dict[Band, Annotated[int, Field(ge=1, le=1000)]] | None = None
     """Landsat-8 band name to its position in those files, from 1; None: as they name their bands
     themselves."""
+    resample: bool = False
+    """Resample images whose pixels are of another size than those that the models were tested on,
+    and bring the map back to the images' own; false: they are refused."""
     cpus_per_worker: Annotated[int, RUNTIME_ONLY] = Field(1, ge=1)
     """Cores, and so threads, of one worker."""
     gpus_per_worker: Annotated[float, RUNTIME_ONLY] = Field(0.0, ge=0, le=1)
@@ -39,7 +42,10 @@ class Predict(Model):
 
     @model_validator(mode="after")
     def check_bands(self) -> Self:
-        """Refuse positions of bands that nothing would read."""
-        if self.bands is not None and self.images is None:
-            raise ValueError("bands are those of predict.images: give both, or neither")
+        """Refuse settings of images that are not given."""
+        if self.images is None:
+            if self.bands is not None:
+                raise ValueError("bands are those of predict.images: give both, or neither")
+            if self.resample:
+                raise ValueError("resample is of predict.images: give both, or neither")
         return self

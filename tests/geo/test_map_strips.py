@@ -5,7 +5,7 @@ import pytest
 import rasterio
 
 from glacier.errors import RasterError
-from glacier.geo.map_strips import MapStrips, read_map_grid
+from glacier.geo.map_strips import MapStrips, read_map_grid, read_reduced
 from glacier.geo.raster import Grid
 
 GRID = Grid("EPSG:32608", 500025.0, 6500025.0, 30.0, 7, 5)
@@ -42,3 +42,13 @@ def test_maps_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
         read_map_grid(classes, write(tmp_path / "s.tif", ones[1:]))
     with pytest.raises(RasterError, match="1 bands of uint16; a map has one of uint8"):
         read_map_grid(classes, write(tmp_path / "w.tif", ones.astype(np.uint16)))
+
+
+def test_a_reduced_map_keeps_the_share_of_every_code_the_unseen_too(tmp_path: Path) -> None:
+    codes = np.random.default_rng(1).choice([0, 2, 255], (600, 900), p=[0.6, 0.1, 0.3])
+    path = write(tmp_path / "change.tif", codes.astype(np.uint8))
+    small = read_reduced(path, 150)
+    assert small.shape == (100, 150)
+    for code, share in ((0, 0.6), (2, 0.1), (255, 0.3)):
+        assert (small == code).mean() == pytest.approx(share, abs=0.02)
+    assert (read_reduced(path, 900) == codes).all()

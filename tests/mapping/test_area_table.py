@@ -14,7 +14,6 @@ ROWS = [
         half_pixel_low_km2=40.5, half_pixel_high_km2=42.0, ensemble_low_km2=0.0,
         ensemble_high_km2=1 / 3, tested_low_km2=40.0, tested_high_km2=42.125, seen_share=0.1 + 0.2,
         most_km2=41.5, outline_km=12.5, snow_outside=0.0, snow_share=0.25, snow_line_m=1234.5,
-        front_m=0.0,
     ),
     AreaRow(
         region="mendenhall", kind="year", year=2020, status="empty", gap="snowy",

@@ -59,6 +59,10 @@ def test_an_upper_end_on_ground_has_no_ice() -> None:
     assert find_front(np.zeros((20, 10), np.uint8), GRID, DOWN) == Front(0.0)
 
 
+def test_a_line_that_was_drawn_from_below_measures_nothing() -> None:
+    assert find_front(TONGUE, GRID, DOWN[::-1]) == Front(None, "upside_down")
+
+
 def test_bad_lines_are_named() -> None:
     for line in (DOWN[:1], DOWN[0], DOWN * np.nan):
         with pytest.raises(SeriesError, match="two or more points"):

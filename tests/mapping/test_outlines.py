@@ -51,17 +51,17 @@ def burn_back(rows) -> np.ndarray:
 
 def test_outlines_are_the_map_without_what_is_too_small() -> None:
     mask = ice_with_a_hole()
-    rows = outline_strips(strip_of(mask), GRID, FACTS)
+    rows = outline_strips(strip_of(mask), GRID, FACTS).rows
     assert len(rows) == 1
     mask[22, 22] = mask[55, 5:8] = False
     np.testing.assert_array_equal(burn_back(rows), mask)
-    every = outline_strips(strip_of(ice_with_a_hole()), GRID, FACTS, OutlineOptions(0.0))
+    every = outline_strips(strip_of(ice_with_a_hole()), GRID, FACTS, OutlineOptions(0.0)).rows
     np.testing.assert_array_equal(burn_back(every), ice_with_a_hole())
 
 
 def test_small_holes_are_filled_where_that_is_asked_for() -> None:
     options = OutlineOptions(0.0, fill_holes_km2=17 * GRID.pixel_km2)
-    rows = outline_strips(strip_of(ice_with_a_hole()), GRID, FACTS, options)
+    rows = outline_strips(strip_of(ice_with_a_hole()), GRID, FACTS, options).rows
     mask = ice_with_a_hole()
     mask[20:24, 20:24] = True
     np.testing.assert_array_equal(burn_back(rows), mask)
@@ -69,7 +69,7 @@ def test_small_holes_are_filled_where_that_is_asked_for() -> None:
 
 
 def test_what_a_row_says() -> None:
-    (row,) = outline_strips(strip_of(ice_with_a_hole()), GRID, FACTS)
+    (row,) = outline_strips(strip_of(ice_with_a_hole()), GRID, FACTS).rows
     ground = pyproj.Proj(GRID.crs).get_factors(row.cenlon, row.cenlat).areal_scale
     assert row.area_km2 == pytest.approx((2400 - 16) * GRID.pixel_km2 / ground, rel=1e-5)
     assert row.uncertainty_km2 == pytest.approx((200 + 16) * 0.03 * 0.015, rel=1e-3)
@@ -86,7 +86,7 @@ def test_what_a_row_says() -> None:
 def test_smooth_outlines_keep_their_area() -> None:
     disc = np.hypot(*(np.indices(GRID.shape) - np.array([30, 40])[:, None, None])) < 25
     (steps,), (smooth,) = (
-        outline_strips(strip_of(disc), GRID, FACTS, OutlineOptions(smooth=flag))
+        outline_strips(strip_of(disc), GRID, FACTS, OutlineOptions(smooth=flag)).rows
         for flag in (False, True)
     )
     assert smooth.area_km2 == pytest.approx(steps.area_km2, rel=1e-3)
@@ -103,12 +103,12 @@ def test_outlines_cut_at_divides_carry_the_inventory_s_ids() -> None:
     divides = Divides(np.array([west, east], dtype=object), ids)
     strips = strip_of(ice_with_a_hole())
     strips[0].values[:, 40:] = 250
-    rows = outline_strips(strips, GRID, FACTS, divides=divides)
+    rows = outline_strips(strips, GRID, FACTS, divides=divides).rows
     assert [row.probability for row in rows] == pytest.approx([250 / 254, 200 / 254])
     assert [row.rgi_id for row in rows] == ["RGI60-01.00001", "RGI60-01.00002"]
     assert [row.glac_name for row in rows] == ["Mendenhall", None]
     assert {(row.o1region, row.conn_lvl) for row in rows} == {("01", 0)}
-    (whole,) = outline_strips(strip_of(ice_with_a_hole()), GRID, FACTS)
+    (whole,) = outline_strips(strip_of(ice_with_a_hole()), GRID, FACTS).rows
     assert sum(row.area_km2 for row in rows) == pytest.approx(whole.area_km2, rel=1e-6)
     assert {shapely.get_precision(row.geometry) for row in rows} == {0}  # as the files hold them
     assert rows[0].area_km2 == pytest.approx(whole.area_km2 * 1200 / 2384, rel=1e-3)
@@ -120,18 +120,18 @@ def test_a_map_on_disk_by_any_strips_gives_the_same_files(tmp_path: Path) -> Non
     chances = rng.integers(0, 255, GRID.shape, dtype=np.uint8)
     for name, band in (("class", mask.astype(np.uint8)), ("probability", chances)):
         (tmp_path / f"{name}.tif").write_bytes(encode_cog({name: band}, GRID, {}))
-    rows = outline_map(tmp_path / "class.tif", tmp_path / "probability.tif", FACTS)
+    rows = outline_map(tmp_path / "class.tif", tmp_path / "probability.tif", FACTS).rows
     cuts = [3, 11, 12, 40]
     strips = [
         Strip(m, v) for m, v in zip(np.split(mask, cuts), np.split(chances, cuts), strict=True)
     ]  # fmt: skip
-    assert outline_strips(strips, GRID, FACTS) == rows and rows
+    assert outline_strips(strips, GRID, FACTS).rows == rows and rows
     write_outlines(str(tmp_path), "outlines", rows)
     assert read_outline_rows(str(tmp_path / "outlines.gpkg")) == rows
 
 
 def test_no_ice_is_no_outline() -> None:
-    assert outline_strips(strip_of(np.zeros(GRID.shape, bool)), GRID, FACTS) == []
+    assert outline_strips(strip_of(np.zeros(GRID.shape, bool)), GRID, FACTS).rows == []
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from glacier.mapping.map_plan import (
 )
 from glacier.mapping.map_worker import MapWorker
 from glacier.mapping.maps import MapRecord, map_address
+from glacier.mapping.predict import report_outcome
 from glacier.settings.predict import Predict
 from glacier.sources.factory import open_source
 from glacier.training.model_files import save_model
@@ -241,6 +242,33 @@ def test_a_place_that_cannot_be_written_to_ends_the_job_with_its_name(
 def test_positions_of_bands_belong_to_images_of_ones_own() -> None:
     with pytest.raises(ValueError, match=r"bands are those of predict\.images"):
         Predict(bands={"SR_B4": 1})
+    with pytest.raises(ValueError, match=r"resample is of predict\.images"):
+        Predict(resample=True)
+
+
+def test_an_image_of_other_pixels_is_mapped_where_that_is_asked_for_and_it_is_said(
+    month: tuple[str, MonthRecord], models: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "fine.tif"
+    with rasterio.open(month[0]) as source:
+        pixels, profile = source.read(), source.profile
+        profile["transform"] = source.transform @ rasterio.Affine.scale(0.5)
+        with rasterio.open(path, "w", **profile) as out:
+            out.write(pixels)
+            out.descriptions = source.descriptions
+    task = MapTask(
+        record=begin_record("files", "fine", store.checksum_file(path)), image=str(path),
+        parts=(Part(rectangles=None, models=NAMES),),
+    )  # fmt: skip
+    refused, _ = run(tmp_path / "a", models, task)
+    assert refused.status == "failed" and "predict.resample" in refused.reason
+    record, unwritten = run(tmp_path / "b", models, task, images=str(path), resample=True)
+    assert record.status == "ok" and not unwritten
+    assert (record.seen_pixel_m, record.grid and record.grid.pixel_m) == (150, 75)
+    item = pystac.Item.from_file(str(tmp_path / "b/files/fine.item.json"))
+    assert "resampled from 75 to 150 m" in item.properties["processing:lineage"]
+    report_outcome([record], "maps")
+    assert "brought back: fine (75 to 150 m)" in capsys.readouterr().out
 
 
 def test_a_month_whose_models_failed_is_a_row_with_the_reason(tmp_path: Path) -> None:

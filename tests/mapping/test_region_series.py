@@ -10,15 +10,18 @@ from numpy.typing import NDArray
 
 from glacier import store
 from glacier.evaluation.metrics import Counts
+from glacier.geo.centre_lines import CentreLine
 from glacier.geo.raster import Grid, encode_cog
 from glacier.geo.raster_rows import ByteBand, write_cog
 from glacier.landsat import digital_number
 from glacier.map_codes import UNSEEN
-from glacier.mapping.area_table import AreaRow
+from glacier.mapping.area_table import AreaRow, FrontRow
 from glacier.mapping.change import Change
+from glacier.mapping.front import Front
 from glacier.mapping.maps import CLASSES, PROBABILITY, MapRecord, PixelCounts, UsedModel
 from glacier.mapping.month_view import MonthView, ViewTask, look_at_month
 from glacier.mapping.region_series import (
+    list_front_rows,
     list_rows,
     list_tested_errors,
     measure_region,
@@ -44,8 +47,14 @@ def draw(ice_px: int, hidden: tuple[slice, slice] | None = None) -> NDArray[np.u
     return classes
 
 
-def view(folder: Path, month: str, classes: NDArray[np.uint8], snow: float = 0.0) -> MonthView:
-    """A month as it is looked at, from files."""
+LINE = CentreLine("tongue", np.array([[502_050, 6_498_450], [502_050, 6_496_000]]))
+"""From the middle of the ice to the lower edge."""
+
+
+def view(
+    folder: Path, month: str, classes: NDArray[np.uint8], snow: float = 0.0, dem: str | None = None
+) -> MonthView:
+    """A month as it is looked at, from files; its northern half is bright."""
     probability = np.where(classes == UNSEEN, UNSEEN, np.where(classes == 1, 200, 20))
     files = {}
     for end, values in ((CLASSES, classes), (PROBABILITY, probability.astype(np.uint8))):
@@ -54,9 +63,8 @@ def view(folder: Path, month: str, classes: NDArray[np.uint8], snow: float = 0.0
             out.write(values)
         files[path.name] = store.checksum_file(path)
     image = folder / f"{month}.tif"
-    bands = {
-        name: digital_number(np.full((SIDE, SIDE), 0.3)) for name in ("SR_B3", "SR_B4", "SR_B5")
-    }
+    bright = np.where(np.arange(SIDE)[:, None] < SIDE // 2, 0.7, 0.2) + np.zeros(SIDE)
+    bands = {name: digital_number(bright) for name in ("SR_B3", "SR_B4", "SR_B5")}
     image.write_bytes(encode_cog(bands, GRID, {}))
     counts = [int((classes == code).sum()) for code in (1, 0, UNSEEN)]
     record = MapRecord(
@@ -66,7 +74,8 @@ def view(folder: Path, month: str, classes: NDArray[np.uint8], snow: float = 0.0
                           glacier_px=counts[0], asked_px=counts[0] + counts[1]),),
         pixels=PixelCounts(glacier=counts[0], ground=counts[1], unseen=counts[2]),
     )  # fmt: skip
-    task = ViewTask(record, str(folder), str(image), snow, Series(analyst="a person"))
+    settings = Series(analyst="a person", dem=dem)
+    task = ViewTask(record, str(folder), str(image), snow, settings, lines=(LINE,))
     return look_at_month(task)
 
 
@@ -88,6 +97,21 @@ def test_a_month_has_its_area_its_outline_and_its_pictures(tmp_path: Path) -> No
                                  (502_500, 6_497_500), (502_500, 6_498_500)]  # fmt: skip
     assert set(found.layers) == {"false colour", "probability"}  # of the bands that are there
     assert gap("2014-09", "all_masked").area is None
+    assert found.snow.share == pytest.approx(0.5) and found.snow.line_m is None
+    assert found.fronts == {"tongue": Front(950.0)}  # of 10 rows of ice 500 m lie above the middle
+
+
+def test_heights_give_the_snow_line(tmp_path: Path) -> None:
+    path = tmp_path / "dem.tif"
+    heights = 100 + 10 * np.arange(SIDE, 0, -1, np.int16)[:, None] + np.zeros(SIDE, np.int16)
+    with rasterio.open(
+        path, "w", driver="GTiff", height=SIDE, width=SIDE, count=1, dtype="int16", crs=GRID.crs,
+        transform=GRID.transform,
+    ) as out:  # fmt: skip
+        out.write(heights.astype(np.int16), 1)
+    found = view(tmp_path, "2014-08", draw(20), dem=str(path))
+    assert found.snow.share == pytest.approx(0.5)
+    assert found.snow.line_m == pytest.approx(305, abs=15)  # bright from the 20th row upwards
 
 
 def test_years_are_compared_on_what_all_of_them_saw(tmp_path: Path) -> None:
@@ -135,6 +159,28 @@ def test_the_table_has_a_row_for_every_month_and_year_and_no_zero_for_a_gap(
     assert year.half_pixel_low_km2 == pytest.approx(4.0 - outline_m * 50 / 1e6)
     assert (year.low_km2, year.high_km2) == (year.half_pixel_low_km2, year.half_pixel_high_km2)
     assert year.tested_low_km2 is None and year.ensemble_low_km2 is None
+
+
+def test_the_table_of_fronts_says_which_months_count_and_why_one_is_not_known(
+    tmp_path: Path,
+) -> None:
+    clouded = draw(20)
+    clouded[18] = UNSEEN
+    views = [
+        view(tmp_path, "2014-08", draw(20)), view(tmp_path, "2014-09", draw(30), snow=0.4),
+        view(tmp_path, "2015-08", draw(10)), view(tmp_path, "2016-05", clouded),
+        gap("2016-08", "all_masked"),
+    ]  # fmt: skip
+    series = measure_region(views, str(tmp_path), SEASON, [])
+    rows = list(list_front_rows(series))
+    assert all(isinstance(row, FrontRow) and row.line == "tongue" for row in rows)
+    assert [(f"{row.month:%Y-%m}", row.front_m, row.gap, row.stands_for_year) for row in rows] == [
+        ("2014-08", 1450.0, "", True), ("2014-09", 1950.0, "snowy", False),
+        ("2015-08", 950.0, "", True), ("2016-05", None, "", False),
+    ]  # fmt: skip
+    assert "a pixel that nobody saw" in rows[-1].why and not rows[0].why
+    month = next(iter(list_rows(series)))
+    assert month.snow_share == pytest.approx(0.5) and month.snow_line_m is None
 
 
 def test_errors_of_tested_years_are_the_answer_where_there_are_enough(tmp_path: Path) -> None:

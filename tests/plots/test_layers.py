@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from glacier.plots import layers
-from glacier.plots.layers import LAYERS, draw_layers
+from glacier.plots.layers import LAYERS, draw_codes, draw_layers
 
 
 def decode(picture: layers.LayerPicture) -> np.ndarray:
@@ -80,3 +80,12 @@ def test_sixty_months_fit_a_page(side):
     names = ("red", "green", "blue", "nir", "swir1")
     drawn = draw_layers(dict.fromkeys(names, noisy), (rough * 254).astype(np.uint8))
     assert 60 * sum(len(picture.data) for picture in drawn.values()) * 4 / 3 < 15e6
+
+
+def test_codes_have_their_colours_and_others_are_clear():
+    codes = np.array([[0, 2, 255], [2, 7, 0]], np.uint8)
+    picture = draw_codes(codes, {0: "#f2efe9", 2: "#d55e00"})
+    pixels = decode(picture)
+    assert picture.size_px == (2, 3)
+    assert [tuple(pixel) for pixel in pixels[0, :2]] == [(242, 239, 233, 255), (213, 94, 0, 255)]
+    assert pixels[:, :, 3].tolist() == [[255, 255, 0], [255, 0, 255]]

@@ -11,7 +11,7 @@ import pytest
 
 from glacier.errors import PageError
 from glacier.geo.raster import Grid, trace
-from glacier.plots.layers import draw_layers
+from glacier.plots.layers import draw_codes, draw_layers
 from glacier.reports.map_page import (
     choose_start,
     cut_ring,
@@ -23,7 +23,15 @@ from glacier.reports.map_page import (
     read_leaflet,
     render_map_page,
 )
-from glacier.reports.mapped import Area, MapDate, MappedRegion, MapYear
+from glacier.reports.mapped import (
+    Area,
+    ChangeClass,
+    ChangePicture,
+    FrontSeries,
+    MapDate,
+    MappedRegion,
+    MapYear,
+)
 from tests.support.browser import CHROMIUM, Browser
 
 GRID = Grid("EPSG:32608", 520_000, 6_500_000, 100, 40, 60)
@@ -57,8 +65,21 @@ def make_region() -> MappedRegion:
         MapYear(2021, (date(2021, 7, 1), date(2021, 8, 1)), dates[6].area),
         MapYear(2022, (), None, "no clear late summer"),
     )
+    fronts = (FrontSeries("A", {2020: 500.0, 2021: 380.0}), FrontSeries("B", {2020: 90.0}))
     return MappedRegion("Mendenhall", "It lost 8 km² in a year.", GRID, tuple(dates), years,
+                        change=make_change(), fronts=fronts,
                         files={"maps/area 1.csv": "areas"})  # fmt: skip
+
+
+def make_change() -> ChangePicture:
+    """Some lost, most never glacier, the south not seen."""
+    codes = np.zeros(GRID.shape, np.uint8)
+    codes[10:20, 30:40], codes[30:] = 2, 255
+    classes = (
+        ChangeClass("lost", "#d55e00", 1.0), ChangeClass("never glacier", "#f2efe9", 17.0),
+        ChangeClass("not seen in one of the two", "", 6.0),
+    )  # fmt: skip
+    return ChangePicture((2020, 2021), draw_codes(codes, {2: "#d55e00", 0: "#f2efe9"}), classes)
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +131,7 @@ def test_hostile_names_are_text():
         region, place=EVIL, summary=EVIL, notes=(EVIL,), credits=(EVIL,),
         dates=(*region.dates, odd),
         years=(*region.years, MapYear(2023, (), None, EVIL)), files={"a'\"<b>.csv": EVIL},
+        fronts=tuple(FrontSeries(EVIL + end, {2020: 1.0, 2021: 2.0}) for end in "ab"),
     )  # fmt: skip
     page = render_map_page(region)
     assert "<script>alert" not in page and "<b>" not in re.sub("<b>(?:Keys|[−0])", "", clear(page))
@@ -227,6 +249,17 @@ def test_what_cannot_be_shown_is_refused(change, words):
         render_map_page(replace(make_region(), **change))
 
 
+def test_a_region_without_two_years_has_no_change_and_no_chart_of_fronts():
+    page = render_map_page(replace(make_region(), change=None, fronts=()))
+    assert 'value="change"' not in page and "front-title" not in page
+    assert read_data(page)["always"] == {}
+
+
+def test_the_chart_of_fronts_is_there_without_a_script(page):
+    assert page.count('class="front"') == 3  # two years, and the line between them
+    assert "<title>A, 2021: -120 m</title>" in page and "B, 2020" not in page
+
+
 def test_the_map_library_keeps_its_licence(page):
     leaflet = read_leaflet()
     assert "BSD 2-Clause License" in leaflet.licence and "Volodymyr Agafonkin" in leaflet.licence
@@ -264,6 +297,16 @@ def test_a_reader_moves_through_the_months_by_key_and_by_click(page, tmp_path):
         seen.append(tab.ask(SOURCE))
         assert seen[-1].startswith("data:image/png") and len(set(seen)) == len(seen)
         assert tab.ask("document.querySelector('path.outline').getBoundingClientRect().width > 50")
+        tab.press("5")
+        alt = "document.querySelector('.leaflet-right-pane img.picture').alt"
+        change = tab.ask(SOURCE)
+        assert change.startswith("data:image/png") and change not in seen
+        assert tab.ask(alt) == "change from 2020 to 2021"
+        legend = "document.querySelector('[data-legend=change]').innerText"
+        assert "lost 1.0 km²" in tab.ask(legend) and "never glacier 17.0 km²" in tab.ask(legend)
+        tab.press("ArrowRight", "ArrowRight")  # a gap, and the same change
+        assert tab.ask(SOURCE) == change and tab.ask("document.getElementById('said-right').hidden")
+        tab.press("ArrowLeft", "ArrowLeft")
         tab.press("o")
         assert tab.ask("document.querySelectorAll('path.outline')[1].getAttribute('d')") == "M0 0"
         assert not tab.complaints and tab.requests == [path.as_uri()]

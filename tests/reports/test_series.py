@@ -5,24 +5,30 @@ from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from glacier import seals
-from glacier.errors import StoreError
+from glacier.errors import StoreError, VectorError
 from glacier.evaluation.metrics import Counts
+from glacier.geo.raster import Grid
 from glacier.mapping.assignment import ModelName, Part
 from glacier.mapping.map_plan import MapTask, begin_record
 from glacier.mapping.maps import MapRecord, UsedModel, map_address
+from glacier.plots.layers import draw_layers
 from glacier.reports import series
 from glacier.reports.series import (
     SeriesSummary,
     digest_inputs,
+    find_centre_lines,
     find_snow,
     read_maps,
+    store_films,
     summary_address,
 )
 from glacier.samples.dataset import SampleMonth
 from glacier.training.saved import SavedSweep, SweepPlaces
+from tests.support.hostile.rasters import write_tiff
 from tests.support.saved_sweeps import describe_samples
 from tests.support.saved_sweeps import make_config as make_tiny
 from tests.support.sweeps import POLYGON, make_card, make_config, make_sweep, make_trial
@@ -69,6 +75,8 @@ def test_a_series_is_made_anew_where_anything_that_it_says_changes(tmp_path: Pat
     assert digest_inputs(config, again, encoders, [record]) == first
     inventory = tmp_path / "rgi.geojson"
     inventory.write_text("{}")
+    dem = tmp_path / "dem.tif"
+    write_tiff(dem)
     named = {"name": "a", "title": "Another name", "polygon": POLYGON}
     worse = make_trial("resnet18", 0, scorecard=make_card(Counts(tp=900, fp=50, fn=100, tn=500)))
     others = [
@@ -79,6 +87,8 @@ def test_a_series_is_made_anew_where_anything_that_it_says_changes(tmp_path: Pat
         ),
         (config, sweep, write(tmp_path, files={"2014-08.class.tif": "e" * 64})),
         (make_config(["resnet18"], series={"inventory": str(inventory)}), sweep, record),
+        (make_config(["resnet18"], series={"centre_lines": str(inventory)}), sweep, record),
+        (make_config(["resnet18"], series={"dem": str(dem)}), sweep, record),
         (make_config(["resnet18"], series={"analyst": "a person"}), sweep, record),
         (make_config(["resnet18"], regions=[named]), sweep, record),
     ]
@@ -136,3 +146,33 @@ def test_files_that_a_series_has_no_more_go_before_it_is_said_to_be_whole(tmp_pa
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "area.csv", "report.html", "series.json"
     ]  # fmt: skip
+
+
+GRID = Grid("EPSG:32608", 500_000, 6_500_000, 30, 20, 20)
+
+
+def test_a_file_of_lines_that_lie_elsewhere_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "lines.geojson"
+    line = '{"type": "LineString", "coordinates": [[10.0, 46.0], [10.0, 46.1]]}'
+    path.write_text(f'{{"type": "Feature", "properties": {{}}, "geometry": {line}}}')
+    config = make_config(["resnet18"], series={"centre_lines": str(path)})
+    with pytest.raises(VectorError, match="none lies on a region's grid"):
+        find_centre_lines(config, [write(tmp_path, grid=GRID)])
+
+
+def test_years_move_as_gif_and_as_film_where_a_program_makes_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grey = np.full(GRID.shape, 0.5, np.float32)
+    view = SimpleNamespace(
+        layers=draw_layers({"red": grey, "green": grey, "blue": grey}), rings=(),
+        record=SimpleNamespace(grid=GRID),
+    )  # fmt: skip
+    years = [SimpleNamespace(view=view, choice=SimpleNamespace(year=year)) for year in (2014, 2015)]
+    series = SimpleNamespace(region="a", years=years, views=[view])
+    files = store_films(series, str(tmp_path), None)
+    assert set(files) == {"years-a.gif"} and not capsys.readouterr().out
+    assert store_films(series, str(tmp_path), "/bin/false") == files
+    assert "/bin/false made no film" in capsys.readouterr().out
+    assert not (tmp_path / "years-a.mp4").exists()
+    assert store_films(SimpleNamespace(years=years[:1]), str(tmp_path), None) == {}

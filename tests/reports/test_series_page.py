@@ -1,19 +1,26 @@
 """What a region's series says in words, and what its page is given."""
 
+from dataclasses import replace
 from datetime import date
+from itertools import combinations
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from glacier.evaluation.trend import Trend
 from glacier.geo.raster import Grid
+from glacier.geo.raster_rows import ByteBand, write_cog
 from glacier.mapping.area import MapArea
+from glacier.mapping.change import Change, ChangedAreas
+from glacier.mapping.front import Front
 from glacier.mapping.maps import MapRecord
 from glacier.mapping.month_view import MonthView
 from glacier.mapping.region_series import RegionSeries, YearArea
 from glacier.mapping.seasons import MonthFacts, Season, YearChoice
 from glacier.mapping.uncertainty import judge_area
 from glacier.reports.map_page import render_map_page
-from glacier.reports.series_page import draw_region, tell_change
+from glacier.reports.series_page import CHANGES, draw_change, draw_region, tell_change
 from tests.support.sweeps import make_config
 
 GRID = Grid("EPSG:32608", 500_000, 6_500_000, 100, 40, 40)
@@ -97,3 +104,50 @@ def test_a_month_that_does_not_count_says_why() -> None:
     found = RegionSeries(**{**vars(series), "facts": (snowy, *series.facts[1:])})
     first = draw_region(make_config(["resnet18"]), found, []).dates[0]
     assert first.status == "snowy" and "snow on 50.0%" in first.why
+
+
+def test_a_page_has_the_change_and_the_fronts_of_its_years(tmp_path: Path) -> None:
+    path = tmp_path / "change.tif"
+    with write_cog(path, GRID, ByteBand("change", 255), {}) as out:
+        out.write(np.full(GRID.shape, Change.LOST, np.uint8))
+    series = make_series({2014: 10.0, 2019: 8.0})
+    first, last = series.years
+    fronts = ({"a": Front(900.0)}, {"a": Front(850.0), "b": Front(None, "unseen")})
+    years = tuple(
+        replace(year, view=replace(year.view, fronts=found))
+        for year, found in zip((first, last), fronts, strict=True)
+    )
+    series = replace(series, years=years, change=ChangedAreas(2.0, 0.0, 8.0, 5.0, 1.0))
+    region = draw_region(make_config(["resnet18"]), series, [], draw_change(path))
+    assert region.change is not None and region.change.years == (2014, 2019)
+    assert region.change.picture.size_px == GRID.shape
+    assert {each.words: each.km2 for each in region.change.classes} == {
+        "lost": 2.0, "gained": 0.0, "kept": 8.0, "never glacier": 5.0,
+        "not seen in one of the two": 1.0,
+    }  # fmt: skip
+    assert {front.line: front.positions_m for front in region.fronts} == {
+        "a": {2014: 900.0, 2019: 850.0}, "b": {},
+    }  # fmt: skip
+    assert "whatever the month" in render_map_page(region)
+
+
+SIGHT = {
+    "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+    "tritanopia": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
+    "usual": np.eye(3),
+}
+"""Linear red, green and blue to what a person without one kind of cone sees of it.
+
+Source: Machado, Oliveira & Fernandes 2009, IEEE TVCG 15(6), 1291-1298, severity 1.
+"""
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+def test_colours_of_change_are_told_apart_with_any_colour_vision(sight: str) -> None:
+    colours = [colour for _, colour in CHANGES.values() if colour]
+    values = np.array([list(bytes.fromhex(colour[1:])) for colour in colours]) / 255
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ np.array(SIGHT[sight]).T, 0, 1)
+    shown = np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
+    assert min(np.linalg.norm(a - b) for a, b in combinations(shown, 2)) > 0.25

@@ -62,10 +62,11 @@
   const layer = () => document.querySelector("input[name=layer]:checked").value;
 
   const drawSide = (side) => {
-    const date = data.dates[shown[side]], url = date.pictures[layer()];
+    const date = data.dates[shown[side]], always = data.always[layer()];
+    const url = always ? always.picture : date.pictures[layer()];
     const { picture, lines } = sides[side];
     picture.setUrl(url || BLANK);
-    picture.getElement().alt = url ? `${layer()}, ${date.name}` : "";
+    picture.getElement().alt = always ? always.says : url ? `${layer()}, ${date.name}` : "";
     const outline = find("outline").checked ? date.outline : [];
     lines.forEach((line) => line.setLatLngs(outline.map((corners) => corners.map(place))));
     const said = find(`said-${side}`);
