@@ -22,6 +22,7 @@ from glacier.samples.image import ImageRecipe
 from glacier.settings.labels import Label
 from glacier.settings.sweep import Sweep
 from glacier.training.checkpoint import Checkpoint, drop_checkpoint
+from glacier.training.inference import Viewer
 from glacier.training.learner import (
     Learner,
     OnEpoch,
@@ -71,8 +72,10 @@ def conclude_trial(
 ) -> TrialResult:
     """Test the best weights, export them, write the result, drop the checkpoint."""
     learner.model.load_state_dict(checkpoint.best)
-    calibration = learner.calibrate(images) if trial.settings.calibrate else Calibration()
-    card, uncalibrated, pictures = evaluate_test_split(trial, images, learner, calibration)
+    viewer, calibration = Viewer.of(learner.model, learner.inference), Calibration()
+    if trial.settings.calibrate:
+        calibration = learner.calibrate(viewer, images)
+    card, uncalibrated, pictures = evaluate_test_split(trial, images, viewer, calibration)
     seconds = [epoch.seconds for epoch in checkpoint.epochs]
     result = TrialResult(
         encoder=trial.encoder,
@@ -98,7 +101,7 @@ def conclude_trial(
 
 
 def evaluate_test_split(
-    trial: Trial, images: list[MonthImage], learner: Learner, calibration: Calibration
+    trial: Trial, images: list[MonthImage], viewer: Viewer, calibration: Calibration
 ) -> tuple[Scorecard, Reliability, dict[str, NDArray[np.uint8]]]:
     """Scores on the images with test pixels, and the probabilities of those pixels.
 
@@ -115,7 +118,7 @@ def evaluate_test_split(
         wanted = np.ones_like(mask) if is_held_out else mask
         if not wanted.any():
             continue
-        logits = learner.look(image, wanted)
+        logits = viewer.logits(image.image, wanted)
         probability = np.nan_to_num(calibration.probability(logits))
         pictures[image.key] = np.rint(probability * 255).astype(np.uint8)
         if not is_held_out:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from glacier.errors import TrainingError
+from glacier.training.folding import fold
 from glacier.training.model_card import Inference
 from glacier.training.unet import make_predictor
 from glacier.windows import Predictor, average_orientations, in_full_batches, predict_blended
@@ -21,6 +22,9 @@ from glacier.windows import Predictor, average_orientations, in_full_batches, pr
 BATCH = {"cpu": 4, "cuda": 32}
 """Windows that a network is always asked for together, by its device: few leave cores no room for
 waste on small images, and a GPU wants many."""
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""Number formats by what cards call them."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,11 @@ class Viewer:
 
     @classmethod
     def of(cls, model: nn.Module, settings: Inference) -> Viewer:
-        """A network on its device as a viewer."""
-        batch = BATCH[next(model.parameters()).device.type]
+        """A network on its device, with the weights that it has now, as a viewer."""
+        device = next(model.parameters()).device.type
+        if device == "cpu":
+            model = fold(model, len(settings.mean), PRECISIONS[settings.precision])
+        batch = BATCH[device]
         mean, std = (np.array(v, np.float32) for v in (settings.mean, settings.std))
         predict = in_full_batches(make_predictor(model, mean, std, settings.precision), batch)
         if settings.orientations == 8:

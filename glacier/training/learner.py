@@ -263,18 +263,14 @@ class Learner:
         batch = self.settings.batch_size
         return predict_blended(self.predict, image.image, wanted, self.size, self.size, batch)
 
-    def look(self, image: MonthImage, wanted: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """The same as the model is tested and applied."""
-        return Viewer.of(self.model, self.inference).logits(image.image, wanted)
-
-    def calibrate(self, images: list[MonthImage]) -> Calibration:
+    def calibrate(self, viewer: Viewer, images: list[MonthImage]) -> Calibration:
         """Temperature and threshold from the validation split, predicted as the test split is."""
         logits, label = [], []
         for image in images:
             mask = self.trial.mask(image, self.trial.split.validation)
             mask &= image.label != IGNORE
             if mask.any():
-                logits.append(self.look(image, mask)[mask])
+                logits.append(viewer.logits(image.image, mask)[mask])
                 label.append(image.label[mask])
         if not label:
             return Calibration()

@@ -26,6 +26,7 @@ from dice_parity import bench_dice_parity
 from growth import bench_growth_glaciers, bench_growth_months
 from ingest_parallel import bench_ingest_parallel
 from page import render_page
+from predict_scene import bench_predict_vs_matmul, bench_predict_vs_monai
 from prepare_month import bench_prepare_month
 from qa_decode import bench_qa_decode
 from row import NotHere, Row
@@ -44,6 +45,8 @@ ROWS: dict[str, Callable[[], Row]] = {
         f"train_epoch_{encoder}": partial(bench_train_epoch, encoder)
         for encoder in ("resnet34", "resnet50", "efficientnet-b4")
     },
+    "predict_vs_monai": bench_predict_vs_monai,
+    "predict_vs_matmul": bench_predict_vs_matmul,
     "dice_parity": bench_dice_parity,
     "sweep_overhead": bench_sweep_overhead,
     "growth_months": bench_growth_months,
