@@ -103,7 +103,7 @@ class Convolution(nn.Module):
             answer = run(image, *weights, last, [], "")
         else:
             then = last if self.rectifies else None
-            answer = run.binary(image, other, *weights, "add", 1.0, then, [], "")
+            answer = run.binary(image, other.to(image.dtype), *weights, "add", 1.0, then, [], "")
         return answer  # type: ignore[no-any-return]
 
 
@@ -179,7 +179,9 @@ def fuse_sum(node: Step) -> None:
     if not is_sum or node.kwargs or not all(isinstance(part, fx.Node) for part in node.args):
         return
     earlier, later = sorted(node.args)
-    if shape_of(earlier) != shape_of(later) or find_free(later) is None or len(later.args) > 1:
+    if earlier is later or find_free(later) is None or len(later.args) > 1:
+        return
+    if shape_of(earlier) != shape_of(later):
         return
     later.args = (later.args[0], earlier)
     node.replace_all_uses_with(later)

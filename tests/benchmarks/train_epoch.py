@@ -160,12 +160,12 @@ def count_operations(encoder: str) -> float:
     return float(counter.get_total_flops() * (3 * TRAIN + TEST))
 
 
-def product_rate(side: int = 2048) -> float:
-    """Operations a second of a matrix product at our precision, the best of several."""
+def product_rate(side: int = 2048, precision: str | None = None) -> float:
+    """Operations a second of a matrix product, the best of several; None: at our precision."""
     import torch
 
     torch.set_num_threads(THREADS)
-    kind = torch.bfloat16 if bfloat16_gains() else torch.float32
+    kind = getattr(torch, precision or best_settings()["precision"])
     left, right = torch.ones(2, side, side, dtype=kind)
     seconds = []
     for _ in range(8):

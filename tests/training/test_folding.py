@@ -96,6 +96,23 @@ def test_a_network_that_cannot_be_followed_is_left_alone() -> None:
     assert fold(model, 2, torch.float32) is model
 
 
+class Doubled(nn.Module):
+    """A sum of a convolution and itself, which is no block's end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(2, 2, 3, padding=1)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        answer = self.layer(image)
+        return torch.relu(answer + answer)
+
+
+def test_a_sum_with_itself_stays_a_sum() -> None:
+    model = Doubled()
+    assert differ(model, fold(model, 2, torch.float32)) < 1e-5
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (5, 4)])
 def test_a_convolution_of_an_enlarged_image_is_a_transposed_one(shape: tuple[int, int]) -> None:
     torch.manual_seed(0)
