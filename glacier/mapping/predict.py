@@ -35,7 +35,7 @@ from glacier.settings.model import ADDRESS, RUNTIME_ONLY, Model
 from glacier.settings.predict import Predict
 from glacier.training.inference import Viewer, take_device
 from glacier.training.model_files import load_model
-from glacier.training.saved import SavedSweep, find_sweep
+from glacier.training.saved import SavedSweep, find_mapping_sweep
 
 FILES = "files"
 """Region of images that are no months of the archive."""
@@ -75,7 +75,7 @@ def run_predict(config: Config) -> int:
         ConfigError: There is no such encoder or image.
         StoreError: The sweep is not there, or maps cannot be written.
     """
-    sweep = find_sweep(config)
+    sweep = find_mapping_sweep(config)
     encoders, why = choose_encoders(sweep.result, config.predict)
     folder = maps_folder(config, sweep, encoders)
     tasks = list_tasks(config, sweep, encoders)
@@ -144,7 +144,7 @@ def plan_month(
         kept = {"status": month.status, "reason": month.why, "image_sha256": ""}
         return MapTask(record=begun.model_copy(update=kept))
     frame = sweep.samples.regions.get(month.region)
-    seen = month.region, month.day, frame.shape if frame else (1, 1)
+    seen = (month.region, month.day, frame.shape) if frame else None  # a region that none knows
     try:
         parts = assign_models(sweep.result, encoders, seen, config.predict.folds)
     except SweepError as error:  # the other months have their models

@@ -27,12 +27,13 @@ from glacier.mapping.new_snow import measure_new_snow
 from glacier.mapping.predict import MapTask, find_records, list_tasks, maps_folder
 from glacier.mapping.region_series import (
     RegionSeries,
+    find_tested_errors,
     list_rows,
-    list_tested_errors,
     measure_region,
     write_change,
 )
 from glacier.mapping.seasons import Season, late_summer_of
+from glacier.mapping.uncertainty import choose_errors
 from glacier.progress import Progress, say
 from glacier.reports.map_page import render_map_page
 from glacier.reports.series_page import animate_years, draw_region, tell_change
@@ -41,9 +42,9 @@ from glacier.seals import Manifest
 from glacier.settings.identity import digest, identity
 from glacier.settings.model import ADDRESS, RUNTIME_ONLY
 from glacier.settings.values import Sha256
-from glacier.training.saved import SavedSweep, find_sweep
+from glacier.training.saved import SavedSweep, find_mapping_sweep
 
-FORMAT = 1
+FORMAT = 2
 """Counts up when the files of a series change for the same maps."""
 
 TABLE, OUTLINES = "area.csv", "outlines"
@@ -72,7 +73,7 @@ def run_series(config: Config) -> int:
     """
     own = config.predict.model_copy(update={"images": None, "bands": None})
     config = config.model_copy(update={"predict": own})  # of the archive's months alone
-    sweep = find_sweep(config)
+    sweep = find_mapping_sweep(config)
     encoders, _ = choose_encoders(sweep.result, config.predict)
     folder, tasks = maps_folder(config, sweep, encoders), list_tasks(config, sweep, encoders)
     records = read_maps(folder, tasks)
@@ -132,7 +133,7 @@ def digest_inputs(
         for r in records
     ]
     seasons = sorted({choose_season(config, sweep, record.region) for record in records})
-    tested = [(season, list_tested_errors(sweep.result, encoders, season)) for season in seasons]
+    tested = [(season, find_tested_errors(sweep.result, encoders, season)) for season in seasons]
     snow = [(month.key, month.snow_outside) for month in sweep.samples.months]
     own = identity(settings, (RUNTIME_ONLY, ADDRESS))
     return digest([FORMAT, own, inventory, maps, tested, snow])
@@ -184,12 +185,13 @@ def find_snow(
 ) -> dict[tuple[str, str], float | None]:
     """Share of the ground outside the ice under snow, by region and YYYY-MM.
 
-    By the outlines that the samples were made with, where there were some, else by what is bare in
-    late summer.
+    By the outlines that the run's own samples were made with, where there were some, else by what
+    is bare in late summer.
     """
+    own = sweep.samples.months if config.predict.sweep is None else ()
     found: dict[tuple[str, str], float | None] = {
         (month.region, f"{month.month:%Y-%m}"): month.snow_outside
-        for month in sweep.samples.months
+        for month in own
         if month.snow_outside is not None
     }
     if found:
@@ -263,7 +265,7 @@ def write_series(
     for region, months in views.items():
         chosen = choose_season(config, sweep, region)
         season = Season(chosen, config.series.min_seen, config.series.max_snow)
-        errors = list_tested_errors(sweep.result, encoders, chosen)
+        errors = choose_errors(find_tested_errors(sweep.result, encoders, chosen), region)
         found.append(measure_region(months, store.join(folder, region), season, errors))
     outlines = [row for series in found for view in series.views for row in view.outlines]
     files = write_outlines(place, OUTLINES, outlines) if outlines else {}

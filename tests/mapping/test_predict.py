@@ -150,7 +150,8 @@ def test_a_run_leaves_a_catalogue_and_makes_it_again_where_it_is_not_that_of_the
         return {("mendenhall", "2014-07"): record}
 
     known = {
-        "find_sweep": SimpleNamespace(result=None), "choose_encoders": ((ENCODER,), "as asked"),
+        "find_mapping_sweep": SimpleNamespace(result=None),
+        "choose_encoders": ((ENCODER,), "as asked"),
         "maps_folder": folder, "list_tasks": [plan(month, NAMES[:1])],
     }  # fmt: skip
     for name, value in known.items():
