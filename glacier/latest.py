@@ -40,7 +40,7 @@ from glacier.mapping.stac_items import is_catalogued, write_catalog
 from glacier.progress import say
 from glacier.reports.series import digest_inputs, is_current, make_series
 from glacier.sources.factory import open_source
-from glacier.training.saved import SavedSweep, find_sweep
+from glacier.training.saved import SavedSweep, find_mapping_sweep
 
 SHOWN = 5
 """New months that are named at the end of a job: the last ones."""
@@ -99,7 +99,7 @@ def find_run(config: Config) -> Run:
     Raises:
         StoreError: It is not there.
     """
-    sweep = find_sweep(config)
+    sweep = find_mapping_sweep(config)
     encoders, _ = choose_encoders(sweep.result, config.predict)
     return Run(config, sweep, maps_folder(config, sweep, encoders))
 

@@ -95,7 +95,7 @@ def test_what_is_kept_no_longer_goes_and_nothing_else(run: Run) -> None:
 @pytest.fixture
 def begun(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The same, as a job finds it."""
-    monkeypatch.setattr(latest, "find_sweep", lambda _: run.sweep)
+    monkeypatch.setattr(latest, "find_mapping_sweep", lambda _: run.sweep)
     monkeypatch.setattr(latest, "maps_folder", lambda *_: run.maps)
     monkeypatch.setattr(latest, "connect", lambda _: pytest.fail("Ray was started"))
     return run

@@ -209,10 +209,10 @@ def archive_folder(config: Config, region: Region, key: str) -> str:
 
 
 def list_span(config: Config, region: Region, source: Source) -> list[date]:
-    """Months of a region that a run works on: the span, or those of it that the source holds."""
+    """Months of a region that a run works on: those of the span that the source can have."""
     span, held = months_between(*config.months.dates()), source.months(region)
     there = set(span if held is None else held)
-    return [month for month in span if month in there]
+    return [month for month in span if month in there and config.months.wants(month)]
 
 
 def list_region_months(config: Config, region: Region, source: Source) -> list[ArchiveMonth]:

@@ -23,7 +23,7 @@ from glacier.seals import Manifest
 from glacier.settings.model import Model
 from glacier.settings.months import Month
 from glacier.settings.values import BareName, Sha256
-from glacier.training.saved import SavedSweep, find_sweep
+from glacier.training.saved import SavedSweep, find_mapping_sweep
 
 
 class AddedMonth(Model):
@@ -136,7 +136,7 @@ def find_grown_sweep(config: Config) -> SavedSweep:
     Raises:
         StoreError: It is not there, or an added month; the message names the job to run first.
     """
-    sweep, added = find_sweep(config), read_added(config)
+    sweep, added = find_mapping_sweep(config), read_added(config)
     later = {}
     for region, folder in zip(config.regions, sweep.archives, strict=False):  # or none are read
         name = folder.rpartition("/")[2]

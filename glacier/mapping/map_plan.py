@@ -96,7 +96,7 @@ def plan_month(
         kept = {"status": month.status, "reason": month.why, "image_sha256": ""}
         return MapTask(record=begun.model_copy(update=kept))
     frame = sweep.samples.regions.get(month.region)
-    seen = month.region, month.day, frame.shape if frame else (1, 1)
+    seen = (month.region, month.day, frame.shape) if frame else None  # a region that none knows
     try:
         parts = assign_models(sweep.result, encoders, seen, config.predict.folds)
     except SweepError as error:  # the other months have their models

@@ -25,7 +25,13 @@ from glacier.mapping.seasons import (
     choose_months,
     judge_month,
 )
-from glacier.mapping.uncertainty import AreaUncertainty, Interval, judge_area, list_log_errors
+from glacier.mapping.uncertainty import (
+    AreaErrors,
+    AreaUncertainty,
+    Interval,
+    group_log_errors,
+    judge_area,
+)
 
 NO_FRONT = {
     "": "",
@@ -70,7 +76,7 @@ class RegionSeries:
 
 
 def measure_region(
-    views: Sequence[MonthView], folder: str, season: Season, log_errors: Sequence[float]
+    views: Sequence[MonthView], folder: str, season: Season, tested: AreaErrors
 ) -> RegionSeries:
     """Area by year of a region, its trend and its change.
 
@@ -78,7 +84,7 @@ def measure_region(
         views: Its months.
         folder: Address of its maps.
         season: Which months may stand for a year.
-        log_errors: As of :func:`uncertainty.list_log_errors`.
+        tested: As of :func:`uncertainty.choose_errors`.
 
     Raises:
         StoreError: A map is missing or damaged.
@@ -93,7 +99,7 @@ def measure_region(
     if used:
         compared, change = compare_maps([view.record for _, view in used], folder)
         years = tuple(
-            YearArea(choice, view, area, judge_area(area, member_areas(view, area), log_errors))
+            YearArea(choice, view, area, judge_area(area, member_areas(view, area), tested))
             for (choice, view), area in zip(used, compared.common, strict=True)
         )
     trend = fit_trend([y.choice.year for y in years], [y.area.area_km2 for y in years])
@@ -180,9 +186,9 @@ def member_areas(view: MonthView, area: MapArea) -> list[float]:
     return [area.area_km2 * share / together for share in shares]
 
 
-def list_tested_errors(
+def find_tested_errors(
     sweep: SweepResult, encoders: Sequence[str], months: Sequence[int]
-) -> list[float]:
+) -> dict[str, tuple[float, ...]]:
     """Errors of the area in late summers whose truth is known, by models that never saw them.
 
     Args:
@@ -191,10 +197,10 @@ def list_tested_errors(
         months: Calendar months of the season.
 
     Returns:
-        As :func:`uncertainty.list_log_errors`; none where labels are made of the image itself.
+        As :func:`uncertainty.group_log_errors`; none where labels are made of the image itself.
     """
     if sweep.config.prepare.label.kind not in KNOWN:
-        return []
+        return {}
     images: list[ImageScore] = []
     if len(encoders) == 1:
         for trial in sweep.by_encoder.get(encoders[0], ()):
@@ -202,7 +208,7 @@ def list_tested_errors(
     else:
         for fold in sweep.ensemble.folds:
             images += fold.scorecard.images
-    return list_log_errors(image for image in images if image.month.month in months)
+    return group_log_errors(image for image in images if image.month.month in months)
 
 
 def list_rows(series: RegionSeries) -> Iterator[AreaRow]:

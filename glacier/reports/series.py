@@ -34,13 +34,14 @@ from glacier.mapping.month_view import MonthView, ViewTask, look_at_month
 from glacier.mapping.new_snow import measure_new_snow
 from glacier.mapping.region_series import (
     RegionSeries,
+    find_tested_errors,
     list_front_rows,
     list_rows,
-    list_tested_errors,
     measure_region,
     write_change,
 )
 from glacier.mapping.seasons import Season, late_summer_of
+from glacier.mapping.uncertainty import choose_errors
 from glacier.plots.animation import draw_animation, draw_film, find_ffmpeg
 from glacier.plots.layers import LayerPicture
 from glacier.progress import Progress, say
@@ -171,7 +172,7 @@ def digest_inputs(
         for r in records
     ]
     seasons = sorted({choose_season(config, sweep, record.region) for record in records})
-    tested = [(season, list_tested_errors(sweep.result, encoders, season)) for season in seasons]
+    tested = [(season, find_tested_errors(sweep.result, encoders, season)) for season in seasons]
     snow = [(month.key, month.snow_outside) for month in sweep.samples.months]
     own = identity(settings, (RUNTIME_ONLY, ADDRESS))
     return digest([FORMAT, own, given, maps, tested, snow])
@@ -227,10 +228,10 @@ def find_snow(
 ) -> dict[tuple[str, str], float | None]:
     """Share of the ground outside the ice under snow, by region and YYYY-MM.
 
-    By the outlines that the samples were made with, where there were some. Else, and of months that
-    are no samples, by what is bare in late summer.
+    By the outlines that the run's own samples were made with, where there were some. Else, and of
+    months that are no samples, by what is bare in late summer.
     """
-    months = sweep.samples.months
+    months = sweep.samples.months if config.predict.sweep is None else ()
     told = {(month.region, f"{month.month:%Y-%m}"): month.snow_outside for month in months}
     if all(share is None for share in told.values()):
         told = {}
@@ -356,7 +357,7 @@ def write_series(
     for region, months in views.items():
         chosen = choose_season(config, sweep, region)
         season = Season(chosen, config.series.min_seen, config.series.max_snow)
-        errors = list_tested_errors(sweep.result, encoders, chosen)
+        errors = choose_errors(find_tested_errors(sweep.result, encoders, chosen), region)
         found.append(measure_region(months, store.join(folder, region), season, errors))
     outlines = [row for series in found for view in series.views for row in view.outlines]
     seals.withdraw(summary_address(place))

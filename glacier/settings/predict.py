@@ -22,6 +22,9 @@ class Predict(Model):
     """unseen: ground and months that the folds test are mapped by the models that never saw them,
     all others by the mean of all folds. all: everything by that mean, which has seen its training
     ground."""
+    sweep: Annotated[PathText | None, ADDRESS] = None
+    """Folder of another run's finished sweep, ``<storage>/sweeps/<name>-<hash>``, whose models map
+    in place of the run's own. A region of a name that is there, too, is the same ground."""
     images: Annotated[PathText | None, ADDRESS] = None
     """A GeoTIFF, or a folder of them, to map in place of the archive's months; no fold holds
     them."""

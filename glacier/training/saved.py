@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from glacier import seals, store
 from glacier.archive.records import MonthRecord, read_records
 from glacier.config import Config, config_digest
-from glacier.errors import GlacierError, StoreError
+from glacier.errors import ConfigError, GlacierError, StoreError
 from glacier.evaluation.results import FORMAT, PREDICTIONS, SweepResult, TrialResult
+from glacier.geo.frames import is_southern
+from glacier.geo.raster import Grid
 from glacier.geo.vector_files import checksum_files
 from glacier.samples.dataset import (
     MonthImage,
@@ -25,6 +27,7 @@ from glacier.samples.dataset import (
 )
 from glacier.settings.identity import digest, identity
 from glacier.settings.model import RUNTIME_ONLY, SELECTION
+from glacier.sources.factory import open_source
 
 TABLE = "trials.parquet"
 """Name of the table of trials."""
@@ -38,7 +41,7 @@ class SweepPlaces:
     sweep: str
     """Folder of what all trials together say."""
     trials: str
-    """Folder of the trials; another list of encoders shares it."""
+    """Folder of the trials; another list of encoders shares it. Empty: nobody knows."""
     models: str
 
     @property
@@ -177,6 +180,78 @@ def find_sweep(config: Config) -> SavedSweep:
     asked = {"config": config, "config_sha256": settings_digest(config)}  # texts may be new
     trained_with, result = result.config, result.model_copy(update=asked)
     return SavedSweep(result, sha256, samples, places, archives, trained_with)
+
+
+def find_mapping_sweep(config: Config) -> SavedSweep:
+    """The sweep whose models map the months of a run: its own, or that of ``predict.sweep``.
+
+    Raises:
+        ConfigError: A region of that sweep's lies elsewhere than the run's of the same name.
+        StoreError: The sweep, its samples or the months are not there.
+    """
+    if config.predict.sweep is None:
+        return find_sweep(config)
+    return borrow_sweep(config, store.absolute(config.predict.sweep))
+
+
+def borrow_sweep(config: Config, folder: str) -> SavedSweep:
+    """The finished sweep of another run, over the archive of this one.
+
+    Args:
+        config: This run.
+        folder: Address of the other's sweep.
+
+    Raises:
+        ConfigError: A region of that sweep's lies elsewhere than the run's of the same name.
+        StoreError: The sweep, its samples or the months are not there.
+    """
+    places = SweepPlaces("", folder.rstrip("/"), "", "")
+    if not store.exists(places.result):
+        raise StoreError(
+            f"predict.sweep = {config.predict.sweep!r}: no finished sweep is there; give a folder "
+            "<storage>/sweeps/<name>-<hash> with its sweep.json"
+        )
+    data = store.read_bytes(places.result)
+    result = seals.read_model(places.result, SweepResult, store.checksum(data))
+    if result.models is None:
+        raise StoreError(f"{places.result} does not say where its models lie; run the sweep again")
+    storage = places.sweep.rpartition("/")[0].rpartition("/")[0]
+    places = replace(
+        places,
+        samples=store.join(storage, "samples", result.samples),
+        models=store.join(storage, "models", result.models),
+    )
+    samples = read_set(places.samples)
+    own = {} if config.predict.images else find_grids(config)
+    refuse_moved(samples, own)
+    southern = {*result.southern, *(name for name, grid in own.items() if is_southern(grid))}
+    result = result.model_copy(update={"southern": tuple(sorted(southern))})
+    archives = {} if config.predict.images else read_records(config)
+    return SavedSweep(result, store.checksum(data), samples, places, archives, result.config)
+
+
+def find_grids(config: Config) -> dict[str, Grid]:
+    """The grid of each region of a run."""
+    source = open_source(config)
+    return {region.name: source.grid(region) for region in config.regions}
+
+
+def refuse_moved(samples: SampleSet, grids: Mapping[str, Grid]) -> None:
+    """Refuse ground that has the name of other ground, which the models may not have seen.
+
+    Args:
+        samples: What the models learned from and were tested on.
+        grids: Of the regions that are to be mapped.
+
+    Raises:
+        ConfigError: A region lies elsewhere.
+    """
+    for name, grid in grids.items():
+        if name in samples.regions and samples.regions[name].grid != grid:
+            raise ConfigError(
+                f"region {name} of predict.sweep lies elsewhere, or has other pixels: models are "
+                "chosen by the region's name; give it another one"
+            )
 
 
 TrialKey = tuple[str, int]

@@ -177,7 +177,7 @@ def test_a_grown_sweep_has_the_added_months_of_its_own_archive_alone(
     sweep = SavedSweep(
         make_sweep({"resnet18": [0.9, 0.8]}), "", samples, places, {dark.folder: [own]}
     )
-    monkeypatch.setattr(added_months, "find_sweep", lambda _: sweep)
+    monkeypatch.setattr(added_months, "find_mapping_sweep", lambda _: sweep)
     run = tiny_config(tmp_path)
     assert find_grown_sweep(run) == sweep
     months = tuple(AddedMonth(month=name) for name in ("2014-12", "2015-01", "2015-02"))

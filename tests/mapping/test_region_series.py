@@ -21,14 +21,15 @@ from glacier.mapping.front import Front
 from glacier.mapping.maps import CLASSES, PROBABILITY, MapRecord, PixelCounts, UsedModel
 from glacier.mapping.month_view import MonthView, ViewTask, look_at_month
 from glacier.mapping.region_series import (
+    find_tested_errors,
     list_front_rows,
     list_rows,
-    list_tested_errors,
     measure_region,
     member_areas,
     write_change,
 )
 from glacier.mapping.seasons import Season
+from glacier.mapping.uncertainty import AreaErrors
 from glacier.settings.series import Series
 from tests.support.sweeps import make_card, make_sweep, make_trial
 
@@ -124,7 +125,7 @@ def test_years_are_compared_on_what_all_of_them_saw(tmp_path: Path) -> None:
         view(tmp_path, "2017-08", draw(8, half)),
     ]
     wide = Season((8, 9), min_seen=0.4)
-    found = measure_region(views, str(tmp_path), wide, [])
+    found = measure_region(views, str(tmp_path), wide, AreaErrors())
     assert [choice.year for choice in found.choices] == [2014, 2015, 2016, 2017]
     assert [year.choice.year for year in found.years] == [2014, 2016, 2017]
     areas = [year.area.area_km2 for year in found.years]
@@ -146,7 +147,7 @@ def test_the_table_has_a_row_for_every_month_and_year_and_no_zero_for_a_gap(
     tmp_path: Path,
 ) -> None:
     views = [view(tmp_path, "2014-08", draw(20)), gap("2015-08", "solar_zenith: dark")]
-    rows = list(list_rows(measure_region(views, str(tmp_path), SEASON, [])))
+    rows = list(list_rows(measure_region(views, str(tmp_path), SEASON, AreaErrors())))
     assert [(row.kind, row.year) for row in rows] == [
         ("month", 2014), ("month", 2015), ("year", 2014), ("year", 2015),
     ]  # fmt: skip
@@ -171,7 +172,7 @@ def test_the_table_of_fronts_says_which_months_count_and_why_one_is_not_known(
         view(tmp_path, "2015-08", draw(10)), view(tmp_path, "2016-05", clouded),
         gap("2016-08", "all_masked"),
     ]  # fmt: skip
-    series = measure_region(views, str(tmp_path), SEASON, [])
+    series = measure_region(views, str(tmp_path), SEASON, AreaErrors())
     rows = list(list_front_rows(series))
     assert all(isinstance(row, FrontRow) and row.line == "tongue" for row in rows)
     assert [(f"{row.month:%Y-%m}", row.front_m, row.gap, row.stands_for_year) for row in rows] == [
@@ -185,13 +186,16 @@ def test_the_table_of_fronts_says_which_months_count_and_why_one_is_not_known(
 
 def test_errors_of_tested_years_are_the_answer_where_there_are_enough(tmp_path: Path) -> None:
     views = [view(tmp_path, "2014-08", draw(20))]
-    (year,) = measure_region(views, str(tmp_path), SEASON, [0.1, 0.12, 0.08, 0.1, 0.1]).years
+    tested = AreaErrors(((0.1,), (0.12,), (0.08,)))
+    (year,) = measure_region(views, str(tmp_path), SEASON, tested).years
     found = year.uncertainty
     assert found.answer == "tested" and found.interval.high_km2 < 4.0  # it was mapped too large
 
 
 def test_a_region_without_a_usable_year_has_no_area(tmp_path: Path) -> None:
-    found = measure_region([view(tmp_path, "2014-05", draw(20))], str(tmp_path), SEASON, [])
+    found = measure_region(
+        [view(tmp_path, "2014-05", draw(20))], str(tmp_path), SEASON, AreaErrors()
+    )
     assert found.years == () and found.trend is None and found.change is None
     assert [choice.gap for choice in found.choices] == ["absent"]
 
@@ -215,8 +219,8 @@ def test_only_labels_that_know_more_than_the_image_tell_errors() -> None:
         for k in range(5)
     )
     sweep = sweep.model_copy(update={"trials": trials})
-    found = list_tested_errors(sweep, ["resnet18"], (8, 9))
-    assert found == pytest.approx([np.log(550 / 500)])  # one region and year
-    assert list_tested_errors(sweep, ["resnet18"], (2, 3)) == []
+    ((errors,),) = [find_tested_errors(sweep, ["resnet18"], (8, 9)).values()]
+    assert errors == pytest.approx((np.log(550 / 500),))  # one region and year
+    assert find_tested_errors(sweep, ["resnet18"], (2, 3)) == {}
     rule = make_sweep({"resnet18": [0.9] * 5}, prepare={"label": {"kind": "ndsi"}})
-    assert list_tested_errors(rule, ["resnet18"], (8, 9)) == []
+    assert find_tested_errors(rule, ["resnet18"], (8, 9)) == {}

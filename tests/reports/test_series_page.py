@@ -18,7 +18,7 @@ from glacier.mapping.maps import MapRecord
 from glacier.mapping.month_view import MonthView
 from glacier.mapping.region_series import RegionSeries, YearArea
 from glacier.mapping.seasons import MonthFacts, Season, YearChoice
-from glacier.mapping.uncertainty import judge_area
+from glacier.mapping.uncertainty import AreaErrors, judge_area
 from glacier.reports.map_page import render_map_page
 from glacier.reports.series_page import CHANGES, draw_change, draw_region, tell_change
 from tests.support.sweeps import make_config
@@ -47,7 +47,7 @@ def make_series(areas: dict[int, float], trend: Trend | None = None) -> RegionSe
     choices.append(YearChoice(year=2020, gap="empty", why="2020-08 is empty (all_masked)"))
     years = tuple(
         YearArea(choice, views[choice.year], measure(areas[choice.year]),
-                 judge_area(measure(areas[choice.year]), [], []))
+                 judge_area(measure(areas[choice.year]), [], AreaErrors()))
         for choice in choices if choice.month
     )  # fmt: skip
     return RegionSeries(
