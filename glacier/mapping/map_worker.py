@@ -9,10 +9,11 @@ from typing import Any
 from glacier import seals, store
 from glacier.errors import DamagedError, GlacierError, StoreError
 from glacier.geo.raster_rows import open_landsat
+from glacier.mapping.answers import LoadedModel, Models, Tally
 from glacier.mapping.assignment import ModelName
 from glacier.mapping.map_plan import MapTask, fail
 from glacier.mapping.maps import ITEM, RASTERS, MapRecord, UsedModel, map_address
-from glacier.mapping.raster_map import LoadedModel, Models, Tally, map_raster
+from glacier.mapping.raster_map import map_raster
 from glacier.mapping.resampled_map import find_tested_pixel, map_resampled
 from glacier.mapping.stac_items import MapSources, encode_map_item
 from glacier.scratch import open_scratch

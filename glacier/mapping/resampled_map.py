@@ -17,15 +17,9 @@ from glacier.errors import RasterError
 from glacier.geo.raster_rows import LandsatRows
 from glacier.geo.resampling import ResampledRows, Rescaling, resample_probability
 from glacier.landsat import NODATA
+from glacier.mapping.answers import MapRows, Models, Tally
 from glacier.mapping.assignment import Part
-from glacier.mapping.raster_map import (
-    SIDE_TOLERANCE,
-    MapRows,
-    Models,
-    Tally,
-    map_raster,
-    write_rasters,
-)
+from glacier.mapping.raster_map import SIDE_TOLERANCE, map_raster, write_rasters
 from glacier.scratch import open_scratch
 
 MOST_ZOOM = 4.0

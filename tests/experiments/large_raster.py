@@ -24,8 +24,9 @@ import torch
 from rasterio.windows import Window
 
 from glacier.geo.raster_rows import open_landsat
+from glacier.mapping.answers import LoadedModel
 from glacier.mapping.assignment import ModelName, Part
-from glacier.mapping.raster_map import LoadedModel, map_raster
+from glacier.mapping.raster_map import map_raster
 from glacier.training.inference import Viewer, take_device
 from glacier.training.unet import build_unet
 from tests.support.model_cards import make_card

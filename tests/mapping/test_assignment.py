@@ -7,8 +7,8 @@ import pytest
 
 from glacier.errors import ConfigError, SweepError
 from glacier.evaluation.results import SweepResult
+from glacier.mapping.answers import lies_in
 from glacier.mapping.assignment import assign_models, choose_encoders
-from glacier.mapping.raster_map import lies_in
 from glacier.settings.predict import Predict
 from tests.support.sweeps import fold_years, make_sweep
 

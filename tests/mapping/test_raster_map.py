@@ -15,8 +15,9 @@ from glacier.geo.raster import Grid, encode_cog
 from glacier.geo.raster_rows import open_landsat
 from glacier.landsat import digital_number
 from glacier.map_codes import decode_probability
+from glacier.mapping.answers import LoadedModel, Tally
 from glacier.mapping.assignment import ModelName, Part
-from glacier.mapping.raster_map import LoadedModel, Tally, interpolate, map_raster
+from glacier.mapping.raster_map import interpolate, map_raster
 from glacier.samples.chips import resize_sample
 from glacier.samples.image import make_image
 from glacier.training.inference import Viewer

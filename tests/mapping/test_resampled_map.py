@@ -12,8 +12,8 @@ from glacier.geo import resampling
 from glacier.geo.raster import Grid, encode_cog
 from glacier.geo.raster_rows import open_landsat
 from glacier.landsat import digital_number
+from glacier.mapping.answers import LoadedModel, Tally
 from glacier.mapping.assignment import ModelName, Part
-from glacier.mapping.raster_map import LoadedModel, Tally
 from glacier.mapping.resampled_map import find_tested_pixel, map_resampled
 from glacier.training.inference import Viewer
 from tests.support.model_cards import make_card
