@@ -31,6 +31,12 @@ RECTIFIERS = (functional.relu, torch.relu)
 PLACES = ("kernel_size", "stride", "padding", "dilation", "groups")
 """What says which pixels a convolution brings together."""
 
+FUSED = (
+    "_convolution_pointwise", "_convolution_transpose_pointwise", "_reorder_convolution_weight",
+    "_reorder_convolution_transpose_weight",
+)  # fmt: skip
+"""Operations by which oneDNN does in one go what follows a convolution; PyTorch may rename them."""
+
 SHARES = torch.tensor([[0.0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
 """(4, 3) the sum of a kernel's weights at each place of the transposed kernel: an even pixel of the
 large image meets the small ones at places 3 and 1, an odd one those at 2 and 0."""
@@ -80,7 +86,7 @@ class Convolution(nn.Module):
     def forward(self, image: torch.Tensor, other: torch.Tensor | None = None) -> torch.Tensor:
         """The answer, to which another one of its shape is added."""
         image = image.to(self.layer.weight.dtype)
-        if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        if can_fuse():
             return self.run_fused(image, other)
         answer: torch.Tensor = self.layer(image)
         answer = answer if other is None else answer + other
@@ -105,6 +111,12 @@ class Convolution(nn.Module):
             then = last if self.rectifies else None
             answer = run.binary(image, other.to(image.dtype), *weights, "add", 1.0, then, [], "")
         return answer  # type: ignore[no-any-return]
+
+
+def can_fuse() -> bool:
+    """Whether this PyTorch has oneDNN, and the operations of its compiler under these names."""
+    has_onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return has_onednn and all(hasattr(torch.ops.mkldnn, name) for name in FUSED)
 
 
 class Tracer(fx.Tracer):

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from glacier.training import folding
 from glacier.training.folding import fold, make_transposed
 from glacier.training.unet import build_unet
 
@@ -40,7 +41,7 @@ def differ(model: nn.Module, folded: nn.Module) -> float:
     return float((wanted - found).abs().max() / wanted.std())
 
 
-@pytest.mark.parametrize("encoder", ["resnet18", "efficientnet-b0", "densenet121", TINY, "mit_b0"])
+@pytest.mark.parametrize("encoder", ["resnet18", "efficientnet-b0", TINY, "mit_b0"])
 def test_a_folded_network_gives_the_same_answers(encoder: str) -> None:
     model = make_unet(encoder)
     assert differ(model, fold(model, 2, torch.float32)) < 1e-3
@@ -63,9 +64,16 @@ def test_bfloat16_differs_by_its_rounding() -> None:
     assert 0 < differ(model, folded) < 1.5 * float((plain - exact).abs().max() / exact.std())
 
 
-def test_without_onednn_the_answers_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("place", "name", "other"),
+    [(torch.backends.mkldnn, "is_available", lambda: False), (folding, "FUSED", ("renamed",))],
+)
+def test_without_onednns_operations_the_answers_are_the_same(
+    monkeypatch: pytest.MonkeyPatch, place: object, name: str, other: object
+) -> None:
     model = make_unet("resnet18")
-    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    monkeypatch.setattr(place, name, other)
+    assert not folding.can_fuse()
     assert differ(model, fold(model, 2, torch.float32)) < 1e-3
 
 
