@@ -40,6 +40,7 @@ from glacier.sources.factory import open_source
 from glacier.sources.night import is_dark
 from glacier.sources.source import Source
 from glacier.training.encoders import check_encoder
+from glacier.training.saved import SweepPlaces
 from glacier.wording import shorten_list
 
 
@@ -126,6 +127,8 @@ def refuse_work(config: Config, job: str) -> Iterator[str]:
     yield from refuse_files(config, job)
     if job == "predict":
         yield from refuse_images(config)
+    if config.predict.sweep is not None:
+        yield from refuse_borrowed(config.predict.sweep, job)
     for encoder in config.sweep.encoders:
         try:
             check_encoder(encoder)
@@ -140,7 +143,8 @@ def refuse_work(config: Config, job: str) -> Iterator[str]:
     yield from refuse_bands(config, source)
     yield from refuse_outlines(config, inputs.grids)
     yield from refuse_sizes(config, inputs.grids)
-    yield from refuse_folds(config, inputs)
+    if config.predict.sweep is None or job not in ("ingest", "predict", "series"):
+        yield from refuse_folds(config, inputs)
     yield from refuse_space(config, job, inputs, source)
 
 
@@ -174,6 +178,16 @@ def refuse_images(config: Config) -> Iterator[str]:
             name_files(find_images(config.predict.images))
         except ConfigError as error:
             yield str(error)
+
+
+def refuse_borrowed(sweep: str, job: str) -> Iterator[str]:
+    """Why the models of another run could not map the months of this one."""
+    said = f"predict.sweep = {sweep!r}: "
+    if job == "pipeline":
+        yield f"{said}pipeline trains models of its own; run ingest, predict and series instead"
+    address = SweepPlaces("", store.absolute(sweep), "", "").result
+    if "://" not in address and not os.path.exists(address):
+        yield f"{said}no finished sweep is there; give a folder <storage>/sweeps/<name>-<hash>"
 
 
 def list_inputs(config: Config, source: Source) -> Inputs:

@@ -1,6 +1,7 @@
 """A worker that maps images, what it leaves, and what is found of it again. No Ray in here."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -275,7 +276,9 @@ def test_a_month_whose_models_failed_is_a_row_with_the_reason(tmp_path: Path) ->
     sweep = fold_years(make_sweep({"resnet18": [0.9, 0.8]}))
     lost = sweep.model_copy(update={"trials": sweep.trials[:1]})
     samples, places = describe_samples(make_config(tmp_path)), SweepPlaces("", "", "", "")
-    saved = SavedSweep(lost, "", samples, places)
+    saved = SavedSweep(
+        lost, "", samples.model_copy(update={"regions": {"a": samples.regions["ridge"]}}), places
+    )
     config = tiny_config(tmp_path)
     months = [MonthRecord("a", f"{year}-08", "ok", sha256="b" * 64) for year in (2014, 2015)]
     dark = MonthRecord("a", "2014-12", "empty", "solar_zenith: dark")
@@ -287,3 +290,6 @@ def test_a_month_whose_models_failed_is_a_row_with_the_reason(tmp_path: Path) ->
     assert "no model of resnet18 is there of fold 1" in second.record.reason
     assert (third.record.status, third.record.reason) == ("empty", "solar_zenith: dark")
     assert third.is_done(third.record) and not second.is_done(None)
+    elsewhere = MonthRecord("b", "2014-08", "ok", sha256="b" * 64)  # ground that no model saw
+    whole = plan_month(replace(saved, result=sweep), ["resnet18"], "x.tif", elsewhere, config)
+    assert whole.models == {("resnet18", 0), ("resnet18", 1)}

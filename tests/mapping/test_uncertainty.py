@@ -66,12 +66,12 @@ def test_the_true_area_lies_within_at_least_as_often_as_said(count: int) -> None
     assert AREA_CONFIDENCE - 0.04 < np.mean(hits) < AREA_CONFIDENCE + 0.05
 
 
-@pytest.mark.parametrize("count", [4, 8, 24])
+@pytest.mark.parametrize("count", [4, 24])
 def test_the_area_of_another_glacier_lies_within_as_often_as_said(count: int) -> None:
     """Ten years of a glacier err alike, so as independent years they would promise too much."""
     rng = np.random.default_rng(count)
     held, naive = [], []
-    for _ in range(600):
+    for _ in range(400):
         glaciers = rng.normal(0, 0.05, (count + 1, 1)) + rng.normal(0, 0.01, (count + 1, 10))
         *tested, new = glaciers.tolist()
         for groups, hits in ((tested, held), (alone(np.ravel(tested)), naive)):
