@@ -38,6 +38,7 @@ from glacier.mapping.maps import MapRecord
 from glacier.mapping.predict import map_images
 from glacier.mapping.stac_items import is_catalogued, write_catalog
 from glacier.progress import say
+from glacier.ray_files import remove_lost_folders
 from glacier.reports.series import digest_inputs, is_current, make_series
 from glacier.sources.factory import open_source
 from glacier.training.saved import SavedSweep, find_mapping_sweep
@@ -82,6 +83,7 @@ def run_latest(config: Config) -> int:
         run = find_run(config)
         if is_up_to_date(run):
             remove_dead(config, run.place, run.maps, *run.sweep.archives)
+            remove_lost_folders()
             say(tell_none(config, read_before(run, owned=False)))
             return 0
         with hold(config, run.place), connect(config.cluster):
@@ -137,6 +139,7 @@ def update_run(run: Run) -> int:
     if added != before:
         seals.write_model(added_address(config), added)
     remove_unkept(run, list_unkept(run, added))
+    remove_dead(config, run.maps, *run.sweep.archives)  # where this job had nothing to do
     for sentence in tell_added(config, before, added, maps):
         say(sentence)
     names = {(record.region, record.month) for months in later.values() for record in months}

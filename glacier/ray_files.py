@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from glacier.interrupts import STDERR, Ending, has_given_up
-from glacier.machine import RAY_FOLDER, choose_temp_folder
+from glacier.machine import RAY_FOLDER, choose_temp_folder, list_temp_folders
 from glacier.scratch import own_folder, remove_dead_folders, remove_folder
 
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
@@ -31,8 +31,8 @@ def open_temp_folder() -> Iterator[str]:
     """
     base = Path(choose_temp_folder())
     base.mkdir(parents=True, exist_ok=True)
-    for place in {base, Path(tempfile.gettempdir())}:  # of Ray, and scratch of killed workers
-        remove_dead_folders(place)
+    remove_dead_folders(base)
+    remove_lost_folders()
     with own_folder(base) as folder:
         try:
             yield str(folder / RAY_FOLDER)
@@ -41,6 +41,12 @@ def open_temp_folder() -> Iterator[str]:
                 remove_folder(folder)
             raise
         remove_folder(folder)
+
+
+def remove_lost_folders() -> None:
+    """Remove temporary files of this user's runs whose process is dead, of Ray and of workers."""
+    for place in {*list_temp_folders()}:
+        remove_dead_folders(place)
 
 
 @contextmanager

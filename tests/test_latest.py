@@ -5,6 +5,7 @@
 
 import configparser
 import re
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from glacier.mapping.added_months import AddedMonth, AddedMonths
 from glacier.mapping.maps import MapRecord
 from glacier.sources.factory import open_source
 from glacier.training.saved import SavedSweep, SweepPlaces
-from tests.support.occupied import occupy
+from tests.support.occupied import abandon, occupy
 from tests.support.saved_sweeps import describe_samples
 from tests.support.saved_sweeps import make_config as make_folder_config
 from tests.support.sweeps import make_sweep
@@ -118,6 +119,25 @@ def test_nothing_new_is_a_sentence_and_no_byte(
     assert run_latest(begun.config) == 0
     assert capsys.readouterr().out == "latest: no month has become available after 2014-12\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_what_killed_jobs_left_goes_though_nothing_is_to_be_done_there(
+    begun: Run, monkeypatch: pytest.MonkeyPatch, is_done: bool
+) -> None:
+    known = {
+        "is_up_to_date": is_done, "connect": nullcontext(), "look_for_months": {},
+        "map_images": [], "make_series": [], "write_catalog": None,
+    }  # fmt: skip
+    for name, value in known.items():
+        monkeypatch.setattr(latest, name, lambda *_, value=value: value)
+    lost = []
+    monkeypatch.setattr(latest, "remove_lost_folders", lambda: lost.append("temporary files"))
+    for folder in (begun.maps, *begun.sweep.archives):
+        abandon(folder)
+    assert run_latest(begun.config) == 0
+    assert not list(Path(begun.config.storage).rglob(".lock*"))
+    assert bool(lost) == is_done  # else Ray is started, which does it
 
 
 def test_damage_of_what_was_trained_names_the_pipeline_and_starts_none(

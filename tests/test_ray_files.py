@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from glacier import ray_files
-from glacier.ray_files import open_temp_folder, secure_token
-from glacier.scratch import LOCK, remove_dead_folders
+from glacier.ray_files import open_temp_folder, remove_lost_folders, secure_token
+from glacier.scratch import LOCK, own_folder, remove_dead_folders
 
 ROOT = Path(__file__).parents[1]
 
@@ -111,6 +111,18 @@ def test_logs_stay_after_an_error_until_the_next_run(base: Path) -> None:
     assert Path(name, "raylet.log").read_text() == "why"
     with open_temp_folder():
         assert not Path(name).parent.exists()
+
+
+def test_folders_of_the_dead_go_without_a_ray_too(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base.mkdir()
+    with own_folder(base) as mine:
+        with own_folder(base, "glacier-scratch-") as dead:
+            pass
+        monkeypatch.setattr(ray_files, "list_temp_folders", lambda: iter([base]))
+        remove_lost_folders()
+        assert mine.exists() and not dead.exists()
 
 
 def test_after_an_interrupt_nothing_stays(base: Path) -> None:

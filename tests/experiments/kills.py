@@ -92,38 +92,47 @@ BEGUN = " Each storage begins as the undisturbed one was once it had a report."
 
 def main(study: str = "stages", machine: str = "2 cores beside other work") -> int:
     """Do the kills and keep what came of them; 1 where something was wrong."""
-    from tests.support.kills import record_points
+    from tests.support.kills import record_points, run_chain
 
-    chosen = STUDIES[study]
+    chosen, outcomes = STUDIES[study], []
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory(prefix="g") as temp:
         recorded = record_points(Path(folder) / "undisturbed", Path(temp))
         if chosen.is_begun:
             recorded = leave_maps_out(recorded, Path(folder))
-        outcomes = list(run_chains(chosen, Path(folder), Path(temp), recorded))
+        for number, kills in enumerate(draw_chains(chosen, recorded.points)):
+            place = Path(folder) / f"chain-{number}"
+            for outcome in run_chain(place, Path(temp), recorded, kills):
+                print(*make_row(outcome), sep="; ", flush=True)
+                outcomes.append(outcome)
+    keep(chosen, recorded.points, outcomes, machine)
+    return int(any(outcome.wrong for outcome in outcomes))
+
+
+def keep(study: Study, points: Sequence[Any], outcomes: Sequence[Any], machine: str) -> None:
+    """Write the table and the page."""
     rows = [make_row(outcome) for outcome in outcomes]
-    keep_rows(chosen, rows)
+    keep_rows(study, rows)
     times = sorted(outcome.seconds for outcome in outcomes)
     page = PAGE.format(
-        study=study,
-        stages=", ".join(chosen.stages),
-        name=chosen.name,
+        study=next(name for name, each in STUDIES.items() if each == study),
+        stages=", ".join(study.stages),
+        name=study.name,
         total=len(outcomes),
         seed=SEED,
-        points=sum(point.stage in chosen.stages for point in recorded.points),
-        again=f" once, and {chosen.again} kills more" if chosen.again else " once",
+        points=sum(point.stage in study.stages for point in points),
+        again=f" once, and {study.again} kills more" if study.again else " once",
         sigkills=sum("SIGKILL" in row[SIGNALS] for row in rows),
-        each=len(outcomes) // chosen.chains,
-        begun=BEGUN if chosen.is_begun else "",
+        each=len(outcomes) // study.chains,
+        begun=BEGUN if study.is_begun else "",
         steps=", ".join(f"{step} {count}" for step, count in Counter(r[1] for r in rows).items()),
-        rows="\n".join(describe(chosen, rows)),
-        chains=chosen.chains,
-        good=chosen.chains - sum("afterwards" in outcome.wrong for outcome in outcomes),
+        rows="\n".join(describe(study, rows)),
+        chains=study.chains,
+        good=study.chains - sum("afterwards" in outcome.wrong for outcome in outcomes),
         median=times[len(times) // 2],
         slowest=times[-1],
         machine=machine,
     )
-    store.write_bytes(str(PLACE / f"{chosen.name}.md"), page.encode())
-    return int(any(outcome.wrong for outcome in outcomes))
+    store.write_bytes(str(PLACE / f"{study.name}.md"), page.encode())
 
 
 def leave_maps_out(recorded: Any, folder: Path) -> Any:
@@ -139,9 +148,9 @@ def leave_maps_out(recorded: Any, folder: Path) -> Any:
     return replace(recorded, begun=begun)
 
 
-def run_chains(study: Study, folder: Path, temp: Path, recorded: Any) -> Iterable[Any]:
-    """The outcomes of all chains, each of which has its share of the ways to kill a stage."""
-    from tests.support.kills import ACTIONS, KILL, draw_kills, run_chain
+def draw_chains(study: Study, points: Sequence[Any]) -> Iterable[Any]:
+    """The kills of each chain, which has its share of the ways to kill a stage."""
+    from tests.support.kills import ACTIONS, KILL, draw_kills
 
     draw = random.Random(SEED)
     hard = [action for action in ACTIONS if action[1] == (KILL,) and action[0] != "gcs_server"]
@@ -152,10 +161,7 @@ def run_chains(study: Study, folder: Path, temp: Path, recorded: Any) -> Iterabl
         for at, stage in enumerate(study.stages):
             shift = at * study.chains // len(study.stages)  # so that chains are of like length
             actions[stage] = decks[stage][(number + shift) % study.chains :: study.chains]
-        kills = draw_kills(recorded.points, actions, draw)
-        for outcome in run_chain(folder / f"chain-{number}", temp, recorded, kills):
-            print(*make_row(outcome), sep="; ", flush=True)
-            yield outcome
+        yield draw_kills(points, actions, draw)
 
 
 def keep_rows(study: Study, rows: Sequence[tuple[str, ...]]) -> None:

@@ -1,4 +1,4 @@
-"""Folders in which another run works, which is alive and does not end."""
+"""Folders in which another run works, which is alive and does not end, or in which one died."""
 
 from glacier import store
 from glacier.config import Config
@@ -10,6 +10,12 @@ from glacier.owner import Owner
 def occupy(folder: str) -> None:
     """Put the lock of another run into a folder."""
     assert create(store.join(folder, LOCK), Owner.of_this_process("other"))
+
+
+def abandon(folder: str) -> None:
+    """Put the lock of a run into a folder whose process was killed: its number is another's now."""
+    dead = Owner.of_this_process("other").model_copy(update={"started": "1"})
+    assert create(store.join(folder, LOCK), dead)
 
 
 def impatient(config: Config) -> Config:
