@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from glacier import store
@@ -187,14 +189,19 @@ def member_areas(view: MonthView, area: MapArea) -> list[float]:
 
 
 def find_tested_errors(
-    sweep: SweepResult, encoders: Sequence[str], months: Sequence[int]
+    sweep: SweepResult,
+    encoders: Sequence[str],
+    season: Season,
+    snow: Mapping[tuple[str, date], float | None],
 ) -> dict[str, tuple[float, ...]]:
-    """Errors of the area in late summers whose truth is known, by models that never saw them.
+    """Errors of the area in months that could stand for a year, by models that never saw them.
 
     Args:
         sweep: The sweep.
         encoders: Whose models map; several: their mean.
-        months: Calendar months of the season.
+        season: Which months may stand for a year.
+        snow: Region and first day of a month to the share of the ground outside the outlines under
+            snow, 0..1, where that is known.
 
     Returns:
         As :func:`uncertainty.group_log_errors`; none where labels are made of the image itself.
@@ -208,7 +215,36 @@ def find_tested_errors(
     else:
         for fold in sweep.ensemble.folds:
             images += fold.scorecard.images
-    return group_log_errors(image for image in images if image.month.month in months)
+    return group_log_errors(choose_images(images, season, snow))
+
+
+def choose_images(
+    images: Iterable[ImageScore], season: Season, snow: Mapping[tuple[str, date], float | None]
+) -> list[ImageScore]:
+    """Those of the month of each region and year that would stand for it.
+
+    Args:
+        images: In any order; several of a month are scores of parts of its ground.
+        season: As :func:`find_tested_errors`.
+        snow: Likewise.
+    """
+    parts: dict[str, dict[date, list[ImageScore]]] = defaultdict(lambda: defaultdict(list))
+    for image in images:
+        parts[image.region][image.month].append(image)
+    chosen = []
+    for region, months in parts.items():
+        facts = [
+            MonthFacts(
+                month=month,
+                status="ok",
+                seen_share=sum(image.valid_share for image in found) / len(found),
+                snow_outside=snow.get((region, month)),
+            )
+            for month, found in months.items()
+        ]
+        for choice in choose_months(facts, season):
+            chosen += months[choice.month] if choice.month else []
+    return chosen
 
 
 def list_rows(series: RegionSeries) -> Iterator[AreaRow]:

@@ -238,8 +238,8 @@ def group_log_errors(images: Iterable[ImageScore]) -> dict[str, tuple[float, ...
 
     Args:
         images: Scores on test parts, by models that never saw them, against labels that are the
-            truth or outlines. Of months like those that the area is of: snow in other months
-            makes other errors.
+            truth or outlines. Of months like those that the area is of: clouds and snow in
+            others make other errors.
 
     Returns:
         Region to log(mapped / true area) of each of its years, in order, since images of one year

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import date
 
 import ray
@@ -41,7 +42,7 @@ from glacier.mapping.region_series import (
     write_change,
 )
 from glacier.mapping.seasons import Season, late_summer_of
-from glacier.mapping.uncertainty import choose_errors
+from glacier.mapping.uncertainty import AreaErrors, choose_errors
 from glacier.plots.animation import draw_animation, draw_film, find_ffmpeg
 from glacier.plots.layers import LayerPicture
 from glacier.progress import Progress, say
@@ -171,8 +172,8 @@ def digest_inputs(
         (config.place(r.region), r.name, r.status, r.reason, identity(r.models), r.files)
         for r in records
     ]
-    seasons = sorted({choose_season(config, sweep, record.region) for record in records})
-    tested = [(season, find_tested_errors(sweep.result, encoders, season)) for season in seasons]
+    regions = sorted({record.region for record in records})
+    tested = [asdict(find_area_errors(config, sweep, encoders, region)) for region in regions]
     snow = [(month.key, month.snow_outside) for month in sweep.samples.months]
     own = identity(settings, (RUNTIME_ONLY, ADDRESS))
     return digest([FORMAT, own, given, maps, tested, snow])
@@ -258,6 +259,21 @@ def find_snow(
 def choose_season(config: Config, sweep: SavedSweep, region: str) -> tuple[int, ...]:
     """Calendar months, 1..12, that may stand for a year of a region."""
     return config.series.months or late_summer_of(region in sweep.result.southern)
+
+
+def describe_season(config: Config, sweep: SavedSweep, region: str) -> Season:
+    """Which months may stand for a year of a region, and what they must show."""
+    months = choose_season(config, sweep, region)
+    return Season(months, config.series.min_seen, config.series.max_snow)
+
+
+def find_area_errors(
+    config: Config, sweep: SavedSweep, encoders: Sequence[str], region: str
+) -> AreaErrors:
+    """What tests say of the areas of a region."""
+    snow = {(month.region, month.month): month.snow_outside for month in sweep.samples.months}
+    season = describe_season(config, sweep, region)
+    return choose_errors(find_tested_errors(sweep.result, encoders, season, snow), region)
 
 
 def find_divides(config: Config, records: Sequence[MapRecord]) -> dict[str, Divides]:
@@ -355,9 +371,8 @@ def write_series(
     place = store.results_folder(config)
     found = []
     for region, months in views.items():
-        chosen = choose_season(config, sweep, region)
-        season = Season(chosen, config.series.min_seen, config.series.max_snow)
-        errors = choose_errors(find_tested_errors(sweep.result, encoders, chosen), region)
+        season = describe_season(config, sweep, region)
+        errors = find_area_errors(config, sweep, encoders, region)
         found.append(measure_region(months, store.join(folder, region), season, errors))
     outlines = [row for series in found for view in series.views for row in view.outlines]
     seals.withdraw(summary_address(place))

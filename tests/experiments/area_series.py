@@ -32,7 +32,7 @@ from glacier.mapping.area_table import AreaRow, read_area_rows
 from glacier.mapping.maps import CLASSES
 from glacier.mapping.predict import maps_folder, run_predict
 from glacier.mapping.region_series import find_tested_errors
-from glacier.mapping.seasons import late_summer_of
+from glacier.mapping.seasons import Season, late_summer_of
 from glacier.mapping.uncertainty import AREA_CONFIDENCE
 from glacier.plots.figures import COLOURS, INK, encode_figure, new_figure, style_axes
 from glacier.reports.series import TABLE, run_series
@@ -419,8 +419,8 @@ def main(arguments: Sequence[str]) -> int:
         sweep = train(training)
         trained_s = time.monotonic() - began
         checks = [check_glacier(mapping_config(training, seed, sweep)) for seed in SEEDS]
-    season = late_summer_of(is_southern=False)
-    errors = find_tested_errors(find_sweep(training).result, [ENCODER], season)
+    season = Season(late_summer_of(is_southern=False))
+    errors = find_tested_errors(find_sweep(training).result, [ENCODER], season, {})
     page = write_page(checks, errors)
     print(page)
     facts = {

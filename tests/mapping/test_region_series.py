@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from glacier import store
 from glacier.evaluation.metrics import Counts
+from glacier.evaluation.scorecard import ImageScore
 from glacier.geo.centre_lines import CentreLine
 from glacier.geo.raster import Grid, encode_cog
 from glacier.geo.raster_rows import ByteBand, write_cog
@@ -21,6 +22,7 @@ from glacier.mapping.front import Front
 from glacier.mapping.maps import CLASSES, PROBABILITY, MapRecord, PixelCounts, UsedModel
 from glacier.mapping.month_view import MonthView, ViewTask, look_at_month
 from glacier.mapping.region_series import (
+    choose_images,
     find_tested_errors,
     list_front_rows,
     list_rows,
@@ -219,8 +221,24 @@ def test_only_labels_that_know_more_than_the_image_tell_errors() -> None:
         for k in range(5)
     )
     sweep = sweep.model_copy(update={"trials": trials})
-    ((errors,),) = [find_tested_errors(sweep, ["resnet18"], (8, 9)).values()]
+    ((errors,),) = [find_tested_errors(sweep, ["resnet18"], SEASON, {}).values()]
     assert errors == pytest.approx((np.log(550 / 500),))  # one region and year
-    assert find_tested_errors(sweep, ["resnet18"], (2, 3)) == {}
+    assert find_tested_errors(sweep, ["resnet18"], Season((2, 3)), {}) == {}
     rule = make_sweep({"resnet18": [0.9] * 5}, prepare={"label": {"kind": "ndsi"}})
-    assert find_tested_errors(rule, ["resnet18"], (8, 9)) == {}
+    assert find_tested_errors(rule, ["resnet18"], SEASON, {}) == {}
+
+
+def test_tests_tell_the_errors_of_months_that_could_stand_for_a_year() -> None:
+    """One a year, well seen and without new snow; the parts of its ground stay together."""
+
+    def score(month: str, seen: float, region: str = "a") -> ImageScore:
+        first = date.fromisoformat(f"{month}-01")
+        return ImageScore(region=region, month=first, counts=Counts(), valid_share=seen)
+
+    parts = [score("2014-08", 1.0), score("2014-08", 0.7)]
+    cloudy, snowy, spring = score("2015-08", 0.5), score("2015-09", 1.0), score("2016-05", 1.0)
+    other, better = score("2014-08", 0.85, "b"), score("2014-09", 0.9, "b")
+    images = [better, *parts, score("2014-09", 0.8), cloudy, snowy, spring, other]
+    snow = {("a", snowy.month): 0.3}
+    assert choose_images(images, SEASON, snow) == [better, *parts]
+    assert choose_images(images, SEASON, {}) == [better, *parts, snowy]
