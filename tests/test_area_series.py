@@ -25,7 +25,8 @@ def make_check(seed: int = 1, off: float = 1.0) -> GlacierCheck:
     years = tuple(
         {
             "year": year, "month": f"{year}-08", "area_km2": off * true, "low_km2": 0.95 * true,
-            "high_km2": 1.02 * true, "answer": "tested", "true_km2": true, "whole_km2": 2 * true,
+            "high_km2": 1.02 * true, "answer": "tested", "half_pixel_low_km2": true,
+            "half_pixel_high_km2": true, "true_km2": true, "whole_km2": 2 * true,
         }
         for year, true in ((2013 + k, 10 - 0.1 * k) for k in range(10))
     )  # fmt: skip
@@ -39,7 +40,8 @@ def test_areas_and_truth_are_of_the_pixels_that_all_years_saw() -> None:
     truth[1, :5] = 0
     rows = [
         AreaRow(region="a", kind="year", year=year, month=date(year, 8, 1), status="ok",
-                area_km2=0.3, low_km2=0.2, high_km2=0.4, answer="tested")
+                area_km2=0.3, low_km2=0.2, high_km2=0.4, answer="tested",
+                half_pixel_low_km2=0.25, half_pixel_high_km2=0.35)
         for year in (2013, 2014)
     ]  # fmt: skip
     first, second = check_years(rows, classes, truth)
@@ -47,6 +49,7 @@ def test_areas_and_truth_are_of_the_pixels_that_all_years_saw() -> None:
     assert (second.true_km2, second.whole_km2) == pytest.approx((50 * 0.0036, 50 * 0.0036))
     assert second.error_percent == pytest.approx(100 * (0.3 / 0.18 - 1))
     assert first.holds and not second.holds
+    assert first.half_pixel_holds and not second.half_pixel_holds
 
 
 def test_a_glacier_is_judged_by_its_years_and_by_its_trend() -> None:

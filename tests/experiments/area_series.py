@@ -11,7 +11,6 @@ pixels. What was complete before, in the storage (default ``./data``), is not do
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -69,6 +68,8 @@ class YearCheck(Model):
     high_km2: float
     answer: str
     """Which interval that is."""
+    half_pixel_low_km2: float
+    half_pixel_high_km2: float
     true_km2: float
     """On the pixels that all years saw, as the area is."""
     whole_km2: float
@@ -83,6 +84,11 @@ class YearCheck(Model):
     def holds(self) -> bool:
         """Whether the interval holds the truth."""
         return self.low_km2 <= self.true_km2 <= self.high_km2
+
+    @property
+    def half_pixel_holds(self) -> bool:
+        """Whether half a pixel more or less along the outline would."""
+        return self.half_pixel_low_km2 <= self.true_km2 <= self.half_pixel_high_km2
 
 
 class GlacierCheck(Model):
@@ -261,6 +267,8 @@ def check_years(
             low_km2=row.low_km2,
             high_km2=row.high_km2,
             answer=row.answer,
+            half_pixel_low_km2=row.half_pixel_low_km2,
+            half_pixel_high_km2=row.half_pixel_high_km2,
             true_km2=float((glacier & seen).sum() * pixel_km2),
             whole_km2=float(glacier.sum() * pixel_km2),
         )
@@ -361,16 +369,19 @@ def summarise(checks: Sequence[GlacierCheck]) -> list[str]:
     errors = [abs(year.error_percent) for check in checks for year in check.years]
     within = sum(error <= TOLERANCE_PERCENT for error in errors)
     good = sum(abs(check.worst_percent) <= TOLERANCE_PERCENT for check in checks)
+    halves = sum(year.half_pixel_holds for check in checks for year in check.years)
     of_all = f"of {len(checks)} glaciers"
     return [
         f"- The {100 * AREA_CONFIDENCE:.0f} % interval holds the true area in {coverage.held} of "
         f"{coverage.years} years {of_all}: {share:.0f} % ({coverage.low_percent:.0f} to "
         f"{coverage.high_percent:.0f} % at 95 %; years of a glacier are alike, and these tell as "
-        f"much as {coverage.effective_years:.0f} independent ones). It holds in 8 years or more "
-        f"in {sum(check.held >= 8 for check in checks)} {of_all}.",
+        f"much as {coverage.effective_years:.0f} independent ones). It holds in four of five years "
+        f"or more in {sum(check.held >= 0.8 * len(check.years) for check in checks)} {of_all}.",
         f"- The area is within {TOLERANCE_PERCENT:.0f} % of the truth in {within} of {len(errors)} "
         f"years, in all years of {good} {of_all}; the mean error is {np.mean(errors):.1f} %, "
         "without its sign.",
+        f"- Half a pixel more and less along the outline would hold the truth in {halves} of "
+        f"{coverage.years} years.",
         f"- The sign of the change is right in {sum(check.has_sign for check in checks)} {of_all}, "
         "and the interval of the trend holds the true trend in "
         f"{sum(check.holds_trend for check in checks)}.",
@@ -407,25 +418,46 @@ def write_page(checks: Sequence[GlacierCheck], errors: dict[str, tuple[float, ..
             "",
             *list_years(checks[0]),
             "",
+            *AFTERWORD,
+            "",
         ]
     )
+
+
+AFTERWORD = (
+    "## What follows",
+    "",
+    "- Years are gaps where no late summer is clear of new snow and clouds.",
+    "- The interval is wider than it has to be here: it holds the truth always, and the errors of "
+    "the mapped years are far smaller. It rests on single models, where maps are the mean of two; "
+    "and where labels are the truth nobody measures new snow in the tested months. By the truth 10 "
+    "of the 24 lay under more than the 5 % that lets a month stand for its year, and every area "
+    "that was mapped more than 0.7 % too large is one of theirs. With labels of outlines the snow "
+    "is known, and such months are left out.",
+    "- Half a pixel did well on these ten; on training glaciers under no such snow the same models "
+    "err by 4 to 8 % in three of 14, which it does not know of.",
+    "- The trend's interval knows how years scatter around a line, and nothing else. Twice the "
+    "truth lies 0.01 km² a year beyond it: errors that drift with the years, which no single series "
+    "tells of. What makes them was not looked into.",
+    "- Tested and mapped glaciers are of one generator, one place and one season. On real glaciers "
+    "the tested ones have to be like those that are mapped.",
+)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Train, map all glaciers, and keep what came of it."""
     training = training_config(arguments[0] if arguments else "./data")
-    began = time.monotonic()
     with connect(training.cluster):
         sweep = train(training)
-        trained_s = time.monotonic() - began
         checks = [check_glacier(mapping_config(training, seed, sweep)) for seed in SEEDS]
     season = Season(late_summer_of(is_southern=False))
-    errors = find_tested_errors(find_sweep(training).result, [ENCODER], season, {})
+    result = find_sweep(training).result
+    errors = find_tested_errors(result, [ENCODER], season, {})
     page = write_page(checks, errors)
     print(page)
     facts = {
-        "trained_s": trained_s,
-        "mapped_s": time.monotonic() - began - trained_s,
+        "test_dice": [trial.scorecard.counts.dice for trial in result.trials],
+        "sweep_s": result.sweep_s,
         "tested_log_errors": errors,
         "glaciers": [check.model_dump(mode="json") for check in checks],
     }
