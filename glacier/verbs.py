@@ -93,7 +93,7 @@ VERBS = {
     "series": Verb(
         "Maps -> outlines of all dates, area by year with its uncertainty, and a page.",
         "run_series",
-        sections=(*MAPS, *PLACES, "cluster."),
+        sections=(*MAPS, "predict.sweep", *PLACES, "cluster."),
     ),
     "latest": Verb(
         "Months that came after a run -> its maps, series and page; trains nothing.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -191,7 +191,7 @@ def member_areas(view: MonthView, area: MapArea) -> list[float]:
 def find_tested_errors(
     sweep: SweepResult,
     encoders: Sequence[str],
-    season: Season,
+    season_of: Callable[[str], Season],
     snow: Mapping[tuple[str, date], float | None],
 ) -> dict[str, tuple[float, ...]]:
     """Errors of the area in months that could stand for a year, by models that never saw them.
@@ -199,7 +199,7 @@ def find_tested_errors(
     Args:
         sweep: The sweep.
         encoders: Whose models map; several: their mean.
-        season: Which months may stand for a year.
+        season_of: Which months of a region may stand for a year: the south has other ones.
         snow: Region and first day of a month to the share of the ground outside the outlines under
             snow, 0..1, where that is known.
 
@@ -215,17 +215,19 @@ def find_tested_errors(
     else:
         for fold in sweep.ensemble.folds:
             images += fold.scorecard.images
-    return group_log_errors(choose_images(images, season, snow))
+    return group_log_errors(choose_images(images, season_of, snow))
 
 
 def choose_images(
-    images: Iterable[ImageScore], season: Season, snow: Mapping[tuple[str, date], float | None]
+    images: Iterable[ImageScore],
+    season_of: Callable[[str], Season],
+    snow: Mapping[tuple[str, date], float | None],
 ) -> list[ImageScore]:
     """Those of the month of each region and year that would stand for it.
 
     Args:
         images: In any order; several of a month are scores of parts of its ground.
-        season: As :func:`find_tested_errors`.
+        season_of: As :func:`find_tested_errors`.
         snow: Likewise.
     """
     parts: dict[str, dict[date, list[ImageScore]]] = defaultdict(lambda: defaultdict(list))
@@ -242,7 +244,7 @@ def choose_images(
             )
             for month, found in months.items()
         ]
-        for choice in choose_months(facts, season):
+        for choice in choose_months(facts, season_of(region)):
             chosen += months[choice.month] if choice.month else []
     return chosen
 

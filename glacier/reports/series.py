@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
+from functools import partial
 
 import ray
 from pydantic import Field
@@ -272,8 +273,8 @@ def find_area_errors(
 ) -> AreaErrors:
     """What tests say of the areas of a region."""
     snow = {(month.region, month.month): month.snow_outside for month in sweep.samples.months}
-    season = describe_season(config, sweep, region)
-    return choose_errors(find_tested_errors(sweep.result, encoders, season, snow), region)
+    season_of = partial(describe_season, config, sweep)
+    return choose_errors(find_tested_errors(sweep.result, encoders, season_of, snow), region)
 
 
 def find_divides(config: Config, records: Sequence[MapRecord]) -> dict[str, Divides]:

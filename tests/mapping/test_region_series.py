@@ -221,11 +221,11 @@ def test_only_labels_that_know_more_than_the_image_tell_errors() -> None:
         for k in range(5)
     )
     sweep = sweep.model_copy(update={"trials": trials})
-    ((errors,),) = [find_tested_errors(sweep, ["resnet18"], SEASON, {}).values()]
+    ((errors,),) = [find_tested_errors(sweep, ["resnet18"], lambda _: SEASON, {}).values()]
     assert errors == pytest.approx((np.log(550 / 500),))  # one region and year
-    assert find_tested_errors(sweep, ["resnet18"], Season((2, 3)), {}) == {}
+    assert find_tested_errors(sweep, ["resnet18"], lambda _: Season((2, 3)), {}) == {}
     rule = make_sweep({"resnet18": [0.9] * 5}, prepare={"label": {"kind": "ndsi"}})
-    assert find_tested_errors(rule, ["resnet18"], SEASON, {}) == {}
+    assert find_tested_errors(rule, ["resnet18"], lambda _: SEASON, {}) == {}
 
 
 def test_tests_tell_the_errors_of_months_that_could_stand_for_a_year() -> None:
@@ -240,5 +240,7 @@ def test_tests_tell_the_errors_of_months_that_could_stand_for_a_year() -> None:
     other, better = score("2014-08", 0.85, "b"), score("2014-09", 0.9, "b")
     images = [better, *parts, score("2014-09", 0.8), cloudy, snowy, spring, other]
     snow = {("a", snowy.month): 0.3}
-    assert choose_images(images, SEASON, snow) == [better, *parts]
-    assert choose_images(images, SEASON, {}) == [better, *parts, snowy]
+    assert choose_images(images, lambda _: SEASON, snow) == [better, *parts]
+    assert choose_images(images, lambda _: SEASON, {}) == [better, *parts, snowy]
+    autumns = {"a": Season((5,)), "b": SEASON}
+    assert choose_images(images, autumns.__getitem__, {}) == [better, spring]
