@@ -1,15 +1,17 @@
 """The sweep whose models map the months of a run: another run's, over its own archive."""
 
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from glacier import pipeline
 from glacier.archive.ingest import ingest_month
 from glacier.archive.records import list_months
 from glacier.checks import find_refusals
 from glacier.config import Config
-from glacier.errors import ConfigError, StoreError
+from glacier.errors import ConfigError, DamagedError, StoreError
 from glacier.settings.months import Months
 from glacier.sources.factory import open_source
 from glacier.training.saved import find_mapping_sweep
@@ -85,3 +87,20 @@ def test_only_some_months_of_every_year_are_wanted(tmp_path: Path) -> None:
     for wrong in ([], [8, 8], [13]):
         with pytest.raises(ValueError, match="of_year"):
             Months.model_validate(span | {"of_year": wrong})
+
+
+def test_damage_of_its_own_months_trains_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = []
+    for name in ("run_ingest", "run_prepare", "run_sweep"):
+        monkeypatch.setattr(pipeline, name, lambda config, name=name: ran.append(name) or 0)
+    stages = (pipeline.run_ingest, pipeline.run_prepare, pipeline.run_sweep)
+    monkeypatch.setattr(pipeline, "STAGES", stages)
+    monkeypatch.setattr(pipeline, "connect", lambda settings: nullcontext())
+    error = DamagedError("a month is damaged")
+    borrowing, own = borrow(tmp_path, "elsewhere"), tiny_config(tmp_path)
+    assert pipeline.go_back(borrowing, lambda config: 0, error) == 0
+    assert ran == ["run_ingest"]
+    pipeline.go_back(own, lambda config: 0, error)
+    assert ran[1:] == ["run_ingest", "run_prepare", "run_sweep"]
