@@ -143,7 +143,7 @@ def refuse_work(config: Config, job: str) -> Iterator[str]:
     yield from refuse_bands(config, source)
     yield from refuse_outlines(config, inputs.grids)
     yield from refuse_sizes(config, inputs.grids)
-    if config.predict.sweep is None or job not in ("ingest", "predict", "series"):
+    if config.predict.sweep is None or job not in ("ingest", "predict", "series", "latest"):
         yield from refuse_folds(config, inputs)
     yield from refuse_space(config, job, inputs, source)
 
@@ -158,7 +158,7 @@ def refuse_files(config: Config, job: str) -> Iterator[str]:
     }
     for field, file in config.ingest.chosen.files.items():
         named[f"ingest.{config.ingest.source}.{field}"] = file
-    if job in ("series", "pipeline"):
+    if job in ("series", "latest", "pipeline"):
         named |= {f"series.{field}": file for field, file in config.series.named_files.items()}
     for name, place in named.items():
         if place is None or "://" in (address := store.absolute(place)):

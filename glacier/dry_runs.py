@@ -157,7 +157,7 @@ def plan_latest(plan: RunPlan) -> Iterator[str]:
     later = plan_run(span)
     for line in describe_ingest(later.regions, later.source):
         yield f"latest: {line}"
-    yield from plan_network(fetches=True)(later)
+    yield from plan_network(fetches=True, measures=True)(later)
 
 
 def plan_export(plan: RunPlan) -> Iterator[str]:

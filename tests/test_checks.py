@@ -44,6 +44,23 @@ def test_a_run_that_can_be_is_not_refused(tmp_path: Path, job: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("job", ["ingest", "predict", "series", "latest", "sweep", "pipeline"])
+def test_with_models_of_another_run_only_what_trains_needs_folds(tmp_path: Path, job: str) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/sweep.json").write_text("{}")
+    borrowed = {"sweep": str(tmp_path / "other")}
+    folds = {"folds": {"kind": "by_region", "count": 3}}  # of one region
+    said = refusals(tmp_path, job, predict=borrowed, sweep=folds)
+    assert bool(said) == (job in ("sweep", "pipeline")), said
+
+
+@pytest.mark.parametrize("job", ["series", "latest", "pipeline"])
+def test_files_of_a_series_are_looked_at_by_every_job_that_makes_one(
+    tmp_path: Path, job: str
+) -> None:
+    assert "nowhere.gpkg" in refusals(tmp_path, job, series={"centre_lines": "/nowhere.gpkg"})
+
+
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [

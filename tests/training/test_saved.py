@@ -72,10 +72,6 @@ def test_a_folder_without_a_sweep_is_refused_and_a_pipeline_never_borrows(tmp_pa
         find_mapping_sweep(config)
     assert "no finished sweep is there" in "".join(find_refusals(config, "predict"))
     assert "pipeline trains models of its own" in "".join(find_refusals(config, "pipeline"))
-    one_unit = {"folds": {"kind": "by_region", "count": 2}}  # of models that are not trained
-    lone = borrow(tmp_path, str(tmp_path / "nothing"), sweep=one_unit)
-    assert "by_region" not in "".join(find_refusals(lone, "series"))
-    assert "by_region" in "".join(find_refusals(lone, "sweep"))
 
 
 def test_only_some_months_of_every_year_are_wanted(tmp_path: Path) -> None:
