@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from glacier.pipeline import run_pipeline as run_pipeline
     from glacier.reports.report import run_report as run_report
     from glacier.reports.series import run_series as run_series
-    from glacier.samples.dataset import MonthImage as MonthImage
-    from glacier.samples.dataset import SampleSet as SampleSet
-    from glacier.samples.dataset import read_images as read_images
-    from glacier.samples.dataset import read_set as read_set
+    from glacier.samples.month_images import MonthImage as MonthImage
+    from glacier.samples.month_images import read_images as read_images
     from glacier.samples.prepare import run_prepare as run_prepare
+    from glacier.samples.sample_set import SampleSet as SampleSet
+    from glacier.samples.sample_set import read_set as read_set
     from glacier.studies.claims import run_claims as run_claims
     from glacier.studies.study import run_study as run_study
     from glacier.training.model_files import load_model as load_model
@@ -84,7 +84,8 @@ _HOMES = {
     "pipeline": ("run_pipeline",),
     "reports.report": ("run_report",),
     "reports.series": ("run_series",),
-    "samples.dataset": ("MonthImage", "SampleSet", "read_images", "read_set"),
+    "samples.month_images": ("MonthImage", "read_images"),
+    "samples.sample_set": ("SampleSet", "read_set"),
     "samples.prepare": ("run_prepare",),
     "studies.claims": ("run_claims",),
     "studies.study": ("run_study",),

@@ -13,8 +13,8 @@ from glacier.archive.dry_run import RegionDryRun, dry_run_region
 from glacier.archive.records import read_records
 from glacier.config import Config
 from glacier.errors import GlacierError
-from glacier.samples.dataset import samples_folder, set_address
 from glacier.samples.month import extra_bands
+from glacier.samples.sample_set import samples_folder, set_address
 from glacier.sources.factory import open_source
 from glacier.sources.source import Source
 from glacier.training.saved import is_swept

@@ -26,8 +26,8 @@ from glacier.evaluation.scores import (
     score_ensemble,
 )
 from glacier.evaluation.verdict import Pair, count_folds, judge
-from glacier.samples.dataset import SampleMonth
 from glacier.samples.folds import Split
+from glacier.samples.sample_set import SampleMonth
 from glacier.settings.model import Model
 
 Kind = Literal["encoder", "ensemble", "baseline"]

@@ -27,8 +27,9 @@ from glacier.evaluation.metrics import (
     pool_counts,
 )
 from glacier.labels import IGNORE, label_truth
-from glacier.samples.dataset import MonthImage, SampleSet, month_key
 from glacier.samples.folds import FoldMasks
+from glacier.samples.month_images import MonthImage
+from glacier.samples.sample_set import SampleSet, month_key
 from glacier.settings.model import Model
 
 

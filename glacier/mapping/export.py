@@ -16,7 +16,7 @@ from glacier.locks import hold
 from glacier.machine import explain_missing_extra
 from glacier.mapping.assignment import ModelName, choose_encoders
 from glacier.progress import Progress, say
-from glacier.samples.dataset import MonthImage
+from glacier.samples.month_images import MonthImage
 from glacier.seals import Manifest
 from glacier.settings.values import BareName, Sha256
 from glacier.training.export import export_model

@@ -17,7 +17,8 @@ from glacier.indices import FALSE_COLOUR
 from glacier.labels import IGNORE
 from glacier.plots import pictures
 from glacier.plots.figures import Picture
-from glacier.samples.dataset import MonthImage, SampleSet
+from glacier.samples.month_images import MonthImage
+from glacier.samples.sample_set import SampleSet
 from glacier.training.saved import Predictions, SavedSweep, TrialKey
 from glacier.wording import join_words
 

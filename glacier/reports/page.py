@@ -27,7 +27,7 @@ from glacier.reports.sharing import share_config
 from glacier.reports.summary import Summary
 from glacier.reports.templating import keep_together, open_templates
 from glacier.reports.terms import TERMS
-from glacier.samples.dataset import SampleMonth
+from glacier.samples.sample_set import SampleMonth
 from glacier.training.saved import SavedSweep
 from glacier.wording import shorten_list
 

@@ -24,7 +24,8 @@ from glacier.plots.figures import Picture
 from glacier.plots.maps import Ground, Wording, draw_map
 from glacier.plots.pictures import paint_colour
 from glacier.reports.gallery import place_colours
-from glacier.samples.dataset import MonthImage, SampleMonth, SampleSet
+from glacier.samples.month_images import MonthImage
+from glacier.samples.sample_set import SampleMonth, SampleSet
 from glacier.settings.labels import Label
 from glacier.training.saved import Predictions, SavedSweep, TrialKey
 

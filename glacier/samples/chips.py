@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier import labels
-from glacier.samples.dataset import MonthImage
 from glacier.samples.folds import block_rectangles
+from glacier.samples.month_images import MonthImage
 from glacier.settings.prepare import Prepare
 from glacier.windows import pad_to, window_starts
 
@@ -71,7 +71,7 @@ def cut_rows(month: MonthImage, settings: Prepare) -> list[dict[str, Any]]:
         settings: Size and step of the windows, grid of blocks.
 
     Returns:
-        Values by column of ``dataset.SCHEMA``.
+        Values by column of ``rows.SCHEMA``.
     """
     height, width = month.label.shape
     size, stride = settings.size_px, settings.step_px

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier.errors import ConfigError
-from glacier.samples.dataset import MonthImage, month_key
+from glacier.samples.month_images import MonthImage
+from glacier.samples.sample_set import month_key
 from glacier.settings.folds import FoldKind, Folds
 
 Rectangle = tuple[int, int, int, int]

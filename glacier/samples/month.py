@@ -20,15 +20,8 @@ from glacier.indices import FALSE_COLOUR, colour
 from glacier.landsat import BAND_OF, SR_SCALE
 from glacier.samples.bands import LABEL_BANDS, image_bands, name_bands
 from glacier.samples.chips import cut_rows, resize_sample, shrink_classes
-from glacier.samples.dataset import (
-    BandSums,
-    LabelPixels,
-    MonthImage,
-    SampleMonth,
-    month_address,
-    write_rows,
-)
 from glacier.samples.image import ImageRecipe, make_image
+from glacier.samples.month_images import MonthImage
 from glacier.samples.outlines import (
     debris_file,
     glacier_file,
@@ -37,6 +30,8 @@ from glacier.samples.outlines import (
     outlines_on,
 )
 from glacier.samples.quicklooks import write_quick_looks
+from glacier.samples.rows import month_address, write_rows
+from glacier.samples.sample_set import BandSums, LabelPixels, SampleMonth
 from glacier.samples.variety import check_variety
 from glacier.settings.prepare import Prepare
 
@@ -73,7 +68,7 @@ class MonthTask:
 
 
 Rows = list[dict[str, Any]]
-"""Samples by column of ``dataset.SCHEMA``."""
+"""Samples by column of ``rows.SCHEMA``."""
 
 
 def prepare_month(task: MonthTask) -> SampleMonth:

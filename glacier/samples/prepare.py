@@ -21,16 +21,16 @@ from glacier.config import Config
 from glacier.errors import DamagedError, StoreError
 from glacier.locks import hold, remove_dead
 from glacier.progress import Progress, say
-from glacier.samples.dataset import (
+from glacier.samples.month import MonthTask, extra_bands, prepare_month
+from glacier.samples.rows import PreparedMonth
+from glacier.samples.sample_set import (
     BandSums,
     Frame,
-    PreparedMonth,
     SampleMonth,
     SampleSet,
     samples_folder,
     set_address,
 )
-from glacier.samples.month import MonthTask, extra_bands, prepare_month
 from glacier.settings.prepare import Prepare
 
 MAX_NOTES = 8

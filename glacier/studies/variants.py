@@ -14,7 +14,7 @@ from glacier.config import Config
 from glacier.evaluation.comparison import Comparison, Kind, compare_methods, part_ratio
 from glacier.evaluation.results import SweepResult, TrialResult
 from glacier.evaluation.scores import MethodScores
-from glacier.samples.dataset import SampleSet
+from glacier.samples.sample_set import SampleSet
 from glacier.settings.sweep import Sweep
 
 SplitName = Literal["test", "validation"]

@@ -22,8 +22,9 @@ from glacier.evaluation.results import BaselineFold, BaselineResult
 from glacier.evaluation.scorecard import ScorecardBuilder
 from glacier.indices import FALSE_COLOUR, normalised_difference
 from glacier.labels import IGNORE, grey_level
-from glacier.samples.dataset import MonthImage, SampleSet
 from glacier.samples.folds import FoldMasks, Split
+from glacier.samples.month_images import MonthImage
+from glacier.samples.sample_set import SampleSet
 from glacier.settings.labels import NDSI_ABOVE, NIR_ABOVE
 from glacier.training.trial import derive_seed
 

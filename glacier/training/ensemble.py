@@ -11,8 +11,9 @@ import numpy as np
 from glacier.evaluation.agreement import Agreement, measure_agreement
 from glacier.evaluation.results import EnsembleFold, TrialResult
 from glacier.evaluation.scorecard import ScorecardBuilder
-from glacier.samples.dataset import MonthImage, SampleSet
 from glacier.samples.folds import FoldMasks, Split
+from glacier.samples.month_images import MonthImage
+from glacier.samples.sample_set import SampleSet
 from glacier.training.saved import Predictions, SweepPlaces
 
 

@@ -17,8 +17,9 @@ from glacier.evaluation.calibration import Calibration, Reliability, measure_rel
 from glacier.evaluation.results import PREDICTIONS, TrialResult
 from glacier.evaluation.scorecard import Scorecard, ScorecardBuilder
 from glacier.geo.footprints import find_footprint
-from glacier.samples.dataset import MonthImage, SampleSet
 from glacier.samples.image import ImageRecipe
+from glacier.samples.month_images import MonthImage
+from glacier.samples.sample_set import SampleSet
 from glacier.settings.labels import Label
 from glacier.settings.sweep import Sweep
 from glacier.training.checkpoint import Checkpoint, drop_checkpoint

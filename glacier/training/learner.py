@@ -28,7 +28,7 @@ from glacier.evaluation.calibration import Calibration, fit_calibration
 from glacier.evaluation.metrics import Counts, count_pixels
 from glacier.evaluation.results import Epoch
 from glacier.labels import IGNORE
-from glacier.samples.dataset import MonthImage
+from glacier.samples.month_images import MonthImage
 from glacier.training.checkpoint import Checkpoint, restore_checkpoint, save_checkpoint
 from glacier.training.inference import Viewer, choose_device
 from glacier.training.losses import choose_loss

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from glacier.errors import TrainingError
 from glacier.indices import INDICES
 from glacier.labels import IGNORE
-from glacier.samples.dataset import MonthImage
+from glacier.samples.month_images import MonthImage
 from glacier.settings.sweep import Sweep
 from glacier.windows import centred_starts, pad_to, turn
 

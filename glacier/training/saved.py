@@ -18,13 +18,8 @@ from glacier.evaluation.results import FORMAT, PREDICTIONS, SweepResult, TrialRe
 from glacier.geo.frames import is_southern
 from glacier.geo.raster import Grid
 from glacier.geo.vector_files import checksum_files
-from glacier.samples.dataset import (
-    MonthImage,
-    SampleSet,
-    read_image,
-    read_set,
-    samples_folder,
-)
+from glacier.samples.month_images import MonthImage, read_image
+from glacier.samples.sample_set import SampleSet, read_set, samples_folder
 from glacier.settings.identity import digest, identity
 from glacier.settings.model import RUNTIME_ONLY, SELECTION
 from glacier.sources.factory import open_source

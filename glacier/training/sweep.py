@@ -37,15 +37,10 @@ from glacier.geo.frames import find_overlaps, is_southern
 from glacier.locks import SHARED_S, hold, remove_dead, remove_leftovers
 from glacier.machine import Room
 from glacier.progress import Progress, say
-from glacier.samples.dataset import (
-    SampleSet,
-    find_rows,
-    month_key,
-    read_images,
-    read_set,
-    samples_folder,
-)
 from glacier.samples.folds import FoldMasks, Split, make_splits
+from glacier.samples.month_images import read_images
+from glacier.samples.rows import find_rows
+from glacier.samples.sample_set import SampleSet, month_key, read_set, samples_folder
 from glacier.training.abandoned import remove_abandoned
 from glacier.training.saved import TABLE, SweepPlaces, place_sweep, settings_digest
 from glacier.training.trial import Trial

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from glacier import seals, store
 from glacier.errors import DamagedError
 from glacier.evaluation.results import PREDICTIONS, RESULT, TrialResult
-from glacier.samples.dataset import MonthImage, SampleSet
 from glacier.samples.folds import FoldMasks, Split
+from glacier.samples.month_images import MonthImage
+from glacier.samples.sample_set import SampleSet
 from glacier.settings.identity import digest
 from glacier.settings.labels import Label
 from glacier.settings.sweep import Sweep

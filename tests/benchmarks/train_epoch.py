@@ -52,8 +52,9 @@ def make_pictures() -> tuple[Any, Any]:
 def prepare_ours(encoder: str, folder: Path) -> Callable[[], object]:
     """The product's epoch: train on month images in memory, score the part that chooses."""
     from glacier.landsat import months_between
-    from glacier.samples.dataset import MonthImage, SampleSet
     from glacier.samples.folds import FoldMasks, Split
+    from glacier.samples.month_images import MonthImage
+    from glacier.samples.sample_set import SampleSet
     from glacier.settings.folds import Folds
     from glacier.settings.sweep import Sweep
     from glacier.training.learner import Learner, configure_process

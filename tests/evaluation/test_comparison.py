@@ -30,7 +30,7 @@ from glacier.evaluation.scores import (
     score_method,
 )
 from glacier.evaluation.verdict import corrected_p
-from glacier.samples.dataset import SampleMonth
+from glacier.samples.sample_set import SampleMonth
 from tests.support.sweeps import (
     counts_of,
     make_baseline,

@@ -12,8 +12,9 @@ from glacier.evaluation.metrics import ClassPixels, Counts, count_pixels, pool_c
 from glacier.evaluation.scorecard import AreaScore, OutlineScore, Scorecard, ScorecardBuilder
 from glacier.geo.raster import Grid
 from glacier.labels import SHADED, Surface, label_truth
-from glacier.samples.dataset import Frame, MonthImage, SampleSet
 from glacier.samples.folds import FoldMasks
+from glacier.samples.month_images import MonthImage
+from glacier.samples.sample_set import Frame, SampleSet
 from glacier.settings.labels import Label
 
 SHAPE = (40, 60)

@@ -25,8 +25,9 @@ from scipy import ndimage
 from torch import nn
 
 from glacier.geo.raster import Grid
-from glacier.samples.dataset import Frame, MonthImage, SampleMonth, SampleSet
 from glacier.samples.folds import FoldMasks, make_splits
+from glacier.samples.month_images import MonthImage
+from glacier.samples.sample_set import Frame, SampleMonth, SampleSet
 from glacier.settings.folds import Folds
 from glacier.settings.sweep import Sweep
 from glacier.training import fit, learner

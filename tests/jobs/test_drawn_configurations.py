@@ -20,9 +20,10 @@ from glacier.errors import ConfigError, TrainingError
 from glacier.flags import load_config
 from glacier.geo.raster import Grid
 from glacier.landsat import OPTICAL
-from glacier.samples.dataset import MonthImage, read_images, samples_folder, set_address
 from glacier.samples.month import MonthTask, prepare_month
+from glacier.samples.month_images import MonthImage, read_images
 from glacier.samples.prepare import describe_set
+from glacier.samples.sample_set import samples_folder, set_address
 from glacier.seals import write_model
 from glacier.sources.factory import open_source
 from glacier.training.sampler import WindowSampler

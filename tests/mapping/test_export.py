@@ -20,7 +20,7 @@ from glacier.mapping.export import (
     make_export,
     run_export,
 )
-from glacier.samples.dataset import MonthImage
+from glacier.samples.month_images import MonthImage
 from glacier.settings.export import Export
 from glacier.training.export import Exported
 from glacier.training.model_files import save_model

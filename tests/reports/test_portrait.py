@@ -12,7 +12,7 @@ from glacier.reports.portrait import (
     predict_parts,
     rank_month,
 )
-from glacier.samples.dataset import LabelPixels, SampleMonth
+from glacier.samples.sample_set import LabelPixels, SampleMonth
 from glacier.training import saved
 from glacier.training.saved import find_sweep
 from tests.support.saved_sweeps import RECORDS, make_config, write_sweep

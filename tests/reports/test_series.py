@@ -26,7 +26,7 @@ from glacier.reports.series import (
     store_films,
     summary_address,
 )
-from glacier.samples.dataset import SampleMonth
+from glacier.samples.sample_set import SampleMonth
 from glacier.training.saved import SavedSweep, SweepPlaces
 from tests.support.hostile.rasters import write_tiff
 from tests.support.saved_sweeps import describe_samples

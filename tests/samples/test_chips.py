@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from glacier.errors import TrainingError
 from glacier.labels import IGNORE
 from glacier.samples.chips import cut_rows, resize_sample
-from glacier.samples.dataset import MonthImage, assemble
+from glacier.samples.month_images import MonthImage, assemble
 from glacier.settings.prepare import Prepare
 from glacier.training.sampler import WindowSampler
 from glacier.windows import predict_blended

@@ -9,7 +9,6 @@ from sklearn.model_selection import KFold
 
 from glacier.errors import ConfigError
 from glacier.landsat import months_between
-from glacier.samples.dataset import MonthImage
 from glacier.samples.folds import (
     FoldMasks,
     Split,
@@ -19,6 +18,7 @@ from glacier.samples.folds import (
     text_order,
     unit_rectangles,
 )
+from glacier.samples.month_images import MonthImage
 from glacier.settings.folds import Folds
 from glacier.windows import free_starts
 

@@ -10,10 +10,10 @@ from shapely.geometry import box
 from glacier.geo import vectors
 from glacier.geo.raster import Grid, read_named
 from glacier.samples import outlines
-from glacier.samples.dataset import SampleSet, samples_folder
 from glacier.samples.month import prepare_month
 from glacier.samples.outlines import debris_file, glacier_file, glacier_on
 from glacier.samples.prepare import describe_set, report_outcome
+from glacier.samples.sample_set import SampleSet, samples_folder
 from glacier.settings.labels import Label
 from glacier.settings.prepare import Prepare
 from tests.support.tiny import make_task, tiny_config

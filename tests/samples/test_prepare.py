@@ -14,9 +14,10 @@ from glacier.archive import ingest
 from glacier.archive.records import list_months, read_records
 from glacier.config import Config
 from glacier.errors import Occupied, StoreError
-from glacier.samples import dataset, prepare
-from glacier.samples.dataset import SampleMonth
+from glacier.samples import prepare
 from glacier.samples.month import MonthTask, prepare_month
+from glacier.samples.month_images import read_images
+from glacier.samples.sample_set import SampleMonth, read_set, samples_folder, set_address
 from glacier.seals import write_model
 from glacier.sources.factory import open_source
 from tests.support.occupied import impatient, occupy
@@ -52,7 +53,7 @@ def test_samples_that_cannot_be_written_are_told_in_their_row(tmp_path: Path) ->
 
 def test_samples_that_are_not_there_say_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"run `glacier prepare`"):
-        dataset.read_set(str(tmp_path))
+        read_set(str(tmp_path))
 
 
 @pytest.mark.ray
@@ -73,19 +74,19 @@ def test_one_bad_raster_costs_one_row_and_is_mended_by_a_rerun(
         update={"prepare": config.prepare.model_copy(update={"max_failed": 1})}
     )
     assert prepare.run_prepare(allowing) == 0
-    folder = dataset.samples_folder(config, read_records(config))
-    samples = dataset.read_set(folder)
+    folder = samples_folder(config, read_records(config))
+    samples = read_set(folder)
     statuses = [month.status for month in samples.months]
     assert statuses == ["ok", "failed", "ok", "ok", "ok", "ok", "empty", "empty"]
     assert "1 failed: RasterError" in capsys.readouterr().out
     path.unlink()
     assert ingest.run_ingest(config) == 0 and path.read_bytes() == whole
     assert prepare.run_prepare(config) == 0
-    folder = dataset.samples_folder(config, read_records(config))
-    samples = dataset.read_set(folder)
+    folder = samples_folder(config, read_records(config))
+    samples = read_set(folder)
     assert len(samples.usable) == 6 and not samples.failed
 
-    images = dataset.read_images(folder, samples)
+    images = read_images(folder, samples)
     stack = np.stack([image.image for image in images])
     np.testing.assert_allclose(samples.mean, np.nanmean(stack, axis=(0, 2, 3)), rtol=1e-5)
     np.testing.assert_allclose(samples.std, np.nanstd(stack, axis=(0, 2, 3)), rtol=1e-5)
@@ -109,7 +110,7 @@ def make_samples(config: Config, folder: str) -> None:
         for archive, records in read_records(config).items()
         for record in records
     ]
-    write_model(dataset.set_address(folder), prepare.describe_set(config, made))
+    write_model(set_address(folder), prepare.describe_set(config, made))
 
 
 def test_what_another_run_made_meanwhile_is_not_made_again(
@@ -134,9 +135,9 @@ def test_a_damaged_description_is_set_aside_by_the_owner_of_its_folder_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     config = archive_tiny(tmp_path)
-    folder = dataset.samples_folder(config, read_records(config))
+    folder = samples_folder(config, read_records(config))
     make_samples(config, folder)
-    description = Path(dataset.set_address(folder))
+    description = Path(set_address(folder))
     whole = description.read_bytes()
     description.write_bytes(whole[:-9])
     occupy(folder)

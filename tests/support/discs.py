@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from glacier.geo.raster import Grid
-from glacier.samples.dataset import Frame, MonthImage, SampleMonth, SampleSet
 from glacier.samples.folds import FoldMasks, Split
+from glacier.samples.month_images import MonthImage
+from glacier.samples.sample_set import Frame, SampleMonth, SampleSet
 from glacier.settings.folds import Folds
 from glacier.settings.sweep import Sweep
 from glacier.training.trial import Trial

@@ -25,16 +25,17 @@ from glacier.evaluation.results import (
 from glacier.evaluation.scorecard import OutlineScore, Scorecard, ScorecardBuilder
 from glacier.geo.raster import Grid
 from glacier.labels import Surface
-from glacier.samples import dataset
-from glacier.samples.dataset import (
+from glacier.samples.folds import FoldMasks, Split, make_splits
+from glacier.samples.month_images import MonthImage
+from glacier.samples.rows import write_rows
+from glacier.samples.sample_set import (
     Frame,
-    MonthImage,
     SampleMonth,
     SampleSet,
     month_key,
     samples_folder,
+    set_address,
 )
-from glacier.samples.folds import FoldMasks, Split, make_splits
 from glacier.training.ensemble import score_ensemble_fold
 from glacier.training.saved import SweepPlaces, place_sweep, settings_digest
 from tests.support.sweeps import make_trial
@@ -125,7 +126,7 @@ def write_samples(folder: str, config: Config, images: list[MonthImage]) -> Samp
             for col in (0, SHAPE[1] - SIZE)
         ]
         month = SampleMonth(region="ridge", month=image.month, status="ok", rows=len(rows))
-        months.append(dataset.write_rows(folder, rows, month))
+        months.append(write_rows(folder, rows, month))
     months += [
         SampleMonth(region="ridge", month=date(2014, 12, 1), status="empty",
                     reason="solar_zenith: sun at most 7.9 deg high"),
@@ -133,7 +134,7 @@ def write_samples(folder: str, config: Config, images: list[MonthImage]) -> Samp
                     reason="RasterError: cut"),
     ]  # fmt: skip
     samples = describe_samples(config).model_copy(update={"months": tuple(months)})
-    seals.write_model(dataset.set_address(folder), samples)
+    seals.write_model(set_address(folder), samples)
     return samples
 
 

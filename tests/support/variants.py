@@ -11,8 +11,8 @@ from glacier.evaluation.metrics import Counts
 from glacier.evaluation.results import BaselineResult, EnsembleFold, EnsembleResult, TrialResult
 from glacier.evaluation.scorecard import Scorecard, UnitScore
 from glacier.geo.raster import Grid
-from glacier.samples.dataset import Frame, SampleMonth, SampleSet
 from glacier.samples.folds import Split
+from glacier.samples.sample_set import Frame, SampleMonth, SampleSet
 from glacier.studies import claim_list, judgements
 from glacier.studies.rows import VariantRow, list_rows
 from glacier.studies.summary import StudySummary, summarise

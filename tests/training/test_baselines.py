@@ -10,8 +10,9 @@ from glacier.config import Config
 from glacier.errors import SampleError
 from glacier.evaluation.metrics import Counts
 from glacier.evaluation.results import BaselineFold
-from glacier.samples.dataset import MonthImage, SampleSet
 from glacier.samples.folds import FoldMasks, Split
+from glacier.samples.month_images import MonthImage
+from glacier.samples.sample_set import SampleSet
 from glacier.training import baselines
 from tests.support.discs import make_samples
 

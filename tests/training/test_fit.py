@@ -14,8 +14,8 @@ import torch
 from glacier.errors import TrainingError
 from glacier.evaluation.calibration import Calibration
 from glacier.evaluation.results import PREDICTIONS, Epoch, TrialResult
-from glacier.samples.dataset import MonthImage
 from glacier.samples.folds import FoldMasks, Split
+from glacier.samples.month_images import MonthImage
 from glacier.settings.folds import Folds
 from glacier.settings.labels import Label, Provenance
 from glacier.settings.sweep import Sweep

@@ -25,7 +25,7 @@ from glacier.config import Config
 from glacier.errors import ConfigError, DamagedError, GlacierError, StoreError, WeightsError
 from glacier.evaluation.results import SweepResult
 from glacier.reports.report import keep_earlier, list_files
-from glacier.samples.dataset import SampleSet
+from glacier.samples.sample_set import SampleSet
 from glacier.settings.regions import Region
 from glacier.training.checkpoint import (
     Checkpoint,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from glacier.errors import TrainingError
-from glacier.samples.dataset import MonthImage
+from glacier.samples.month_images import MonthImage
 from glacier.settings.sweep import Sweep
 from glacier.training.sampler import WindowSampler, split_batches
 from glacier.windows import turn, turn_back

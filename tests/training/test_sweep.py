@@ -13,7 +13,7 @@ from glacier.config import Config
 from glacier.errors import ConfigError
 from glacier.evaluation.results import FailedTrial
 from glacier.geo.raster import Grid
-from glacier.samples.dataset import Frame, SampleMonth, SampleSet, set_address
+from glacier.samples.sample_set import Frame, SampleMonth, SampleSet, set_address
 from glacier.seals import write_model
 from glacier.settings.labels import Label
 from glacier.training import sweep

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from glacier.archive.records import MonthRecord
-from glacier.samples.dataset import samples_folder
+from glacier.samples.sample_set import samples_folder
 from glacier.settings.labels import Label
 from glacier.store import write_bytes
 from tests.support.tiny import tiny_config
