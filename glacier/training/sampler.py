@@ -118,11 +118,9 @@ class WindowSampler:
         size = self.size
         for _ in range(TRIES):
             row, col = starts[rng.integers(len(starts))]
-            label = image.label[row : row + size, col : col + size]
-            if (label != IGNORE).any():
+            if (image.label[row : row + size, col : col + size] != IGNORE).any():
                 break
-        window = image.image[:, row : row + size, col : col + size]
-        return pad_to(window, size, np.nan), pad_to(label, size, IGNORE)
+        return image.window(row, col, size)
 
 
 def split_batches(order: NDArray[np.int64], batch: int) -> list[NDArray[np.int64]]:
