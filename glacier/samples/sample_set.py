@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from datetime import date
 from typing import Literal
@@ -134,12 +133,6 @@ class SampleSet(Model):
     def usable(self) -> tuple[SampleMonth, ...]:
         """Months that have samples."""
         return tuple(month for month in self.months if month.status == "ok")
-
-    @property
-    def images_gb(self) -> float:
-        """Size of all month images, GB: 16 bits a band, label and class."""
-        pixels = sum(math.prod(self.regions[month.region].shape) for month in self.usable)
-        return pixels * (2 * (len(self.bands) + len(self.extra_bands)) + 2) / 1e9
 
     @property
     def failed(self) -> tuple[SampleMonth, ...]:

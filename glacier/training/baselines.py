@@ -321,7 +321,7 @@ def list_baselines(config: Config) -> tuple[Baseline, ...]:
 def score_baseline(
     method: Baseline,
     config: Config,
-    images: list[MonthImage],
+    images: Sequence[MonthImage],
     samples: SampleSet,
     masks: FoldMasks,
     split: Split,

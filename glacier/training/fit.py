@@ -7,6 +7,7 @@ checkpoint and ends in the same bytes.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -40,7 +41,7 @@ from glacier.training.unet import count_gflop
 Settings = TypeVar("Settings", Label, Sweep)
 
 
-def run_trial(trial: Trial, images: list[MonthImage], on_epoch: OnEpoch) -> TrialResult:
+def run_trial(trial: Trial, images: Sequence[MonthImage], on_epoch: OnEpoch) -> TrialResult:
     """Train, choose, test and export; a trial that has ended returns at once.
 
     Args:
@@ -69,7 +70,7 @@ def run_trial(trial: Trial, images: list[MonthImage], on_epoch: OnEpoch) -> Tria
 
 
 def conclude_trial(
-    trial: Trial, images: list[MonthImage], learner: Learner, checkpoint: Checkpoint
+    trial: Trial, images: Sequence[MonthImage], learner: Learner, checkpoint: Checkpoint
 ) -> TrialResult:
     """Test the best weights, export them, write the result, drop the checkpoint."""
     learner.model.load_state_dict(checkpoint.best)
@@ -102,7 +103,7 @@ def conclude_trial(
 
 
 def evaluate_test_split(
-    trial: Trial, images: list[MonthImage], viewer: Viewer, calibration: Calibration
+    trial: Trial, images: Sequence[MonthImage], viewer: Viewer, calibration: Calibration
 ) -> tuple[Scorecard, Reliability, dict[str, NDArray[np.uint8]]]:
     """Scores on the images with test pixels, and the probabilities of those pixels.
 

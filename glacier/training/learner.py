@@ -12,7 +12,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # large pages; torch reads it once
@@ -87,7 +87,7 @@ def give_back() -> None:
 
 
 def band_statistics(
-    trial: Trial, images: list[MonthImage]
+    trial: Trial, images: Sequence[MonthImage]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean and standard deviation per band, (B,) float32, from training pixels alone."""
     if trial.settings.normalise == "imagenet":
@@ -150,7 +150,7 @@ class Learner:
             std=tuple(map(float, std)),
         )
 
-    def train(self, images: list[MonthImage], on_epoch: OnEpoch) -> Checkpoint:
+    def train(self, images: Sequence[MonthImage], on_epoch: OnEpoch) -> Checkpoint:
         """Run all epochs that are missing.
 
         Raises:
@@ -186,7 +186,7 @@ class Learner:
         patience = self.settings.patience_epochs
         return patience is not None and checkpoint.epoch - checkpoint.best_epoch >= patience
 
-    def run_epoch(self, images: list[MonthImage], epoch: int) -> tuple[float, int]:
+    def run_epoch(self, images: Sequence[MonthImage], epoch: int) -> tuple[float, int]:
         """One pass; returns the mean loss of its batches and the number of samples.
 
         Raises:
@@ -235,7 +235,7 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
-    def validate(self, images: list[MonthImage], units: tuple[str, ...]) -> Selection:
+    def validate(self, images: Sequence[MonthImage], units: tuple[str, ...]) -> Selection:
         """Scores on the split that chooses the checkpoint.
 
         Args:
@@ -266,7 +266,7 @@ class Learner:
         batch = self.settings.batch_size
         return predict_blended(self.predict, image.image, wanted, self.size, self.size, batch)
 
-    def calibrate(self, viewer: Viewer, images: list[MonthImage]) -> Calibration:
+    def calibrate(self, viewer: Viewer, images: Sequence[MonthImage]) -> Calibration:
         """Temperature and threshold from the validation split, predicted as the test split is."""
         logits, label = [], []
         for image in images:

@@ -42,7 +42,7 @@ class WindowSampler:
     @classmethod
     def plan(
         cls,
-        images: list[MonthImage],
+        images: Sequence[MonthImage],
         masks: list[NDArray[np.bool_]],
         size: int,
         whole: bool,
@@ -81,7 +81,7 @@ class WindowSampler:
         return cls(size, whole, starts, math.ceil(pixels / size**2), indices)
 
     def draw_epoch(
-        self, images: list[MonthImage], rng: np.random.Generator, settings: Sweep
+        self, images: Sequence[MonthImage], rng: np.random.Generator, settings: Sweep
     ) -> Iterator[Batch]:
         """Batches of one epoch, in an order and at places that follow from ``rng`` alone."""
         usable = np.array([k for k, found in enumerate(self.starts) if len(found)])
