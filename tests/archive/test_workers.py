@@ -23,17 +23,16 @@ from glacier.landsat import months_between
 from glacier.settings.stac import Stac
 from glacier.sources.factory import open_source
 from tests.support.fake_earthengine import (
+    COARSE,
     DENIED,
     FakeEarthEngine,
     Fault,
     ScenesOf,
+    ask_fake,
     serve,
     synthetic_scenes,
-    write_key,
 )
-from tests.support.tiny import VALUES, tiny_config
-
-COARSE = VALUES["regions"][0] | {"pixel_m": 600}
+from tests.support.tiny import tiny_config
 
 
 @pytest.fixture(scope="module")
@@ -48,18 +47,7 @@ def fake(scenes_of: ScenesOf) -> Iterator[FakeEarthEngine]:
 
 
 def service_config(folder: Path, fake: FakeEarthEngine, last: str, **account: Any) -> Config:
-    folder.mkdir(parents=True, exist_ok=True)
-    account = {
-        "project": "fake-project", "url": fake.url, "key_file": str(write_key(folder, fake)),
-        "backoff_s": 0.02, "actors": 2, "in_flight": 6, **account,
-    }  # fmt: skip
-    return tiny_config(
-        folder,
-        regions=[COARSE],
-        months={"first": "2014-01", "last": last},
-        ingest={"source": "earthengine", "earthengine": account},
-        prepare={"label": {"kind": "ndsi"}},
-    )
+    return tiny_config(folder, **ask_fake(folder, fake, last, **account))
 
 
 def records_of(config: Config) -> tuple[str, list[MonthRecord]]:
