@@ -15,7 +15,6 @@ from dataclasses import replace
 from typing import Any
 
 import cv2
-import ray
 
 from glacier import seals, store
 from glacier.archive.calendar import write_calendar
@@ -28,7 +27,7 @@ from glacier.archive.records import (
     look_at_month,
     write_month,
 )
-from glacier.archive.workers import open_pool
+from glacier.archive.workers import make_months, open_pool
 from glacier.cluster import connect
 from glacier.composite import Empty
 from glacier.config import Config
@@ -128,15 +127,8 @@ def ingest_months(
     Raises:
         ConfigError: No month can be had with this configuration.
     """
-    waiting = list(reversed(pending))
-    running: dict[Any, ArchiveMonth] = {}
     with open_pool(config, ingest_month) as pool:
-        while waiting or running:
-            while waiting and len(running) < pool.capacity():
-                target = waiting.pop()
-                running[pool.submit(target)] = target
-            (ready,), _ = ray.wait(list(running), num_returns=1)
-            yield running.pop(ready), pool.collect(ready)
+        yield from make_months(pool, pending)
 
 
 def ingest_month(
