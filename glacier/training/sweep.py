@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import ray
 
 from glacier import seals, store
-from glacier.archive.records import read_records
+from glacier.archive.contents import read_records
 from glacier.cluster import connect, get_result
 from glacier.config import Config
 from glacier.errors import SweepError

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from glacier.archive import ingest, workers
-from glacier.archive.records import ArchiveMonth, MonthRecord, read_records
+from glacier.archive.contents import read_records
+from glacier.archive.records import ArchiveMonth, MonthRecord
 from glacier.config import Config
 from glacier.errors import ConfigError
 from glacier.geo.raster import read_named
