@@ -15,7 +15,8 @@ import pytest
 from ray.exceptions import ActorDiedError, NodeDiedError, WorkerCrashedError
 
 from glacier.archive import ingest, workers
-from glacier.archive.records import ArchiveMonth, MonthRecord, read_records
+from glacier.archive.contents import read_records
+from glacier.archive.records import ArchiveMonth, MonthRecord
 from glacier.config import Config
 from glacier.errors import ConfigError
 from glacier.geo.raster import read_named
