@@ -10,6 +10,7 @@ import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import ray
@@ -155,8 +156,8 @@ class ActorPool:
         self.settings = settings
         limiter: Any = ray.remote(Limiter).options(
             num_cpus=0,
-            max_concurrency=2
-            * (settings.in_flight + settings.actors),  # of these, one a month waits
+            # Of these, one a month may wait for its turn.
+            max_concurrency=2 * (settings.in_flight + settings.actors),
             max_restarts=-1,
             max_task_retries=-1,
             scheduling_strategy=stay_here(),
@@ -167,7 +168,7 @@ class ActorPool:
             max_concurrency=settings.in_flight,
             scheduling_strategy="SPREAD",
         )
-        self.start = lambda: fetcher.remote(config, work)
+        self.start: Callable[[], Any] = partial(fetcher.remote, config, work)
         self.homes: dict[Any, str] = {}
         self.begun: dict[Any, Any] = {}
         self.failed_starts = 0
