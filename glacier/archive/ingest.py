@@ -91,7 +91,10 @@ def ingest_pending(
     remove_leftovers(store.join(store.absolute(config.storage), "catalogue"), SHARED_S)
     for region in {target.region.name: target.region for target in pending}.values():
         source.survey(region)
-    with connect(config.cluster), Progress("ingest", len(pending)) as progress:
+    with (
+        connect(config.cluster, storage=config.storage),
+        Progress("ingest", len(pending)) as progress,
+    ):
         for target, record in ingest_months(config, pending):
             records[target] = record
             if record.status == "ok" and record.reason:  # in a log, too, and at once

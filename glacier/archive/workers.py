@@ -10,6 +10,7 @@ import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import ray
@@ -167,7 +168,7 @@ class ActorPool:
             max_concurrency=settings.in_flight,
             scheduling_strategy="SPREAD",
         )
-        self.start = lambda: fetcher.remote(config, work)
+        self.start: Callable[[], Any] = partial(fetcher.remote, config, work)
         self.homes: dict[Any, str] = {}
         self.begun: dict[Any, Any] = {}
         self.failed_starts = 0
