@@ -32,7 +32,10 @@ LOCK = "in-use.lock"
 """In the folder of a set; whoever uses its files shares a lock on it."""
 
 READ_AT_ONCE = 256e6
-"""Months are read several at a time, so many that they together have about this size, bytes."""
+"""Months are read several at a time, so many that they take no more memory than this, bytes."""
+
+COPIES = 4
+"""What reading a month takes for a while, in months: compressed, as a table, as rows, as layers."""
 
 
 class MappedImages(Sequence[MonthImage]):
@@ -72,6 +75,10 @@ class MappedImages(Sequence[MonthImage]):
         return MonthImage(month.region, month.month, coding=self.coding, **found)
 
 
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+"""Where Linux says from when on it runs. Source: random(4)."""
+
+
 @contextmanager
 def open_images(folder: str, samples: SampleSet) -> Iterator[MappedImages]:
     """All usable month images of a set, in its order, for the length of the block.
@@ -107,7 +114,20 @@ def open_images(folder: str, samples: SampleSet) -> Iterator[MappedImages]:
 def name_content(samples: SampleSet) -> str:
     """Name of what the months of a set hold."""
     shas = [(month.key, month.sha256) for month in samples.usable]
-    return digest([FORMAT, samples.size_px, samples.bands, samples.extra_bands, shas])[:16]
+    return digest([FORMAT, name_boot(), samples.size_px, samples.bands, samples.extra_bands, shas])[
+        :16
+    ]
+
+
+def name_boot() -> str:
+    """What is another when this machine has started anew; empty where it does not tell.
+
+    Files of before may then lack what was not yet on the disk.
+    """
+    try:
+        return BOOT.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def own_base() -> Path:
@@ -242,10 +262,11 @@ class RegionFiles:
                 layer[row] = getattr(image, name)
 
         size = sum(layer.nbytes for layer in layers.values()) / len(self.months)
-        with ThreadPoolExecutor(max(1, min(8, int(READ_AT_ONCE / size)))) as pool:
+        with ThreadPoolExecutor(max(1, min(8, int(READ_AT_ONCE / (COPIES * size))))) as pool:
             list(pool.map(copy, range(len(self.months))))
-        for layer in layers.values():
-            layer.flush()
+        if not name_boot():
+            for layer in layers.values():
+                layer.flush()
 
 
 def list_layers(samples: SampleSet) -> dict[str, tuple[tuple[int, ...], str]]:

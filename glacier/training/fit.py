@@ -59,7 +59,7 @@ def run_trial(trial: Trial, images: Sequence[MonthImage], on_epoch: OnEpoch) -> 
     mean, std = band_statistics(trial, images)
     sampler = WindowSampler.plan(
         images,
-        [trial.mask(image, trial.split.train) for image in images],
+        (trial.mask(image, trial.split.train) for image in images),
         trial.samples.size_px,
         whole=trial.samples.layout == "resize",
         bands=trial.samples.bands,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +43,7 @@ class WindowSampler:
     def plan(
         cls,
         images: Sequence[MonthImage],
-        masks: list[NDArray[np.bool_]],
+        masks: Iterable[NDArray[np.bool_]],
         size: int,
         whole: bool,
         bands: Sequence[str] = (),
