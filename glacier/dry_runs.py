@@ -111,7 +111,7 @@ def plan_sweep(plan: RunPlan) -> Iterator[str]:
     yield (
         f"sweep: {plan.trials} trials ({', '.join(sweep.encoders)}; {sweep.folds.count} folds "
         f"{sweep.folds.kind}) of up to {sweep.epochs} epochs; {sweep.cpus_per_trial} core(s) and "
-        f"{sweep.gpus_per_trial:g} GPU a trial"
+        f"{sweep.gpu_share:g} GPU a trial"
     )
     yield (
         f"sweep: models, checkpoints and predictions of about {show_gb(plan.sweep_gb)}; the month "

@@ -7,6 +7,7 @@ checkpoint and ends in the same bytes.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -28,11 +29,11 @@ from glacier.training.learner import (
     Learner,
     OnEpoch,
     band_statistics,
-    configure_process,
     describe_device,
 )
 from glacier.training.model_card import CardScores, DataSpan, ModelCard
 from glacier.training.model_files import save_model
+from glacier.training.process import configure_process
 from glacier.training.sampler import WindowSampler
 from glacier.training.trial import Trial
 from glacier.training.unet import count_gflop
@@ -40,7 +41,7 @@ from glacier.training.unet import count_gflop
 Settings = TypeVar("Settings", Label, Sweep)
 
 
-def run_trial(trial: Trial, images: list[MonthImage], on_epoch: OnEpoch) -> TrialResult:
+def run_trial(trial: Trial, images: Sequence[MonthImage], on_epoch: OnEpoch) -> TrialResult:
     """Train, choose, test and export; a trial that has ended returns at once.
 
     Args:
@@ -55,21 +56,31 @@ def run_trial(trial: Trial, images: list[MonthImage], on_epoch: OnEpoch) -> Tria
     if found := trial.find_result(owned=True):
         return found
     configure_process(trial.settings.cpus_per_trial)
-    mean, std = band_statistics(trial, images)
-    sampler = WindowSampler.plan(
-        images,
-        [trial.mask(image, trial.split.train) for image in images],
-        trial.samples.size_px,
-        whole=trial.samples.layout == "resize",
-        bands=trial.samples.bands,
-    )
-    learner = Learner(trial, sampler, mean, std)
+    learner = make_learner(trial, images)
     checkpoint = learner.train(images, on_epoch)
     return conclude_trial(trial, images, learner, checkpoint)
 
 
+def make_learner(trial: Trial, images: Sequence[MonthImage]) -> Learner:
+    """The network of a trial, its statistics, and where its windows may lie.
+
+    Raises:
+        TrainingError: No training window fits, or no training pixel was ever seen.
+        WeightsError: The initial weights do not fit.
+    """
+    mean, std = band_statistics(trial, images)
+    sampler = WindowSampler.plan(
+        images,
+        (trial.mask(image, trial.split.train) for image in images),
+        trial.samples.size_px,
+        whole=trial.samples.layout == "resize",
+        bands=trial.samples.bands,
+    )
+    return Learner(trial, sampler, mean, std)
+
+
 def conclude_trial(
-    trial: Trial, images: list[MonthImage], learner: Learner, checkpoint: Checkpoint
+    trial: Trial, images: Sequence[MonthImage], learner: Learner, checkpoint: Checkpoint
 ) -> TrialResult:
     """Test the best weights, export them, write the result, drop the checkpoint."""
     learner.model.load_state_dict(checkpoint.best)
@@ -102,7 +113,7 @@ def conclude_trial(
 
 
 def evaluate_test_split(
-    trial: Trial, images: list[MonthImage], viewer: Viewer, calibration: Calibration
+    trial: Trial, images: Sequence[MonthImage], viewer: Viewer, calibration: Calibration
 ) -> tuple[Scorecard, Reliability, dict[str, NDArray[np.uint8]]]:
     """Scores on the images with test pixels, and the probabilities of those pixels.
 

@@ -65,7 +65,7 @@ class Networks:
                 sha256 = store.checksum(store.read_bytes(source))
         place = store.join(store.absolute(config.storage), "weights")
         bands, size = len(config.prepare.image), config.prepare.size_px
-        return cls(sweep.encoders, source, place, bands, size, sweep.gpus_per_trial, sha256)
+        return cls(sweep.encoders, source, place, bands, size, sweep.gpu_share, sha256)
 
 
 TUNE = ".tune"

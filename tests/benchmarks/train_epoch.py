@@ -57,7 +57,8 @@ def prepare_ours(encoder: str, folder: Path) -> Callable[[], object]:
     from glacier.samples.sample_set import SampleSet
     from glacier.settings.folds import Folds
     from glacier.settings.sweep import Sweep
-    from glacier.training.learner import Learner, configure_process
+    from glacier.training.learner import Learner
+    from glacier.training.process import configure_process
     from glacier.training.sampler import WindowSampler
     from glacier.training.trial import Trial
 
