@@ -5,7 +5,7 @@ Nothing is fetched, nothing is written, no Ray started.
 
 from __future__ import annotations
 
-import math
+import tempfile
 from collections.abc import Callable, Iterator
 
 from glacier import store
@@ -13,7 +13,7 @@ from glacier.archive.dry_run import describe_frame, describe_ingest, describe_re
 from glacier.checks import find_refusals
 from glacier.config import Config
 from glacier.errors import ConfigError, GlacierError
-from glacier.machine import Room, find_memory_gb
+from glacier.machine import Room
 from glacier.mapping.added_months import read_added, span_added
 from glacier.mapping.images import find_images
 from glacier.plans import RunPlan, is_prepared, plan_run, show_gb
@@ -115,8 +115,8 @@ def plan_sweep(plan: RunPlan) -> Iterator[str]:
     )
     yield (
         f"sweep: models, checkpoints and predictions of about {show_gb(plan.sweep_gb)}; the month "
-        f"images take up to {show_gb(plan.images_gb)} of shared memory on each node"
-        f"{compare_memory(plan.images_gb)}"
+        f"images take up to {show_gb(plan.images_gb)} of temporary files on each node"
+        f"{compare_disk(tempfile.gettempdir(), plan.images_gb)}"
     )
     if (own_gb := Room.of(plan.config).memory_gb) >= SAID_GB:
         yield f"sweep: a step takes {show_gb(own_gb)} of memory at the least, in each trial at once"
@@ -232,11 +232,3 @@ STAGES: dict[str, tuple[Tell, ...]] = {
     "claims": (plan_ingest, plan_prepare, plan_sweep, EVERYTHING, plan_disk),
 }  # fmt: skip
 """Verb to what is said of it."""
-
-
-def compare_memory(need_gb: float) -> str:
-    """What to say of a need of memory on this machine; nothing where it cannot be known."""
-    if (there_gb := find_memory_gb()) == math.inf:
-        return ""
-    short = "; a third of it is as much as Ray shares" if need_gb > there_gb / 3 else ""
-    return f" (this machine has {show_gb(there_gb)}{short})"

@@ -83,20 +83,17 @@ class Room:
     """What it surely takes; it will take more."""
 
     @classmethod
-    def of(cls, config: Config, images_gb: float = 0.0) -> Room:
-        """What a trial of a run needs: memory for a step, where it learns on cores, or the images.
+    def of(cls, config: Config) -> Room:
+        """What a trial of a run needs: on cores, memory for a step.
 
         Of a step the U-Net keeps the image and the output of the last layer but one at full
         resolution, to go back through it; how much its encoder keeps, differs.
 
-        Args:
-            config: The run.
-            images_gb: Size of all month images, which one process reads before they are shared.
         """
         sweep, size = config.sweep, config.prepare.size_px
         layer = LAST_CHANNELS * (2 if sweep.precision == "bfloat16" else 4)
         step = (4 * len(config.prepare.image) + layer) * sweep.batch_size * size**2
-        memory_gb = max(images_gb, 0.0 if sweep.gpu_share else step / 1e9)
+        memory_gb = 0.0 if sweep.gpu_share else step / 1e9
         return cls(sweep.cpus_per_trial, sweep.gpu_share, memory_gb)
 
     def fits(self, cpus: float, gpus: float, memory_gb: float = math.inf) -> bool:
@@ -119,10 +116,9 @@ class Room:
             )
         if self.memory_gb > memory_gb:
             return (
-                f"a trial takes {self.memory_gb:.1f} GB of memory at the least, for a step or for "
-                f"the month images, and {where} has at most {memory_gb:.1f} GB a node; lower "
-                "sweep.batch_size or prepare.size_px, give fewer months or regions, or run on "
-                "larger nodes (cluster.address)"
+                f"a trial takes {self.memory_gb:.1f} GB of memory at the least, for a step, and "
+                f"{where} has at most {memory_gb:.1f} GB a node; lower sweep.batch_size or "
+                "prepare.size_px, or run on larger nodes (cluster.address)"
             )
         memory = f", and {self.memory_gb:.1f} GB of memory" if self.memory_gb else ""
         return (

@@ -44,9 +44,9 @@ class RunPlan:
 
     @property
     def image_bytes(self) -> int:
-        """A pixel of a month image: image and further bands as float32, label and class."""
+        """A pixel of a month image: 16 bits a band, the baselines' too, label and class."""
         bands = len(self.config.prepare.image) + len(extra_bands(self.config.prepare))
-        return 4 * bands + 2
+        return 2 * bands + 2
 
     def windows(self, region: RegionDryRun) -> int:
         """Samples of a month of a region."""
@@ -75,7 +75,7 @@ class RunPlan:
 
     @property
     def images_gb(self) -> float:
-        """Month images of all regions, which trials of a node share in memory."""
+        """Month images of all regions, as the trials of a node share them in files."""
         pixels = sum(region.usable * self.pixels(region) for region in self.regions)
         return pixels * self.image_bytes / 1e9
 

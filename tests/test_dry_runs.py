@@ -56,7 +56,7 @@ def test_the_stages_of_a_pipeline_are_told_with_their_sizes(tmp_path: Path, caps
         "ingest: mendenhall: 58.51 N 134.52 W, 228.6 km2, 127 x 80 px of 150 m in EPSG:32608",
         "prepare: up to 7 samples of 32 x 32 px in 3 band(s) from 7 months, labels by truth",
         f"sweep: 2 trials ({ENCODER}; 2 folds shuffled) of up to 2 epochs; 1 core(s) and 0 GPU",
-        "shared memory on each node (this machine has",
+        "of temporary files on each node, where ",
         f"report: in {tmp_path}/results/tiny",
         f"in {tmp_path}/data, where ",
     ):

@@ -187,7 +187,7 @@ class ScorecardBuilder:
                 counts=counts,
                 outline=OutlineScore.of(boundary),
                 area_error_km2=counts.area_error_px * pixel_km2,
-                valid_share=float(np.isfinite(image.image[:, mask]).all(axis=0).mean()),
+                valid_share=float(image.seen[mask].mean()),
             )
         )
         self.add_units(image, predicted)

@@ -208,6 +208,7 @@ def map_whole(
     pixels = make_image(image.read(0, image.grid.height), card.image)
     seen = np.isfinite(pixels[0])
     small, _ = resize_sample(pixels, seen.astype(np.uint8), card.resize[0])
+    small = card.image.coding.decode(card.image.coding.encode(small))  # as samples hold them
     wanted = np.isfinite(small[0])
     logits = {
         (part, name): models[name].viewer.logits(fill_unseen(small, models[name].card), wanted)

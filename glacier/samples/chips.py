@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier import labels
+from glacier.landsat import NODATA
 from glacier.samples.folds import block_rectangles
 from glacier.samples.month_images import MonthImage
 from glacier.settings.prepare import Prepare
@@ -76,7 +77,7 @@ def cut_rows(month: MonthImage, settings: Prepare) -> list[dict[str, Any]]:
     height, width = month.label.shape
     size, stride = settings.size_px, settings.step_px
     boxes = block_rectangles((height, width), settings.blocks)
-    rows = []
+    rows, known = [], month.surface is not None
     for row in window_starts(max(height, size), size, stride):
         for col in window_starts(max(width, size), size, stride):
             place = np.s_[row : row + size, col : col + size]
@@ -95,26 +96,22 @@ def cut_rows(month: MonthImage, settings: Prepare) -> list[dict[str, Any]]:
                     "block": "+".join(touched),
                     "status": "ok",
                     "reason": "",
-                    "image": encode_window(month.image, place, np.nan),
+                    "image": encode_window(month.numbers, place, NODATA),
                     "label": encode_window(month.label, place, labels.IGNORE),
-                    "extra": encode_window(month.extra, place, np.nan),
-                    "surface": encode_window(month.surface, place, 0),
+                    "extra": encode_window(month.extra_numbers, place, NODATA),
+                    "surface": encode_window(month.classes, place, 0) if known else None,
                 }
             )
     return rows
 
 
-def encode_window(
-    layer: NDArray[Any] | None, place: tuple[slice, slice], unseen: float
-) -> bytes | None:
-    """Little-endian bytes of a window of (..., H, W); None of no layer.
+def encode_window(layer: NDArray[Any], place: tuple[slice, slice], unseen: float) -> bytes:
+    """Little-endian bytes of a window of (..., H, W).
 
     Args:
         layer: What is cut.
         place: Rows and columns, as many of both; they may reach over the lower and right edge.
         unseen: Value beyond the edge.
     """
-    if layer is None:
-        return None
     window = pad_to(layer[(..., *place)], place[0].stop - place[0].start, unseen)
     return window.astype(window.dtype.newbyteorder("<")).tobytes()

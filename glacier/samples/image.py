@@ -10,6 +10,7 @@ from pydantic import Field
 
 from glacier.indices import INDICES, colour
 from glacier.samples.bands import name_bands
+from glacier.samples.coding import RATIO, REFLECTANCE, Coding
 from glacier.settings.model import Model
 from glacier.settings.prepare import Prepare
 from glacier.settings.values import BareName
@@ -40,6 +41,15 @@ class ImageRecipe(Model):
         return cls(bands=settings.image, scale=settings.scale, range=settings.reflectance_range)
 
     @property
+    def coding(self) -> Coding:
+        """What the numbers of each band mean that the image is stored as."""
+        low, high = self.range
+        plain = REFLECTANCE.model_copy(update={"low": low, "high": high})
+        if self.scale == "own_maximum":
+            plain = RATIO
+        return Coding(tuple(RATIO if band in INDICES else plain for band in self.bands))
+
+    @property
     def landsat_bands(self) -> set[str]:
         """Landsat's names of the bands that the image is made of."""
         return name_bands(self.bands)
@@ -57,22 +67,22 @@ def make_image(
 
     Returns:
         (B, H, W) float32: clipped reflectance (NDSI as it is), or each band over its own
-        maximum; NaN in every band where any is unseen.
+        maximum, all as their numbers hold them; NaN in every band where any is unseen.
 
     Raises:
         SampleError: The month lacks a band.
     """
     image = np.empty((len(recipe.bands), *next(iter(bands.values())).shape), np.float32)
     low, high = recipe.range
-    for layer, name in zip(image, recipe.bands, strict=True):
+    for layer, name, coding in zip(image, recipe.bands, recipe.coding.bands, strict=True):
         band = colour(bands, name)
         if recipe.scale == "own_maximum":
             highest = find_maximum(band) if maxima is None else maxima[name]
-            np.divide(band, max(highest, 1e-6), out=layer)
-        elif name not in INDICES:
+            band = band / max(highest, 1e-6)
+        if coding == RATIO:
+            layer[:] = coding.decode(coding.encode(band))
+        else:  # the archive's own numbers
             np.clip(band, low, high, out=layer)
-        else:
-            layer[:] = band
     unseen = image.sum(axis=0)
     unseen *= 0  # NaN in one band becomes NaN in all, and nothing else changes
     image += unseen

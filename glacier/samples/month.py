@@ -20,6 +20,7 @@ from glacier.indices import FALSE_COLOUR, colour
 from glacier.landsat import BAND_OF, SR_SCALE
 from glacier.samples.bands import LABEL_BANDS, image_bands, name_bands
 from glacier.samples.chips import cut_rows, resize_sample, shrink_classes
+from glacier.samples.coding import Coding
 from glacier.samples.image import ImageRecipe, make_image
 from glacier.samples.month_images import MonthImage
 from glacier.samples.outlines import (
@@ -119,12 +120,15 @@ def make_rows(
         resized = [resize_sample(band[None], label, size)[0] for band in extra]
         extra = np.concatenate([np.zeros((0, size, size), np.float32), *resized])
         image, label = resize_sample(image, label, size)
-        surface = None if surface is None else shrink_classes(surface, size)
+        surface = shrink_classes(surface, size)
     if task.settings.label.unseen == "background":
         image, label = np.nan_to_num(image), np.where(label == labels.IGNORE, 0, label)
-    rows = cut_rows(
-        MonthImage(task.record.region, task.month, image, label, extra, surface), task.settings
+    coding = ImageRecipe.of(task.settings).coding
+    numbers, extra_numbers = coding.encode(image), Coding.plain(len(extra)).encode(extra)
+    month = MonthImage(
+        task.record.region, task.month, numbers, coding, label, extra_numbers, surface
     )
+    rows = cut_rows(month, task.settings)
     return rows, task.outcome(
         "ok",
         "",
@@ -132,7 +136,7 @@ def make_rows(
         grid=grid,
         shape=label.shape,
         label_pixels=count_labels(label),
-        band_sums=sum_bands(image),
+        band_sums=sum_bands(month.image),
         snow_outside=snow,
         clipped=measure_clipped(image, label, task.settings),
         notes=list_notes(
@@ -268,21 +272,21 @@ def make_label(
 
 def make_surface(
     task: MonthTask, bands: dict[str, NDArray[Any]], label: NDArray[np.uint8], grid: Grid
-) -> NDArray[np.uint8] | None:
+) -> NDArray[np.uint8]:
     """Class map of a month, for scores by class.
 
     With polygons of debris-covered ice it is those within the label's glacier, and clean ice;
     else the truth, where the archive holds it.
 
     Returns:
-        (H, W) uint8 codes of ``labels.Surface``, 0 unknown; None where no class is known.
+        (H, W) uint8 codes of ``labels.Surface``, 0 unknown.
 
     Raises:
         VectorError: The polygons cannot be used.
     """
     file = debris_file(task.settings.label)
     if file is None:
-        return bands.get("surface")
+        return bands.get("surface", np.zeros_like(label))
     return labels.part_debris(label, outlines_on(file, grid, task.samples).mask == 1)
 
 

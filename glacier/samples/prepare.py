@@ -21,6 +21,7 @@ from glacier.config import Config
 from glacier.errors import DamagedError, StoreError
 from glacier.locks import hold, remove_dead
 from glacier.progress import Progress, say
+from glacier.samples.image import ImageRecipe
 from glacier.samples.month import MonthTask, extra_bands, prepare_month
 from glacier.samples.rows import PreparedMonth
 from glacier.samples.sample_set import (
@@ -168,6 +169,7 @@ def describe_set(config: Config, months: Sequence[SampleMonth]) -> SampleSet:
         blocks=settings.blocks,
         scale=settings.scale,
         range=settings.reflectance_range,
+        coding=ImageRecipe.of(settings).coding.bands,
         fill=0.0 if settings.label.unseen == "background" else "mean",
         mean=mean,
         std=std,

@@ -36,11 +36,11 @@ SCHEMA = pa.schema(
 """``row_px``, ``col_px``: upper-left pixel in the archive grid (0 for a resized sample). A
 window that is larger than the month reaches over its lower and right edge, where all is unseen.
 ``block``: ground blocks that the window touches, joined by ``+``. ``status``: ok, empty or
-failed. ``image``: little-endian float32 (B, H, W), reflectance, NaN where unseen (0 for labels
-with unseen = background). ``label``: uint8 (H, W). ``extra``: float32 (E, H, W), reflectance of
-the bands that only baselines read, NaN where unseen or not in the archive. ``surface``: uint8
-(H, W), codes of ``labels.Surface``, shaded or not, 0 where no class is known; null where none is
-in the month."""
+failed. ``image``: little-endian uint16 (B, H, W), 0 where unseen; what the numbers mean stands as
+``coding`` in the set's description. ``label``: uint8 (H, W). ``extra``: uint16 (E, H, W), Landsat
+numbers of the bands that only baselines read, 0 where unseen or not in the archive. ``surface``:
+uint8 (H, W), codes of ``labels.Surface``, shaded or not, 0 where no class is known; null where none
+is in the month."""
 
 
 class PreparedMonth(seals.Manifest):

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from datetime import date
 from typing import Literal
@@ -16,12 +15,13 @@ from glacier.config import Config
 from glacier.errors import StoreError
 from glacier.geo.raster import Grid
 from glacier.geo.vector_files import checksum_files
+from glacier.samples.coding import BandCoding
 from glacier.settings.identity import digest, identity
 from glacier.settings.labels import Label
 from glacier.settings.model import ADDRESS, RUNTIME_ONLY, TEXT, Model
 from glacier.settings.values import Name
 
-FORMAT = 8
+FORMAT = 9
 """Counts up when the samples' bytes change for the same configuration."""
 
 
@@ -117,6 +117,8 @@ class SampleSet(Model):
     scale: Literal["reflectance", "own_maximum"] = "reflectance"
     range: tuple[float, float] = (0.0, 1.0)
     """Reflectance is clipped to this range."""
+    coding: tuple[BandCoding, ...] = ()
+    """(B,) what the numbers of each band mean."""
     fill: float | Literal["mean"] = "mean"
     """What an unseen pixel is for a network: the band's mean, or a number."""
     mean: tuple[float, ...] = ()
@@ -131,12 +133,6 @@ class SampleSet(Model):
     def usable(self) -> tuple[SampleMonth, ...]:
         """Months that have samples."""
         return tuple(month for month in self.months if month.status == "ok")
-
-    @property
-    def images_gb(self) -> float:
-        """Size of all month images in memory, GB: float32 bands, label and class."""
-        pixels = sum(math.prod(self.regions[month.region].shape) for month in self.usable)
-        return pixels * (4 * (len(self.bands) + len(self.extra_bands)) + 2) / 1e9
 
     @property
     def failed(self) -> tuple[SampleMonth, ...]:

@@ -21,7 +21,8 @@ class Prepare(Model):
     size_px: int = Field(128, ge=WINDOW_STEP_PX, le=2048, multiple_of=WINDOW_STEP_PX)
     """Side of a sample, pixels; a multiple of 32, since the encoders halve five times."""
     stride_px: int | None = Field(None, ge=8, le=2048)
-    """Step between chips, pixels, at most ``size_px``; None: half a chip."""
+    """Step between chips, pixels, at most ``size_px``; None: a chip, so that every pixel is stored
+    once. Training windows are cut anywhere, whatever the step."""
     image: tuple[Literal["nir", "red", "green", "blue", "swir1", "swir2", "ndsi"], ...] = (
         "nir",
         "red",
@@ -44,8 +45,8 @@ class Prepare(Model):
 
     @property
     def step_px(self) -> int:
-        """Step between chips, pixels: the one given, or half a chip."""
-        return self.stride_px or self.size_px // 2
+        """Step between chips, pixels: the one given, or a chip."""
+        return self.stride_px or self.size_px
 
     @model_validator(mode="after")
     def check_image(self) -> Self:
@@ -70,5 +71,5 @@ class Prepare(Model):
 
     def effective(self) -> Prepare:
         """The same, however it was written: with its stride, and only what of the label acts."""
-        stride = self.stride_px or (self.size_px // 2 if self.layout == "chips" else None)
+        stride = self.stride_px or (self.size_px if self.layout == "chips" else None)
         return self.model_copy(update={"label": self.label.effective(), "stride_px": stride})

@@ -11,7 +11,6 @@ from glacier.settings.model import RUNTIME_ONLY, SELECTION, Model
 from glacier.settings.paths import PathText
 from glacier.settings.values import BareName
 
-
 GpuShare = Annotated[float, Field(ge=0)] | Literal["auto"]
 """Share of a GPU; auto: by measurement."""
 

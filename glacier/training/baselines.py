@@ -22,6 +22,7 @@ from glacier.evaluation.results import BaselineFold, BaselineResult
 from glacier.evaluation.scorecard import ScorecardBuilder
 from glacier.indices import FALSE_COLOUR, normalised_difference
 from glacier.labels import IGNORE, grey_level
+from glacier.samples.coding import REFLECTANCE
 from glacier.samples.folds import FoldMasks, Split
 from glacier.samples.month_images import MonthImage
 from glacier.samples.sample_set import SampleSet
@@ -63,11 +64,11 @@ class Lesson:
         """
         shown, extra = self.samples.bands, self.samples.extra_bands
         if self.samples.scale == "reflectance" and name in shown:
-            return np.asarray(image.image[shown.index(name)])
-        if image.extra is None or name not in extra:
+            return image.band(shown.index(name))
+        if name not in extra:
             raise SampleError(f"the samples do not hold {name}")
-        band = np.asarray(image.extra[extra.index(name)])
-        if not np.isfinite(band).any() and np.isfinite(image.image).any():
+        band = REFLECTANCE.decode(image.extra_numbers[extra.index(name)])
+        if not np.isfinite(band).any() and image.seen.any():
             raise SampleError(f"{image.key} has no {name}: the archive does not hold the band")
         return band
 
@@ -320,7 +321,7 @@ def list_baselines(config: Config) -> tuple[Baseline, ...]:
 def score_baseline(
     method: Baseline,
     config: Config,
-    images: list[MonthImage],
+    images: Sequence[MonthImage],
     samples: SampleSet,
     masks: FoldMasks,
     split: Split,

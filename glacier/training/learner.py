@@ -52,8 +52,11 @@ def band_statistics(
         return np.array(IMAGENET_MEAN, np.float32), np.array(IMAGENET_STD, np.float32)
     pixels, total, squares = 0, 0.0, 0.0
     for image in images:
-        mask = trial.mask(image, trial.split.train) & np.isfinite(image.image).all(axis=0)
-        values = image.image[:, mask].astype(np.float64)
+        mask = trial.mask(image, trial.split.train)
+        if not mask.any():
+            continue
+        pixels_seen = image.image[:, mask]
+        values = pixels_seen[:, np.isfinite(pixels_seen).all(axis=0)].astype(np.float64)
         pixels += values.shape[1]
         total, squares = total + values.sum(axis=1), squares + (values**2).sum(axis=1)
     if not pixels:

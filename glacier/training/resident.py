@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from glacier.labels import IGNORE
+from glacier.landsat import NODATA
+from glacier.samples.month_images import MonthImage
 from glacier.training.sampler import WindowTable
 from glacier.windows import turn
-
-if TYPE_CHECKING:
-    from glacier.samples.month_images import StoredImage
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class ResidentImages:
     """The numbers of month images as they are stored, one after the other in one tensor."""
 
     def __init__(
-        self, images: Sequence[StoredImage], size: int, indices: Sequence[int], device: torch.device
+        self, images: Sequence[MonthImage], size: int, indices: Sequence[int], device: torch.device
     ) -> None:
         """Put images on a device, one at a time.
 
@@ -58,25 +56,21 @@ class ResidentImages:
             indices: Places of bands that brightness does not change.
             device: Where they are to lie.
         """
-        self.size, self.bands = size, len(images[0].codes)
+        self.size, self.bands = size, len(images[0].numbers)
         shapes = np.array([image.label.shape for image in images], np.int64)
         pixels = shapes.prod(axis=1)
         first = np.concatenate([[0], np.cumsum(pixels)])
-        self.codes = torch.empty(int(first[-1]) * self.bands, dtype=torch.int16, device=device)
+        self.numbers = torch.empty(int(first[-1]) * self.bands, dtype=torch.int16, device=device)
         self.labels = torch.empty(int(first[-1]), dtype=torch.uint8, device=device)
         for image, at, count in zip(images, first, pixels, strict=False):
-            codes = np.ascontiguousarray(image.codes).view(np.int16).reshape(-1)
+            numbers = np.array(image.numbers).view(np.int16).reshape(-1)
             place = slice(int(at) * self.bands, int(at + count) * self.bands)
-            self.codes[place] = torch.from_numpy(codes.copy())
-            self.labels[int(at) : int(at + count)] = torch.from_numpy(
-                image.label.reshape(-1).copy()
-            )
+            self.numbers[place] = torch.from_numpy(numbers)
+            self.labels[int(at) : int(at + count)] = torch.from_numpy(np.array(image.label).ravel())
         self.first = torch.from_numpy(first[:-1]).to(device)
         self.shapes = torch.from_numpy(shapes).to(device)
-        codings = [image.coding for image in images]
-        columns = [
-            [getattr(c, name) for c in codings] for name in ("scale", "offset", "low", "high")
-        ]
+        names = ("scale", "offset", "low", "high")
+        columns = [[image.coding.column(name) for image in images] for name in names]
         self.coding = torch.from_numpy(np.array(columns, np.float32)[..., None]).to(device)
         """(4, T, B, 1) float32 scale, offset, lowest and highest value."""
         square = np.arange(size * size).reshape(size, size)
@@ -88,9 +82,9 @@ class ResidentImages:
         self.is_lit = ~torch.isin(self.band, indices_at)
 
     @staticmethod
-    def count_bytes(images: Sequence[StoredImage]) -> int:
+    def count_bytes(images: Sequence[MonthImage]) -> int:
         """Memory that images take on a device, bytes."""
-        return sum(image.codes.nbytes + image.label.nbytes for image in images)
+        return sum(image.numbers.nbytes + image.label.nbytes for image in images)
 
     def locate(self, places: Places) -> tuple[Tensor, Tensor, Tensor]:
         """Where the pixels of windows lie.
@@ -120,11 +114,11 @@ class ResidentImages:
         pixel, count, inside = self.locate(places)
         first = self.first[places.image][:, None]
         at = first[..., None] * self.bands + self.band * count[..., None] + pixel[:, None]
-        code = self.codes[at].int() & 0xFFFF
+        number = self.numbers[at].int() & 0xFFFF
         scale, offset, low, high = self.coding[:, places.image]
-        value = torch.clip(code.float() * scale + offset, low, high)
+        value = torch.clip(number.float() * scale + offset, low, high)
         value = torch.where(self.is_lit, value * places.factor[:, None, None], value)
-        seen = (code != 0) & inside[:, None]
+        seen = (number != NODATA) & inside[:, None]
         value = torch.where(seen, (value - mean) / std, 0.0)
         label = torch.where(inside, self.labels[first + pixel], IGNORE)
         square = (len(label), -1, self.size, self.size)

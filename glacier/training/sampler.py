@@ -151,7 +151,7 @@ class WindowSampler:
         """The windows of a table as they train: cut, turned and lit."""
         pairs = []
         for k, (row, col), way in zip(table.image, table.start, table.way, strict=True):
-            image, label = cut_window(images[k], row, col, self.size)
+            image, label = images[k].window(row, col, self.size)
             pairs.append((turn(image, way), turn(label, way)))
         images_out = np.stack([image for image, _ in pairs])
         if (table.factor != 1).any():
@@ -180,12 +180,6 @@ class WindowSampler:
             if (label[row : row + self.size, col : col + self.size] != IGNORE).any():
                 break
         return start
-
-
-def cut_window(image: MonthImage, row: int, col: int, size: int) -> Batch:
-    """(B, size, size) of an image, NaN beyond its edge, and (size, size) of its label, unknown."""
-    place = np.s_[..., row : row + size, col : col + size]
-    return pad_to(image.image[place], size, np.nan), pad_to(image.label[place], size, IGNORE)
 
 
 def split_batches(order: NDArray[np.int64], batch: int) -> list[NDArray[np.int64]]:

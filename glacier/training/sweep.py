@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from glacier import seals, store
 from glacier.archive.records import read_records
@@ -25,6 +27,7 @@ from glacier.errors import SweepError
 from glacier.evaluation.results import (
     BaselineFold,
     BaselineResult,
+    EnsembleFold,
     EnsembleResult,
     FailedTrial,
     SweepResult,
@@ -33,17 +36,15 @@ from glacier.evaluation.results import (
     rank_kept,
 )
 from glacier.evaluation.scores import MEASURES, score_trial
-from glacier.geo.frames import find_overlaps, is_southern
 from glacier.locks import SHARED_S, hold, remove_dead, remove_leftovers
 from glacier.machine import Room
 from glacier.progress import Progress, say
-from glacier.samples.folds import FoldMasks, Split, make_splits
-from glacier.samples.month_images import read_images
-from glacier.samples.rows import find_rows
-from glacier.samples.sample_set import SampleSet, month_key, read_set, samples_folder
+from glacier.samples.folds import Split
+from glacier.samples.mapped_images import open_images, own_base, remove_unused
+from glacier.samples.sample_set import SampleSet, samples_folder
 from glacier.training.abandoned import remove_abandoned
 from glacier.training.saved import TABLE, SweepPlaces, place_sweep, settings_digest
-from glacier.training.trial import Trial
+from glacier.training.sweep_plan import SweepPlan, plan_sweep
 from glacier.training.tuning import Networks, await_weights, tune_trials
 
 SCORES = {
@@ -52,6 +53,9 @@ SCORES = {
     **dict.fromkeys(MEASURES, pa.float64()),
 }
 """Test scores in the table of trials."""
+
+CLEARING_S = 30.0
+"""Longest wait for nodes to remove their month images; else the next sweep there does it."""
 
 TRIALS = pa.schema(
     {
@@ -68,40 +72,6 @@ TRIALS = pa.schema(
     }
 )
 """Columns of ``trials.parquet``, the same whatever has failed; ``model`` lies in the storage."""
-
-
-@dataclass(frozen=True)
-class SweepPlan:
-    """What a sweep works on."""
-
-    config: Config
-    places: SweepPlaces
-    samples: SampleSet
-    splits: list[Split]
-    masks: FoldMasks
-
-    def list_trials(self, weights: Mapping[str, str | None]) -> list[Trial]:
-        """Every (encoder, fold), encoder by encoder.
-
-        Args:
-            weights: Encoder to the address of its initial weights, None for random ones.
-        """
-        return [
-            Trial(
-                encoder=encoder,
-                split=split,
-                settings=self.config.sweep,
-                seed=self.config.seed,
-                samples=self.samples,
-                masks=self.masks,
-                folder=self.places.trial(encoder, split.fold),
-                model_folder=self.places.model(encoder, split.fold),
-                weights=weights[encoder],
-                label=self.config.prepare.label,
-            )
-            for encoder in self.config.sweep.encoders
-            for split in self.splits
-        ]
 
 
 def run_sweep(config: Config) -> int:
@@ -137,7 +107,6 @@ def complete_sweep(plan: SweepPlan, found: Sequence[TrialResult | None]) -> int:
         SweepError: Every trial failed, or some ended without an outcome.
     """
     config, places = plan.config, plan.places
-    check_samples(plan)
     remove_leftovers(store.join(store.absolute(config.storage), "weights"), SHARED_S)
     remove_abandoned(places.trials)
     result = train_and_score(plan, found)
@@ -156,45 +125,14 @@ def find_results(plan: SweepPlan, owned: bool) -> list[TrialResult | None]:
         plan: The sweep.
         owned: This run alone works in its folders, so damaged files are said and set aside.
     """
-    trials = plan.list_trials(dict.fromkeys(plan.config.sweep.encoders))
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda trial: trial.find_result(owned), trials))
+        return list(pool.map(lambda key: plan.trial(*key).find_result(owned), plan.keys))
 
 
 def is_complete(plan: SweepPlan, found: Sequence[TrialResult | None], owned: bool) -> bool:
     """Whether a sweep has ended without a failure, and all that it made is there as written."""
     result = seals.read_whole(plan.places.result, SweepResult, owned)
     return bool(result and not result.failed and all(found))
-
-
-def check_samples(plan: SweepPlan) -> None:
-    """Refuse samples that are not as they were written, before any trial reads them.
-
-    Raises:
-        DamagedError: Some are damaged or gone.
-    """
-    for error in seals.find_damage(find_rows(plan.places.samples, plan.samples)).values():
-        raise error
-
-
-def plan_sweep(config: Config, places: SweepPlaces) -> SweepPlan:
-    """Part the samples of a run into folds.
-
-    Raises:
-        ConfigError: The samples hold too few units for the folds.
-    """
-    samples = read_set(places.samples)
-    usable = [(month.region, month.month) for month in samples.usable]
-    grids = {name: frame.grid for name, frame in samples.regions.items()}
-    overlaps = find_overlaps(grids)
-    southern = tuple(name for name, grid in grids.items() if is_southern(grid))
-    folds, blocks = config.sweep.parts, samples.blocks
-    splits, held = make_splits(usable, folds, blocks, config.seed, overlaps, southern)
-    if config.sweep.protocol == "notebook":  # the test split chooses, so validation trains
-        splits = [Split(s.fold, s.test, (), tuple(sorted(s.train + s.validation))) for s in splits]
-    held_out = tuple(month_key(region, month) for region, month in held)
-    masks = FoldMasks(folds.kind, blocks, held_out, southern)
-    return SweepPlan(config, places, samples, splits, masks)
 
 
 def train_and_score(plan: SweepPlan, found: Sequence[TrialResult | None]) -> SweepResult:
@@ -209,16 +147,16 @@ def train_and_score(plan: SweepPlan, found: Sequence[TrialResult | None]) -> Swe
         SweepError: Every trial failed, or some ended without an outcome.
     """
     config, places, began = plan.config, plan.places, time.monotonic()
-    with connect(config.cluster, Room.of(config, plan.samples.images_gb)):
-        trials = plan.list_trials(await_weights(Networks.of(config)))
-        images = ray.remote(num_cpus=1)(read_images).remote(places.samples, plan.samples)
-        baselines = start_baselines(plan, images)
-        pending = [trial for trial, done in zip(trials, found, strict=True) if done is None]
-        done_before = len(trials) - len(pending)
-        say(f"sweep: {len(trials)} trials, {done_before} done before, in {places.sweep}")
-        failed = tune_trials(config, pending, images, places.sweep)
-        done = read_done(trials, failed)
-        ensemble = start_ensemble(plan, images, done)
+    with connect(config.cluster, Room.of(config)), laid_out_images(plan):
+        plan = replace(plan, weights=await_weights(Networks.of(config)))
+        shared = ray.put(plan)
+        baselines = start_baselines(plan, shared)
+        pending = [key for key, done in zip(plan.keys, found, strict=True) if done is None]
+        done_before = len(plan.keys) - len(pending)
+        say(f"sweep: {len(plan.keys)} trials, {done_before} done before, in {places.sweep}")
+        failed = tune_trials(plan, pending)
+        done = read_done(plan, failed)
+        ensemble = start_ensemble(plan, shared, done)
         return SweepResult(
             config=config,
             config_sha256=settings_digest(config),
@@ -235,12 +173,47 @@ def train_and_score(plan: SweepPlan, found: Sequence[TrialResult | None]) -> Swe
         )
 
 
-def read_done(trials: Sequence[Trial], failed: Sequence[FailedTrial]) -> list[TrialResult]:
+@contextmanager
+def laid_out_images(plan: SweepPlan) -> Iterator[None]:
+    """Lay out the month images on a node, so that damage is known before any trial.
+
+    The other nodes do it when their first trial begins. After the block no node keeps them.
+
+    Raises:
+        DamagedError: Samples are damaged or gone.
+        StoreError: There is no room for the images.
+    """
+    say("sweep: laying out the month images")
+    get_result(ray.remote(num_cpus=1)(lay_out).remote(plan.places.samples, plan.samples))
+    yield
+    task = ray.remote(num_cpus=0)(clear_images)
+    known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    nodes = [node["NodeID"] for node in known if node["Alive"]]
+    places = [NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes]
+    ray.wait(
+        [task.options(scheduling_strategy=place).remote() for place in places],
+        num_returns=len(places), timeout=CLEARING_S,
+    )  # fmt: skip
+
+
+def lay_out(folder: str, samples: SampleSet) -> None:
+    """Lay out the month images of a set on this node, as :func:`mapped_images.open_images`."""
+    with open_images(folder, samples):
+        pass
+
+
+def clear_images() -> None:
+    """Remove the month images of this node that nobody uses."""
+    remove_unused(own_base())
+
+
+def read_done(plan: SweepPlan, failed: Sequence[FailedTrial]) -> list[TrialResult]:
     """What the finished trials say.
 
     Raises:
         SweepError: Every trial failed, or some ended without an outcome.
     """
+    trials = [plan.trial(*key) for key in plan.keys]
     done = [trial.read_result() for trial in trials if store.exists(trial.result_address)]
     if len(done) + len(failed) < len(trials):
         raise SweepError(
@@ -256,22 +229,34 @@ Refs = list["ray.ObjectRef[Any]"]
 """What tasks that have begun will say, fold by fold."""
 
 
-def start_baselines(plan: SweepPlan, images: ray.ObjectRef[Any]) -> dict[str, Refs]:
+def start_baselines(plan: SweepPlan, shared: ray.ObjectRef[SweepPlan]) -> dict[str, Refs]:
     """Begin to score the simple methods in every fold, on cores that no trial uses yet.
+
+    Args:
+        plan: The sweep.
+        shared: The same, where all workers read it.
 
     Returns:
         Name of each method to what it will say of each fold.
     """
     from glacier.training import baselines  # scikit-learn takes a second, which no trial needs
 
-    task = ray.remote(num_cpus=1, max_retries=3)(baselines.score_baseline)
+    task = ray.remote(num_cpus=1, max_retries=3)(score_baseline_fold)
     return {
-        method.name: [
-            task.remote(method, plan.config, images, plan.samples, plan.masks, split)
-            for split in plan.splits
-        ]
+        method.name: [task.remote(method.name, shared, split.fold) for split in plan.splits]
         for method in baselines.list_baselines(plan.config)
     }
+
+
+def score_baseline_fold(name: str, plan: SweepPlan, fold: int) -> BaselineFold | str:
+    """Scores of one simple method on the test split of one fold, or why there are none."""
+    from glacier.training.baselines import list_baselines, score_baseline
+
+    (method,) = (each for each in list_baselines(plan.config) if each.name == name)
+    with open_images(plan.places.samples, plan.samples) as images:
+        return score_baseline(
+            method, plan.config, images, plan.samples, plan.masks, plan.split(fold)
+        )
 
 
 def gather_baselines(config: Config, begun: dict[str, Refs]) -> dict[str, BaselineResult]:
@@ -294,21 +279,26 @@ def gather_baselines(config: Config, begun: dict[str, Refs]) -> dict[str, Baseli
 
 
 def start_ensemble(
-    plan: SweepPlan, images: ray.ObjectRef[Any], done: Sequence[TrialResult]
+    plan: SweepPlan, shared: ray.ObjectRef[SweepPlan], done: Sequence[TrialResult]
 ) -> Refs:
     """Begin to score the mean of the encoders in every fold; nothing where there is none."""
-    from glacier.training.ensemble import score_ensemble_fold
-
     if explain_no_ensemble(plan.config.sweep.encoders, done, plan.splits):
         return []
-    task = ray.remote(num_cpus=1, max_retries=3)(score_ensemble_fold)
+    task = ray.remote(num_cpus=1, max_retries=3)(score_ensemble)
     return [
-        task.remote(
-            [trial for trial in done if trial.fold == split.fold],
-            images, plan.samples, plan.masks, split, plan.places,
-        )
+        task.remote([trial for trial in done if trial.fold == split.fold], shared, split.fold)
         for split in plan.splits
-    ]  # fmt: skip
+    ]
+
+
+def score_ensemble(trials: Sequence[TrialResult], plan: SweepPlan, fold: int) -> EnsembleFold:
+    """Score the mean of the models of a fold on its test split."""
+    from glacier.training.ensemble import score_ensemble_fold
+
+    with open_images(plan.places.samples, plan.samples) as images:
+        return score_ensemble_fold(
+            trials, images, plan.samples, plan.masks, plan.split(fold), plan.places
+        )
 
 
 def gather_ensemble(

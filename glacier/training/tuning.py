@@ -27,9 +27,10 @@ from glacier.errors import (
 )
 from glacier.evaluation.results import Epoch, FailedTrial
 from glacier.progress import Progress, duration, say
+from glacier.samples.mapped_images import open_images
 from glacier.settings.sweep import Sweep
 from glacier.training.saved import TrialKey
-from glacier.training.trial import Trial
+from glacier.training.sweep_plan import SweepPlan
 
 CREDENTIALS = (
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN",
@@ -151,21 +152,15 @@ def ask_worker(networks: Networks) -> Mapping[str, str | None]:
 
 
 def tune_trials(
-    config: Config,
-    pending: list[Trial],
-    images: ray.ObjectRef[Any],
-    folder: str,
-    work: Callable[..., None] | None = None,
+    plan: SweepPlan, pending: list[TrialKey], work: Callable[..., None] | None = None
 ) -> list[FailedTrial]:
     """Run trials under Ray Tune, as many at once as the cluster has room for.
 
     Its own state goes in the end; where no trial is pending, that of a killed run.
 
     Args:
-        config: The run.
+        plan: The sweep; workers read it where Ray shares it.
         pending: Trials without a ``done.json``.
-        images: The month images, read once and shared by all trials of a node.
-        folder: Address of the sweep.
         work: What a worker does with a trial; None: :func:`train_trial`.
 
     Returns:
@@ -175,7 +170,8 @@ def tune_trials(
         SweepError: Nodes ran low on memory more often than trials are tried again.
     """
     hide_credentials()
-    trainable = tune.with_parameters(work or train_trial, images=[images])
+    config, folder = plan.config, plan.places.sweep
+    trainable = tune.with_parameters(work or train_trial, plan=plan)
     for _ in range(config.sweep.max_retries + 1):
         try:
             if not pending:
@@ -187,7 +183,7 @@ def tune_trials(
         finally:
             store.remove_folder(store.join(folder, TUNE))
         gc.collect()  # ends the trials of the run that was given up
-        pending = [trial for trial in pending if trial.find_result(owned=True) is None]
+        pending = [key for key in pending if plan.trial(*key).find_result(owned=True) is None]
         say(
             "sweep: a node ran low on memory, and Ray ended trials there; "
             f"{len(pending)} go on from their checkpoints"
@@ -201,7 +197,7 @@ def tune_trials(
 
 
 def run_tuner(
-    settings: Sweep, trainable: Any, pending: list[Trial], folder: str
+    settings: Sweep, trainable: Any, pending: list[TrialKey], folder: str
 ) -> tune.ResultGrid:
     """One run of Tune over some trials."""
     room = {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial}
@@ -229,13 +225,11 @@ def list_failures(results: tune.ResultGrid) -> list[FailedTrial]:
     failed = []
     for at in range(len(results)):  # Tune's order changes when a trial is tried again
         result = results[at]
-        trial: Trial = (result.config or {})["trial"]
+        encoder, fold = (result.config or {})["trial"]
         reason = (result.metrics or {}).get("failed") or (result.error and last_line(result.error))
         if reason:
-            failed.append(
-                FailedTrial(encoder=trial.encoder, fold=trial.split.fold, reason=str(reason))
-            )
-            say(f"sweep: {trial.name} failed: {reason}")
+            failed.append(FailedTrial(encoder=encoder, fold=fold, reason=str(reason)))
+            say(f"sweep: {encoder}, fold {fold} failed: {reason}")
     return sorted(failed, key=lambda trial: (trial.encoder, trial.fold))
 
 
@@ -253,20 +247,19 @@ def last_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[-1]
 
 
-def train_trial(space: dict[str, Any], images: list[ray.ObjectRef[Any]]) -> None:
+def train_trial(space: dict[str, Any], plan: SweepPlan) -> None:
     """Run one trial in a Ray Tune worker.
 
     An expected error is the trial's outcome and is not tried again; a lost worker is.
     """
     from glacier.training.fit import run_trial  # torch is needed in workers only
 
-    trial: Trial = space["trial"]
-
     def on_epoch(row: Epoch) -> None:
         tune.report({"epoch": row.model_dump()})
 
     try:
-        run_trial(trial, get_result(images[0]), on_epoch)
+        with open_images(plan.places.samples, plan.samples) as images:
+            run_trial(plan.trial(*space["trial"]), images, on_epoch)
     except GlacierError as error:
         tune.report({"failed": f"{type(error).__name__}: {error}"})
 
@@ -286,10 +279,10 @@ class LiveTable(tune.Callback):
         """Show an epoch."""
         if "epoch" not in result:
             return
-        row, shown = Epoch(**result["epoch"]), trial.config["trial"]
-        self.rows[shown.encoder, shown.split.fold] = row
+        row, (encoder, fold) = Epoch(**result["epoch"]), trial.config["trial"]
+        self.rows[encoder, fold] = row
         text = (
-            f"{shown.encoder} fold {shown.split.fold} epoch {row.epoch + 1}/{self.epochs}: "
+            f"{encoder} fold {fold} epoch {row.epoch + 1}/{self.epochs}: "
             f"{self.describe(row)}, {duration(row.seconds)} an epoch"
         )
         self.progress.advance(text, 1 / self.epochs, self.render())

@@ -49,13 +49,13 @@ def plan_trial(config: Any, seed: int) -> tuple[Any, list[Any]]:
     from glacier.samples.month_images import read_images
     from glacier.samples.sample_set import samples_folder
     from glacier.training.saved import place_sweep
-    from glacier.training.sweep import plan_sweep
+    from glacier.training.sweep_plan import plan_sweep
 
     at = samples_folder(config, read_records(config))
     plan = plan_sweep(config, place_sweep(config, at))
     place = f"{config.storage}/{seed}"
     trial = dataclasses.replace(
-        plan.list_trials({ENCODER: None})[0],
+        plan.trial(ENCODER, 0),
         seed=seed,
         folder=f"{place}/trial",
         model_folder=f"{place}/model",

@@ -66,7 +66,7 @@ def run_bare(folder: str, epochs: int, fold: int) -> float:
     from glacier.samples.sample_set import samples_folder
     from glacier.training.fit import run_trial
     from glacier.training.saved import place_sweep
-    from glacier.training.sweep import plan_sweep
+    from glacier.training.sweep_plan import plan_sweep
 
     config = make_config(folder, epochs)
     at = samples_folder(config, read_records(config))
@@ -74,7 +74,7 @@ def run_bare(folder: str, epochs: int, fold: int) -> float:
     images = read_images(at, plan.samples)
     with tempfile.TemporaryDirectory() as place:
         trial = dataclasses.replace(
-            plan.list_trials({ENCODER: None})[fold],
+            plan.trial(ENCODER, fold),
             folder=f"{place}/trial",
             model_folder=f"{place}/model",
         )

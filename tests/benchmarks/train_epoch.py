@@ -52,6 +52,7 @@ def make_pictures() -> tuple[Any, Any]:
 def prepare_ours(encoder: str, folder: Path) -> Callable[[], object]:
     """The product's epoch: train on month images in memory, score the part that chooses."""
     from glacier.landsat import months_between
+    from glacier.samples.coding import Coding
     from glacier.samples.folds import FoldMasks, Split
     from glacier.samples.month_images import MonthImage
     from glacier.samples.sample_set import SampleSet
@@ -64,8 +65,9 @@ def prepare_ours(encoder: str, folder: Path) -> Callable[[], object]:
 
     configure_process(THREADS)
     first, last = (np.datetime64(day).astype(object) for day in ("2014-01-01", "2019-04-01"))
+    coding, nothing = Coding.plain(3), np.zeros((0, SIZE, SIZE), np.uint16)
     images = [
-        MonthImage("a", month, image, label)
+        MonthImage("a", month, coding.encode(image), coding, label, nothing, np.zeros_like(label))
         for month, image, label in zip(months_between(first, last), *make_pictures(), strict=True)
     ]
     keys = [image.key for image in images]

@@ -16,6 +16,7 @@ from glacier.samples.folds import FoldMasks
 from glacier.samples.month_images import MonthImage
 from glacier.samples.sample_set import Frame, SampleSet
 from glacier.settings.labels import Label
+from tests.support.months import make_month
 
 SHAPE = (40, 60)
 FRAME = Frame(grid=Grid("EPSG:32608", 0, 0, pixel_m=30, height=80, width=60), shape=SHAPE)
@@ -45,7 +46,7 @@ def make_image(month: int = 1) -> MonthImage:
     rng = np.random.default_rng(month)
     label = (np.add.outer(np.arange(40), np.arange(60)) > 40 + month).astype(np.uint8)
     label[rng.random(SHAPE) < 0.1] = 255
-    return MonthImage("a", date(2020, month, 1), np.zeros((1, *SHAPE), np.float32), label)
+    return make_month("a", date(2020, month, 1), np.zeros((1, *SHAPE), np.float32), label)
 
 
 def probability(image: MonthImage) -> np.ndarray:
@@ -75,7 +76,7 @@ def test_a_margin_at_the_outlines_hides_where_they_lie() -> None:
 
 def test_the_valid_share_is_that_of_what_was_seen_whatever_the_label() -> None:
     image = make_image()
-    image.image[:, :10] = np.nan
+    image.numbers[:, :10] = 0
     card = begin()
     card.add(image, PART, probability(image))
     assert card.build().images[0].valid_share == 0.75
@@ -136,7 +137,7 @@ def test_stale_labels_are_told_apart_from_the_truth_class_by_class() -> None:
     label, surface = np.zeros(SHAPE, np.uint8), np.full(SHAPE, Surface.ROCK, np.uint8)
     label[:, 20:35] = 1
     surface[:, 20:30], surface[:5, 20:30] = Surface.CLEAN_ICE, Surface.DEBRIS_ICE
-    image = MonthImage("a", date(2020, 1, 1), np.zeros((1, *SHAPE)), label, surface=surface)
+    image = make_month("a", date(2020, 1, 1), np.zeros((1, *SHAPE)), label, surface=surface)
     card = begin()
     card.add(image, PART, label == 1)
     scores = card.build()
@@ -158,7 +159,7 @@ def test_shaded_pixels_count_in_their_surface_and_once_more_as_shaded() -> None:
     surface[:, 20:30] = Surface.CLEAN_ICE
     surface[:, 15:25] |= SHADED
     label = label_truth(surface)
-    image = MonthImage("a", date(2020, 1, 1), np.zeros((1, *SHAPE)), label, surface=surface)
+    image = make_month("a", date(2020, 1, 1), np.zeros((1, *SHAPE)), label, surface=surface)
     card = begin(Label(kind="truth"))
     predicted = np.zeros(SHAPE, bool)
     predicted[:, 18:28] = True
@@ -174,7 +175,7 @@ def test_shaded_pixels_count_in_their_surface_and_once_more_as_shaded() -> None:
 
 def test_labels_that_are_the_truth_are_not_scored_twice() -> None:
     image = make_image()
-    image = replace(image, surface=np.where(image.label == 1, 5, 1).astype(np.uint8))
+    image = replace(image, classes=np.where(image.label == 1, 5, 1).astype(np.uint8))
     card = begin(Label(kind="truth"))
     card.add(image, PART, image.label == 1)
     assert card.build().truth == ()

@@ -32,6 +32,7 @@ from glacier.settings.folds import Folds
 from glacier.settings.sweep import Sweep
 from glacier.training import fit, learner
 from glacier.training.trial import Trial
+from tests.support.months import make_month
 
 OUT = Path(__file__).parents[2] / "results" / "verdict" / "fold_scores.json"
 SEEDS = range(20)
@@ -65,7 +66,7 @@ def make_pictures(seed: int) -> list[MonthImage]:
         light = rng.uniform(0.9, 1.1)
         picture = light * (0.4 + 0.2 * ice + rng.normal(0, 0.2, (2, SIDE, SIDE)))
         month = date(2014 + k // 12, k % 12 + 1, 1)
-        images.append(MonthImage("a", month, picture.astype(np.float32), ice.astype(np.uint8)))
+        images.append(make_month("a", month, picture.astype(np.float32), ice.astype(np.uint8)))
     return images
 
 

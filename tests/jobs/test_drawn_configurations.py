@@ -28,7 +28,8 @@ from glacier.seals import write_model
 from glacier.sources.factory import open_source
 from glacier.training.sampler import WindowSampler
 from glacier.training.saved import find_sweep, place_sweep
-from glacier.training.sweep import SweepPlan, plan_sweep, run_sweep
+from glacier.training.sweep import run_sweep
+from glacier.training.sweep_plan import SweepPlan, plan_sweep
 from tests.support.tiny import ENCODER, write_tiny
 from tests.support.user_files import write_month
 

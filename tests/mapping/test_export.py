@@ -27,15 +27,16 @@ from glacier.training.model_files import save_model
 from glacier.training.saved import SavedSweep, SweepPlaces
 from glacier.training.unet import build_unet
 from tests.support.model_cards import make_card
+from tests.support.months import make_month
 from tests.support.sweeps import make_sweep
 from tests.support.tiny import ENCODER, tiny_config
 
 NAME = ModelName(encoder=ENCODER, fold=0)
 
 
-def make_month(shape: tuple[int, int]) -> MonthImage:
+def blank_month(shape: tuple[int, int]) -> MonthImage:
     """A month that was seen whole and holds no glacier."""
-    return MonthImage(
+    return make_month(
         "ridge", date(2020, 8, 1), np.zeros((3, *shape), np.float32), np.zeros(shape, np.uint8)
     )
 
@@ -61,7 +62,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return Exported({"model.onnx": b"x"}, {"model.onnx": 1e-7})
 
     monkeypatch.setattr(export, "export_model", export_model)
-    monkeypatch.setattr(export, "read_some", lambda _: [make_month((40, 40))])
+    monkeypatch.setattr(export, "read_some", lambda _: [blank_month((40, 40))])
     return made
 
 
@@ -119,7 +120,7 @@ def test_all_folds_are_exported_or_those_that_are_named() -> None:
 
 
 def test_windows_that_show_most_come_first() -> None:
-    month = make_month((64, 96))
+    month = blank_month((64, 96))
     month.label[40:50, 40:50] = 1
     month.image[:, 60:, 32:64] = np.nan
     month.image[:, :5, :5] = np.nan
@@ -130,7 +131,7 @@ def test_windows_that_show_most_come_first() -> None:
 
 
 def test_an_image_smaller_than_a_window_is_padded_with_unseen_pixels() -> None:
-    (window,) = choose_windows([make_month((20, 40))], 32)[:1]
+    (window,) = choose_windows([blank_month((20, 40))], 32)[:1]
     assert window.shape == (3, 32, 32) and np.isnan(window[:, 20:]).all()
 
 

@@ -21,6 +21,7 @@ from glacier.samples.folds import (
 from glacier.samples.month_images import MonthImage
 from glacier.settings.folds import Folds
 from glacier.windows import free_starts
+from tests.support.months import make_month
 
 DECADE = [("mendenhall", month) for month in months_between(date(2014, 1, 1), date(2023, 12, 1))]
 KINDS = ("shuffled", "by_year", "by_region", "by_block")
@@ -28,7 +29,7 @@ KINDS = ("shuffled", "by_year", "by_region", "by_block")
 
 def blank(shape: tuple[int, int]) -> MonthImage:
     """An image of the first month that shows nothing."""
-    return MonthImage(*DECADE[0], np.zeros((1, *shape), np.float32), np.zeros(shape, np.uint8))
+    return make_month(*DECADE[0], np.zeros((1, *shape), np.float32), np.zeros(shape, np.uint8))
 
 
 def check_parts(splits: list[Split], units: set[str]) -> None:

@@ -24,9 +24,9 @@ from glacier.samples.month import (
     measure_clipped,
     prepare_month,
 )
-from glacier.samples.month_images import assemble
 from glacier.settings.prepare import Prepare
 from glacier.training.baselines import threshold_prediction
+from tests.support.months import put_together
 from tests.support.tiny import make_task, tiny_config
 
 
@@ -45,7 +45,7 @@ def test_windows_hold_every_pixel_of_image_and_label(tmp_path: Path) -> None:
     assert made.rows == len(rows) == 4 * 3
     bands, _ = read_named(f"{task.archive}/2014-07.tif")
     truth, _ = read_named(f"{task.archive}/2014-07.truth.tif")
-    month = assemble(rows, 3, 32, made.shape)
+    month = put_together(rows, 3, 32, made.shape)
     for layer, band in zip(month.image, ("SR_B5", "SR_B4", "SR_B3"), strict=True):
         np.testing.assert_array_equal(layer, np.clip(reflectance(bands[band]), 0, 1))
     seen = bands["n_obs"] > 0
@@ -107,7 +107,7 @@ def test_bands_that_only_baselines_read_are_kept_as_reflectance(tmp_path: Path) 
     made = prepare_month(task)
     bands, _ = read_named(f"{task.archive}/2014-07.tif")
     assert extra_bands(task.settings) == ("swir1",)
-    month = assemble(read_rows(task), 3, 32, made.shape, 1)
+    month = put_together(read_rows(task), 3, 32, made.shape, 1)
     np.testing.assert_array_equal(month.extra, reflectance(bands["SR_B6"])[None])
     published = Prepare(scale="own_maximum")
     assert extra_bands(published) == ("green", "red", "nir", "swir1")
@@ -126,7 +126,7 @@ def test_such_bands_are_resized_with_the_image(tmp_path: Path, bands: list[str])
     task = make_task(tiny_config(tmp_path, prepare={"image": bands}))
     prepare_month(task)
     extras = 4 - len(bands)
-    month = assemble(read_rows(task), len(bands), 32, (32, 32), extras)
+    month = put_together(read_rows(task), len(bands), 32, (32, 32), extras)
     assert month.extra is not None and month.extra.shape == (extras, 32, 32)
     for band in month.extra:
         np.testing.assert_array_equal(np.isfinite(band), np.isfinite(month.image[0]))
@@ -151,7 +151,9 @@ def test_the_threshold_baseline_answers_threshold_labels_exactly(
     prepare = {"label": {"kind": "threshold"}} | CHIPS | changes
     task = make_task(tiny_config(tmp_path, prepare=prepare))
     made = prepare_month(task)
-    month = assemble(read_rows(task), 3, 32, made.shape)
+    coding = ImageRecipe.of(task.settings).coding
+    extras = len(extra_bands(task.settings))
+    month = put_together(read_rows(task), 3, 32, made.shape, extras, coding)
     low, high = (0, 1) if "scale" in changes else task.settings.reflectance_range
     found = threshold_prediction(month.image, ["nir", "red", "green"], (low, high), 128)
     known = month.label != 255
@@ -277,7 +279,7 @@ def test_classes_come_with_the_samples_whatever_the_label(tmp_path: Path) -> Non
         task = make_task(tiny_config(tmp_path, prepare={**layout, "label": {"kind": "ndsi"}}))
         made = prepare_month(task)
         shape = made.shape
-        month = assemble(read_rows(task), 3, 32, shape, 1)
+        month = put_together(read_rows(task), 3, 32, shape, 1)
         truth = read_named(f"{task.archive}/2014-07.truth.tif")[0]["surface"]
         if shape != truth.shape:
             truth = cv2.resize(truth, shape, interpolation=cv2.INTER_NEAREST_EXACT)
@@ -295,7 +297,7 @@ def test_polygons_of_debris_part_the_labels_glacier(tmp_path: Path) -> None:
     label = {"kind": "outlines", "outlines": outlines, "debris": f"{tmp_path}/debris.gpkg"}
     task = replace(task, settings=Prepare(**CHIPS, label=label))
     made = prepare_month(task)
-    month = assemble(read_rows(task), 3, 32, made.shape, 1)
+    month = put_together(read_rows(task), 3, 32, made.shape, 1)
     ice = month.label == 1
     expected = np.where(ice, np.where(debris == 1, Surface.DEBRIS_ICE, Surface.CLEAN_ICE), 0)
     np.testing.assert_array_equal(month.surface, expected)

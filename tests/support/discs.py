@@ -12,6 +12,7 @@ from glacier.samples.sample_set import Frame, SampleMonth, SampleSet
 from glacier.settings.folds import Folds
 from glacier.settings.sweep import Sweep
 from glacier.training.trial import Trial
+from tests.support.months import make_month
 
 TINY = "tu-test_efficientnet"
 SIZE = 32
@@ -29,7 +30,7 @@ def make_images(seed: int = 0) -> list[MonthImage]:
         label = disc.astype(np.uint8)
         label[:2] = 255
         picture[:, :2] = np.nan
-        images.append(MonthImage("a", date(2020, month, 1), picture.astype(np.float32), label))
+        images.append(make_month("a", date(2020, month, 1), picture.astype(np.float32), label))
     return images
 
 

@@ -38,6 +38,7 @@ from glacier.samples.sample_set import (
 )
 from glacier.training.ensemble import score_ensemble_fold
 from glacier.training.saved import SweepPlaces, place_sweep, settings_digest
+from tests.support.months import make_month
 from tests.support.sweeps import make_trial
 
 SHAPE, SIZE, BLOCKS = (40, 48), 32, (2, 3)
@@ -88,7 +89,7 @@ def make_images() -> list[MonthImage]:
         label[:6, :5] = 255
         surface = np.where(label == 1, Surface.CLEAN_ICE, Surface.ROCK).astype(np.uint8)
         surface[:, 40:] = Surface.WATER
-        images.append(MonthImage("ridge", month, image, label, surface=surface))
+        images.append(make_month("ridge", month, image, label, surface=surface))
     return images
 
 

@@ -10,11 +10,13 @@ from glacier.config import Config
 from glacier.errors import SampleError
 from glacier.evaluation.metrics import Counts
 from glacier.evaluation.results import BaselineFold
+from glacier.samples.coding import Coding
 from glacier.samples.folds import FoldMasks, Split
 from glacier.samples.month_images import MonthImage
 from glacier.samples.sample_set import SampleSet
 from glacier.training import baselines
 from tests.support.discs import make_samples
+from tests.support.months import make_month
 
 BANDS = ("nir", "red", "green")
 
@@ -31,7 +33,7 @@ def make_images() -> list[MonthImage]:
         label[:4], picture[:, :4] = 255, np.nan
         extra = np.where(label == 1, 0.1, 0.3).astype(np.float32)[None]
         extra[:, :4] = np.nan
-        images.append(MonthImage("a", date(2020, month, 1), picture, label, extra))
+        images.append(make_month("a", date(2020, month, 1), picture, label, extra))
     return images
 
 
@@ -110,7 +112,7 @@ def test_pixels_are_drawn_from_the_labelled_part_alone() -> None:
     image = make_images()[0]
     part = np.zeros((64, 64), bool)
     part[:10, 30:] = True
-    coded = MonthImage("a", image.month, np.indices((64, 64)).astype(np.float32), image.label)
+    coded = make_month("a", image.month, np.indices((64, 64)).astype(np.float32), image.label)
     features, label = baselines.draw_pixels(
         coded.image, coded.label, part, 100, np.random.default_rng(0)
     )
@@ -132,7 +134,7 @@ def test_ndsi_is_over_its_threshold_and_near_infrared_tells_water() -> None:
             [0.05, 0.1, 0.01, 0.3, np.nan],
         )
     )
-    image = MonthImage("a", date(2020, 1, 1), np.stack([nir, red, green]), label, swir[None])
+    image = make_month("a", date(2020, 1, 1), np.stack([nir, red, green]), label, swir[None])
     part = np.ones((1, 5), bool)
     lesson = baselines.Lesson(CONFIG, SAMPLES, [(image, part)], 0)
     predicted = {
@@ -162,7 +164,7 @@ def test_the_best_threshold_of_separable_values_parts_them() -> None:
 
 @pytest.mark.parametrize("name", ["ndsi", "ndsi_nir", "band_ratio"])
 def test_an_archive_without_short_wave_infrared_is_a_reason(name: str) -> None:
-    images = [dataclasses.replace(i, extra=np.full_like(i.extra, np.nan)) for i in make_images()]
+    images = [dataclasses.replace(i, extra_numbers=i.extra_numbers * 0) for i in make_images()]
     found = score(name, images)
     assert isinstance(found, str) and "has no swir1: the archive does not hold the band" in found
 
@@ -171,7 +173,7 @@ def test_an_archive_without_short_wave_infrared_is_a_reason(name: str) -> None:
 def test_a_month_that_shows_nothing_is_no_lack_of_a_band(name: str) -> None:
     images = make_images()
     empty = dataclasses.replace(
-        images[0], image=images[0].image * np.nan, extra=images[0].extra * np.nan,
+        images[0], numbers=images[0].numbers * 0, extra_numbers=images[0].extra_numbers * 0,
         label=np.full_like(images[0].label, 255),
     )  # fmt: skip
     assert counts_of(score(name, [empty, *images[1:]])).pixels == 0
@@ -182,8 +184,9 @@ def test_bands_over_their_own_maximum_are_not_taken_for_reflectance() -> None:
     samples = SAMPLES.model_copy(update=extra)
     plain = np.stack([np.full((64, 64), v, np.float32) for v in (0.6, 0.5, 0.4, 0.3)])
     lesson = baselines.Lesson(CONFIG, samples, [], 0)
-    stored = dataclasses.replace(make_images()[0], extra=plain)
-    assert np.unique(lesson.band(stored, "green")).tolist() == [np.float32(0.6)]
+    numbers = Coding.plain(4).encode(plain)
+    stored = dataclasses.replace(make_images()[0], extra_numbers=numbers)
+    assert np.unique(lesson.band(stored, "green")).tolist() == [pytest.approx(0.6, abs=2e-5)]
     with pytest.raises(SampleError, match="do not hold blue"):
         lesson.band(stored, "blue")
 
@@ -197,7 +200,8 @@ def test_a_fold_without_labelled_training_pixels_is_a_reason() -> None:
 def test_a_fold_whose_training_part_nobody_saw_in_infrared_is_a_reason() -> None:
     images = make_images()
     for image in images[2:]:
-        image.image[:, :4], image.extra[:, :4], image.extra[:, 4:] = 0.4, 0.3, np.nan
+        image.numbers[:, :4], image.extra_numbers[:, :4] = 22000, 18000
+        image.extra_numbers[:, 4:] = 0
     found = score("band_ratio", images)
     assert isinstance(found, str) and "no labelled training pixel" in found
 

@@ -26,6 +26,7 @@ from glacier.training.losses import dice_loss
 from glacier.training.model_card import describe_model
 from glacier.training.model_files import load_model, map_probability
 from tests.support.discs import SIZE, SPLIT, make_images, make_samples, make_trial
+from tests.support.months import make_month
 
 
 def strip_times(done: TrialResult) -> list[Epoch]:
@@ -61,7 +62,9 @@ def test_a_trial_learns_and_is_tested_on_its_test_part_alone(tmp_path: Path) -> 
 def test_test_pixels_change_nothing_but_the_test(tmp_path: Path) -> None:
     images = make_images()
     spoiled = [
-        dataclasses.replace(i, image=i.image * 0, label=1 - np.minimum(i.label, 1))
+        dataclasses.replace(
+            i, numbers=np.full_like(i.numbers, 7273), label=1 - np.minimum(i.label, 1)
+        )
         if i.key in SPLIT.test
         else i
         for i in images
@@ -291,7 +294,7 @@ def test_chips_score_every_test_pixel_once(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     label = rng.integers(0, 2, (128, 128)).astype(np.uint8)
     label[5, :] = 255
-    image = MonthImage("a", date(2020, 7, 1), rng.random((3, 128, 128), np.float32), label)
+    image = make_month("a", date(2020, 7, 1), rng.random((3, 128, 128), np.float32), label)
     columns = [[f"a/r{r}c{c}" for r in range(4)] for c in range(4)]
     split = Split(0, tuple(columns[0]), tuple(columns[3]), tuple(columns[1] + columns[2]))
     trial = make_trial(tmp_path, epochs=1, steps_per_epoch=2, folds=Folds(kind="by_block"))

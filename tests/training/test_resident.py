@@ -1,5 +1,7 @@
 """Windows gathered from numbers in one tensor are those that are cut from images, to the bit."""
 
+from datetime import date
+
 import numpy as np
 import pytest
 import torch
@@ -7,17 +9,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glacier.labels import IGNORE
+from glacier.samples.coding import RATIO, REFLECTANCE, BandCoding, Coding
+from glacier.samples.month_images import MonthImage
 from glacier.settings.sweep import Sweep
 from glacier.training.resident import Places, ResidentImages
 from glacier.training.sampler import WindowSampler, WindowTable
 from glacier.training.unet import normalise
-from tests.support.stored import make_stored
 
 CPU = torch.device("cpu")
 SIZE = 16
 MEAN, STD = np.array([0.3, 0.5, 0.1], np.float32), np.array([0.2, 0.3, 0.7], np.float32)
 SHAPES = [(24, 40), (16, 16), (17, 33), (10, 12), (9, 50)]
-IMAGES = [make_stored(shape, at + 1) for at, shape in enumerate(SHAPES)]
+NARROW = BandCoding(scale=2.75e-5, offset=-0.2, low=0.0, high=1.0)
+CODINGS = [Coding((NARROW, RATIO, REFLECTANCE)), Coding.plain(3)]
+
+
+def make_month(shape: tuple[int, int], month: int) -> MonthImage:
+    """A month of noise, of which some is unseen and some unlabelled."""
+    rng = np.random.default_rng(month)
+    numbers = rng.integers(0, 2**16, (3, *shape)).astype(np.uint16)
+    numbers[:, rng.random(shape) < 0.1] = 0
+    numbers[0, 0, 0] = 2**16 - 1
+    label = rng.choice(np.array([0, 1, IGNORE], np.uint8), shape, p=[0.5, 0.3, 0.2])
+    nothing = np.zeros((0, *shape), np.uint16)
+    coding = CODINGS[month % 2]
+    return MonthImage("a", date(2020, month, 1), numbers, coding, label, nothing, label)
+
+
+IMAGES = [make_month(shape, at + 1) for at, shape in enumerate(SHAPES)]
 
 
 def compare(table: WindowTable, indices: tuple[int, ...] = ()) -> None:
@@ -99,4 +118,4 @@ def test_memory_is_two_bytes_a_number_and_one_a_label() -> None:
     pixels = sum(height * width for height, width in SHAPES)
     assert ResidentImages.count_bytes(IMAGES) == pixels * (3 * 2 + 1)
     resident = ResidentImages(IMAGES, SIZE, (), CPU)
-    assert resident.codes.nbytes + resident.labels.nbytes == pixels * 7
+    assert resident.numbers.nbytes + resident.labels.nbytes == pixels * 7

@@ -9,6 +9,7 @@ from glacier.samples.month_images import MonthImage
 from glacier.settings.sweep import Sweep
 from glacier.training.sampler import WindowSampler, split_batches
 from glacier.windows import turn, turn_back
+from tests.support.months import make_month
 
 
 def make_images(count: int = 3, shape: tuple[int, int] = (80, 96)) -> list[MonthImage]:
@@ -16,7 +17,7 @@ def make_images(count: int = 3, shape: tuple[int, int] = (80, 96)) -> list[Month
     rows, cols = np.indices(shape).astype(np.float32)
     pictures = [np.stack([rows, cols, np.full(shape, k, np.float32)]) for k in range(count)]
     return [
-        MonthImage("a", date(2020, k + 1, 1), picture, np.ones(shape, np.uint8))
+        make_month("a", date(2020, k + 1, 1), picture, np.ones(shape, np.uint8))
         for k, picture in enumerate(pictures)
     ]
 
@@ -48,15 +49,15 @@ def test_an_epoch_covers_the_ground_once_by_default_and_steps_fix_it() -> None:
 
 def test_brightness_leaves_indices_alone() -> None:
     """NDSI is a ratio: light that is a third brighter does not change it."""
-    image = MonthImage(
+    image = make_month(
         "a", date(2020, 1, 1), np.full((3, 32, 32), 0.5, np.float32), np.ones((32, 32), np.uint8)
     )
     crops = WindowSampler.plan(
         [image], [np.ones((32, 32), bool)], 32, whole=True, bands=("nir", "ndsi", "green")
     )
     (pictures, _), *_ = draw(crops, [image], brightness_jitter=0.3, steps_per_epoch=1)
-    assert (pictures[:, 1] == 0.5).all()
-    assert (pictures[:, 0] != 0.5).all()
+    assert (pictures[:, 1] == image.image[1]).all()
+    assert (pictures[:, 0] != image.image[0]).all()
     np.testing.assert_array_equal(pictures[:, 0], pictures[:, 2])
 
 
@@ -81,7 +82,7 @@ def test_whole_images_come_once_each_in_an_order_that_the_seed_decides() -> None
 def test_flips_move_image_and_label_together() -> None:
     image = make_images(1, (32, 32))[0]
     labels = (image.image[0] > image.image[1]).astype(np.uint8)
-    image = MonthImage("a", image.month, image.image, labels)
+    image = make_month("a", image.month, image.image, labels)
     crops = WindowSampler.plan([image], [np.ones((32, 32), bool)], 32, whole=True)
     seen = set()
     for pictures, label in draw(crops, [image], flips=True, steps_per_epoch=16):
@@ -135,7 +136,7 @@ def test_unlabelled_windows_are_avoided() -> None:
     image = make_images(1)[0]
     label = np.full((80, 96), 255, np.uint8)
     label[:40] = 1
-    image = MonthImage("a", image.month, image.image, label)
+    image = make_month("a", image.month, image.image, label)
     crops = WindowSampler.plan([image], [np.ones((80, 96), bool)], 32, whole=False)
     for _, labels in draw(crops, [image], steps_per_epoch=30):
         assert (labels != 255).any(axis=(1, 2)).all()

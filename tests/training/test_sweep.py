@@ -18,7 +18,8 @@ from glacier.seals import write_model
 from glacier.settings.labels import Label
 from glacier.training import sweep
 from glacier.training.saved import SweepPlaces, place_sweep
-from glacier.training.sweep import TRIALS, SweepPlan, encode_trials, plan_sweep
+from glacier.training.sweep import TRIALS, encode_trials
+from glacier.training.sweep_plan import SweepPlan, plan_sweep
 from tests.support.discs import make_samples
 from tests.support.sweeps import make_sweep
 from tests.support.tiny import ENCODER, tiny_config

@@ -1,20 +1,22 @@
 """Trials under Ray Tune: room, retries, failures."""
 
+import pickle
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 from ray import tune
-from ray.exceptions import RayTaskError
 
 from glacier.config import Config
 from glacier.errors import ConfigError, StoreError, SweepError
 from glacier.evaluation.results import FailedTrial, TrialResult
 from glacier.samples.folds import FoldMasks, Split
+from glacier.samples.sample_set import SampleSet
 from glacier.training import tuning
+from glacier.training.saved import SweepPlaces, TrialKey
+from glacier.training.sweep_plan import SweepPlan
 from glacier.training.trial import Trial
 from glacier.training.tuning import Networks, await_weights
 from tests.support.discs import SAMPLES
@@ -22,12 +24,19 @@ from tests.support.sweeps import make_trial
 from tests.support.tiny import ENCODER, tiny_config
 
 
-def make_trials(config: Config, folder: Path, count: int) -> list[Trial]:
-    split, masks = Split(0, ("a",), ("b",), ("c",)), FoldMasks("shuffled", (1, 1))
-    return [
-        Trial(f"e{k}", split, config.sweep, 0, SAMPLES, masks, f"{folder}/t{k}", f"{folder}/m{k}")
-        for k in range(count)
-    ]
+def make_plan(config: Config, folder: Path) -> SweepPlan:
+    splits, masks = [Split(0, ("a",), ("b",), ("c",))], FoldMasks("shuffled", (1, 1))
+    places = SweepPlaces(f"{folder}/samples", f"{folder}/s", f"{folder}/t", f"{folder}/m")
+    return SweepPlan(config, places, SAMPLES, splits, masks)
+
+
+def list_keys(count: int) -> list[TrialKey]:
+    return [(f"e{k}", 0) for k in range(count)]
+
+
+def place(folder: Path, k: int) -> Path:
+    """Where the trial of a key lies."""
+    return folder / "t" / f"e{k}" / "fold-0"
 
 
 def stand_in(failures: dict[str, int], together: int = 1) -> Callable[..., None]:
@@ -38,17 +47,20 @@ def stand_in(failures: dict[str, int], together: int = 1) -> Callable[..., None]
     Made within a function, so that Ray sends it by value: workers cannot import this module.
     """
 
-    def work(space: dict[str, Any], images: list[Any]) -> None:
-        folder = Path(space["trial"].folder)
+    def work(space: dict[str, Any], plan: Any) -> None:
+        folder = Path(plan.trial(*space["trial"]).folder)
         folder.mkdir(parents=True, exist_ok=True)
         tries = len(list(folder.glob("try-*")))
         began = time.time()
         (folder / "began").touch()
-        while len(list(folder.parent.glob("t*/began"))) < together and time.time() < began + 60:
+        while (
+            len(list(folder.parents[1].glob("e*/fold-0/began"))) < together
+            and time.time() < began + 60
+        ):
             time.sleep(0.05)
         time.sleep(1 if together > 1 else 0)
         (folder / f"try-{tries}").write_text(f"{began} {time.time()}")
-        if tries < failures.get(space["trial"].encoder, 0):
+        if tries < failures.get(space["trial"][0], 0):
             raise RuntimeError("worker lost")
 
     return work
@@ -57,19 +69,20 @@ def stand_in(failures: dict[str, int], together: int = 1) -> Callable[..., None]
 def test_images_that_cannot_be_read_fail_a_trial_with_their_own_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What Ray hands on is an error of the same class whose text is a whole traceback."""
-    cause = StoreError("x.parquet is damaged; remove it")
-    remote = RayTaskError("read_images", "Traceback (most recent call last)\n  File ...", cause)
-
-    def fail(reference: object) -> None:
-        raise remote.as_instanceof_cause()
+    def fail(folder: str, samples: SampleSet) -> None:
+        raise StoreError("x.parquet is damaged; remove it")
 
     told: list[dict] = []
-    monkeypatch.setattr(ray, "get", fail)
+    monkeypatch.setattr(tuning, "open_images", fail)
     monkeypatch.setattr(tune, "report", told.append)
-    (trial,) = make_trials(tiny_config(tmp_path), tmp_path, 1)
-    tuning.train_trial({"trial": trial}, [None])
+    plan = make_plan(tiny_config(tmp_path), tmp_path)
+    tuning.train_trial({"trial": ("e0", 0)}, plan)
     assert told == [{"failed": "StoreError: x.parquet is damaged; remove it"}]
+
+
+def test_what_tune_is_told_of_a_trial_does_not_grow_with_the_regions() -> None:
+    keys = [("tu-a_network_of_a_very_long_name.in1k", 4)]
+    assert len(pickle.dumps(keys)) < 200
 
 
 @pytest.mark.ray
@@ -77,14 +90,11 @@ def test_images_that_cannot_be_read_fail_a_trial_with_their_own_words(
 def test_half_a_gpu_a_trial_lets_eight_run_on_four_never_more(
     tmp_path: Path, ray_local: None
 ) -> None:
-    import ray
-
     config = tiny_config(tmp_path, sweep={"gpus_per_trial": 0.5})
-    trials = make_trials(config, tmp_path, 12)
-    images = ray.put([])
-    assert tuning.tune_trials(config, trials, images, str(tmp_path / "s"), stand_in({}, 8)) == []
+    plan = make_plan(config, tmp_path)
+    assert tuning.tune_trials(plan, list_keys(12), stand_in({}, 8)) == []
     spans = [
-        [float(at) for at in (tmp_path / f"t{k}" / "try-0").read_text().split()] for k in range(12)
+        [float(at) for at in (place(tmp_path, k) / "try-0").read_text().split()] for k in range(12)
     ]
     at_once = [sum(began <= at < ended for began, ended in spans) for at, _ in spans]
     assert max(at_once) == 8
@@ -94,13 +104,10 @@ def test_half_a_gpu_a_trial_lets_eight_run_on_four_never_more(
 def test_a_lost_worker_is_tried_again_and_then_reported(
     tmp_path: Path, ray_local: None, capsys: pytest.CaptureFixture
 ) -> None:
-    import ray
-
     config = tiny_config(tmp_path, sweep={"max_retries": 1})
-    trials = make_trials(config, tmp_path, 3)
-    work = stand_in({"e0": 1, "e1": 9})
-    failed = tuning.tune_trials(config, trials, ray.put([]), str(tmp_path / "s"), work)
-    assert [len(list((tmp_path / f"t{k}").glob("try-*"))) for k in range(3)] == [2, 2, 1]
+    plan, work = make_plan(config, tmp_path), stand_in({"e0": 1, "e1": 9})
+    failed = tuning.tune_trials(plan, list_keys(3), work)
+    assert [len(list(place(tmp_path, k).glob("try-*"))) for k in range(3)] == [2, 2, 1]
     assert failed == [FailedTrial(encoder="e1", fold=0, reason="RuntimeError: worker lost")]
     assert "e1, fold 0 failed: RuntimeError: worker lost" in capsys.readouterr().out
 
@@ -125,20 +132,17 @@ def run_low_on_memory(patch: pytest.MonkeyPatch, times: int) -> None:
 def test_a_node_low_on_memory_costs_no_trial_that_was_done(
     tmp_path: Path, ray_local: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    import ray
-
     config = tiny_config(tmp_path, sweep={"max_retries": 1})
-    trials = make_trials(config, tmp_path, 2)
-    (tmp_path / "t0").mkdir()
+    plan = make_plan(config, tmp_path)
+    place(tmp_path, 0).mkdir(parents=True)
 
     def find_result(trial: Trial, owned: bool) -> TrialResult | None:
         return make_trial("e0", 0) if trial.encoder == "e0" else None
 
     monkeypatch.setattr(Trial, "find_result", find_result)  # it ended while the other was ended
     run_low_on_memory(monkeypatch, 1)
-    found = tuning.tune_trials(config, trials, ray.put([]), str(tmp_path / "s"), stand_in({}))
-    assert found == []
-    assert [len(list((tmp_path / f"t{k}").glob("try-*"))) for k in range(2)] == [0, 1]
+    assert tuning.tune_trials(plan, list_keys(2), stand_in({})) == []
+    assert [len(list(place(tmp_path, k).glob("try-*"))) for k in range(2)] == [0, 1]
     assert "a node ran low on memory" in capsys.readouterr().out
 
 
@@ -146,23 +150,21 @@ def test_a_node_low_on_memory_costs_no_trial_that_was_done(
 def test_what_tune_kept_for_a_killed_run_goes_where_no_trial_is_pending(
     tmp_path: Path, ray_local: None
 ) -> None:
-    (tmp_path / tuning.TUNE).mkdir()
-    (tmp_path / tuning.TUNE / "state.json").touch()
-    assert tuning.tune_trials(tiny_config(tmp_path), [], ray.put([]), str(tmp_path)) == []
-    assert list(tmp_path.iterdir()) == []
+    left = tmp_path / "s" / tuning.TUNE
+    left.mkdir(parents=True)
+    (left / "state.json").touch()
+    assert tuning.tune_trials(make_plan(tiny_config(tmp_path), tmp_path), []) == []
+    assert list((tmp_path / "s").iterdir()) == []
 
 
 @pytest.mark.ray
 def test_memory_that_stays_low_ends_the_sweep_with_what_helps(
     tmp_path: Path, ray_local: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import ray
-
     config = tiny_config(tmp_path, sweep={"max_retries": 2})
     run_low_on_memory(monkeypatch, 3)
-    trials, images = make_trials(config, tmp_path, 1), ray.put([])
     with pytest.raises(SweepError, match=r"3 times: raise sweep\.cpus_per_trial \(1\).*is kept"):
-        tuning.tune_trials(config, trials, images, str(tmp_path / "s"), stand_in({}))
+        tuning.tune_trials(make_plan(config, tmp_path), list_keys(1), stand_in({}))
 
 
 @pytest.mark.ray
