@@ -50,8 +50,7 @@ class ResidentFeed:
     def __init__(self, learner: Learner, images: ResidentImages) -> None:
         """Make room for the table of an epoch."""
         self.images, device = images, learner.device
-        self.mean = torch.from_numpy(learner.mean).to(device)[:, None]
-        self.std = torch.from_numpy(learner.std).to(device)[:, None]
+        self.scaling = learner.scaling()
         sizes = learner.sampler.batch_sizes(learner.settings)
         self.rows = torch.tensor([[k < size for k in range(max(sizes))] for size in sizes])
         shape = self.rows.shape
@@ -78,7 +77,7 @@ class ResidentFeed:
         """Gather the windows of a row of the table."""
         columns = [getattr(self.table, name) for name in Places.__dataclass_fields__]
         row = Places(*(column.index_select(0, at)[0, :size] for column in columns))
-        return self.images.gather(row, self.mean, self.std)
+        return self.images.gather(row, *self.scaling)
 
 
 class StreamedFeed:

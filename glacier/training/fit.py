@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from glacier import seals, store
 from glacier.evaluation.calibration import Calibration, Reliability, measure_reliability
-from glacier.evaluation.results import PREDICTIONS, TrialResult
+from glacier.evaluation.results import PREDICTIONS, PackRate, TrialResult
 from glacier.evaluation.scorecard import Scorecard, ScorecardBuilder
 from glacier.geo.footprints import find_footprint
 from glacier.samples.image import ImageRecipe
@@ -80,7 +80,11 @@ def make_learner(trial: Trial, images: Sequence[MonthImage]) -> Learner:
 
 
 def conclude_trial(
-    trial: Trial, images: Sequence[MonthImage], learner: Learner, checkpoint: Checkpoint
+    trial: Trial,
+    images: Sequence[MonthImage],
+    learner: Learner,
+    checkpoint: Checkpoint,
+    pack: PackRate | None = None,
 ) -> TrialResult:
     """Test the best weights, export them, write the result, drop the checkpoint."""
     learner.model.load_state_dict(checkpoint.best)
@@ -104,6 +108,7 @@ def conclude_trial(
         train_s=float(np.sum(seconds)),
         device=describe_device(learner.device),
         threads=trial.settings.cpus_per_trial,
+        pack=pack,
         files={PREDICTIONS: write_predictions(trial, pictures)},
     )
     save_model(trial.model_folder, checkpoint.best, make_card(trial, learner, result))

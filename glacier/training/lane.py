@@ -25,6 +25,7 @@ class Lane:
         self.on_gpu = device.type == "cuda"
         self.random: torch.Generator | Tensor = torch.get_rng_state()
         if self.on_gpu:
+            torch.cuda.init()
             self.random = torch.Generator(device)
             self.default = torch.cuda.default_generators[torch.cuda.current_device()]
             self.stream = torch.cuda.Stream()

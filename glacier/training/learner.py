@@ -115,6 +115,11 @@ class Learner:
             std=tuple(map(float, std)),
         )
 
+    def scaling(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the bands, (B, 1) float32 each, on the device."""
+        mean, std = (torch.from_numpy(v)[:, None].to(self.device) for v in (self.mean, self.std))
+        return mean, std
+
     def train(self, images: Sequence[MonthImage], on_epoch: OnEpoch) -> Checkpoint:
         """Run all epochs that are missing.
 

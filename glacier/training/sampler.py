@@ -169,7 +169,12 @@ class WindowSampler:
 
     def count_steps(self, settings: Sweep) -> int:
         """Batches of an epoch."""
-        return len(split_batches(np.arange(self.count_windows(settings)), settings.batch_size))
+        return len(self.batch_sizes(settings))
+
+    def batch_sizes(self, settings: Sweep) -> tuple[int, ...]:
+        """Windows of each batch of an epoch."""
+        count = self.count_windows(settings)
+        return tuple(map(len, split_batches(np.arange(count), settings.batch_size)))
 
     def draw_start(
         self, label: NDArray[np.uint8], starts: NDArray[np.int32], rng: np.random.Generator
