@@ -113,6 +113,11 @@ class FailedTrial(Model):
     fold: int = Field(ge=0)
     reason: str
 
+    @classmethod
+    def of(cls, encoder: str, fold: int, error: Exception) -> FailedTrial:
+        """A trial that an error ended."""
+        return cls(encoder=encoder, fold=fold, reason=f"{type(error).__name__}: {error}")
+
 
 class BaselineFold(Model):
     """A simple method in one fold."""

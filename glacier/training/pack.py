@@ -8,6 +8,7 @@ bit, and has its own checkpoint, result and model.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -22,9 +23,10 @@ from glacier.samples.month_images import MonthImage
 from glacier.training.fit import conclude_trial, make_learner
 from glacier.training.inference import choose_device
 from glacier.training.packed_fold import PackedFold
+from glacier.training.packing import choose_most
 from glacier.training.process import configure_process, gpu_arithmetic
 from glacier.training.resident import ResidentImages
-from glacier.training.throughput import Throughput, choose_most, measure_products
+from glacier.training.throughput import Throughput, measure_products
 from glacier.training.trial import Trial
 from glacier.training.unet import count_gflop
 
@@ -73,14 +75,13 @@ class Pack:
         self.waiting = deque(trials)
         self.running: list[PackedFold] = []
         self.failed: list[FailedTrial] = []
-        self.products: float | None = None
+        on_gpu = self.device.type == "cuda"
+        self.products = measure_products(self.settings.precision) if on_gpu else None
 
     def run(self) -> list[FailedTrial]:
         """Train all; returns those that failed."""
         on_gpu = self.device.type == "cuda"
         with gpu_arithmetic(self.settings.deterministic) if on_gpu else nullcontext():
-            if on_gpu:
-                self.products = measure_products(self.settings.precision)
             while self.waiting or self.running:
                 self.conclude()
                 self.admit()
@@ -162,11 +163,15 @@ class Pack:
 
     def conclude(self) -> None:
         """Test and export the folds that are done, and let them go."""
-        for fold in [fold for fold in self.running if fold.is_done]:
+        done = [fold for fold in self.running if fold.is_done]
+        self.running = [fold for fold in self.running if not fold.is_done]
+        for fold in done:
             trial, learner = fold.learner.trial, fold.learner
-            self.running.remove(fold)
             with self.failing_alone(trial):
                 conclude_trial(trial, self.images, learner, fold.checkpoint, self.describe(fold))
+        if done and self.waiting:
+            del done, fold, learner
+            gc.collect()  # networks hold rings of objects, and those that wait need the memory
 
     def describe(self, fold: PackedFold) -> PackRate | None:
         """The rate of the pack until now."""
@@ -180,10 +185,7 @@ class Pack:
         try:
             yield
         except GlacierError as error:
-            reason = f"{type(error).__name__}: {error}"
-            self.failed.append(
-                FailedTrial(encoder=trial.encoder, fold=trial.split.fold, reason=reason)
-            )
+            self.failed.append(FailedTrial.of(trial.encoder, trial.split.fold, error))
             self.running = [fold for fold in self.running if fold.learner.trial is not trial]
 
 

@@ -8,7 +8,6 @@ import time
 import torch
 
 from glacier.evaluation.results import PackRate
-from glacier.settings.sweep import Sweep
 
 LEAST_GAIN = 1.05
 """By so much one more network has to raise the rate of all, to be worth its memory."""
@@ -80,27 +79,14 @@ class Throughput:
         return f"sweep.pack or sweep.gpus_per_trial, which let {folds} train at once"
 
 
-def choose_most(settings: Sweep) -> int | None:
-    """Most folds at once in a process that settings ask for; None: to be measured."""
-    if settings.pack == "off":
-        return 1
-    if settings.pack != "auto":
-        return settings.pack
-    if settings.gpus_per_trial == "auto":
-        return None
-    return max(1, int(1 / settings.gpu_share + 1e-9)) if settings.gpu_share else 1
-
-
-def measure_products(precision: str, side: int = 8192, repeats: int = 5) -> float | None:
-    """Operations a second of a product of matrices on the GPU; None where there is none.
+def measure_products(precision: str, side: int = 8192, repeats: int = 5) -> float:
+    """Operations a second of a product of matrices on the GPU.
 
     Args:
         precision: ``float32`` or ``bfloat16``.
         side: Rows and columns of the matrices.
         repeats: How often; the best counts.
     """
-    if not torch.cuda.is_available():
-        return None
     left, right = torch.ones((2, side, side), dtype=getattr(torch, precision), device="cuda")
     seconds = []
     for _ in range(repeats):
