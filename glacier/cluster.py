@@ -192,8 +192,7 @@ def check_room(room: Room | None) -> None:
     """
     if room is None:
         return
-    known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    nodes = [node["Resources"] for node in known if node["Alive"]] + list_addable()
+    nodes = [*list_alive().values(), *list_addable()]
     sizes = [size_of(node) for node in nodes]
     if any(room.fits(*size) for size in sizes):
         return
@@ -202,6 +201,12 @@ def check_room(room: Room | None) -> None:
     if not has_autoscaler():
         raise ConfigError(reason)
     say(f"warning: {reason}; waiting for the autoscaler, if it has such nodes")
+
+
+def list_alive() -> dict[str, dict[str, float]]:
+    """Resources of the nodes of the connected Ray that are there, by the node's id."""
+    known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return {node["NodeID"]: node["Resources"] for node in known if node["Alive"]}
 
 
 def size_of(node: dict[str, Any]) -> tuple[float, float, float]:

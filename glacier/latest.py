@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from glacier import seals, store
-from glacier.archive.ingest import fill_archive, find_complete
+from glacier.archive.contents import find_complete
+from glacier.archive.ingest import fill_archives
 from glacier.archive.records import ArchiveMonth, MonthRecord, list_months
 from glacier.cluster import connect
 from glacier.config import Config
@@ -171,7 +172,7 @@ def fetch_months(config: Config, before: AddedMonths, records: Records) -> None:
     span = span_added(config, before)
     if missing and span:
         with hold(span, *{target.folder for target in missing}):
-            fill_archive(span, open_source(span), missing, records)
+            records |= fill_archives(span, open_source(span), missing)
 
 
 def list_unkept(run: Run, added: AddedMonths) -> list[str]:

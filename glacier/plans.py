@@ -9,8 +9,8 @@ import math
 from dataclasses import dataclass
 
 from glacier import store
+from glacier.archive.contents import read_records
 from glacier.archive.dry_run import RegionDryRun, dry_run_region
-from glacier.archive.records import read_records
 from glacier.config import Config
 from glacier.errors import GlacierError
 from glacier.samples.month import extra_bands

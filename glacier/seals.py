@@ -142,6 +142,33 @@ def read_whole(address: str, kind: type[V], owned: bool) -> V | None:
     return None if damage else found
 
 
+def read_vouched(address: str, kind: type[V], name: str, owned: bool) -> tuple[V, bytes] | None:
+    """A manifest and the content of a file that it vouches for; None without both of them whole.
+
+    Args:
+        address: Of the manifest.
+        kind: What it is.
+        name: Of the file, below the manifest's folder.
+        owned: As in :func:`read_whole`.
+
+    Raises:
+        StoreError: A store cannot be reached.
+    """
+    try:
+        found = read_model(address, kind)
+        if name not in found.files:
+            raise DamagedError.of(address, f"it does not vouch for {name}")
+        folder = address.rpartition("/")[0]
+        return found, store.read_bytes(store.join(folder, name), found.files[name])
+    except DamagedError as error:
+        if owned:
+            set_aside(error)
+    except StoreError:
+        if store.exists(address):
+            raise
+    return None
+
+
 class Vouched(BaseModel):
     """What a manifest of any kind vouches for."""
 

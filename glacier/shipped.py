@@ -1,4 +1,4 @@
-"""Run configurations that come with the package: ``jobs/*.yaml`` of a checkout.
+"""Run configurations that come with the package: ``jobs/*.yaml`` of a checkout, but for clusters.
 
 A wheel holds them in ``glacier/configs/``. Where a configuration is asked for, a bare file name
 that is not in the working folder means the one that ships.
@@ -12,11 +12,15 @@ PACKAGE = Path(__file__).parent
 FOLDERS = (PACKAGE / "configs", PACKAGE.parent / "jobs")
 """Where they lie in an installed wheel, and in a checkout."""
 
+CLUSTERS = "cluster-*.yaml"
+"""Names of files for ``ray up``, which lie there, too."""
+
 
 def list_shipped() -> dict[str, Path]:
     """Their paths by file name, in alphabetical order."""
     for folder in FOLDERS:
-        if found := sorted(folder.glob("*.yaml")):
+        found = sorted(path for path in folder.glob("*.yaml") if not path.match(CLUSTERS))
+        if found:
             return {path.name: path for path in found}
     return {}
 

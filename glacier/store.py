@@ -12,12 +12,12 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import fsspec
 
@@ -87,8 +87,8 @@ def read_bytes(address: str, sha256: str | None = None) -> bytes:
         StoreError: The file is not there or cannot be read.
     """
     try:
-        with fsspec.open(address, "rb") as file:
-            data = bytes(file.read())
+        fs, path = fsspec.core.url_to_fs(address)
+        data = bytes(fs.cat_file(path))  # one request, where opening it would ask for its size, too
     except UNREACHABLE as error:
         raise explain_unread(address, error, sha256 is not None) from error
     if sha256 is not None:
@@ -275,6 +275,65 @@ def list_files(address: str) -> list[str]:
         return sorted(name[start:] for name in found)
     except UNREACHABLE as error:
         raise StoreError(f"cannot list {address}: {error}") from error
+
+
+class FileState(NamedTuple):
+    """A file as it lies there; the same state later means that nobody has written it since."""
+
+    size: int
+    """Bytes."""
+    version: str
+    """Time of its last change in nanoseconds, or what an object store says instead, such as an
+    ETag; empty where nothing tells, and then the file has to be read."""
+
+
+def list_states(folder: str) -> dict[str, FileState]:
+    """Files right in a folder by name, hidden ones too; none where nothing is there.
+
+    One look at a disk, one request to an object store for every thousand files.
+
+    Raises:
+        StoreError: The store cannot be reached.
+    """
+    try:
+        if "://" not in folder:
+            return list_local(folder)
+        fs, path = fsspec.core.url_to_fs(folder)
+        fs.invalidate_cache(path)  # what fsspec keeps of a listing hides what others write
+        found = fs.ls(path, detail=True)
+        fs.invalidate_cache(path)
+    except FileNotFoundError:
+        return {}
+    except UNREACHABLE as error:
+        raise StoreError(f"cannot list {folder}: {error}") from error
+    files = (facts for facts in found if facts["type"] == "file")
+    return {facts["name"].rpartition("/")[2]: state_of_object(facts) for facts in files}
+
+
+def list_local(folder: str) -> dict[str, FileState]:
+    """Files right in a local folder by name, without those that go while it is looked.
+
+    Raises:
+        OSError: The folder is not there.
+    """
+    found = {}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                if entry.is_file():
+                    facts = entry.stat()
+                    found[entry.name] = FileState(facts.st_size, str(facts.st_mtime_ns))
+    return found
+
+
+VERSIONS = ("ETag", "etag", "generation", "mtime", "LastModified", "created")
+"""What stores call that which changes when an object is written anew, the surest first."""
+
+
+def state_of_object(facts: Mapping[str, Any]) -> FileState:
+    """The state of an object by what a listing of its store tells."""
+    told = (facts[name] for name in VERSIONS if facts.get(name))
+    return FileState(int(facts.get("size") or 0), str(next(told, "")))
 
 
 def is_unfinished(name: str) -> bool:

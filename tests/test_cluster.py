@@ -40,8 +40,8 @@ def test_whether_nodes_may_be_added(
 
 def hold(patch: pytest.MonkeyPatch, *nodes: dict[str, float]) -> None:
     """Let Ray have these nodes, and one that is gone."""
-    alive = [{"Alive": True, "Resources": node} for node in nodes]
-    gone = {"Alive": False, "Resources": {"CPU": 99.0, "GPU": 9.0}}
+    alive = [{"NodeID": f"{at}", "Alive": True, "Resources": node} for at, node in enumerate(nodes)]
+    gone = {"NodeID": "gone", "Alive": False, "Resources": {"CPU": 99.0, "GPU": 9.0}}
     patch.setattr(cluster.ray, "nodes", lambda: [*alive, gone])
     patch.setattr(cluster, "list_addable", list)
 

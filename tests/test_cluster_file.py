@@ -1,4 +1,4 @@
-"""``cluster.yaml`` against Ray's own schema code; no cloud is asked."""
+"""The files for ``ray up`` against Ray's own schema code; no cloud is asked."""
 
 import copy
 import re
@@ -13,18 +13,29 @@ import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 ROOT = Path(__file__).parents[1]
-FILE = ROOT / "cluster.yaml"
+FILES = {"aws": ROOT / "cluster.yaml", "gcp": ROOT / "jobs" / "cluster-gcp.yaml"}
 ROLES = ("head", "worker")
 
 
-@pytest.fixture(scope="module")
-def raw() -> dict[str, Any]:
+@pytest.fixture(params=FILES)
+def cloud(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def file(cloud: str) -> Path:
+    return FILES[cloud]
+
+
+@pytest.fixture
+def raw(file: Path) -> dict[str, Any]:
     """The file as it is written."""
-    values: dict[str, Any] = yaml.safe_load(FILE.read_text())
+    values: dict[str, Any] = yaml.safe_load(file.read_text())
     return values
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def cluster(raw: dict[str, Any]) -> dict[str, Any]:
     """The file with Ray's defaults filled in, checked as ``ray up`` checks it."""
     prepared: dict[str, Any] = prepare_config(copy.deepcopy(raw))
@@ -43,22 +54,48 @@ def key_lines(node: yaml.Node) -> Iterator[tuple[str, int]]:
             yield from key_lines(value)
 
 
-def test_head_offers_no_cores_and_stays(cluster: dict[str, Any]) -> None:
+def is_spot(cloud: str, node: dict[str, Any]) -> bool:
+    """Whether a node may be taken away."""
+    config = node["node_config"]
+    if cloud == "aws":
+        return bool(config.get("InstanceMarketOptions") == {"MarketType": "spot"})
+    # Source: https://cloud.google.com/compute/docs/instances/create-use-spot
+    return bool(
+        config.get("scheduling")
+        == {
+            "provisioningModel": "SPOT", "instanceTerminationAction": "DELETE",
+            "onHostMaintenance": "TERMINATE", "automaticRestart": False,
+        }
+    )  # fmt: skip
+
+
+def name_account(cloud: str, node: dict[str, Any]) -> str:
+    """The role or account by which a node reaches the bucket."""
+    if cloud == "aws":
+        return str(node["node_config"]["IamInstanceProfile"]["Name"])
+    (account,) = node["node_config"]["serviceAccounts"]
+    assert account["scopes"] == ["https://www.googleapis.com/auth/cloud-platform"]
+    return str(account["email"].partition("@")[0])
+
+
+def test_head_offers_no_cores_and_stays(cloud: str, cluster: dict[str, Any]) -> None:
     head = cluster["available_node_types"][cluster["head_node_type"]]
     assert head["resources"] == {"CPU": 0}
     assert head["max_workers"] == 0, "no second node of the head's kind"
-    assert "InstanceMarketOptions" not in head["node_config"], "the head must be on demand"
+    assert not is_spot(cloud, head), "the head must be on demand"
 
 
-def test_workers_are_spot_nodes_that_come_and_go(cluster: dict[str, Any]) -> None:
+def test_workers_are_spot_nodes_that_come_and_go(cloud: str, cluster: dict[str, Any]) -> None:
     workers = dict(cluster["available_node_types"])
     del workers[cluster["head_node_type"]]
     assert any(node["resources"].get("GPU", 0) >= 1 for node in workers.values())
     for name, node in workers.items():
         assert node["min_workers"] == 0 < node["max_workers"], name
         assert node["resources"]["CPU"] >= 1, f"{name}: offline, Ray does not fill this in"
-        assert node["node_config"]["InstanceMarketOptions"] == {"MarketType": "spot"}, name
-        assert "IamInstanceProfile" in node["node_config"], f"{name} could not reach the bucket"
+        assert is_spot(cloud, node), name
+        # Source: the names that Ray gives, in autoscaler/_private/{aws,gcp}/config.py.
+        made_by_ray = {"aws": "ray-autoscaler-v1", "gcp": "ray-autoscaler-sa-v1"}
+        assert name_account(cloud, node) == made_by_ray[cloud], "could not reach the bucket"
     assert cluster["max_workers"] == sum(node["max_workers"] for node in workers.values())
 
 
@@ -88,10 +125,13 @@ def test_token_travels_and_is_private(cluster: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_every_node_installs_the_pinned_project(cluster: dict[str, Any], role: str) -> None:
+def test_every_node_installs_the_pinned_project(
+    cloud: str, cluster: dict[str, Any], role: str
+) -> None:
     installs = [c for c in cluster[f"{role}_setup_commands"] if "pip install" in c]
     assert len(installs) == 1, "Ray's defaults, which install other versions, are replaced"
-    assert "-c constraints.txt '.[s3]'" in installs[0]
+    extra = {"aws": "s3", "gcp": "gcs"}[cloud]
+    assert f"-c constraints.txt '.[{extra}]'" in installs[0]
 
 
 def test_what_the_installation_needs_is_mounted_and_exists(cluster: dict[str, Any]) -> None:
@@ -106,6 +146,7 @@ def test_what_the_installation_needs_is_mounted_and_exists(cluster: dict[str, An
 def test_what_only_the_cluster_installs_is_pinned_too() -> None:
     pinned = re.findall(r"^([A-Za-z0-9_.-]+)==", (ROOT / "constraints.txt").read_text(), re.M)
     assert {"ray", "torch", "s3fs", "aiobotocore", "botocore", "boto3"} <= set(pinned)
+    assert {"gcsfs", "google-cloud-storage", "google-api-python-client"} <= set(pinned)
 
 
 def test_commands_are_sound_bash(cluster: dict[str, Any]) -> None:
@@ -114,11 +155,34 @@ def test_commands_are_sound_bash(cluster: dict[str, Any]) -> None:
         subprocess.run(["bash", "-n", "-c", command], check=True)
 
 
-def test_every_key_has_a_comment() -> None:
-    lines = FILE.read_text().splitlines()
+def test_machines_have_the_cores_and_gpus_that_ray_is_told_of(cluster: dict[str, Any]) -> None:
+    """Source: the pages of EC2's and Compute Engine's instance types."""
+    sizes = {
+        "c6i.4xlarge": (16, 0), "g5.2xlarge": (8, 1), "n2-standard-16": (16, 0),
+        "g2-standard-8": (8, 1),
+    }  # fmt: skip
+    for name, node in cluster["available_node_types"].items():
+        if name != cluster["head_node_type"]:
+            config = node["node_config"]
+            machine = config.get("InstanceType") or config["machineType"]
+            found = node["resources"]["CPU"], node["resources"].get("GPU", 0)
+            assert found == sizes[machine], name
+
+
+def test_nodes_of_one_kind_of_work_have_the_images_of_one_system(cloud: str, raw: Any) -> None:
+    if cloud == "gcp":
+        kinds = raw["available_node_types"].values()
+        disks = [node["node_config"]["disks"][0]["initializeParams"] for node in kinds]
+        assert all("ubuntu-2404" in disk["sourceImage"] for disk in disks)
+        assert all(" " not in disk["sourceImage"] for disk in disks)
+        assert "nvidia" in disks[-1]["sourceImage"]
+
+
+def test_every_key_has_a_comment(file: Path) -> None:
+    lines = file.read_text().splitlines()
     bare = [
         f"line {line + 1}: {key}"
-        for key, line in key_lines(yaml.compose(FILE.read_text()))
+        for key, line in key_lines(yaml.compose(file.read_text()))
         if "#" not in lines[line] and not lines[line - 1].lstrip().startswith("#")
     ]
     assert bare == []

@@ -18,6 +18,7 @@ from glacier.flags import field_names, load_config, read_yaml
 from glacier.settings.identity import digest
 from glacier.settings.model import STORED
 from glacier.settings.paths import expand_path
+from glacier.shipped import list_shipped
 
 ROOT = Path(__file__).parents[1]
 SQUARE = [[-134.62, 58.42], [-134.42, 58.42], [-134.42, 58.59], [-134.62, 58.59]]
@@ -175,7 +176,7 @@ def test_a_variable_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch, wr
         expand_path(written)
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "jobs").glob("*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("file", list_shipped().values(), ids=lambda p: p.stem)
 def test_every_shipped_configuration_loads(
     file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -59,8 +59,8 @@ def test_only_months_after_the_run_are_asked_for(run: Run, monkeypatch: pytest.M
     assert [target.name for target in records] == ["2015-01", "2015-02", "2015-03"]
     asked = []
     monkeypatch.setattr(
-        latest, "fill_archive",
-        lambda config, source, missing, records: asked.append((config.months, missing)),
+        latest, "fill_archives",
+        lambda config, source, missing: asked.append((config.months, missing)) or (),
     )  # fmt: skip
     fetch_months(run.config, AddedMonths(), records)
     ((months, missing),) = asked

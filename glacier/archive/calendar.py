@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from glacier import seals, store
@@ -48,24 +49,32 @@ def draw_archive(records: Iterable[MonthRecord], config: Config) -> Picture | No
     return draw_calendar(regions) if len(months) > 1 else None
 
 
-def write_calendar(config: Config, records: list[MonthRecord]) -> None:
+def write_calendar(config: Config, archives: Mapping[str, Sequence[MonthRecord]]) -> None:
     """Draw the months' calendar where there are enough, unless it is there already.
 
     A run that leaves where another works leaves the calendar to it, too, and no count of failures.
     ``calendar.json`` vouches for the picture and says what it was drawn of.
+
+    Args:
+        config: The run.
+        archives: Address of each archive to what became of its months.
     """
     address = store.join(store.results_folder(config), "calendar.json")
-    drawn_of = digest(
-        [(config.place(r.region), r.month, r.status, r.kind, r.valid_share) for r in records]
-    )
+    drawn_of = digest([digest_months(config, records) for records in archives.values()])
     if is_drawn(address, drawn_of, owned=False):
         return
-    if (picture := draw_archive(records, config)) is None:
+    if (picture := draw_archive(chain.from_iterable(archives.values()), config)) is None:
         return
     with suppress(Occupied), hold(config, store.results_folder(config)):
         if not is_drawn(address, drawn_of, owned=True):  # another run may have drawn it
             seals.write_whole(address, Calendar(drawn_of=drawn_of), {PICTURE: picture.png})
         say(f"ingest: calendar in {store.join(store.results_folder(config), PICTURE)}")
+
+
+def digest_months(config: Config, records: Sequence[MonthRecord]) -> str:
+    """Hash of what a calendar shows of the months of one archive."""
+    places = {name: config.place(name) for name in {record.region for record in records[:1]}}
+    return digest([(places[r.region], r.month, r.status, r.kind, r.valid_share) for r in records])
 
 
 def is_drawn(address: str, drawn_of: str, owned: bool) -> bool:

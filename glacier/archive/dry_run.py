@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from glacier.archive.records import complete_record, list_region_months
+from glacier.archive.contents import look_at_archive
+from glacier.archive.records import find_archive
 from glacier.config import Config
 from glacier.geo.raster import Grid
 from glacier.landsat import BANDS
@@ -72,13 +73,12 @@ def dry_run_region(config: Config, region: Region, source: Source) -> RegionDryR
     Raises:
         ConfigError: The region has no grid.
     """
-    grid, months = source.grid(region), list_region_months(config, region, source)
-    records = {target: complete_record(target) for target in months}
-    missing = [target for target, record in records.items() if record is None]
-    images = sum(record is not None and record.status == "ok" for record in records.values())
-    dark = sum(is_dark(source, grid, target.month) for target in missing)
-    complete, pending = len(months) - len(missing), len(missing) - dark
-    return RegionDryRun(region.name, grid, complete, dark, pending, images)
+    grid = source.grid(region)
+    state = look_at_archive(find_archive(config, region, source))
+    images = sum(record.status == "ok" for record in state.records)
+    dark = sum(is_dark(source, grid, target.month) for target in state.missing)
+    pending = len(state.missing) - dark
+    return RegionDryRun(region.name, grid, len(state.records), dark, pending, images)
 
 
 def describe(row: RegionDryRun) -> str:

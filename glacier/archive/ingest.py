@@ -1,38 +1,38 @@
 """Region and months -> the archive: one composite a month, or the reason why there is none.
 
-A rerun does only what is missing, damaged or failed; ``records`` says when a month is complete.
+A rerun does only what is missing, damaged or failed; ``records`` says when a month is complete, and
+``contents`` how that is seen without opening it.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from itertools import chain
 
 import cv2
-import ray
 
-from glacier import seals, store
+from glacier import store
 from glacier.archive.calendar import write_calendar
+from glacier.archive.contents import ArchiveState, Records, look_at_archives, read_outcomes
+from glacier.archive.manifest import Row, describe_written, update_manifest
 from glacier.archive.records import (
     ArchiveMonth,
     MonthRecord,
     count_attempts,
     find_unsettled,
-    list_months,
-    look_at_month,
+    group_months,
+    list_archives,
     write_month,
 )
-from glacier.archive.workers import open_pool
+from glacier.archive.workers import make_months, open_pool
 from glacier.cluster import connect
 from glacier.composite import Empty
 from glacier.config import Config
-from glacier.errors import ConfigError, DamagedError, GlacierError, Occupied, SourceError
+from glacier.errors import ConfigError, GlacierError, Occupied, SourceError
 from glacier.landsat import is_settled
 from glacier.locks import SHARED_S, hold, remove_dead, remove_leftovers
 from glacier.progress import Progress, say
@@ -51,73 +51,73 @@ def run_ingest(config: Config) -> int:
         ConfigError: The source cannot be used.
     """
     source = open_source(config)
-    targets = list_months(config, source)
-    records = find_complete(targets, owned=False)
-    missing = [target for target in targets if not records[target]]
+    states = look_at_archives(list_archives(config, source), owned=False)
+    missing = [target for state in states for target in state.missing]
     if not missing:
-        remove_dead(config, *{target.folder for target in targets}, store.results_folder(config))
-        return conclude(config, records)
+        left = [state.archive.folder for state in states if state.was_left]
+        remove_dead(config, *left, store.results_folder(config))
+        return conclude(config, states)
     with hold(config, *{target.folder for target in missing}):
-        fill_archive(config, source, missing, records)
-        return conclude(config, records)
+        for _ in fill_archives(config, source, missing):
+            pass
+        return conclude(config, states)
 
 
-def fill_archive(
-    config: Config,
-    source: Source,
-    missing: list[ArchiveMonth],
-    records: dict[ArchiveMonth, MonthRecord | None],
-) -> None:
+def fill_archives(
+    config: Config, source: Source, missing: Sequence[ArchiveMonth]
+) -> Iterator[tuple[ArchiveMonth, MonthRecord]]:
     """Make the months that are missing, in folders that this run holds.
 
     Args:
         config: The run.
         source: Of its scenes.
         missing: Months that were not complete when it was looked.
-        records: Where what becomes of them is put.
+
+    Yields:
+        Each of them and what became of it.
     """
-    records |= find_complete(missing, owned=True)  # another run may have made them meanwhile
-    pending = [target for target in missing if not records[target]]
-    if pending:
-        ingest_pending(config, source, pending, records)
+    states = look_at_archives(group_months(missing), owned=True)  # another run may have made some
+    for state in states:
+        targets = {target.name: target for target in state.archive.list_targets()}
+        yield from ((targets[record.month], record) for record in state.records)
+        if not state.missing and state.rows:
+            update_manifest(state.archive.folder, state.rows)
+    if pending := [target for state in states for target in state.missing]:
+        known = {state.archive.folder: list(state.rows) for state in states if state.missing}
+        yield from ingest_pending(config, source, pending, known)
 
 
 def ingest_pending(
-    config: Config,
-    source: Source,
-    pending: list[ArchiveMonth],
-    records: dict[ArchiveMonth, MonthRecord | None],
-) -> None:
-    """Make the missing months, and put what becomes of them among the records."""
+    config: Config, source: Source, pending: list[ArchiveMonth], known: dict[str, list[Row]]
+) -> Iterator[tuple[ArchiveMonth, MonthRecord]]:
+    """Make the missing months; an archive that has all of its own is noted in its manifest.
+
+    Args:
+        config: The run.
+        source: Of its scenes.
+        pending: The months.
+        known: Address of each of their archives to what is to be noted beside them.
+
+    Yields:
+        Each month and what became of it.
+    """
     remove_leftovers(store.join(store.absolute(config.storage), "catalogue"), SHARED_S)
     for region in {target.region.name: target.region for target in pending}.values():
         source.survey(region)
+    left = Counter(target.folder for target in pending)
+    made: dict[str, list[MonthRecord]] = {}
     with connect(config.cluster), Progress("ingest", len(pending)) as progress:
         for target, record in ingest_months(config, pending):
-            records[target] = record
             if record.status == "ok" and record.reason:  # in a log, too, and at once
                 say(f"ingest: {record.region} {record.month} {record.reason}")
             progress.advance(f"{record.region} {record.month} {record.status} {record.reason}")
-
-
-def find_complete(
-    targets: list[ArchiveMonth], owned: bool
-) -> dict[ArchiveMonth, MonthRecord | None]:
-    """The record of each month that needs no more work.
-
-    Args:
-        targets: The months.
-        owned: This run alone works in their folders, so damaged files are said and set aside.
-    """
-    records: dict[ArchiveMonth, MonthRecord | None] = {}
-    looking = Progress("ingest: looking at what is there", len(targets), is_brief=True)
-    with looking as progress, ThreadPoolExecutor() as pool:
-        for target, state in zip(targets, pool.map(look_at_month, targets), strict=True):
-            records[target] = state.record
-            for error in state.damage if owned else ():
-                seals.set_aside(error)
-            progress.advance(f"{target.region.name} {target.name}")
-    return records
+            noted = replace(record, reason="") if record.status == "ok" else record
+            made.setdefault(target.folder, []).append(noted)
+            left[target.folder] -= 1
+            if not left[target.folder]:
+                rows = describe_written(target.folder, made.pop(target.folder))
+                update_manifest(target.folder, [*known.pop(target.folder), *rows])
+            yield target, record
 
 
 def ingest_months(
@@ -128,15 +128,8 @@ def ingest_months(
     Raises:
         ConfigError: No month can be had with this configuration.
     """
-    waiting = list(reversed(pending))
-    running: dict[Any, ArchiveMonth] = {}
     with open_pool(config, ingest_month) as pool:
-        while waiting or running:
-            while waiting and len(running) < pool.capacity():
-                target = waiting.pop()
-                running[pool.submit(target)] = target
-            (ready,), _ = ray.wait(list(running), num_returns=1)
-            yield running.pop(ready), pool.collect(ready)
+        yield from make_months(pool, pending)
 
 
 def ingest_month(
@@ -198,24 +191,42 @@ def fetch_month(
     return write_month(result, source.grid(target.region), target, record)
 
 
-def conclude(config: Config, records: dict[ArchiveMonth, MonthRecord | None]) -> int:
-    """Write manifests and calendar, say what came of the months; returns failures as above."""
-    by_folder: dict[str, list[MonthRecord]] = {}
-    for target, record in records.items():
-        assert record is not None
-        judged = record.judge(config.ingest.min_valid_share)
-        by_folder.setdefault(target.folder, []).append(judged)
-    if not by_folder:
+def conclude(config: Config, states: Sequence[ArchiveState]) -> int:
+    """Note what is new in manifests and calendar, and say what came of the months.
+
+    Args:
+        config: The run.
+        states: What its archives held when it began.
+
+    Returns:
+        How many months failed past the allowed number.
+    """
+    for state in states:
+        note_months(config, state)
+    if any(state.missing for state in states):
+        found = read_outcomes(config)
+    else:
+        least = config.ingest.min_valid_share
+        found = {state.archive.folder: state.judge(least) for state in states}
+    archives = {folder: records for folder, records in found.items() if records}
+    if not archives:
         say("ingest: the source holds none of the months")
         return 0
-    for folder, rows in by_folder.items():
-        write_manifest(config, folder, rows)
-    done = [record for rows in by_folder.values() for record in rows]
-    say_where(list(by_folder))
-    write_calendar(config, done)
-    say_outcome(done)
-    failed = sum(record.status == "failed" for record in done)
+    say_where(list(archives))
+    write_calendar(config, archives)
+    failed = say_outcome(archives)
     return max(0, failed - config.ingest.max_failed)
+
+
+def note_months(config: Config, state: ArchiveState) -> None:
+    """Note months that are complete in the manifest of their archive, unless they are there.
+
+    Where another run works, it notes them at its end: nobody waits for that.
+    """
+    if state.rows:
+        at_once = config.model_copy(update={"when_locked": "leave"})
+        with suppress(Occupied), hold(at_once, state.archive.folder):
+            update_manifest(state.archive.folder, state.rows)
 
 
 def say_where(folders: list[str]) -> None:
@@ -226,46 +237,23 @@ def say_where(folders: list[str]) -> None:
         say(f"ingest: {len(folders)} archives in {folders[-1].rpartition('/')[0]}")
 
 
-def write_manifest(config: Config, folder: str, rows: list[MonthRecord]) -> None:
-    """Write the records of an archive's months, unless they are there already.
+def say_outcome(archives: Mapping[str, Records]) -> int:
+    """Say how many months have which outcome, and the commonest reasons with an example.
 
-    Where another run works, it writes its own at its end: nobody waits for that.
+    Returns:
+        How many failed.
     """
-    address = store.join(folder, "manifest.json")
-    value = {"months": [row.as_dict() for row in rows]}
-    if is_written(address, value, owned=False):
-        return
-    at_once = config.model_copy(update={"when_locked": "leave"})
-    with suppress(Occupied), hold(at_once, folder):
-        if not is_written(address, value, owned=True):
-            seals.write_json(address, value)
-
-
-def is_written(address: str, value: dict[str, Any], owned: bool) -> bool:
-    """Whether a sealed JSON file holds a value.
-
-    Args:
-        address: Of the file.
-        value: What it has to hold.
-        owned: This run alone works in its folder, so a damaged one is said and set aside.
-    """
-    try:
-        return store.exists(address) and bool(
-            seals.read_json(address) == json.loads(json.dumps(value))
-        )
-    except DamagedError as error:
-        if owned:
-            seals.set_aside(error)
-        return False
-
-
-def say_outcome(records: list[MonthRecord]) -> None:
-    """Say how many months have which outcome, and the commonest reasons with an example."""
-    outcome = Counter(record.status for record in records)
+    outcome, why = Counter[str](), Counter[tuple[str, str]]()
+    examples: dict[tuple[str, str], MonthRecord] = {}
+    for record in chain.from_iterable(archives.values()):
+        outcome[record.status] += 1
+        if record.status != "ok":
+            why[record.status, record.kind] += 1
+            examples.setdefault((record.status, record.kind), record)
     counts = ", ".join(f"{outcome[status]} {status}" for status in ("ok", "empty", "failed"))
-    say(f"ingest: {len(records)} months: {counts}")
-    why = Counter((record.status, record.kind) for record in records if record.status != "ok")
+    say(f"ingest: {outcome.total()} months: {counts}")
     for (status, kind), count in why.most_common(MAX_REASONS):
-        first = next(r for r in records if (r.status, r.kind) == (status, kind))
+        first = examples[status, kind]
         example = f"; {first.region} {first.month}: {first.why}" if first.why != kind else ""
         say(f"ingest: {count:5} {status}: {kind}{example}")
+    return outcome["failed"]

@@ -7,7 +7,7 @@ of the image.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
 from typing import Any, Literal, NamedTuple
@@ -25,7 +25,6 @@ from glacier.landsat import months_between
 from glacier.settings.identity import digest, identity
 from glacier.settings.model import RUNTIME_ONLY, TEXT
 from glacier.settings.regions import Region
-from glacier.sources.factory import open_source
 from glacier.sources.source import Source
 
 FORMAT = 4
@@ -215,19 +214,54 @@ def list_span(config: Config, region: Region, source: Source) -> list[date]:
     return [month for month in span if month in there and config.months.wants(month)]
 
 
-def list_region_months(config: Config, region: Region, source: Source) -> list[ArchiveMonth]:
-    """The same months with their places in the archive."""
+@dataclass(frozen=True)
+class Archive:
+    """The archive of one region, as far as a run works on it."""
+
+    region: Region
+    folder: str
+    """Its address."""
+    key: str
+    """What decides the bytes of its months, see :func:`archive_key`."""
+    months: tuple[date, ...]
+    """First days of the run's months, in order."""
+
+    @property
+    def names(self) -> list[str]:
+        """The months, YYYY-MM each."""
+        return [f"{month:%Y-%m}" for month in self.months]
+
+    def list_targets(self) -> list[ArchiveMonth]:
+        """The months with their places."""
+        return [ArchiveMonth(self.region, month, self.folder, self.key) for month in self.months]
+
+
+def find_archive(config: Config, region: Region, source: Source) -> Archive:
+    """Where the months of a region lie, and which of them a run works on."""
     key = archive_key(config, region, source)
-    folder = archive_folder(config, region, key)
-    months = list_span(config, region, source)
-    return [ArchiveMonth(region, month, folder, key) for month in months]
+    months = tuple(list_span(config, region, source))
+    return Archive(region, archive_folder(config, region, key), key, months)
+
+
+def list_archives(config: Config, source: Source) -> list[Archive]:
+    """The archives of all regions, in order."""
+    return [find_archive(config, region, source) for region in config.regions]
+
+
+def group_months(targets: Iterable[ArchiveMonth]) -> list[Archive]:
+    """Months by their archives, which come in the order of their first months."""
+    found: dict[str, list[ArchiveMonth]] = {}
+    for target in targets:
+        found.setdefault(target.folder, []).append(target)
+    return [
+        Archive(first.region, folder, first.key, tuple(target.month for target in (first, *others)))
+        for folder, (first, *others) in found.items()
+    ]
 
 
 def list_months(config: Config, source: Source) -> list[ArchiveMonth]:
     """Months of all regions, in order."""
-    return [
-        target for region in config.regions for target in list_region_months(config, region, source)
-    ]
+    return [target for found in list_archives(config, source) for target in found.list_targets()]
 
 
 def write_month(
@@ -343,25 +377,3 @@ def find_unsettled(target: ArchiveMonth) -> MonthRecord | None:
 def complete_record(target: ArchiveMonth) -> MonthRecord | None:
     """The record of a month that needs no more work, or None."""
     return look_at_month(target).record
-
-
-def read_records(config: Config) -> dict[str, list[MonthRecord]]:
-    """Archive folder to the records of this run's months, in order.
-
-    Raises:
-        StoreError: Months of the run are not in the archive yet.
-    """
-    source = open_source(config)
-    found: dict[str, list[MonthRecord]] = {}
-    for region in config.regions:
-        folder = archive_folder(config, region, archive_key(config, region, source))
-        found[folder] = []
-        for target in list_region_months(config, region, source):
-            if not target.is_recorded():
-                raise StoreError(
-                    f"region {region.name}, month {target.name} is not in the archive {folder}; "
-                    "run `glacier ingest` with this configuration first"
-                )
-            record = target.read_record()
-            found[folder].append(record.judge(config.ingest.min_valid_share))
-    return found

@@ -173,7 +173,8 @@ def extend_sweep(sweep: SavedSweep, later: Mapping[str, Sequence[MonthRecord]]) 
         later: Address of an archive to the records of its further months, in order.
     """
     archives = {
-        folder: [*records, *later.get(folder, ())] for folder, records in sweep.archives.items()
+        folder: [*records, *later[folder]] if later.get(folder) else records
+        for folder, records in sweep.archives.items()
     }
     return replace(sweep, archives=archives)
 

@@ -18,7 +18,7 @@ from glacier.settings.model import Model
 from glacier.settings.months import Month
 from glacier.settings.values import BareName, Name, Sha256
 
-FORMAT = 2
+FORMAT = 3
 """Counts up when the bytes of maps change for the same configuration."""
 
 RASTERS = PROBABILITY, CLASSES = ".probability.tif", ".class.tif"

@@ -15,7 +15,8 @@ import numpy as np
 import ray
 
 from glacier import seals, store
-from glacier.archive.records import MonthRecord, read_records
+from glacier.archive.contents import read_records
+from glacier.archive.records import MonthRecord
 from glacier.cluster import connect, count_cpus
 from glacier.config import Config
 from glacier.errors import DamagedError, StoreError

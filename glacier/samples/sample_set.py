@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Literal
 
@@ -151,7 +152,7 @@ class SampleSet(Model):
         return (0.0, 1.0) if self.scale == "own_maximum" else self.range
 
 
-def samples_folder(config: Config, archives: dict[str, list[MonthRecord]]) -> str:
+def samples_folder(config: Config, archives: Mapping[str, Sequence[MonthRecord]]) -> str:
     """Address of a run's samples; it changes with all that changes their bytes."""
     label = config.prepare.label
     key = digest(

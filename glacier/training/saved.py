@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier import seals, store
-from glacier.archive.records import MonthRecord, read_records
+from glacier.archive.contents import read_records
+from glacier.archive.records import MonthRecord
 from glacier.config import Config, config_digest
 from glacier.errors import ConfigError, GlacierError, StoreError
 from glacier.evaluation.results import FORMAT, PREDICTIONS, SweepResult, TrialResult

@@ -20,7 +20,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from glacier import seals, store
-from glacier.archive.records import read_records
+from glacier.archive.contents import read_records
 from glacier.cluster import connect, get_result
 from glacier.config import Config
 from glacier.errors import SweepError

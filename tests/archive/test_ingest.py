@@ -1,7 +1,6 @@
 """The archive: complete months, empty months, failures as rows, repair of damage."""
 
 import dataclasses
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,10 +9,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from glacier import locks, seals
 from glacier.archive import ingest
+from glacier.archive.contents import read_records
 from glacier.archive.ingest import ingest_month
 from glacier.archive.records import (
     ArchiveMonth,
@@ -22,7 +23,6 @@ from glacier.archive.records import (
     archive_key,
     complete_record,
     list_months,
-    read_records,
 )
 from glacier.composite import Composite
 from glacier.config import Config
@@ -266,15 +266,15 @@ def test_a_rerun_does_only_what_is_missing(
     assert ingest.run_ingest(config) == 0
     (folder,) = read_records(config)
     times = {p.name: p.stat().st_mtime_ns for p in Path(folder).iterdir()}
-    manifest = json.loads(Path(folder, "manifest.json").read_text())
-    assert [row["status"] for row in manifest["months"]] == ["ok"] * 6 + ["empty"] * 2
+    manifest = pq.read_table(Path(folder, "manifest.parquet")).to_pylist()
+    assert [row["status"] for row in manifest] == ["ok"] * 6 + ["empty"] * 2
     Path(folder, "2014-08.json").unlink()
     calendar = tmp_path / "results/tiny/calendar.png"
     assert f"calendar in {calendar}" in capsys.readouterr().out
     assert calendar.read_bytes().startswith(b"\x89PNG")
     assert ingest.run_ingest(config) == 0
     changed = {p.name for p in Path(folder).iterdir() if times[p.name] != p.stat().st_mtime_ns}
-    assert changed - {"manifest.json"} == {
+    assert changed - {"manifest.json", "manifest.parquet"} == {
         f"2014-08{end}" for end in (".json", ".tif", ".truth.tif", ".truth.gpkg")
     }
     out = capsys.readouterr().out

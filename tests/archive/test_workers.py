@@ -7,30 +7,33 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from ray.exceptions import ActorDiedError, NodeDiedError, WorkerCrashedError
 
 from glacier.archive import ingest, workers
-from glacier.archive.records import ArchiveMonth, MonthRecord, read_records
+from glacier.archive.contents import read_records
+from glacier.archive.records import ArchiveMonth, MonthRecord
 from glacier.config import Config
 from glacier.errors import ConfigError
 from glacier.geo.raster import read_named
 from glacier.landsat import months_between
+from glacier.settings.stac import Stac
 from glacier.sources.factory import open_source
 from tests.support.fake_earthengine import (
+    COARSE,
     DENIED,
     FakeEarthEngine,
     Fault,
     ScenesOf,
+    ask_fake,
     serve,
     synthetic_scenes,
-    write_key,
 )
-from tests.support.tiny import VALUES, tiny_config
-
-COARSE = VALUES["regions"][0] | {"pixel_m": 600}
+from tests.support.tiny import tiny_config
 
 
 @pytest.fixture(scope="module")
@@ -45,18 +48,7 @@ def fake(scenes_of: ScenesOf) -> Iterator[FakeEarthEngine]:
 
 
 def service_config(folder: Path, fake: FakeEarthEngine, last: str, **account: Any) -> Config:
-    folder.mkdir(parents=True, exist_ok=True)
-    account = {
-        "project": "fake-project", "url": fake.url, "key_file": str(write_key(folder, fake)),
-        "backoff_s": 0.02, "actors": 2, "in_flight": 6, **account,
-    }  # fmt: skip
-    return tiny_config(
-        folder,
-        regions=[COARSE],
-        months={"first": "2014-01", "last": last},
-        ingest={"source": "earthengine", "earthengine": account},
-        prepare={"label": {"kind": "ndsi"}},
-    )
+    return tiny_config(folder, **ask_fake(folder, fake, last, **account))
 
 
 def records_of(config: Config) -> tuple[str, list[MonthRecord]]:
@@ -151,11 +143,193 @@ def test_restricted_mode_is_said_once(
     assert capsys.readouterr().out.count("restricted mode") == 1
 
 
-@pytest.mark.ray
-def test_a_month_waits_in_each_thread(
-    tmp_path: Path, ray_local: None, fake: FakeEarthEngine
+class FakeRay:
+    """Ray as the pool sees it: nodes with cores, actors that start when they are told to."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, int] = {}
+        self.actors: list[FakeActor] = []
+        self.done: dict[str, Any] = {}
+        """Reference to what it stands for."""
+
+    def remote(self, kind: type) -> "FakeRemote":
+        return FakeRemote(self, kind)
+
+    def wait(self, references: list[str], num_returns: int, timeout: float) -> Any:
+        ready = [reference for reference in references if reference in self.done][:num_returns]
+        return ready, []
+
+    def get(self, reference: str) -> Any:
+        if isinstance(self.done[reference], Exception):
+            raise self.done[reference]
+        return self.done[reference]
+
+    def kill(self, actor: "FakeActor") -> None:
+        actor.killed = True
+
+    def start(self, node: str) -> None:
+        """Let the actor that waits longest start on a node."""
+        actor = next(actor for actor in self.actors if not actor.home)
+        actor.home = node
+        self.done[f"{actor.name}-home"] = node
+
+    def lose(self, node: str, crash: bool = False) -> None:
+        """End the processes on a node, and it too unless they crash by themselves."""
+        for actor in (actor for actor in self.actors if actor.home == node):
+            self.done |= dict.fromkeys(actor.months, ActorDiedError())
+        if not crash:
+            del self.nodes[node]
+
+
+class FakeRemote:
+    """What ``ray.remote`` makes of a class."""
+
+    def __init__(self, ray: FakeRay, kind: type) -> None:
+        self.ray, self.kind = ray, kind
+
+    def options(self, **_: Any) -> "FakeRemote":
+        return self
+
+    def remote(self, *_: Any) -> "FakeActor":
+        actor = FakeActor(self.ray, f"{self.kind.__name__}-{len(self.ray.actors)}")
+        if self.kind is workers.Fetcher:
+            self.ray.actors.append(actor)
+        return actor
+
+
+class FakeActor:
+    """A fetcher, or the limiter, which is never restricted."""
+
+    def __init__(self, ray: FakeRay, name: str) -> None:
+        self.ray, self.name, self.home, self.killed = ray, name, "", False
+        self.months: list[str] = []
+        self.find_home = SimpleNamespace(remote=lambda: f"{name}-home")
+        self.fetch = SimpleNamespace(remote=self.begin)
+        self.state = SimpleNamespace(remote=lambda: "state")
+
+    def begin(self, target: str, limiter: Any) -> str:
+        self.months.append(f"{self.name}-{target}-{len(self.months)}")
+        return self.months[-1]
+
+
+@pytest.fixture
+def fake_ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
+    fake = FakeRay()
+    fake.done["state"] = SimpleNamespace(restricted=False)
+    monkeypatch.setattr(workers, "ray", fake)
+    monkeypatch.setattr(workers, "get_result", fake.get)
+    monkeypatch.setattr(workers, "count_cpus", lambda: max(1, sum(fake.nodes.values())))
+    monkeypatch.setattr(workers, "list_alive", lambda: fake.nodes)
+    monkeypatch.setattr(workers, "stay_here", lambda: None)
+    return fake
+
+
+def open_fake_pool(actors: int, in_flight: int) -> workers.ActorPool:
+    return workers.ActorPool(None, print, Stac(actors=actors, in_flight=in_flight))
+
+
+def test_actors_come_with_the_cores(fake_ray: FakeRay) -> None:
+    """A head without cores, a node of two, and a larger one: never more than the setting says."""
+    pool = open_fake_pool(actors=4, in_flight=10)
+    assert pool.capacity() == 0 and len(pool.starting()) == 1, "one asks for a node"
+    fake_ray.nodes["first"] = 2
+    fake_ray.start("first")
+    assert pool.capacity() == 5 and len(fake_ray.actors) == 2, "the other half is not there yet"
+    fake_ray.start("first")
+    assert pool.capacity() == 10 and not pool.starting()
+    fake_ray.nodes["second"] = 16
+    assert pool.capacity() == 6 and len(fake_ray.actors) == 4
+    fake_ray.start("second")
+    fake_ray.start("second")
+    assert pool.capacity() == 12 and len(fake_ray.actors) == 4
+    months = [pool.submit(f"{month}") for month in range(12)]
+    assert len(set(months)) == 12 and {len(actor.months) for actor in fake_ray.actors} == {3}
+
+
+def begin_month(pool: workers.ActorPool, fake_ray: FakeRay, node: str) -> str:
+    """Let the next actor start on a node, and give it a month."""
+    pool.capacity()
+    fake_ray.start(node)
+    assert pool.capacity() == 1
+    return pool.submit("2014-05")
+
+
+def test_months_of_lost_nodes_go_elsewhere_however_often(fake_ray: FakeRay) -> None:
+    pool = open_fake_pool(actors=1, in_flight=1)
+    for node in (f"spot-{at}" for at in range(workers.MAX_RESTARTS + 2)):
+        fake_ray.nodes[node] = 1
+        month = begin_month(pool, fake_ray, node)
+        fake_ray.lose(node)
+        assert pool.collect(month) is None, "to be made again"
+        assert fake_ray.actors[-1].killed
+    fake_ray.nodes["stays"] = 1
+    month = begin_month(pool, fake_ray, "stays")
+    fake_ray.done[month] = "made"
+    assert pool.collect(month) == "made"
+    pool.close()
+    assert all(actor.killed for actor in fake_ray.actors)
+
+
+def test_a_month_that_ends_its_process_is_tried_a_few_times(fake_ray: FakeRay) -> None:
+    fake_ray.nodes["stays"] = 1
+    pool = open_fake_pool(actors=1, in_flight=1)
+    for _ in range(workers.MAX_RESTARTS):
+        month = begin_month(pool, fake_ray, "stays")
+        fake_ray.lose("stays", crash=True)
+        assert pool.collect(month) is None
+    month = begin_month(pool, fake_ray, "stays")
+    fake_ray.lose("stays", crash=True)
+    with pytest.raises(ActorDiedError):
+        pool.collect(month)
+
+
+def test_actors_that_cannot_start_are_not_started_for_ever(fake_ray: FakeRay) -> None:
+    pool = open_fake_pool(actors=1, in_flight=1)
+    for _ in range(workers.MAX_RESTARTS):
+        fake_ray.done[f"Fetcher-{len(fake_ray.actors) - 1}-home"] = ActorDiedError()
+        assert pool.capacity() == 0
+    fake_ray.done[f"Fetcher-{len(fake_ray.actors) - 1}-home"] = ActorDiedError()
+    with pytest.raises(ActorDiedError):
+        pool.capacity()
+
+
+class FakePool:
+    """Takes two months at once, and loses each once."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def capacity(self) -> int:
+        return 2
+
+    def starting(self) -> list[str]:
+        return ["a worker"]
+
+    def submit(self, target: str) -> str:
+        self.seen.append(target)
+        return f"{target}-{len(self.seen)}"
+
+    def collect(self, ready: str) -> str | None:
+        month = ready.partition("-")[0]
+        return f"record of {month}" if self.seen.count(month) > 1 else None
+
+
+def test_each_month_is_made_once_though_all_are_lost_once(
+    fake_ray: FakeRay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = service_config(tmp_path, fake, "2014-06", in_flight=3, actors=2)
-    with workers.open_pool(config, ingest.ingest_month) as pool:
-        assert isinstance(pool, workers.ActorPool)
-        assert pool.capacity() == 4 and pool.limiter_state().limit == 3
+    pool = FakePool()
+    monkeypatch.setattr(fake_ray, "wait", lambda references, **_: (references[::-1][:2], []))
+    made = list(workers.make_months(pool, ["a", "b", "c"]))
+    assert sorted(made) == [(name, f"record of {name}") for name in "abc"]
+    assert Counter(pool.seen) == dict.fromkeys("abc", 2)
+
+
+def test_a_task_whose_tries_leaving_nodes_used_up_begins_again(
+    fake_ray: FakeRay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fake_ray, "put", lambda value: value, raising=False)
+    pool = workers.TaskPool(None, print)
+    fake_ray.done |= {"lost": NodeDiedError(""), "made": "record", "bad": WorkerCrashedError()}
+    assert pool.collect("lost") is None and pool.collect("made") == "record"
+    with pytest.raises(WorkerCrashedError):
+        pool.collect("bad")

@@ -45,7 +45,7 @@ def make_config(folder: str) -> Any:
 
 def plan_trial(config: Any, seed: int) -> tuple[Any, list[Any]]:
     """The first fold, to be trained from a seed, and the month images."""
-    from glacier.archive.records import read_records
+    from glacier.archive.contents import read_records
     from glacier.samples.month_images import read_images
     from glacier.samples.sample_set import samples_folder
     from glacier.training.saved import place_sweep

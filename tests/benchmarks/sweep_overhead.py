@@ -61,7 +61,7 @@ def end_bare(process: subprocess.Popen[str]) -> float:
 
 def run_bare(folder: str, epochs: int, fold: int) -> float:
     """Train one fold in this process; seconds from samples in memory to ``done.json``."""
-    from glacier.archive.records import read_records
+    from glacier.archive.contents import read_records
     from glacier.samples.month_images import read_images
     from glacier.samples.sample_set import samples_folder
     from glacier.training.fit import run_trial

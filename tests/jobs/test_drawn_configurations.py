@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from shapely.geometry import box
 
+from glacier.archive.contents import read_records
 from glacier.archive.ingest import ingest_month
-from glacier.archive.records import list_months, read_records
+from glacier.archive.records import list_months
 from glacier.checks import find_refusals
 from glacier.config import Config
 from glacier.errors import ConfigError, TrainingError

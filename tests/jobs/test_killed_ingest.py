@@ -8,8 +8,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
+from glacier.archive.contents import read_records
 from glacier.archive.ingest import ingest_month
 from glacier.archive.records import list_months
 from glacier.sources.factory import open_source
@@ -33,9 +35,11 @@ def contents(archive: Path) -> dict[str, Any]:
     """Name to content of all that has a final name, records without their times."""
     found: dict[str, Any] = {}
     for path in archive.iterdir():
-        if path.suffix == ".json" and path.name != "manifest.json":
+        if path.name.startswith("manifest."):
+            continue
+        if path.suffix == ".json":
             found[path.name] = json.loads(path.read_text()) | {"seconds": 0, "seal": ""}
-        elif not path.name.startswith(".") and path.name != "manifest.json":
+        elif not path.name.startswith("."):
             found[path.name] = path.read_bytes()
     return found
 
@@ -63,9 +67,11 @@ def test_a_killed_ingest_goes_on_to_the_same_archive(tmp_path: Path) -> None:
     out, _ = again.communicate(timeout=300)
     assert again.returncode == 0, out
     assert contents(archive) == expected
-    rows = json.loads((archive / "manifest.json").read_text())["months"]
-    assert [row["month"] for row in rows] == sorted(row["month"] for row in rows)
-    assert [row | {"seconds": 0, "seal": ""} for row in rows] == [
-        expected[f"{row['month']}.json"] for row in rows
+    (records,) = read_records(tiny_config(tmp_path / "killed", months=MONTHS)).values()
+    assert pq.read_table(archive / "manifest.parquet")["month"].to_pylist() == [
+        target.name for target in targets
+    ]
+    assert [json.loads(json.dumps(r.as_dict() | {"seconds": 0, "seal": ""})) for r in records] == [
+        expected[f"{target.name}.json"] for target in targets
     ]
     assert "ingest: 24 months: " in out and "empty: solar_zenith" in out

@@ -59,7 +59,7 @@ def read_files(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {
         str(p.relative_to(folder)): (p.read_bytes(), p.stat().st_mtime_ns)
         for p in found
-        if p.name != "manifest.json"
+        if not p.name.startswith("manifest.")
     }
 
 

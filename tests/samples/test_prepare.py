@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from glacier.archive import ingest
-from glacier.archive.records import list_months, read_records
+from glacier.archive.contents import read_records
+from glacier.archive.records import list_months
 from glacier.config import Config
 from glacier.errors import Occupied, StoreError
 from glacier.samples import prepare

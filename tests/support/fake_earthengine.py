@@ -33,8 +33,12 @@ from glacier.config import Config
 from glacier.landsat import QA_MASK, is_clear, months_between
 from glacier.sources.synthetic.source import SyntheticSource
 from tests.support.loopback import serve_handler
+from tests.support.tiny import VALUES
 
 SHIPPED = importlib.resources.files("ee") / "tests"
+COARSE = VALUES["regions"][0] | {"pixel_m": 600}
+"""Its region, with pixels so large that a month takes no time."""
+
 PROFILES = {mask: profile for profile, mask in QA_MASK.items()}
 
 
@@ -394,3 +398,25 @@ def write_key(folder: Path, fake: FakeEarthEngine) -> Path:
     path.write_text(json.dumps(content))
     path.chmod(0o600)
     return path
+
+
+def ask_fake(folder: Path, fake: FakeEarthEngine, last: str, **account: Any) -> dict[str, Any]:
+    """What is changed in the tiny configuration to have its months from the fake, coarser.
+
+    Args:
+        folder: Where the key is written.
+        fake: Is asked.
+        last: The last month; the first is January 2014.
+        account: Settings of the source.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    account = {
+        "project": "fake-project", "url": fake.url, "key_file": str(write_key(folder, fake)),
+        "backoff_s": 0.02, "actors": 2, "in_flight": 6, **account,
+    }  # fmt: skip
+    return {
+        "regions": [COARSE],
+        "months": {"first": "2014-01", "last": last},
+        "ingest": {"source": "earthengine", "earthengine": account},
+        "prepare": {"label": {"kind": "ndsi"}},
+    }

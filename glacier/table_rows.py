@@ -1,0 +1,70 @@
+"""Rows of an Arrow table as values, each made when it is asked for: many fit into little memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, TypeVar, overload
+
+import pyarrow as pa
+
+T = TypeVar("T")
+
+AT_ONCE = 512
+"""Rows that are in memory as plain values while a table is gone through."""
+
+
+class TableRows(Sequence[T], Generic[T]):
+    """A sequence that equals a tuple of the same values, and takes the memory of its columns.
+
+    A value that is asked for twice is made twice: two are equal, not the same.
+    """
+
+    def __init__(self, table: pa.Table, make: Callable[[dict[str, Any]], T]) -> None:
+        """Stand for the rows of a table.
+
+        Args:
+            table: A row a value.
+            make: What makes the value of a row's columns by name. It goes to workers with the
+                rows, so it is a function of a module, or a ``functools.partial`` of one.
+        """
+        self.table, self.make = table, make
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return int(self.table.num_rows)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> TableRows[T]: ...
+    def __getitem__(self, index: int | slice) -> T | TableRows[T]:
+        """One value, or those of a slice, which are not made yet."""
+        places = range(len(self))[index]
+        if isinstance(places, range):
+            return TableRows(self.table.take(pa.array(places, pa.int64())), self.make)
+        (row,) = self.table.slice(places, 1).to_pylist()
+        return self.make(row)
+
+    def __iter__(self) -> Iterator[T]:
+        """The values in order, a few at a time."""
+        for start in range(0, len(self), AT_ONCE):
+            yield from map(self.make, self.table.slice(start, AT_ONCE).to_pylist())
+
+    def __eq__(self, other: object) -> bool:
+        """Whether another sequence holds equal values in the same order."""
+        if not isinstance(other, Sequence) or len(self) != len(other):
+            return False
+        if isinstance(other, TableRows) and self.table.equals(other.table):
+            return self.make == other.make or all(a == b for a, b in zip(self, other, strict=True))
+        return all(a == b for a, b in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        """The first few values."""
+        first = ", ".join(map(repr, self[:3]))
+        return f"TableRows({first}{', ...' if len(self) > 3 else ''}; {len(self)} rows)"
+
+    def where(self, mask: pa.Array | pa.ChunkedArray) -> TableRows[T]:
+        """The rows for which a mask of booleans is true."""
+        return TableRows(self.table.filter(mask), self.make)
