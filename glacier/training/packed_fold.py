@@ -128,9 +128,6 @@ class PackedFold:
 @contextmanager
 def keep_state(learner: Learner, lane: Lane) -> Iterator[None]:
     """Undo what recordings do to weights, running statistics and moments, where they lie."""
-    if not lane.on_gpu:  # nothing is run to record it
-        yield
-        return
     before = [tensor.clone() for tensor in list_state(learner)]
     yield
     lane.wait()

@@ -4,22 +4,17 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from glacier.errors import TrainingError
 from glacier.evaluation.results import Epoch, PackRate
 from glacier.samples.folds import Split
-from glacier.samples.month_images import MonthImage
 from glacier.training import learner, pack
-from glacier.training.fit import make_learner, run_trial
-from glacier.training.glance import Glance
-from glacier.training.lane import Lane
-from glacier.training.resident import ResidentImages
+from glacier.training.fit import run_trial
 from glacier.training.throughput import Throughput
 from glacier.training.trial import Trial
-from tests.support.discs import KEYS, SIZE, make_images, make_samples, make_trial
+from tests.support.discs import KEYS, make_images, make_trial
 
 IMAGES = make_images()
 
@@ -132,14 +127,15 @@ def conclusions(monkeypatch: pytest.MonkeyPatch) -> list[PackRate]:
 def test_folds_that_wait_join_when_others_are_done(
     tmp_path: Path, conclusions: list[PackRate]
 ) -> None:
-    told = run(make_trials(tmp_path, 3, pack=2, epochs=1))
+    told = run(make_trials(tmp_path, 3, pack=2, epochs=1, steps_per_epoch=1))
     assert [fold for fold, _ in told] == [0, 1, 2] and len(conclusions) == 3
 
 
 def test_a_measured_pack_grows_by_one_each_epoch_while_that_helps(
     tmp_path: Path, conclusions: list[PackRate]
 ) -> None:
-    made = pack.Pack(make_trials(tmp_path, 4, epochs=4), IMAGES, lambda trial, row: None)
+    trials = make_trials(tmp_path, 4, epochs=4, steps_per_epoch=1)
+    made = pack.Pack(trials, IMAGES, lambda trial, row: None)
     made.throughput, rates = Throughput(None), {1: 10.0, 2: 19.0, 3: 19.5}
     note, sizes = made.throughput.note, []
 
@@ -165,7 +161,7 @@ def test_a_fold_that_does_not_fit_waits(
         return prepare(self, trial)
 
     monkeypatch.setattr(pack.Pack, "prepare", refuse)
-    run(make_trials(tmp_path, 3, pack=3, epochs=1))
+    run(make_trials(tmp_path, 3, pack=3, epochs=1, steps_per_epoch=1))
     assert held == [0, 1, 2]
     assert (conclusions[2].folds, conclusions[2].limit) == (2, "the memory of the GPU")
 
@@ -190,57 +186,3 @@ def test_a_layer_without_fixed_order_is_said(
     monkeypatch.setattr(pack, "PackedFold", refuse)
     with pytest.raises(TrainingError, match=r"set sweep\.deterministic to false"):
         made.prepare(trial)
-
-
-def test_a_glance_at_images_on_the_device_scores_as_validation_does(tmp_path: Path) -> None:
-    """Images larger than a window, which overlap, and smaller ones; several windows at once."""
-    rng = np.random.default_rng(0)
-
-    def widen(image: MonthImage, shape: tuple[int, int]) -> MonthImage:
-        numbers = rng.integers(0, 40000, (3, *shape)).astype(np.uint16)
-        label = rng.choice(np.array([0, 1, 255], np.uint8), shape)
-        return dataclasses.replace(image, numbers=numbers, label=label, classes=label)
-
-    shapes = [(50, 70), (20, 90), (32, 32), (64, 64), (33, 24)]
-    images = [widen(image, shape) for image, shape in zip(IMAGES, shapes, strict=False)]
-    trial = make_trial(tmp_path, precision="float32")
-    split = Split(0, (), tuple(KEYS[:4]), tuple(KEYS[4:5]))
-    samples = make_samples(layout="chips", resize=None)
-    made = make_learner(dataclasses.replace(trial, split=split, samples=samples), images)
-    resident = ResidentImages(images, SIZE, (), made.device)
-    glance = Glance(made, images, resident, Lane(made.device))
-    found, expected = glance.score(), made.validate(images, split.validation)
-    assert len(glance.looks) > glance.batch or glance.batch == len(glance.looks)
-    assert found.val_dice_loss == pytest.approx(expected.val_dice_loss, abs=1e-6)
-    assert found.val_dice == pytest.approx(expected.val_dice, abs=1e-4)
-    assert found.val_iou == pytest.approx(expected.val_iou, abs=1e-4)
-    glance.batch = 5
-    glance.now, glance.logits = glance.now[:5], glance.logits[:5]
-    assert glance.score().val_dice_loss == pytest.approx(expected.val_dice_loss, abs=1e-6)
-
-
-def test_nothing_chooses_without_known_ice(tmp_path: Path) -> None:
-    (trial,) = make_trials(tmp_path, 1)
-    made = make_learner(trial, IMAGES)
-    bare = [dataclasses.replace(i, label=np.zeros_like(i.label)) for i in IMAGES]
-    lane = Lane(made.device)
-    assert Glance(made, bare, ResidentImages(bare, SIZE, (), made.device), lane).score() == (
-        None, None, None,
-    )  # fmt: skip
-
-
-def test_lanes_draw_as_if_they_were_alone() -> None:
-    """Dropout in one network must not depend on how many others train beside it."""
-    outside = torch.get_rng_state()
-    lanes = [Lane(torch.device("cpu")) for _ in range(2)]
-    for seed, lane in enumerate(lanes):
-        lane.seed(seed)
-    drawn: list[list[float]] = [[], []]
-    for _ in range(3):
-        for numbers, lane in zip(drawn, lanes, strict=True):
-            with lane.use():
-                numbers.append(float(torch.rand(())))
-    for seed, numbers in enumerate(drawn):
-        generator = torch.Generator().manual_seed(seed)
-        assert numbers == [float(torch.rand((), generator=generator)) for _ in range(3)]
-    assert (torch.get_rng_state() == outside).all()
