@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor
 
 WARM_UP_STEPS = 3
 """Runs before a recording, in which libraries choose their kernels and take their memory.
@@ -23,38 +22,38 @@ class Lane:
     def __init__(self, device: torch.device) -> None:
         """Open a lane of a device."""
         self.on_gpu = device.type == "cuda"
-        self.random: torch.Generator | Tensor = torch.get_rng_state()
+        self.state = torch.get_rng_state()
         if self.on_gpu:
             torch.cuda.init()
-            self.random = torch.Generator(device)
-            self.default = torch.cuda.default_generators[torch.cuda.current_device()]
+            self.own = torch.Generator(device)
+            self.common = torch.cuda.default_generators[torch.cuda.current_device()]
             self.stream = torch.cuda.Stream()
-            self.pool: tuple[int, int] | None = None
+            self.pool = torch.cuda.graph_pool_handle()  # its graphs never run at once
 
     @contextmanager
     def use(self) -> Iterator[None]:
         """Work within it; the random numbers outside stay as they are."""
-        if not self.on_gpu:
-            outside = torch.get_rng_state()
-            torch.set_rng_state(self.random)
+        if self.on_gpu:
+            outside = self.common.graphsafe_get_state()
+            self.common.graphsafe_set_state(self.own)
+            try:
+                with torch.cuda.stream(self.stream):
+                    yield
+            finally:
+                self.common.graphsafe_set_state(outside)
+        else:
+            before = torch.get_rng_state()
+            torch.set_rng_state(self.state)
             try:
                 yield
             finally:
-                self.random = torch.get_rng_state()
-                torch.set_rng_state(outside)
-            return
-        outside = self.default.graphsafe_get_state()
-        self.default.graphsafe_set_state(self.random)
-        try:
-            with torch.cuda.stream(self.stream):
-                yield
-        finally:
-            self.default.graphsafe_set_state(outside)
+                self.state = torch.get_rng_state()
+                torch.set_rng_state(before)
 
     def seed(self, seed: int) -> None:
         """Let its random numbers follow from a seed, wherever they had come to."""
         if self.on_gpu:
-            self.random.manual_seed(seed)
+            self.own.manual_seed(seed)
         else:
             with self.use():
                 torch.manual_seed(seed)
@@ -89,5 +88,4 @@ class Lane:
         mode = "thread_local"  # threads of other lanes may take memory meanwhile
         with self.use(), torch.cuda.graph(graph, self.pool, self.stream, mode):
             work()
-        self.pool = graph.pool()  # graphs of one lane never run at once, so they share memory
         return graph.replay

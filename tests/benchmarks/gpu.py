@@ -121,9 +121,9 @@ def make_trials(
     for fold in range(size.folds):
         test = tuple(keys[fold :: size.folds])
         split = Split(fold, test, (), tuple(key for key in keys if key not in test))
-        places = (str(folder / part / encoder / str(fold)) for part in ("trial", "model"))
+        here, model = (str(folder / part / encoder / str(fold)) for part in ("trial", "model"))
         masks = FoldMasks("shuffled", samples.blocks)
-        trials.append(Trial(encoder, split, settings, 42, samples, masks, *places))
+        trials.append(Trial(encoder, split, settings, 42, samples, masks, here, model))
     return trials
 
 
