@@ -18,6 +18,7 @@ from glacier.mapping.added_months import read_added, span_added
 from glacier.mapping.images import find_images
 from glacier.plans import RunPlan, is_prepared, plan_run, show_gb
 from glacier.progress import say
+from glacier.settings.sweep import Sweep
 from glacier.training.saved import is_swept
 
 SAID_GB = 0.1
@@ -102,6 +103,13 @@ def plan_prepare(plan: RunPlan) -> Iterator[str]:
     )
 
 
+def describe_gpus(sweep: Sweep) -> str:
+    """What a trial has of a GPU."""
+    if sweep.gpus_per_trial == "auto":
+        return "1 GPU a pack of trials, as many as it trains faster together"
+    return f"{sweep.gpus_per_trial:g} GPU a trial"
+
+
 def plan_sweep(plan: RunPlan) -> Iterator[str]:
     """What would be trained."""
     if is_swept(plan.config):
@@ -111,7 +119,7 @@ def plan_sweep(plan: RunPlan) -> Iterator[str]:
     yield (
         f"sweep: {plan.trials} trials ({', '.join(sweep.encoders)}; {sweep.folds.count} folds "
         f"{sweep.folds.kind}) of up to {sweep.epochs} epochs; {sweep.cpus_per_trial} core(s) and "
-        f"{sweep.gpus_per_trial:g} GPU a trial"
+        f"{describe_gpus(sweep)}"
     )
     yield (
         f"sweep: models, checkpoints and predictions of about {show_gb(plan.sweep_gb)}; the month "

@@ -93,8 +93,8 @@ class Room:
         sweep, size = config.sweep, config.prepare.size_px
         layer = LAST_CHANNELS * (2 if sweep.precision == "bfloat16" else 4)
         step = (4 * len(config.prepare.image) + layer) * sweep.batch_size * size**2
-        memory_gb = 0.0 if sweep.gpus_per_trial else step / 1e9
-        return cls(sweep.cpus_per_trial, sweep.gpus_per_trial, memory_gb)
+        memory_gb = 0.0 if sweep.gpu_share else step / 1e9
+        return cls(sweep.cpus_per_trial, sweep.gpu_share, memory_gb)
 
     def fits(self, cpus: float, gpus: float, memory_gb: float = math.inf) -> bool:
         """Whether a node with so much of all can run a trial."""

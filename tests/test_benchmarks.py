@@ -29,7 +29,19 @@ def test_every_row_is_a_function_that_says_what_it_measures(bench: ModuleType) -
         getattr(row, "func", row).__module__ for row in bench.ROWS.values()
     }  # a function may serve several rows
     files = {path.stem for path in (HERE / "benchmarks").glob("*.py")}
-    assert files - {"bench", "row", "page"} == owners  # none is forgotten
+    assert files - {"bench", "row", "page", "gpu"} == owners  # none is forgotten
+
+
+def test_the_script_for_a_gpu_runs_on_cores_at_toy_size(bench: ModuleType, tmp_path: Path) -> None:
+    """It is run rarely, so it must not be found broken then."""
+    gpu = importlib.import_module("gpu")
+    assert gpu.main(["--toy", "--out", str(tmp_path / "gpu.json")]) == 0
+    found = json.loads((tmp_path / "gpu.json").read_text())
+    assert set(found) == {
+        "schema", "machine", "seconds", "packed", "published", "packed_and_alone", "sweep_s",
+    }  # fmt: skip
+    assert [row["way"] for row in found["packed"]] == list(gpu.WAYS)
+    assert {row["differ"] for row in found["packed_and_alone"]} == {0}
 
 
 def make_row(bench: ModuleType, **changes: object) -> object:

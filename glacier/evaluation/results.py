@@ -42,6 +42,21 @@ class Epoch(Model):
     seconds: float
 
 
+class PackRate(Model):
+    """How fast the trials of one encoder trained together on one GPU."""
+
+    folds: int = Field(ge=1)
+    """That trained at once, most of the time."""
+    images_per_s: float
+    """Training samples of all of them a second, median of the epochs."""
+    share: float | None = None
+    """Of the operations that the GPU does in plain products of matrices; None: not measured."""
+    limit: str
+    """What kept it from being faster, as words."""
+    resident: bool
+    """Whether the samples lay on the GPU; else they were streamed to it."""
+
+
 class TrialResult(Manifest):
     """One (encoder, fold) that has ended well: ``done.json``, which vouches for its predictions."""
 
@@ -66,6 +81,8 @@ class TrialResult(Manifest):
     """Seconds of all epochs."""
     device: str = "cpu"
     threads: int = 1
+    pack: PackRate | None = None
+    """Of the pack that it trained in; None: on cores."""
 
     @property
     def kept(self) -> Epoch:
@@ -95,6 +112,11 @@ class FailedTrial(Model):
     encoder: BareName
     fold: int = Field(ge=0)
     reason: str
+
+    @classmethod
+    def of(cls, encoder: str, fold: int, error: Exception) -> FailedTrial:
+        """A trial that an error ended."""
+        return cls(encoder=encoder, fold=fold, reason=f"{type(error).__name__}: {error}")
 
 
 class BaselineFold(Model):

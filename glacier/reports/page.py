@@ -16,6 +16,7 @@ from glacier import __version__
 from glacier.config import Config
 from glacier.evaluation.caveats import explain_run
 from glacier.evaluation.metrics import SIZES_KM2
+from glacier.evaluation.results import SweepResult
 from glacier.plots import pictures
 from glacier.plots.calendar import name_reason
 from glacier.plots.figures import Picture
@@ -187,10 +188,30 @@ def list_origin(sweep: SavedSweep, summary: Summary) -> list[tuple[str, str]]:
         ("seed", str(config.seed)),
         ("trials", f"{len(result.trials)} done, {failed}"),
         ("device", "; ".join(devices)),
+        *list_packs(result),
         ("time of all training, added up", duration(summary.train_s)),
         *((f"time of the {name}", duration(s)) for name, s in times.items() if s is not None),
         ("versions", ", ".join([f"glacier {__version__}", *map(name_version, packages)])),
     ]
+
+
+def list_packs(result: SweepResult) -> list[tuple[str, str]]:
+    """How the trials of each encoder shared a GPU, and what of its arithmetic is not float32."""
+    rows = []
+    for encoder, trials in result.by_encoder.items():
+        if (rate := trials[-1].pack) is not None:  # the last to end knows the most of it
+            share = "" if rate.share is None else (
+                f", {rate.share:.0%} of the operations that its products of matrices reach"
+            )  # fmt: skip
+            place = "on the GPU" if rate.resident else "in the host's memory"
+            rows.append((
+                f"{encoder} on the GPU",
+                f"{rate.folds} at once, {rate.images_per_s:,.0f} images a second together{share}; "
+                f"samples {place}; limit: {rate.limit}",
+            ))  # fmt: skip
+    if rows and result.config.sweep.tf32:
+        rows.append(("float32 products in training", "TF32: ten bits of each number"))
+    return rows
 
 
 def name_version(package: str) -> str:

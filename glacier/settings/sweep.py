@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from glacier.settings.folds import VALIDATION_SHARE, Folds
 from glacier.settings.model import RUNTIME_ONLY, SELECTION, Model
 from glacier.settings.paths import PathText
 from glacier.settings.values import BareName
+
+GpuShare = Annotated[float, Field(ge=0)] | Literal["auto"]
+"""Share of a GPU; auto: by measurement."""
+
+PackSize = Annotated[
+    Literal["auto", "off"] | Annotated[int, Field(ge=1)],
+    BeforeValidator(lambda value: "off" if value is False else value),  # as YAML reads it
+]
+"""Most folds in one process; auto: by the share of a GPU; off: one."""
 
 
 class Sweep(Model):
@@ -69,9 +78,22 @@ class Sweep(Model):
     """Memory layout with the channels innermost; faster on many devices."""
     cpus_per_trial: int = Field(1, ge=1)
     """Cores, and so threads, of one trial; part of the answer to the last bit."""
-    gpus_per_trial: Annotated[float, RUNTIME_ONLY] = Field(0.0, ge=0)
-    """Share of a GPU of one trial; 0.5 lets two trials share one. How large it is changes no hash;
-    whether it is 0, or above 0, is hashed, since a GPU rounds otherwise."""
+    tf32: bool = False
+    """On a GPU, products of float32 numbers are made of ten bits of each (TF32) in training:
+    faster, and no longer float32."""
+    deterministic: bool = True
+    """On a GPU, the same bits every time, alone or packed; without, about a tenth faster."""
+    compile: bool = False
+    """On a GPU, fuse the network's kernels with ``torch.compile`` first: minutes at the start for
+    steps that are about a seventh faster."""
+    gpus_per_trial: Annotated[GpuShare, RUNTIME_ONLY] = 0.0
+    """Share of a GPU of one trial; 0.2 lets five trials share one. auto: as many as make the GPU
+    do more, by measurement. How large it is changes no hash; whether it is 0 is hashed, since a
+    GPU rounds otherwise."""
+    pack: Annotated[PackSize, RUNTIME_ONLY] = "auto"
+    """Folds of one encoder that train in one process of a GPU, which is several times faster than
+    as many processes. auto: as many as ``gpus_per_trial`` lets share one. off: one. On cores every
+    trial has a process of its own."""
     checkpoint_s: Annotated[float, RUNTIME_ONLY] = Field(60.0, ge=0)
     """Least time between checkpoints of a running trial, seconds; what a lost worker costs."""
     max_retries: Annotated[int, RUNTIME_ONLY] = Field(1, ge=0, le=10)
@@ -87,6 +109,11 @@ class Sweep(Model):
         if self.protocol == "honest":
             return self.folds
         return self.folds.model_copy(update={"validation_share": 0.0})
+
+    @property
+    def gpu_share(self) -> float:
+        """GPUs that a trial is given; where its share is measured, it is given a whole one."""
+        return 1.0 if self.gpus_per_trial == "auto" else self.gpus_per_trial
 
     @property
     def weights_file(self) -> str | None:
@@ -121,8 +148,6 @@ class Sweep(Model):
                 "test_time_augmentation needs flips: a network that never saw a turned image "
                 "fails on them"
             )
-        if self.gpus_per_trial > 1 and not float(self.gpus_per_trial).is_integer():
-            raise ValueError(
-                f"gpus_per_trial {self.gpus_per_trial}: above 1, wanted a whole number"
-            )
+        if self.gpu_share > 1 and not self.gpu_share.is_integer():
+            raise ValueError(f"gpus_per_trial {self.gpu_share}: above 1, wanted a whole number")
         return self

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from glacier import seals, store
 from glacier.evaluation.calibration import Calibration, Reliability, measure_reliability
-from glacier.evaluation.results import PREDICTIONS, TrialResult
+from glacier.evaluation.results import PREDICTIONS, PackRate, TrialResult
 from glacier.evaluation.scorecard import Scorecard, ScorecardBuilder
 from glacier.geo.footprints import find_footprint
 from glacier.samples.image import ImageRecipe
@@ -29,11 +29,11 @@ from glacier.training.learner import (
     Learner,
     OnEpoch,
     band_statistics,
-    configure_process,
     describe_device,
 )
 from glacier.training.model_card import CardScores, DataSpan, ModelCard
 from glacier.training.model_files import save_model
+from glacier.training.process import configure_process
 from glacier.training.sampler import WindowSampler
 from glacier.training.trial import Trial
 from glacier.training.unet import count_gflop
@@ -56,6 +56,18 @@ def run_trial(trial: Trial, images: Sequence[MonthImage], on_epoch: OnEpoch) -> 
     if found := trial.find_result(owned=True):
         return found
     configure_process(trial.settings.cpus_per_trial)
+    learner = make_learner(trial, images)
+    checkpoint = learner.train(images, on_epoch)
+    return conclude_trial(trial, images, learner, checkpoint)
+
+
+def make_learner(trial: Trial, images: Sequence[MonthImage]) -> Learner:
+    """The network of a trial, its statistics, and where its windows may lie.
+
+    Raises:
+        TrainingError: No training window fits, or no training pixel was ever seen.
+        WeightsError: The initial weights do not fit.
+    """
     mean, std = band_statistics(trial, images)
     sampler = WindowSampler.plan(
         images,
@@ -64,13 +76,15 @@ def run_trial(trial: Trial, images: Sequence[MonthImage], on_epoch: OnEpoch) -> 
         whole=trial.samples.layout == "resize",
         bands=trial.samples.bands,
     )
-    learner = Learner(trial, sampler, mean, std)
-    checkpoint = learner.train(images, on_epoch)
-    return conclude_trial(trial, images, learner, checkpoint)
+    return Learner(trial, sampler, mean, std)
 
 
 def conclude_trial(
-    trial: Trial, images: Sequence[MonthImage], learner: Learner, checkpoint: Checkpoint
+    trial: Trial,
+    images: Sequence[MonthImage],
+    learner: Learner,
+    checkpoint: Checkpoint,
+    pack: PackRate | None = None,
 ) -> TrialResult:
     """Test the best weights, export them, write the result, drop the checkpoint."""
     learner.model.load_state_dict(checkpoint.best)
@@ -94,6 +108,7 @@ def conclude_trial(
         train_s=float(np.sum(seconds)),
         device=describe_device(learner.device),
         threads=trial.settings.cpus_per_trial,
+        pack=pack,
         files={PREDICTIONS: write_predictions(trial, pictures)},
     )
     save_model(trial.model_folder, checkpoint.best, make_card(trial, learner, result))

@@ -82,6 +82,8 @@ def find_device() -> torch.device:
 def choose_device(gpus: float) -> torch.device:
     """The GPU where a share of one was given, else the CPU.
 
+    What a GPU multiplies in float32 it multiplies with all bits; see ``sweep.tf32``.
+
     Raises:
         TrainingError: The GPU that was given cannot be used; hours on a CPU are no answer.
     """
@@ -93,4 +95,6 @@ def choose_device(gpus: float) -> torch.device:
             f"{torch.__version__} finds no CUDA device on this node; repair its driver or install "
             "a PyTorch built for it, or set it to 0 to work on cores"
         )
+    torch.backends.cuda.matmul.fp32_precision = "ieee"
+    torch.backends.cudnn.conv.fp32_precision = "ieee"
     return torch.device("cuda")

@@ -7,21 +7,13 @@ the trial's seed and the epoch alone.
 from __future__ import annotations
 
 import copy
-import ctypes
-import gc
-import os
-import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # large pages; torch reads it once
-
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from glacier.errors import TrainingError, WeightsError
 from glacier.evaluation.calibration import Calibration, fit_calibration
@@ -33,7 +25,9 @@ from glacier.training.checkpoint import Checkpoint, restore_checkpoint, save_che
 from glacier.training.inference import Viewer, choose_device
 from glacier.training.losses import choose_loss
 from glacier.training.model_card import Inference
+from glacier.training.process import give_back, short_products
 from glacier.training.sampler import WindowSampler
+from glacier.training.selection import Selection
 from glacier.training.tensors import compare_tensors, read_weights
 from glacier.training.trial import Trial
 from glacier.training.unet import (
@@ -46,44 +40,8 @@ from glacier.training.unet import (
 )
 from glacier.windows import Predictor, predict_blended
 
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
-"""Parameters of ``mallopt``. Source: malloc.h of the GNU C library."""
-
 OnEpoch = Callable[[Epoch], None]
 """Told of each epoch as it ends."""
-
-
-class Selection(NamedTuple):
-    """Scores on the split that chooses the checkpoint; None where nothing chooses."""
-
-    val_dice_loss: float | None = None
-    """Pooled soft Dice loss."""
-    val_dice: float | None = None
-    val_iou: float | None = None
-
-
-def configure_process(threads: int) -> None:
-    """Set the threads of a process that trains, and let it keep the memory that it frees.
-
-    Every step needs the same large blocks again. The C library would give them back to the
-    system, which clears each page anew: about a tenth of a step on a CPU. It changes no result.
-    What a trial before left in the process is given back first.
-    """
-    torch.set_num_threads(threads)
-    cv2.setNumThreads(threads)
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        if hasattr(libc, "mallopt"):  # glibc; musl has none
-            libc.mallopt(M_MMAP_MAX, 0)
-            libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-            gc.collect()  # a trial before has left rings of objects
-            give_back()
-
-
-def give_back() -> None:
-    """Give memory that is free back to the system, after work that needs more than a step does."""
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
-        libc.malloc_trim(0)
 
 
 def band_statistics(
@@ -126,19 +84,26 @@ class Learner:
         self.trial, self.settings, self.sampler = trial, settings, sampler
         self.mean, self.std = mean, std
         self.size = trial.samples.size_px
-        self.device = choose_device(settings.gpus_per_trial)
+        self.saved_at = time.monotonic()
+        self.device = choose_device(settings.gpu_share)
         torch.manual_seed(trial.trial_seed)
         weights = read_weights(trial.weights) if trial.weights else None
         model = build_unet(trial.encoder, len(mean), weights, settings.batch_norm_momentum)
         layout = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.model: nn.Module = model.to(self.device).to(memory_format=layout)
         self.layout = layout
+        on_gpu = self.device.type == "cuda"
+        rate = settings.learning_rate  # in a tensor, a step that was recorded follows it
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),
-            settings.learning_rate,
+            torch.tensor(rate, device=self.device) if on_gpu else rate,
             weight_decay=settings.weight_decay,
             fused=True,
+            capturable=on_gpu,
         )
+        self.forward: Callable[[Tensor], Tensor] = self.model
+        if settings.compile and on_gpu:
+            self.forward = torch.compile(self.model)
         self.loss = choose_loss(settings.loss)
         self.predict: Predictor = make_predictor(self.model, mean, std, settings.precision)
         self.inference = Inference(
@@ -150,6 +115,11 @@ class Learner:
             std=tuple(map(float, std)),
         )
 
+    def scaling(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the bands, (B, 1) float32 each, on the device."""
+        mean, std = (torch.from_numpy(v)[:, None].to(self.device) for v in (self.mean, self.std))
+        return mean, std
+
     def train(self, images: Sequence[MonthImage], on_epoch: OnEpoch) -> Checkpoint:
         """Run all epochs that are missing.
 
@@ -159,11 +129,8 @@ class Learner:
         checkpoint = self.restore()
         for row in checkpoint.epochs:
             on_epoch(row)
-        saved = time.monotonic()
-        for epoch in range(checkpoint.epoch + 1, self.settings.epochs):
-            if self.is_stale(checkpoint):
-                break
-            began = time.monotonic()
+        while not self.is_done(checkpoint):
+            began, epoch = time.monotonic(), checkpoint.epoch + 1
             train_loss, seen = self.run_epoch(images, epoch)
             trained_s = time.monotonic() - began
             selection = self.validate(images, self.trial.selection_units)
@@ -174,17 +141,22 @@ class Learner:
                 images_per_s=seen / trained_s,
                 seconds=time.monotonic() - began,
             )
-            self.record_epoch(checkpoint, row)
-            on_epoch(row)
-            if time.monotonic() - saved >= self.settings.checkpoint_s:
-                self.save(checkpoint)
-                saved = time.monotonic()
+            self.end_epoch(checkpoint, row, on_epoch)
         return checkpoint
 
-    def is_stale(self, checkpoint: Checkpoint) -> bool:
-        """Whether the loss on the selection split has not fallen for the patience of epochs."""
+    def is_done(self, checkpoint: Checkpoint) -> bool:
+        """Whether all epochs have run, or the loss that chooses has long not fallen."""
         patience = self.settings.patience_epochs
-        return patience is not None and checkpoint.epoch - checkpoint.best_epoch >= patience
+        is_stale = patience is not None and checkpoint.epoch - checkpoint.best_epoch >= patience
+        return is_stale or checkpoint.epoch + 1 >= self.settings.epochs
+
+    def end_epoch(self, checkpoint: Checkpoint, row: Epoch, on_epoch: OnEpoch) -> None:
+        """Note an epoch that has been trained and scored, tell of it, and save when it is time."""
+        self.record_epoch(checkpoint, row)
+        on_epoch(row)
+        if time.monotonic() - self.saved_at >= self.settings.checkpoint_s:
+            self.save(checkpoint)
+            self.saved_at = time.monotonic()
 
     def run_epoch(self, images: Sequence[MonthImage], epoch: int) -> tuple[float, int]:
         """One pass; returns the mean loss of its batches and the number of samples.
@@ -195,29 +167,49 @@ class Learner:
         torch.manual_seed(self.trial.seed_at(epoch))
         rng = np.random.default_rng(self.trial.seed_at(epoch))
         self.model.train()
-        losses: list[torch.Tensor] = []
+        losses: list[Tensor] = []
         seen = 0
         steps = self.sampler.count_steps(self.settings)
         for step, (image, label) in enumerate(self.sampler.draw_epoch(images, rng, self.settings)):
             self.set_step_size(epoch + step / steps, 1 / steps)
-            batch = torch.from_numpy(normalise(image, self.mean, self.std))
-            batch = batch.to(self.device, memory_format=self.layout)
+            batch = torch.from_numpy(normalise(image, self.mean, self.std)).to(self.device)
             target = torch.from_numpy(label.astype(np.int64))[:, None].to(self.device)
+            losses.append(self.step(batch, target))
+            seen += len(image)
+        return self.mean_loss(torch.stack(losses), epoch), seen
+
+    def step(self, batch: Tensor, target: Tensor) -> Tensor:
+        """Lower the loss of one batch. Nothing in here waits for a GPU, so it can be recorded.
+
+        Args:
+            batch: (N, B, H, W) float32 of mean 0 and deviation 1, on the network's device.
+            target: (N, 1, H, W) labels, 255 unknown.
+
+        Returns:
+            () float32, the loss before the step.
+        """
+        with short_products(self.settings.tf32):
             with autocast(self.device, self.settings.precision):
-                logits = self.model(batch)
+                logits = self.forward(batch.contiguous(memory_format=self.layout))
             loss = self.loss(logits.float(), target)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
-            losses.append(loss.detach())
-            seen += len(image)
-        values = torch.stack(losses).double().cpu().numpy()  # once: each look waits for the GPU
+        self.optimizer.step()
+        return loss.detach()
+
+    def mean_loss(self, losses: Tensor, epoch: int) -> float:
+        """Mean loss of an epoch's batches, which are looked at once: each look waits for a GPU.
+
+        Raises:
+            TrainingError: One is not a number.
+        """
+        values = losses.double().cpu().numpy()
         if not np.isfinite(values).all():
             raise TrainingError(
                 f"{self.trial.name}: the loss is {values[~np.isfinite(values)][0]} in epoch "
                 f"{epoch + 1}; lower sweep.learning_rate ({self.settings.learning_rate})"
             )
-        return float(values.mean()), seen
+        return float(values.mean())
 
     def set_step_size(self, epochs: float, step: float = 0.0) -> None:
         """Follow the schedule; it depends on the epochs gone by alone, so resuming keeps it.
@@ -233,7 +225,10 @@ class Learner:
             gone = (epochs - warm_up) / (self.settings.epochs - warm_up)
             rate *= 0.5 * (1 + float(np.cos(np.pi * gone)))
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
 
     def validate(self, images: Sequence[MonthImage], units: tuple[str, ...]) -> Selection:
         """Scores on the split that chooses the checkpoint.
@@ -254,9 +249,7 @@ class Learner:
                 truth = image.label[mask] == 1
                 sums += [probability[truth].sum(), probability.sum(), truth.sum()]
                 counts += count_pixels(probability >= plain.threshold, image.label[mask])
-        if not sums[2]:
-            return Selection()
-        return Selection(soft_dice_loss(sums), counts.dice, counts.iou)
+        return Selection.of(sums, counts)
 
     def glance(self, image: MonthImage, wanted: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Logits of an image's wanted pixels, (H, W) float32, NaN elsewhere, to choose an epoch.
@@ -320,9 +313,3 @@ class Learner:
 def describe_device(device: torch.device) -> str:
     """``cpu``, or the name of the GPU."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-
-
-def soft_dice_loss(sums: NDArray[np.float64]) -> float:
-    """1 - 2 sum(p y) / (sum(p) + sum(y)) from the three sums over all pixels of a part."""
-    overlap, predicted, true = (float(s) for s in sums)
-    return 1 - 2 * overlap / max(predicted + true, 1e-7)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,38 @@ TRIES = 20
 
 
 @dataclass(frozen=True)
+class WindowTable:
+    """Which windows are cut one after the other, and how each is turned and lit."""
+
+    image: NDArray[np.int64]
+    """(N,) place of the image that a window is cut from."""
+    start: NDArray[np.int32]
+    """(N, 2) row and column of its upper-left pixel."""
+    way: NDArray[np.uint8]
+    """(N,) one of the eight flips and quarter turns, see :func:`windows.turn`."""
+    factor: NDArray[np.float32]
+    """(N,) brightness that it is multiplied by."""
+    sizes: tuple[int, ...]
+    """Windows of each batch, in order; N together."""
+
+    @classmethod
+    def join(cls, parts: Sequence[WindowTable]) -> WindowTable:
+        """Tables one after the other, at least one."""
+        names = ("image", "start", "way", "factor")
+        columns = [np.concatenate([getattr(part, name) for part in parts]) for name in names]
+        return cls(*columns, sizes=tuple(size for part in parts for size in part.sizes))
+
+    def split(self) -> Iterator[WindowTable]:
+        """A table for each batch."""
+        first = 0
+        for size in self.sizes:
+            part = slice(first, first + size)
+            columns = (self.image[part], self.start[part], self.way[part], self.factor[part])
+            yield WindowTable(*columns, sizes=(size,))
+            first += size
+
+
+@dataclass(frozen=True)
 class WindowSampler:
     """Where the windows of a trial may lie."""
 
@@ -42,7 +75,7 @@ class WindowSampler:
     @classmethod
     def plan(
         cls,
-        images: Sequence[MonthImage],
+        images: Iterable[MonthImage],
         masks: Iterable[NDArray[np.bool_]],
         size: int,
         whole: bool,
@@ -52,7 +85,7 @@ class WindowSampler:
 
         Args:
             images: All month images.
-            masks: (H, W) bool per image, its training pixels.
+            masks: (H, W) bool per image, its training pixels; asked for one after the other.
             size: Side of a window, pixels.
             whole: Each image is one window.
             bands: Names of the images' bands, of which ``ndsi`` is an index.
@@ -66,7 +99,7 @@ class WindowSampler:
             if not mask.any() or (image.label[mask] == IGNORE).all():
                 starts.append(np.zeros((0, 2), np.int32))
                 continue
-            key = np.packbits(mask).tobytes() + bytes(str(mask.shape), "ascii")
+            key = hashlib.sha256(np.packbits(mask).tobytes() + str(mask.shape).encode()).digest()
             if key not in known:
                 allowed = pad_to(mask, size, True)  # nothing is known beyond a small image's edge
                 known[key] = centred_starts(allowed, size)[: 1 if whole else None]
@@ -84,21 +117,48 @@ class WindowSampler:
         self, images: Sequence[MonthImage], rng: np.random.Generator, settings: Sweep
     ) -> Iterator[Batch]:
         """Batches of one epoch, in an order and at places that follow from ``rng`` alone."""
+        for part in self.draw_batches(images, rng, settings):
+            yield self.cut_batch(images, part)
+
+    def draw_table(
+        self, images: Sequence[MonthImage], rng: np.random.Generator, settings: Sweep
+    ) -> WindowTable:
+        """The windows of one epoch, by the same draws as :meth:`draw_epoch`."""
+        return WindowTable.join(list(self.draw_batches(images, rng, settings)))
+
+    def draw_batches(
+        self, images: Sequence[MonthImage], rng: np.random.Generator, settings: Sweep
+    ) -> Iterator[WindowTable]:
+        """The windows of one epoch, batch by batch, nothing of which is cut."""
         usable = np.array([k for k, found in enumerate(self.starts) if len(found)])
         count = self.count_windows(settings)
         rounds = [rng.permutation(usable) for _ in range(math.ceil(count / len(usable)))]
         order = np.concatenate(rounds)[:count]
         for chosen in split_batches(order, settings.batch_size):
-            pairs = [self.draw_window(images[k], self.starts[k], rng) for k in chosen]
-            if settings.flips:
-                pairs = [turn_pair(image, label, int(rng.integers(8))) for image, label in pairs]
-            images_out = np.stack([image for image, _ in pairs])
-            if jitter := settings.brightness_jitter:
-                factors = rng.uniform(1 - jitter, 1 + jitter, (len(pairs), 1, 1, 1))
-                by_band = np.repeat(factors.astype(np.float32), images_out.shape[1], axis=1)
-                by_band[:, list(self.indices)] = 1
-                images_out *= by_band
-            yield images_out, np.stack([label for _, label in pairs])
+            starts = [self.draw_start(images[k].label, self.starts[k], rng) for k in chosen]
+            size, jitter = len(chosen), settings.brightness_jitter
+            ways = [int(rng.integers(8)) if settings.flips else 0 for _ in chosen]
+            factors = rng.uniform(1 - jitter, 1 + jitter, size) if jitter else np.ones(size)
+            yield WindowTable(
+                image=chosen,
+                start=np.array(starts, np.int32),
+                way=np.array(ways, np.uint8),
+                factor=factors.astype(np.float32),
+                sizes=(size,),
+            )
+
+    def cut_batch(self, images: Sequence[MonthImage], table: WindowTable) -> Batch:
+        """The windows of a table as they train: cut, turned and lit."""
+        pairs = []
+        for k, (row, col), way in zip(table.image, table.start, table.way, strict=True):
+            image, label = images[k].window(row, col, self.size)
+            pairs.append((turn(image, way), turn(label, way)))
+        images_out = np.stack([image for image, _ in pairs])
+        if (table.factor != 1).any():
+            by_band = np.repeat(table.factor[:, None, None, None], images_out.shape[1], axis=1)
+            by_band[:, list(self.indices)] = 1
+            images_out *= by_band
+        return images_out, np.stack([label for _, label in pairs])
 
     def count_windows(self, settings: Sweep) -> int:
         """Windows of an epoch, two at least, since batch normalisation needs them."""
@@ -109,18 +169,22 @@ class WindowSampler:
 
     def count_steps(self, settings: Sweep) -> int:
         """Batches of an epoch."""
-        return len(split_batches(np.arange(self.count_windows(settings)), settings.batch_size))
+        return len(self.batch_sizes(settings))
 
-    def draw_window(
-        self, image: MonthImage, starts: NDArray[np.int32], rng: np.random.Generator
-    ) -> Batch:
-        """One window of an image, with a labelled pixel unless none is found soon."""
-        size = self.size
+    def batch_sizes(self, settings: Sweep) -> tuple[int, ...]:
+        """Windows of each batch of an epoch."""
+        count = self.count_windows(settings)
+        return tuple(map(len, split_batches(np.arange(count), settings.batch_size)))
+
+    def draw_start(
+        self, label: NDArray[np.uint8], starts: NDArray[np.int32], rng: np.random.Generator
+    ) -> NDArray[np.int32]:
+        """Row and column of a window, with a labelled pixel unless none is found soon."""
         for _ in range(TRIES):
-            row, col = starts[rng.integers(len(starts))]
-            if (image.label[row : row + size, col : col + size] != IGNORE).any():
+            row, col = start = starts[rng.integers(len(starts))]
+            if (label[row : row + self.size, col : col + self.size] != IGNORE).any():
                 break
-        return image.window(row, col, size)
+        return start
 
 
 def split_batches(order: NDArray[np.int64], batch: int) -> list[NDArray[np.int64]]:
@@ -129,8 +193,3 @@ def split_batches(order: NDArray[np.int64], batch: int) -> list[NDArray[np.int64
     if len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [np.concatenate(parts[-2:])]
     return parts
-
-
-def turn_pair(image: NDArray[np.float32], label: NDArray[np.uint8], way: int) -> Batch:
-    """A window and its label under one of the eight flips and quarter turns."""
-    return turn(image, way), turn(label, way)

@@ -6,7 +6,7 @@ import gc
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import ray
@@ -29,8 +29,10 @@ from glacier.evaluation.results import Epoch, FailedTrial
 from glacier.progress import Progress, duration, say
 from glacier.samples.mapped_images import open_images
 from glacier.settings.sweep import Sweep
+from glacier.training.packing import Pack, gpus_of_pack, part_packs
 from glacier.training.saved import TrialKey
 from glacier.training.sweep_plan import SweepPlan
+from glacier.training.trial import Trial
 
 CREDENTIALS = (
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN",
@@ -66,7 +68,7 @@ class Networks:
                 sha256 = store.checksum(store.read_bytes(source))
         place = store.join(store.absolute(config.storage), "weights")
         bands, size = len(config.prepare.image), config.prepare.size_px
-        return cls(sweep.encoders, source, place, bands, size, sweep.gpus_per_trial, sha256)
+        return cls(sweep.encoders, source, place, bands, size, sweep.gpu_share, sha256)
 
 
 TUNE = ".tune"
@@ -161,7 +163,7 @@ def tune_trials(
     Args:
         plan: The sweep; workers read it where Ray shares it.
         pending: Trials without a ``done.json``.
-        work: What a worker does with a trial; None: :func:`train_trial`.
+        work: What a worker does with the trials of a pack; None: :func:`train_pack`.
 
     Returns:
         The trials that failed after their retries.
@@ -171,12 +173,12 @@ def tune_trials(
     """
     hide_credentials()
     config, folder = plan.config, plan.places.sweep
-    trainable = tune.with_parameters(work or train_trial, plan=plan)
+    trainable = tune.with_parameters(work or train_pack, plan=plan)
     for _ in range(config.sweep.max_retries + 1):
         try:
             if not pending:
                 return []
-            return list_failures(run_tuner(config.sweep, trainable, pending, folder))
+            return list_failures(plan, run_tuner(config.sweep, trainable, pending, folder))
         except RuntimeError as error:  # Tune gives up where Ray ends a trial for its memory
             if not isinstance(error.__cause__, ray.exceptions.OutOfMemoryError):
                 raise
@@ -199,14 +201,16 @@ def tune_trials(
 def run_tuner(
     settings: Sweep, trainable: Any, pending: list[TrialKey], folder: str
 ) -> tune.ResultGrid:
-    """One run of Tune over some trials."""
-    room = {"cpu": settings.cpus_per_trial, "gpu": settings.gpus_per_trial}
+    """One run of Tune over some trials, pack by pack."""
+    gpus = ray.cluster_resources().get("GPU", 0)  # type: ignore[no-untyped-call]
+    packs = part_packs(settings, pending, gpus)
+    share = gpus_of_pack(settings, max(map(len, packs)))
     with Progress("sweep", len(pending)) as progress:
         tuner = tune.Tuner(
-            tune.with_resources(trainable, room),
-            param_space={"trial": tune.grid_search(pending)},
+            tune.with_resources(trainable, {"cpu": settings.cpus_per_trial, "gpu": share}),
+            param_space={"pack": tune.grid_search(packs)},
             tune_config=tune.TuneConfig(
-                reuse_actors=settings.gpus_per_trial == 0,  # on a GPU memory would stay taken
+                reuse_actors=share == 0,  # on a GPU memory would stay taken
                 trial_dirname_creator=lambda trial: trial.trial_id,
             ),
             run_config=tune.RunConfig(
@@ -220,16 +224,20 @@ def run_tuner(
         return tuner.fit()
 
 
-def list_failures(results: tune.ResultGrid) -> list[FailedTrial]:
+def list_failures(plan: SweepPlan, results: tune.ResultGrid) -> list[FailedTrial]:
     """The trials that failed, each of which is also said."""
-    failed = []
-    for at in range(len(results)):  # Tune's order changes when a trial is tried again
+    failed: list[FailedTrial] = []
+    for at in range(len(results)):  # Tune's order changes when a pack is tried again
         result = results[at]
-        encoder, fold = (result.config or {})["trial"]
-        reason = (result.metrics or {}).get("failed") or (result.error and last_line(result.error))
-        if reason:
-            failed.append(FailedTrial(encoder=encoder, fold=fold, reason=str(reason)))
-            say(f"sweep: {encoder}, fold {fold} failed: {reason}")
+        pack: Pack = (result.config or {})["pack"]
+        if result.error:
+            reason = last_line(result.error)
+            lost = [key for key in pack if plan.trial(*key).find_result(owned=True) is None]
+            failed += [FailedTrial(encoder=name, fold=fold, reason=reason) for name, fold in lost]
+        else:
+            failed += map(FailedTrial.model_validate, (result.metrics or {}).get("failed", ()))
+    for trial in failed:
+        say(f"sweep: {trial.encoder}, fold {trial.fold} failed: {trial.reason}")
     return sorted(failed, key=lambda trial: (trial.encoder, trial.fold))
 
 
@@ -247,21 +255,30 @@ def last_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[-1]
 
 
-def train_trial(space: dict[str, Any], plan: SweepPlan) -> None:
-    """Run one trial in a Ray Tune worker.
+def train_pack(space: dict[str, Any], plan: SweepPlan) -> None:
+    """Run the trials of one pack in a Ray Tune worker; on cores a pack is one trial.
 
-    An expected error is the trial's outcome and is not tried again; a lost worker is.
+    An expected error is a trial's outcome and is not tried again; a lost worker is.
     """
     from glacier.training.fit import run_trial  # torch is needed in workers only
+    from glacier.training.pack import run_pack
 
-    def on_epoch(row: Epoch) -> None:
-        tune.report({"epoch": row.model_dump()})
+    trials = [plan.trial(*key) for key in space["pack"]]
+
+    def on_epoch(trial: Trial, row: Epoch) -> None:
+        tune.report({"fold": trial.split.fold, "epoch": row.model_dump()})
 
     try:
         with open_images(plan.places.samples, plan.samples) as images:
-            run_trial(plan.trial(*space["trial"]), images, on_epoch)
+            if plan.config.sweep.gpu_share:
+                failed = run_pack(trials, images, on_epoch)
+            else:
+                failed = []
+                run_trial(trials[0], images, partial(on_epoch, trials[0]))
     except GlacierError as error:
-        tune.report({"failed": f"{type(error).__name__}: {error}"})
+        failed = [FailedTrial.of(*key, error) for key in space["pack"]]
+    if failed:
+        tune.report({"failed": [trial.model_dump() for trial in failed]})
 
 
 class LiveTable(tune.Callback):
@@ -279,7 +296,8 @@ class LiveTable(tune.Callback):
         """Show an epoch."""
         if "epoch" not in result:
             return
-        row, (encoder, fold) = Epoch(**result["epoch"]), trial.config["trial"]
+        row, fold = Epoch(**result["epoch"]), result["fold"]
+        encoder, _ = trial.config["pack"][0]
         self.rows[encoder, fold] = row
         text = (
             f"{encoder} fold {fold} epoch {row.epoch + 1}/{self.epochs}: "

@@ -236,6 +236,17 @@ def normalise(
     return np.asarray(np.nan_to_num(scaled, copy=False), np.float32)
 
 
+def scale_bands(image: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
+    """As :func:`normalise`, with the same bits, wherever the tensors lie.
+
+    Args:
+        image: (..., B, H, W) float32, NaN where unseen.
+        mean: (B, 1, 1) float32, in the image's unit.
+        std: (B, 1, 1) float32, likewise.
+    """
+    return torch.nan_to_num((image - mean) / std)
+
+
 def make_predictor(
     model: nn.Module, mean: NDArray[np.float32], std: NDArray[np.float32], precision: str
 ) -> Predictor:
@@ -251,9 +262,14 @@ def make_predictor(
         (N, B, h, w) float32 reflectance, NaN unseen -> (N, h, w) float32 logits.
     """
     device = next(model.parameters()).device
+    scaling = [torch.from_numpy(values)[:, None, None].to(device) for values in (mean, std)]
 
     def predict(windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        batch = torch.from_numpy(np.ascontiguousarray(normalise(windows, mean, std)))
+        if device.type == "cuda":  # which scales a batch in less time than a core
+            batch = torch.from_numpy(np.ascontiguousarray(windows)).to(device)
+            batch = scale_bands(batch, *scaling)
+        else:
+            batch = torch.from_numpy(np.ascontiguousarray(normalise(windows, mean, std)))
         batch = batch.to(device, memory_format=torch.channels_last)  # faster in evaluation
         model.eval()
         with torch.inference_mode(), autocast(device, precision):

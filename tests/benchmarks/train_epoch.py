@@ -58,7 +58,8 @@ def prepare_ours(encoder: str, folder: Path) -> Callable[[], object]:
     from glacier.samples.sample_set import SampleSet
     from glacier.settings.folds import Folds
     from glacier.settings.sweep import Sweep
-    from glacier.training.learner import Learner, configure_process
+    from glacier.training.learner import Learner
+    from glacier.training.process import configure_process
     from glacier.training.sampler import WindowSampler
     from glacier.training.trial import Trial
 
@@ -96,16 +97,42 @@ def prepare_ours(encoder: str, folder: Path) -> Callable[[], object]:
 
 
 def prepare_baseline(encoder: str, folder: Path) -> Callable[[], object]:
-    """The published loop: pictures read with PIL in every epoch, DataLoader, float32, Adam."""
+    """The published epoch: training, then the loss of the test pictures."""
+    import torch
+
+    torch.set_num_threads(THREADS)
+    train, score = prepare_published(encoder, folder, make_pictures(), TRAIN, "cpu")
+
+    def run() -> None:
+        train()
+        score()
+
+    return run
+
+
+def prepare_published(
+    encoder: str, folder: Path, pictures: tuple[Any, Any], trained: int, device: str
+) -> tuple[Callable[[], object], Callable[[], object]]:
+    """The published loop: pictures read with PIL in every epoch, DataLoader, float32, Adam.
+
+    Args:
+        encoder: Name in segmentation-models-pytorch.
+        folder: Where the pictures are written.
+        pictures: As of :func:`make_pictures`.
+        trained: How many of them train; the others test.
+        device: As torch names it.
+
+    Returns:
+        What trains for an epoch, and what scores the test pictures.
+    """
     import segmentation_models_pytorch as smp
     import torch
     from PIL import Image
     from torch.utils.data import DataLoader, Dataset
     from torchvision import transforms
 
-    torch.set_num_threads(THREADS)
-    size = (400, 340)  # of the published cut
-    for k, (image, label) in enumerate(zip(*make_pictures(), strict=True)):
+    side, size = pictures[1].shape[-1], (400, 340)  # of the published cut
+    for k, (image, label) in enumerate(zip(*pictures, strict=True)):
         picture = Image.fromarray((image.transpose(1, 2, 0) * 255).astype(np.uint8))
         picture.resize(size).save(folder / f"{k:02d}.png")
         Image.fromarray(label * 255).resize(size).save(folder / f"{k:02d}_mask.png")
@@ -115,7 +142,7 @@ def prepare_baseline(encoder: str, folder: Path) -> Callable[[], object]:
 
         def __init__(self, numbers: range) -> None:
             self.numbers = numbers
-            self.resize = transforms.Resize((SIZE, SIZE))
+            self.resize = transforms.Resize((side, side))
             self.to_tensor = transforms.ToTensor()
             self.normalise = transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -129,26 +156,33 @@ def prepare_baseline(encoder: str, folder: Path) -> Callable[[], object]:
             image = self.normalise(self.to_tensor(self.resize(picture)))
             return image, self.to_tensor(self.resize(mask))
 
-    train = DataLoader(Pictures(range(TRAIN)), batch_size=BATCH, shuffle=True)
-    test = DataLoader(Pictures(range(TRAIN, TRAIN + TEST)), batch_size=BATCH)
+    train = DataLoader(Pictures(range(trained)), batch_size=BATCH, shuffle=True)
+    test = DataLoader(Pictures(range(trained, len(pictures[0]))), batch_size=BATCH)
     torch.manual_seed(0)
-    model = smp.Unet(encoder, encoder_weights=None, in_channels=3, classes=1)
+    model = smp.Unet(encoder, encoder_weights=None, in_channels=3, classes=1).to(device)
     loss_of = smp.losses.DiceLoss(mode="binary")
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
 
-    def run() -> None:
+    def run_epoch() -> None:
         model.train()
+        total = 0.0
         for image, mask in train:
             optimizer.zero_grad()
-            loss = loss_of(model(image), mask)
+            loss = loss_of(model(image.to(device)), mask.to(device))
             loss.backward()
             optimizer.step()
-        model.eval()
-        with torch.no_grad():
-            total = sum(loss_of(model(image), mask).item() for image, mask in test)
+            total += loss.item()
         assert np.isfinite(total)
 
-    return run
+    def score() -> None:
+        model.eval()
+        with torch.no_grad():
+            total = sum(
+                loss_of(model(image.to(device)), mask.to(device)).item() for image, mask in test
+            )
+        assert np.isfinite(total)
+
+    return run_epoch, score
 
 
 def count_operations(encoder: str) -> float:

@@ -37,9 +37,13 @@ def watch(events: Path, lose_node: Callable[[], None]) -> None:
     ) -> None:  # fmt: skip
         report(self, iteration, trials, trial, result)
         row = Epoch(**result["epoch"])
-        fold = trial.config["trial"].split.fold
         lines: list[dict[str, Any]] = [
-            {"fold": fold, "epoch": row.epoch, "seconds": row.seconds, "pid": result["pid"]}
+            {
+                "fold": result["fold"],
+                "epoch": row.epoch,
+                "seconds": row.seconds,
+                "pid": result["pid"],
+            }
         ]
         under_way = [row for row in self.rows.values() if row.epoch + 1 >= EPOCHS_BEFORE]
         if len(under_way) == TRIALS and not lost:

@@ -72,7 +72,7 @@ def test_beyond_the_edge_of_a_small_month_all_is_unseen() -> None:
 def test_a_small_month_trains_and_is_predicted_on_its_own_frame(shape: tuple[int, int]) -> None:
     month = draw_month(shape)
     sampler = WindowSampler.plan([month], [np.ones(shape, bool)], SIZE, whole=False)
-    image, label = sampler.draw_window(month, sampler.starts[0], np.random.default_rng(0))
+    image, label = month.window(*sampler.starts[0][0], SIZE)
     assert image.shape == (2, SIZE, SIZE) and label.shape == (SIZE, SIZE)
     assert (label != IGNORE).any()
     seen = month.label != IGNORE

@@ -12,10 +12,10 @@ from glacier.training.inference import choose_device
 from glacier.training.learner import (
     Learner,
     band_statistics,
-    configure_process,
-    soft_dice_loss,
 )
+from glacier.training.process import configure_process
 from glacier.training.sampler import WindowSampler
+from glacier.training.selection import soft_dice_loss
 from tests.support.discs import SIZE, SPLIT, make_images, make_trial
 
 

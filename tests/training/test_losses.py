@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import segmentation_models_pytorch as smp
 import torch
@@ -24,6 +25,31 @@ def test_dice_loss_agrees_with_the_library_where_there_is_glacier(seed: int) -> 
     logits, target = draw(seed)
     oracle = smp.losses.DiceLoss(mode="binary", ignore_index=IGNORE)
     torch.testing.assert_close(dice_loss(logits, target), oracle(logits, target))
+
+
+def expected_dice_loss(logits: np.ndarray, target: np.ndarray) -> float:
+    """With branches, in float64: of the glacier, of the ground where there is none, or nothing."""
+    known = target != IGNORE
+    if not known.any():
+        return 0.0
+    truth, probability = target[known] == 1, 1 / (1 + np.exp(-logits[known].astype(np.float64)))
+    if not truth.any():
+        truth, probability = ~truth, 1 - probability
+    return float(1 - 2 * probability[truth].sum() / (probability.sum() + truth.sum()))
+
+
+def test_the_loss_without_branches_is_the_one_with_them() -> None:
+    """200 batches, of which some hold no glacier, nothing but glacier, or no label at all."""
+    rng, seen = np.random.default_rng(0), set()
+    for _ in range(200):
+        shape = (*rng.integers(1, 5, 1), 1, *rng.integers(1, 9, 2))
+        ice, unknown = rng.choice([0.0, 0.01, 0.5, 1.0]), rng.choice([0.0, 0.3, 0.9, 1.0])
+        logits = rng.normal(0, 6, shape).astype(np.float32)
+        target = np.where(rng.random(shape) < unknown, IGNORE, rng.random(shape) < ice)
+        found = dice_loss(torch.from_numpy(logits), torch.from_numpy(target.astype(np.uint8)))
+        assert found.item() == pytest.approx(expected_dice_loss(logits, target), abs=2e-6)
+        seen.add((bool((target == 1).any()), bool((target != IGNORE).any())))
+    assert seen == {(True, True), (False, True), (False, False)}
 
 
 def test_cross_entropy_is_the_mean_over_labelled_pixels() -> None:
@@ -71,3 +97,9 @@ def test_unknown_pixels_change_no_loss_and_no_gradient(name: str) -> None:
     choose_loss(name)(logits, target).backward()
     assert (logits.grad[target == IGNORE] == 0).all()
     assert (logits.grad[target != IGNORE] != 0).all()
+
+
+def test_the_loss_has_no_branch_that_would_wait_for_a_gpu() -> None:
+    """On a device without numbers, a look at one would be an error."""
+    logits, target = torch.zeros(2, 1, 4, 4, device="meta"), torch.ones(2, 1, 4, 4, device="meta")
+    assert dice_loss(logits, target).shape == ()

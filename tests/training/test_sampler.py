@@ -1,3 +1,4 @@
+import hashlib
 from datetime import date
 
 import numpy as np
@@ -99,6 +100,28 @@ def test_brightness_keeps_the_ratio_of_bands() -> None:
     np.testing.assert_allclose(
         pictures, image.image[None] * factors[:, None, None, None], rtol=1e-6
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "digest"),
+    [
+        ({"flips": True}, "12898c5e33b12019"),
+        ({"flips": False}, "754a7a88bd58a612"),
+        ({"flips": True, "brightness_jitter": 0.3}, "14339c9412fd8b3c"),
+        ({"steps_per_epoch": 7, "brightness_jitter": 0.2}, "19f7d65780be288c"),
+    ],
+)
+def test_a_seed_draws_the_same_batches_as_ever(settings: dict, digest: str) -> None:
+    """Kept sweeps were trained on them."""
+    images = make_images(5, (50, 70))
+    for k, image in enumerate(images):
+        image.label[:, : 20 + 3 * k] = 255
+    crops = WindowSampler.plan(images, [np.ones((50, 70), bool)] * 5, 32, whole=False)
+    found = hashlib.sha256()
+    for batch in draw(crops, images, 5, **settings):
+        for part in batch:
+            found.update(np.ascontiguousarray(part).tobytes())
+    assert found.hexdigest()[:16] == digest
 
 
 def test_images_are_not_written_to() -> None:

@@ -1,5 +1,6 @@
 """Trials under Ray Tune: room, retries, failures."""
 
+import dataclasses
 import pickle
 import time
 from collections.abc import Callable
@@ -48,7 +49,8 @@ def stand_in(failures: dict[str, int], together: int = 1) -> Callable[..., None]
     """
 
     def work(space: dict[str, Any], plan: Any) -> None:
-        folder = Path(plan.trial(*space["trial"]).folder)
+        (key,) = space["pack"]
+        folder = Path(plan.trial(*key).folder)
         folder.mkdir(parents=True, exist_ok=True)
         tries = len(list(folder.glob("try-*")))
         began = time.time()
@@ -60,7 +62,7 @@ def stand_in(failures: dict[str, int], together: int = 1) -> Callable[..., None]
             time.sleep(0.05)
         time.sleep(1 if together > 1 else 0)
         (folder / f"try-{tries}").write_text(f"{began} {time.time()}")
-        if tries < failures.get(space["trial"][0], 0):
+        if tries < failures.get(key[0], 0):
             raise RuntimeError("worker lost")
 
     return work
@@ -76,8 +78,11 @@ def test_images_that_cannot_be_read_fail_a_trial_with_their_own_words(
     monkeypatch.setattr(tuning, "open_images", fail)
     monkeypatch.setattr(tune, "report", told.append)
     plan = make_plan(tiny_config(tmp_path), tmp_path)
-    tuning.train_trial({"trial": ("e0", 0)}, plan)
-    assert told == [{"failed": "StoreError: x.parquet is damaged; remove it"}]
+    tuning.train_pack({"pack": list_keys(2)}, plan)
+    reason = "StoreError: x.parquet is damaged; remove it"
+    assert told == [
+        {"failed": [{"encoder": encoder, "fold": 0, "reason": reason} for encoder in ("e0", "e1")]}
+    ]
 
 
 def test_what_tune_is_told_of_a_trial_does_not_grow_with_the_regions() -> None:
@@ -110,6 +115,33 @@ def test_a_lost_worker_is_tried_again_and_then_reported(
     assert [len(list(place(tmp_path, k).glob("try-*"))) for k in range(3)] == [2, 2, 1]
     assert failed == [FailedTrial(encoder="e1", fold=0, reason="RuntimeError: worker lost")]
     assert "e1, fold 0 failed: RuntimeError: worker lost" in capsys.readouterr().out
+
+
+@pytest.mark.ray
+def test_of_a_lost_pack_only_those_folds_failed_that_are_not_done(
+    tmp_path: Path, ray_local: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one that says which of its folds failed, is no lost one."""
+    config = tiny_config(tmp_path, sweep={"gpus_per_trial": "auto", "max_retries": 0})
+    plan = make_plan(config, tmp_path)
+    plan = dataclasses.replace(plan, splits=[Split(k, ("a",), ("b",), ("c",)) for k in range(8)])
+
+    def work(space: dict[str, Any], plan: Any) -> None:
+        pack = space["pack"]
+        Path(plan.places.samples, f"{pack[0][0]}-{len(pack)}").touch()
+        if pack[0][0] == "e0":
+            raise RuntimeError("worker lost")
+        tune.report({"failed": [{"encoder": "e1", "fold": pack[0][1], "reason": "TrainingError"}]})
+
+    def find_result(trial: Trial, owned: bool) -> TrialResult | None:
+        return make_trial("e0", 0) if trial.split.fold % 2 else None
+
+    monkeypatch.setattr(Trial, "find_result", find_result)
+    Path(plan.places.samples).mkdir()
+    keys = [(encoder, fold) for encoder in ("e0", "e1") for fold in range(8)]
+    found = [(trial.encoder, trial.fold) for trial in tuning.tune_trials(plan, keys, work)]
+    assert found == [("e0", 0), ("e0", 2), ("e0", 4), ("e0", 6), ("e1", 0), ("e1", 4)]
+    assert {path.name for path in Path(plan.places.samples).iterdir()} == {"e0-4", "e1-4"}
 
 
 def run_low_on_memory(patch: pytest.MonkeyPatch, times: int) -> None:

@@ -1,0 +1,125 @@
+"""Month images that lie on a GPU, and the windows that are gathered from them there.
+
+The same arithmetic in the same order as :mod:`sampler` and :func:`unet.normalise`, so a window has
+the same bits wherever it is cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from glacier.labels import IGNORE
+from glacier.landsat import NODATA
+from glacier.samples.month_images import MonthImage
+from glacier.training.sampler import WindowTable
+from glacier.windows import turn
+
+
+@dataclass(frozen=True)
+class Places:
+    """Which windows to gather; N of them."""
+
+    image: Tensor
+    """(N,) int64 place of the image."""
+    start: Tensor
+    """(N, 2) int64 row and column of the upper-left pixel."""
+    way: Tensor
+    """(N,) int64, see :func:`windows.turn`."""
+    factor: Tensor
+    """(N,) float32 brightness."""
+
+    @classmethod
+    def of(cls, table: WindowTable, device: torch.device) -> Places:
+        """All windows of a table, on a device."""
+        columns = (
+            table.image, table.start.astype(np.int64), table.way.astype(np.int64), table.factor,
+        )  # fmt: skip
+        return cls(*(torch.from_numpy(column).to(device) for column in columns))
+
+
+class ResidentImages:
+    """The numbers of month images as they are stored, one after the other in one tensor."""
+
+    def __init__(
+        self, images: Sequence[MonthImage], size: int, indices: Sequence[int], device: torch.device
+    ) -> None:
+        """Put images on a device, one at a time.
+
+        Args:
+            images: All of a trial; at least one.
+            size: Side of a window, pixels.
+            indices: Places of bands that brightness does not change.
+            device: Where they are to lie.
+        """
+        self.size, self.bands = size, len(images[0].numbers)
+        shapes = np.array([image.label.shape for image in images], np.int64)
+        pixels = shapes.prod(axis=1)
+        first = np.concatenate([[0], np.cumsum(pixels)])
+        self.numbers = torch.empty(int(first[-1]) * self.bands, dtype=torch.int16, device=device)
+        self.labels = torch.empty(int(first[-1]), dtype=torch.uint8, device=device)
+        for image, at, count in zip(images, first, pixels, strict=False):
+            numbers = np.array(image.numbers).view(np.int16).reshape(-1)
+            place = slice(int(at) * self.bands, int(at + count) * self.bands)
+            self.numbers[place] = torch.from_numpy(numbers)
+            self.labels[int(at) : int(at + count)] = torch.from_numpy(np.array(image.label).ravel())
+        self.first = torch.from_numpy(first[:-1]).to(device)
+        self.shapes = torch.from_numpy(shapes).to(device)
+        names = ("scale", "offset", "low", "high")
+        columns = [[image.coding.column(name) for image in images] for name in names]
+        self.coding = torch.from_numpy(np.array(columns, np.float32)[..., None]).to(device)
+        """(4, T, B, 1) float32 scale, offset, lowest and highest value."""
+        square = np.arange(size * size).reshape(size, size)
+        turned = np.stack([turn(square, way).reshape(-1) for way in range(8)])
+        self.turned = torch.from_numpy(np.stack([turned // size, turned % size])).to(device)
+        """(2, 8, size x size) int64 row and column that a pixel of a turned window is from."""
+        self.band = torch.arange(self.bands, device=device)[:, None]
+        indices_at = torch.tensor(list(indices), dtype=torch.int64, device=device)
+        self.is_lit = ~torch.isin(self.band, indices_at)
+
+    @staticmethod
+    def count_bytes(images: Sequence[MonthImage]) -> int:
+        """Memory that images take on a device, bytes."""
+        return sum(image.numbers.nbytes + image.label.nbytes for image in images)
+
+    def locate(self, places: Places) -> tuple[Tensor, Tensor, Tensor]:
+        """Where the pixels of windows lie.
+
+        Returns:
+            (N, P) int64 pixel of the image, row by row, P pixels a window; (N,) int64 pixels of
+            the image; (N, P) bool, whether the pixel lies within the image.
+        """
+        row, col = self.turned[:, places.way] + places.start.T[..., None]
+        height, width = self.shapes[places.image].T[..., None]
+        inside = (row < height) & (col < width)
+        pixel = torch.where(inside, row * width + col, 0)
+        return pixel, height * width, inside
+
+    def gather(self, places: Places, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+        """Windows as a network takes them.
+
+        Args:
+            places: Which windows.
+            mean: (B, 1) float32, subtracted from each band.
+            std: (B, 1) float32, each band is divided by it.
+
+        Returns:
+            (N, B, size, size) float32 of mean 0 and deviation 1, 0 where unseen; (N, 1, size,
+            size) uint8 labels, 255 beyond the edge of an image.
+        """
+        pixel, count, inside = self.locate(places)
+        first = self.first[places.image][:, None]
+        at = first[..., None] * self.bands + self.band * count[..., None] + pixel[:, None]
+        number = self.numbers[at].int() & 0xFFFF
+        scale, offset, low, high = self.coding[:, places.image]
+        value = torch.clip(number.float() * scale + offset, low, high)
+        value = torch.where(self.is_lit, value * places.factor[:, None, None], value)
+        seen = (number != NODATA) & inside[:, None]
+        value = torch.where(seen, (value - mean) / std, 0.0)
+        label = torch.where(inside, self.labels[first + pixel], IGNORE)
+        square = (len(label), -1, self.size, self.size)
+        return value.reshape(square), label.reshape(square)

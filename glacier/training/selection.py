@@ -1,0 +1,33 @@
+"""The scores that choose the epoch whose weights are kept."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glacier.evaluation.metrics import Counts
+
+
+class Selection(NamedTuple):
+    """Scores on the split that chooses the checkpoint; None where nothing chooses."""
+
+    val_dice_loss: float | None = None
+    """Pooled soft Dice loss."""
+    val_dice: float | None = None
+    val_iou: float | None = None
+
+    @classmethod
+    def of(cls, sums: NDArray[np.float64], counts: Counts) -> Selection:
+        """Of all pixels of a split: sum of p y, of p and of y, and the counts.
+
+        Blank where no ice is known, so that the loss would be the same in every epoch.
+        """
+        return cls(soft_dice_loss(sums), counts.dice, counts.iou) if sums[2] else cls()
+
+
+def soft_dice_loss(sums: NDArray[np.float64]) -> float:
+    """1 - 2 sum(p y) / (sum(p) + sum(y)) from the three sums over all pixels of a part."""
+    overlap, predicted, true = (float(s) for s in sums)
+    return 1 - 2 * overlap / max(predicted + true, 1e-7)
