@@ -8,7 +8,8 @@ import math
 import os
 import re
 import threading
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the trial ke
 import ray
 from ray._private import ray_constants
 from ray.experimental.internal_kv import _internal_kv_get
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from glacier.errors import ConfigError, GlacierError
 from glacier.interrupts import give_up, has_given_up, have_witness
@@ -37,7 +39,8 @@ from glacier.machine import (
 from glacier.progress import say
 from glacier.ray_files import divert_stderr, open_temp_folder, secure_token
 from glacier.settings.cluster import Cluster
-from glacier.store import FULL
+from glacier.store import FULL, absolute, join, remove, write_bytes
+from glacier.wording import shorten_list
 
 AUTOSCALER_STATUS = b"__autoscaling_status"
 """Key under which an autoscaler tells its state. Source: ray/_private/ray_constants.py."""
@@ -45,12 +48,20 @@ AUTOSCALER_STATUS = b"__autoscaling_status"
 NEEDED = (ray_constants.PROCESS_TYPE_RAYLET, ray_constants.PROCESS_TYPE_GCS_SERVER)
 """Processes of a private Ray without which nothing goes on."""
 
+SHOWN = 5
+"""Machines that a message names; it counts the others."""
+
+ANSWER_S = 60.0
+"""Longest wait for a machine that is to start a process and look for a file, seconds."""
+
 LOOK_S = 0.5
 """Time between two looks at them, seconds."""
 
 
 @contextmanager
-def connect(settings: Cluster, room: Room | None = None) -> Iterator[None]:
+def connect(
+    settings: Cluster, room: Room | None = None, storage: str | None = None
+) -> Iterator[None]:
     """Have Ray for the length of the block; a Ray that is already there is used and left alone.
 
     Inside ``ray job submit`` the address is set in the environment and wins over the
@@ -59,9 +70,10 @@ def connect(settings: Cluster, room: Room | None = None) -> Iterator[None]:
     Args:
         settings: Where Ray runs.
         room: What a trial needs of a node; None: no trial will run.
+        storage: What all nodes have to see; None: it was asked before.
 
     Raises:
-        ConfigError: Ray cannot be had, or no node has the room.
+        ConfigError: Ray cannot be had, no node has the room, or one does not see the storage.
     """
     if ray.is_initialized():
         check_room(room)
@@ -79,6 +91,8 @@ def connect(settings: Cluster, room: Room | None = None) -> Iterator[None]:
             start_ray(settings, folder)
             quieten()
             check_room(room)
+            if storage is not None and not is_local:
+                check_shared(storage)
             with watch_ray() if is_local else nullcontext():
                 yield
         finally:
@@ -201,6 +215,70 @@ def check_room(room: Room | None) -> None:
     if not has_autoscaler():
         raise ConfigError(reason)
     say(f"warning: {reason}; waiting for the autoscaler, if it has such nodes")
+
+
+def check_shared(storage: str) -> None:
+    """Refuse a storage that is a folder, where another machine of the cluster does not see it.
+
+    It is looked for from each, so that a file system that all of them mount needs no setting.
+
+    Raises:
+        ConfigError: With the machines that do not see it.
+        StoreError: It cannot be written to.
+    """
+    folder = absolute(storage)
+    if "://" in folder:
+        return
+    others = find_other_hosts()
+    if not others and has_autoscaler():
+        say(
+            f"warning: storage = {storage!r} is a folder; nodes that come later have to see it, "
+            "too, so it has to be one that all of them mount"
+        )
+        return
+    mark = join(folder, f".{uuid.uuid4().hex}.tmp")
+    write_bytes(mark, b"")
+    try:
+        blind = [host for host, sees in look_from(others, mark).items() if not sees]
+    finally:
+        remove(mark)
+    if blind:
+        raise ConfigError(
+            f"storage = {storage!r} is a folder that {shorten_list(blind, SHOWN)} of the cluster "
+            "cannot see; give an address of an object store (s3://..., gs://...), or a folder "
+            "that all nodes mount"
+        )
+
+
+def find_other_hosts() -> dict[str, str]:
+    """The machines of the connected Ray beside this one: name to the id of a node there."""
+    known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    alive = [node for node in known if node["Alive"]]
+    mine = ray.get_runtime_context().get_node_id()
+    here = {node["NodeManagerHostname"] for node in alive if node["NodeID"] == mine}
+    found = {node["NodeManagerHostname"]: node["NodeID"] for node in alive}
+    return {host: found[host] for host in sorted(found.keys() - here)}
+
+
+def look_from(hosts: Mapping[str, str], path: str) -> dict[str, bool]:
+    """Which machines see a file; those that leave meanwhile, or do not answer, are left out.
+
+    Args:
+        hosts: Name of each to the id of a node there.
+        path: Of the file.
+    """
+    task: Any = ray.remote(num_cpus=0, max_retries=0)(os.path.exists)
+    begun = {
+        host: task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, False)).remote(
+            path
+        )
+        for host, node in hosts.items()
+    }
+    found = {}
+    for host, answer in begun.items():
+        with suppress(ray.exceptions.RayError):
+            found[host] = bool(ray.get(answer, timeout=ANSWER_S))
+    return found
 
 
 def list_alive() -> dict[str, dict[str, float]]:

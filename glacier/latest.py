@@ -87,7 +87,7 @@ def run_latest(config: Config) -> int:
             remove_lost_folders()
             say(tell_none(config, read_before(run, owned=False)))
             return 0
-        with hold(config, run.place), connect(config.cluster):
+        with hold(config, run.place), connect(config.cluster, storage=config.storage):
             return update_run(run)
     except DamagedError as error:  # to go back to what was trained is not for a job of every day
         what = getattr(error, "cause", error)

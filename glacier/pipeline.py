@@ -37,7 +37,7 @@ def run_pipeline(config: Config) -> int:
     """
     began = time.monotonic()
     failed = 0
-    with connect(config.cluster):
+    with connect(config.cluster, storage=config.storage):
         check_trials(config)
         for stage in STAGES:
             started = time.monotonic()
@@ -88,7 +88,7 @@ def go_back(config: Config, stage: Stage, error: DamagedError) -> int:
         raise error
     say(f"{name_stage(stage)}: {getattr(error, 'cause', error)}")
     say(f"{name_stage(stage)}: goes back to what comes before it")
-    with connect(config.cluster):
+    with connect(config.cluster, storage=config.storage):
         for each in before:
             each(config)  # whose failed units do not keep the later stages from using the rest
         return stage(config)
@@ -107,7 +107,7 @@ def run_variants(config: Config, stage: Stage) -> int:
     """
     if not config.variants:
         return stage(config)  # which says so
-    with connect(config.cluster):
+    with connect(config.cluster, storage=config.storage):
         for name in config.variants:
             try:
                 check_trials(config.variant(name))

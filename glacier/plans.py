@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 from glacier import store
-from glacier.archive.contents import read_records
+from glacier.archive.contents import read_outcomes
 from glacier.archive.dry_run import RegionDryRun, dry_run_region
 from glacier.config import Config
 from glacier.errors import GlacierError
@@ -125,7 +125,7 @@ def plan_run(config: Config) -> RunPlan:
 def is_prepared(config: Config) -> bool:
     """Whether a run's samples are there."""
     try:
-        return store.exists(set_address(samples_folder(config, read_records(config))))
+        return store.exists(set_address(samples_folder(config, read_outcomes(config))))
     except GlacierError:  # the archive, or a file that the labels need, is not there
         return False
 

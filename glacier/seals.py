@@ -155,11 +155,7 @@ def read_vouched(address: str, kind: type[V], name: str, owned: bool) -> tuple[V
         StoreError: A store cannot be reached.
     """
     try:
-        found = read_model(address, kind)
-        if name not in found.files:
-            raise DamagedError.of(address, f"it does not vouch for {name}")
-        folder = address.rpartition("/")[0]
-        return found, store.read_bytes(store.join(folder, name), found.files[name])
+        return open_vouched(address, kind, name)
     except DamagedError as error:
         if owned:
             set_aside(error)
@@ -167,6 +163,20 @@ def read_vouched(address: str, kind: type[V], name: str, owned: bool) -> tuple[V
         if store.exists(address):
             raise
     return None
+
+
+def open_vouched(address: str, kind: type[V], name: str) -> tuple[V, bytes]:
+    """The same, where both have to be there.
+
+    Raises:
+        DamagedError: One of them is damaged or of another version, or the file is gone.
+        StoreError: The manifest is not there, or a store cannot be reached.
+    """
+    found = read_model(address, kind)
+    if name not in found.files:
+        raise DamagedError.of(address, f"it does not vouch for {name}")
+    data = store.read_bytes(store.join(address.rpartition("/")[0], name), found.files[name])
+    return found, data
 
 
 class Vouched(BaseModel):

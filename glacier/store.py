@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import inspect
 import os
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -29,6 +32,9 @@ from glacier.settings.paths import expand_path
 
 UNREACHABLE = (OSError, ValueError, ImportError)
 """What fsspec raises: an unknown protocol is a ValueError, one not installed an ImportError."""
+
+READERS = 16
+"""Requests to a store that are under way at once: it answers many as fast as one."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a write says when the disk, the quota or the limit of a file is used up."""
@@ -324,6 +330,67 @@ def list_local(folder: str) -> dict[str, FileState]:
                     facts = entry.stat()
                     found[entry.name] = FileState(facts.st_size, str(facts.st_mtime_ns))
     return found
+
+
+def walk_states(folder: str, starts: Sequence[str]) -> Iterator[tuple[str, FileState]]:
+    """Files below a folder whose names begin in one of some ways, as they come.
+
+    At no time are all of them in memory: a listing of an object store has a kilobyte for each.
+
+    Args:
+        folder: Address; where nothing is there is nothing to walk.
+        starts: Of the names below the folder. An object store is asked for each by itself, several
+            at a time; of a local folder all files come.
+
+    Raises:
+        StoreError: The store cannot be reached.
+    """
+    try:
+        if "://" not in folder:
+            yield from walk_local(folder)
+            return
+        fs, path = fsspec.core.url_to_fs(folder)
+        fs.invalidate_cache()
+        cut = len(path.rstrip("/")) + 1
+        chosen = drop_covered(starts) if takes_prefix(fs) else [""]
+        with ThreadPoolExecutor(READERS) as pool:
+            find = partial(find_objects, fs, path)
+            for found in pool.map(find, chosen):
+                for name, facts in found.items():
+                    yield name[cut:], state_of_object(facts)
+    except FileNotFoundError:
+        return
+    except UNREACHABLE as error:
+        raise StoreError(f"cannot list {folder}: {error}") from error
+
+
+def walk_local(folder: str) -> Iterator[tuple[str, FileState]]:
+    """All files below a local folder by their names below it."""
+    for here, _, _ in os.walk(folder):
+        below = "" if here == folder else f"{os.path.relpath(here, folder)}/"
+        with suppress(FileNotFoundError):
+            yield from ((f"{below}{name}", state) for name, state in list_local(here).items())
+
+
+def drop_covered(starts: Iterable[str]) -> list[str]:
+    """Beginnings of names without those that begin with another: no name begins in two ways."""
+    kept: list[str] = []
+    for start in sorted(starts):
+        if not kept or not start.startswith(kept[-1]):
+            kept.append(start)
+    return kept
+
+
+def takes_prefix(fs: fsspec.AbstractFileSystem) -> bool:
+    """Whether a store can be asked for the names that begin in one way."""
+    find = getattr(type(fs), "_find", type(fs).find)
+    return "prefix" in inspect.signature(find).parameters
+
+
+def find_objects(fs: fsspec.AbstractFileSystem, path: str, start: str) -> dict[str, Any]:
+    """Objects below a path whose names begin in one way, with what the store tells of each."""
+    found = fs.find(path, detail=True, **({"prefix": start} if start else {}))
+    return dict(found)
 
 
 VERSIONS = ("ETag", "etag", "generation", "mtime", "LastModified", "created")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar, overload
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 T = TypeVar("T")
 
@@ -47,8 +49,7 @@ class TableRows(Sequence[T], Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         """The values in order, a few at a time."""
-        for start in range(0, len(self), AT_ONCE):
-            yield from map(self.make, self.table.slice(start, AT_ONCE).to_pylist())
+        return map(self.make, self.rows(*self.table.column_names))
 
     def __eq__(self, other: object) -> bool:
         """Whether another sequence holds equal values in the same order."""
@@ -64,6 +65,17 @@ class TableRows(Sequence[T], Generic[T]):
         """The first few values."""
         first = ", ".join(map(repr, self[:3]))
         return f"TableRows({first}{', ...' if len(self) > 3 else ''}; {len(self)} rows)"
+
+    def rows(self, *columns: str) -> Iterator[dict[str, Any]]:
+        """Some columns of the rows as plain values by name, a few rows at a time."""
+        chosen = self.table.select(columns)
+        for start in range(0, len(self), AT_ONCE):
+            yield from chosen.slice(start, AT_ONCE).to_pylist()
+
+    def tally(self, column: str) -> Counter[Any]:
+        """How many rows have which value of a column, the first that appears first."""
+        found = pc.value_counts(self.table[column]).to_pylist()
+        return Counter({each["values"]: each["counts"] for each in found})
 
     def where(self, mask: pa.Array | pa.ChunkedArray) -> TableRows[T]:
         """The rows for which a mask of booleans is true."""

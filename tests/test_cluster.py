@@ -2,14 +2,24 @@
 
 import errno
 import json
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ray._private import services
 
 from glacier import cluster
-from glacier.cluster import check_room, connect, explain_no_ray, has_autoscaler, start_ray
+from glacier.cluster import (
+    check_room,
+    check_shared,
+    connect,
+    explain_no_ray,
+    has_autoscaler,
+    look_from,
+    start_ray,
+)
 from glacier.errors import ConfigError
 from glacier.machine import Room
 from glacier.settings.cluster import Cluster
@@ -86,6 +96,53 @@ def test_nodes_that_may_be_added_count(
     out = capsys.readouterr().out
     assert out.startswith("warning: sweep.gpus_per_trial = 0.5: Ray has no GPU")
     assert out.endswith("waiting for the autoscaler, if it has such nodes\n")
+
+
+@pytest.fixture
+def two_hosts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A cluster of this machine and another; the paths that were looked for from there."""
+    looked: list[str] = []
+
+    def look_from(hosts: dict[str, str], path: str) -> dict[str, bool]:
+        looked.append(path)
+        return dict.fromkeys(hosts, "mounted" in path and os.path.exists(path))
+
+    monkeypatch.setattr(cluster, "find_other_hosts", lambda: {"ip-10-0-0-7": "f00d"})
+    monkeypatch.setattr(cluster, "look_from", look_from)
+    return looked
+
+
+def test_a_folder_that_another_machine_does_not_see_is_refused(
+    two_hosts: list[str], tmp_path: Path
+) -> None:
+    storage = str(tmp_path / "data")
+    with pytest.raises(ConfigError, match=r"ip-10-0-0-7 of the cluster cannot see; give an addr"):
+        check_shared(storage)
+    check_shared(str(tmp_path / "mounted"))
+    assert len(two_hosts) == 2 and not [p for p in tmp_path.rglob("*") if p.is_file()]
+
+
+def test_an_address_of_a_store_is_looked_for_from_nowhere(two_hosts: list[str]) -> None:
+    check_shared("s3://bucket/storage")
+    assert two_hosts == []
+
+
+def test_a_folder_of_a_cluster_that_may_grow_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(cluster, "find_other_hosts", dict)
+    for grows in (False, True):
+        monkeypatch.setattr(cluster, "has_autoscaler", lambda grows=grows: grows)
+        check_shared(str(tmp_path))
+        assert capsys.readouterr().out.startswith("warning: storage") == grows
+
+
+@pytest.mark.ray
+def test_a_node_is_asked_what_it_sees(ray_local: None, tmp_path: Path) -> None:
+    assert cluster.find_other_hosts() == {}, "nodes of one machine have one file system"
+    (here,) = cluster.list_alive()
+    assert look_from({"host": here}, str(tmp_path)) == {"host": True}
+    assert look_from({"host": here}, str(tmp_path / "nothing")) == {"host": False}
 
 
 @pytest.mark.parametrize(

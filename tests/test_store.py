@@ -260,3 +260,37 @@ def test_killed_at_any_time_the_file_is_whole(tmp_path: Path, seed: int) -> None
     child.wait(timeout=60)
     child.stdout.close()
     assert is_whole(path)
+
+
+def test_the_state_of_a_file_tells_whether_it_was_written_since(base: str) -> None:
+    for name in ("a.bin", "b.bin", "below/c.bin"):
+        store.write_bytes(store.join(base, name), b"x")
+    before = store.list_states(base)
+    assert set(before) == {"a.bin", "b.bin"} and before["a.bin"].size == 1
+    assert store.list_states(base) == before
+    time.sleep(0.01)  # a clock of file systems ticks every few milliseconds
+    store.write_bytes(store.join(base, "a.bin"), b"y")
+    after = store.list_states(base)
+    assert after["a.bin"] != before["a.bin"] and after["b.bin"] == before["b.bin"]
+    walked = dict(store.walk_states(base, ["a", "b", "below/"]))
+    assert walked.pop("below/c.bin").size == 1 and walked == after
+    assert store.list_states(store.join(base, "no")) == {}
+    assert list(store.walk_states(store.join(base, "no"), [""])) == []
+
+
+def test_no_name_is_asked_for_twice() -> None:
+    assert store.drop_covered(["g1_", "g10_", "g1_x_", "a", "g1_x_"]) == ["a", "g10_", "g1_"]
+    assert store.drop_covered([]) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "version"),
+    [
+        ({"size": 3, "ETag": '"a"', "LastModified": 5}, '"a"'),  # S3
+        ({"size": 3, "etag": "b", "generation": "7"}, "b"),  # Google
+        ({"size": 3, "mtime": 1.5}, "1.5"),
+        ({"size": 3}, ""),
+    ],
+)
+def test_a_store_says_in_its_own_way_what_has_changed(facts: dict, version: str) -> None:
+    assert store.state_of_object(facts) == store.FileState(3, version)

@@ -50,3 +50,8 @@ def test_they_go_to_workers_and_keep_what_a_mask_keeps() -> None:
     assert again == rows
     assert again.where(pa.array([True, False] * 3)) == [("n0", 2), ("n2", 4), ("n1", 6)]
     assert repr(rows_of(5)) == "TableRows(('n0', 0), ('n1', 1), ('n2', 2), ...; 5 rows)"
+
+
+def test_values_of_a_column_are_counted_in_their_order() -> None:
+    assert list(rows_of(7).tally("name").items()) == [("n0", 3), ("n1", 2), ("n2", 2)]
+    assert list(rows_of(2).rows("number")) == [{"number": 0}, {"number": 1}]

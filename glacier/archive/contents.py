@@ -42,9 +42,6 @@ from glacier.sources.factory import open_source
 from glacier.store import FileState
 from glacier.table_rows import TableRows
 
-READERS = 16
-"""Archives that are looked at at once: a store answers many as fast as one."""
-
 Records = TableRows[MonthRecord]
 """What became of the months of an archive, a row each."""
 
@@ -84,7 +81,7 @@ def look_at_archives(
     """
     looking = Progress("ingest: looking at what is there", len(archives), is_brief=True)
     look, states = partial(look_at_archive, owned=owned, columns=columns), []
-    with looking as progress, ThreadPoolExecutor(READERS) as pool:
+    with looking as progress, ThreadPoolExecutor(store.READERS) as pool:
         for state in pool.map(look, archives):
             states.append(state)
             progress.advance(state.archive.region.name)
@@ -178,7 +175,7 @@ def read_archives(config: Config, columns: Sequence[str]) -> dict[str, Records]:
     """
     archives, least = list_archives(config, open_source(config)), config.ingest.min_valid_share
     read = partial(read_archive, columns=columns, min_valid_share=least)
-    with ThreadPoolExecutor(READERS) as pool:
+    with ThreadPoolExecutor(store.READERS) as pool:
         found = list(pool.map(read, archives))
     return {archive.folder: records for archive, records in zip(archives, found, strict=True)}
 

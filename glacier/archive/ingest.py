@@ -106,7 +106,8 @@ def ingest_pending(
         source.survey(region)
     left = Counter(target.folder for target in pending)
     made: dict[str, list[MonthRecord]] = {}
-    with connect(config.cluster), Progress("ingest", len(pending)) as progress:
+    joined = connect(config.cluster, storage=config.storage)
+    with joined, Progress("ingest", len(pending)) as progress:
         for target, record in ingest_months(config, pending):
             if record.status == "ok" and record.reason:  # in a log, too, and at once
                 say(f"ingest: {record.region} {record.month} {record.reason}")

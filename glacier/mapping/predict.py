@@ -91,7 +91,10 @@ def make_maps(
     images = [task for task in pending if task.image]
     if not images:
         return made
-    with connect(config.cluster), Progress("predict", len(images)) as progress:
+    with (
+        connect(config.cluster, storage=config.storage),
+        Progress("predict", len(images)) as progress,
+    ):
         size = count_workers(config.predict, len(images))
         rows = [{"task": task.model_dump_json()} for task in images]
         plan = ray.data.from_items(rows, override_num_blocks=len(rows)).map(

@@ -203,7 +203,10 @@ def look_at_months(
         grids = [record.grid for record in records if record.grid]
         check_elevation(store.absolute(config.series.dem), dict.fromkeys(grids))
     views: dict[str, list[MonthView]] = defaultdict(list)
-    with connect(config.cluster), Progress("series", len(records)) as progress:
+    with (
+        connect(config.cluster, storage=config.storage),
+        Progress("series", len(records)) as progress,
+    ):
         known = find_snow(config, sweep, tasks, records)
         look = ray.remote(num_cpus=1, max_retries=3)(look_at_month)
         begun = []

@@ -213,7 +213,8 @@ def split_fold(
     Raises:
         ConfigError: None is left for training.
     """
-    rest = [group for group in pool if not set(test).intersection(group)]
+    tested = frozenset(test)
+    rest = [group for group in pool if tested.isdisjoint(group)]
     share, rng = settings.validation_share, np.random.default_rng([seed, fold])
     validation = {unit for group in pick_evenly(rest, share, rng) for unit in group}
     train = [unit for group in rest for unit in group if unit not in validation]

@@ -28,11 +28,17 @@ from glacier.samples.month_images import MonthImage, read_image
 from glacier.samples.sample_set import FORMAT, SampleSet
 from glacier.settings.identity import digest
 
+NAME = ("region", "month")
+"""Columns that name a month."""
+
 LOCK = "in-use.lock"
 """In the folder of a set; whoever uses its files shares a lock on it."""
 
 READ_AT_ONCE = 256e6
-"""Months are read several at a time, so many that they together have about this size, bytes."""
+"""Months are read several at a time, so many that they take no more memory than this, bytes."""
+
+COPIES = 4
+"""What reading a month takes for a while, in months: compressed, as a table, as rows, as layers."""
 
 
 class MappedImages(Sequence[MonthImage]):
@@ -46,7 +52,8 @@ class MappedImages(Sequence[MonthImage]):
             samples: The set.
             parts: Region to the places of its months among the usable ones.
         """
-        self.months, self.coding = samples.usable, Coding(samples.coding)
+        self.coding = Coding(samples.coding)
+        self.names = [(row["region"], row["month"]) for row in samples.usable.rows(*NAME)]
         self.layers = {region: map_layers(place / region, samples) for region in parts}
         self.rows = np.empty(sum(map(len, parts.values())), np.int32)
         """Place of each month among those of its region."""
@@ -67,9 +74,13 @@ class MappedImages(Sequence[MonthImage]):
         """A month's image, read-only; it reads nothing from the disk by itself."""
         if isinstance(at, slice):
             return [self[k] for k in range(*at.indices(len(self)))]
-        month, row = self.months[at], self.rows[at]
-        found = {name: np.asarray(layer[row]) for name, layer in self.layers[month.region].items()}
-        return MonthImage(month.region, month.month, coding=self.coding, **found)
+        (region, month), row = self.names[at], self.rows[at]
+        found = {name: np.asarray(layer[row]) for name, layer in self.layers[region].items()}
+        return MonthImage(region, month, coding=self.coding, **found)
+
+
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+"""Where Linux says from when on it runs. Source: random(4)."""
 
 
 @contextmanager
@@ -87,8 +98,8 @@ def open_images(folder: str, samples: SampleSet) -> Iterator[MappedImages]:
         StoreError: The files cannot be made here.
     """
     parts: dict[str, list[int]] = {}
-    for at, month in enumerate(samples.usable):
-        parts.setdefault(month.region, []).append(at)
+    for at, row in enumerate(samples.usable.rows("region")):
+        parts.setdefault(row["region"], []).append(at)
     base = own_base()
     name = f"{folder.rpartition('/')[2]}-{name_content(samples)}"
     remove_unused(base, but=name)
@@ -106,8 +117,21 @@ def open_images(folder: str, samples: SampleSet) -> Iterator[MappedImages]:
 
 def name_content(samples: SampleSet) -> str:
     """Name of what the months of a set hold."""
-    shas = [(month.key, month.sha256) for month in samples.usable]
-    return digest([FORMAT, samples.size_px, samples.bands, samples.extra_bands, shas])[:16]
+    shas = [list(map(str, row.values())) for row in samples.usable.rows(*NAME, "sha256")]
+    return digest([FORMAT, name_boot(), samples.size_px, samples.bands, samples.extra_bands, shas])[
+        :16
+    ]
+
+
+def name_boot() -> str:
+    """What is another when this machine has started anew; empty where it does not tell.
+
+    Files of before may then lack what was not yet on the disk.
+    """
+    try:
+        return BOOT.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def own_base() -> Path:
@@ -242,10 +266,11 @@ class RegionFiles:
                 layer[row] = getattr(image, name)
 
         size = sum(layer.nbytes for layer in layers.values()) / len(self.months)
-        with ThreadPoolExecutor(max(1, min(8, int(READ_AT_ONCE / size)))) as pool:
+        with ThreadPoolExecutor(max(1, min(8, int(READ_AT_ONCE / (COPIES * size))))) as pool:
             list(pool.map(copy, range(len(self.months))))
-        for layer in layers.values():
-            layer.flush()
+        if not name_boot():
+            for layer in layers.values():
+                layer.flush()
 
 
 def list_layers(samples: SampleSet) -> dict[str, tuple[tuple[int, ...], str]]:

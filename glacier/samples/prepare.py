@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from functools import partial
 from typing import Any, Literal
 
 import cv2
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import ray
+from numpy.typing import NDArray
 
-from glacier import seals, store
-from glacier.archive.contents import read_records
-from glacier.archive.records import MonthRecord
+from glacier.archive.contents import read_outcomes
 from glacier.cluster import connect, count_cpus
 from glacier.config import Config
 from glacier.errors import DamagedError, StoreError
 from glacier.locks import hold, remove_dead
 from glacier.progress import Progress, say
 from glacier.samples.image import ImageRecipe
-from glacier.samples.month import MonthTask, extra_bands, prepare_month
-from glacier.samples.rows import PreparedMonth
+from glacier.samples.month import extra_bands, prepare_month
+from glacier.samples.prepared import (
+    AT_ONCE,
+    PLACE,
+    MonthStates,
+    RunMonths,
+    find_prepared,
+    make_task,
+)
 from glacier.samples.sample_set import (
-    BandSums,
+    MONTHS,
     Frame,
     SampleMonth,
+    SampleMonths,
     SampleSet,
+    hold_months,
+    make_month,
+    make_row,
+    parse_grid,
     samples_folder,
-    set_address,
+    write_set,
 )
 from glacier.settings.prepare import Prepare
+from glacier.table_rows import TableRows
 
 MAX_NOTES = 8
 """Notes on outlines that the end of a run names; it counts the others."""
@@ -44,122 +54,116 @@ def run_prepare(config: Config) -> int:
 
     A month that the archive lacks has been counted by ``run_ingest``.
     """
-    archives = read_records(config)
+    archives = read_outcomes(config)
     folder = samples_folder(config, archives)
-    tasks = [
-        MonthTask(record, archive, folder, config.prepare)
-        for archive, records in archives.items()
-        for record in records
-    ]
-    made, pending = find_prepared(config, tasks, owned=False)
-    samples = None if pending else describe_set(config, [made[task.address] for task in tasks])
-    if samples and is_described(folder, samples, owned=False):
+    months = RunMonths(config, folder, archives)
+    found = find_prepared(months, owned=False)
+    samples = None if found.pending.any() else describe_set(config, order_months(found.months))
+    if samples and is_described(samples, found.described):
         remove_dead(config, folder)
     else:
         with hold(config, folder):
-            # Another run may have made some by now.
-            made, pending = find_prepared(config, tasks, owned=True)
-            made |= prepare_months(config, pending) if pending else {}
-            samples = describe_set(config, [made[task.address] for task in tasks])
-            if not is_described(folder, samples, owned=True):
-                seals.write_model(set_address(folder), samples)
+            found = find_prepared(months, owned=True)  # another run may have made some by now
+            made = prepare_months(months, found.pending) if found.pending.any() else []
+            samples = describe_set(config, order_months(found.months, *made))
+            if not is_described(samples, found.described):
+                write_set(folder, samples)
     report_outcome(samples, folder)
-    lacking = sum(task.record.status == "failed" for task in tasks)
+    lacking = sum(records.tally("status")["failed"] for records in archives.values())
     return max(0, len(samples.failed) - lacking - config.prepare.max_failed)
 
 
-def find_prepared(
-    config: Config, tasks: Sequence[MonthTask], owned: bool
-) -> tuple[dict[str, SampleMonth], list[MonthTask]]:
-    """What became of the months that are prepared, by address, and those that need work.
-
-    A month needs work, too, where no month has quick looks though they are wanted.
-
-    Args:
-        config: The run.
-        tasks: The months.
-        owned: This run alone works in their folder, so damaged files are said and set aside.
-    """
-
-    def read(task: MonthTask) -> PreparedMonth | None:
-        return seals.read_whole(task.address, PreparedMonth, owned)
-
-    with ThreadPoolExecutor() as pool:
-        found = list(pool.map(read, tasks))
-    done = {
-        task.address: month
-        for task, month in zip(tasks, found, strict=True)
-        if month and month.month.status != "failed"
-    }
-    bare = config.prepare.quick_looks and not any(len(month.files) > 1 for month in done.values())
-    pending = [t for t in tasks if t.address not in done or (bare and t.record.status == "ok")]
-    return {address: prepared.month for address, prepared in done.items()}, pending
-
-
-def is_described(folder: str, samples: SampleSet, owned: bool) -> bool:
-    """Whether the description of a set is there.
-
-    Args:
-        folder: Where the samples lie.
-        samples: What the description has to say.
-        owned: This run alone works in the folder, so a damaged one is said and set aside.
-    """
-    address = set_address(folder)
-    try:
-        return store.exists(address) and seals.read_model(address, SampleSet) == samples
-    except DamagedError as error:
-        if owned:
-            seals.set_aside(error)
+def is_described(samples: SampleSet, described: SampleSet | None) -> bool:
+    """Whether a set is described as it is, the states of its files among it."""
+    if described is None:
         return False
+    same = described.months.table.equals(samples.months.table)
+    return same and described.model_dump(exclude={"files"}) == samples.model_dump(exclude={"files"})
 
 
-def prepare_months(config: Config, pending: list[MonthTask]) -> dict[str, SampleMonth]:
-    """Run the months through Ray Data; only descriptions come back, never pixels.
+def order_months(*tables: pa.Table) -> SampleMonths:
+    """Months of a run in its order.
+
+    Args:
+        tables: Columns ``MONTHS`` and ``place``; together they hold each place once.
+    """
+    table = tables[0] if len(tables) == 1 else pa.concat_tables(tables).unify_dictionaries()
+    places = table["place"].to_numpy()
+    if (np.diff(places) < 0).any():
+        table = table.take(np.argsort(places))
+    return TableRows(table.drop_columns("place"), make_month)
+
+
+def prepare_months(months: RunMonths, pending: NDArray[np.bool_]) -> list[pa.Table]:
+    """Run months through Ray Data; only descriptions come back, never pixels.
+
+    Args:
+        months: Of a run.
+        pending: (months,) bool: which of them.
 
     Returns:
-        Address of a month's file to what became of it.
+        What became of them, columns ``MONTHS`` and ``place``, in parts.
 
     Raises:
         DamagedError: Files of the archive are damaged; the other months are done.
         StoreError: Samples cannot be written.
     """
-    made = {}
-    with connect(config.cluster), Progress("prepare", len(pending)) as progress:
-        blocks = min(len(pending), max(64, 4 * count_cpus()))  # a cluster may grow later
-        items = [{"record": json.dumps(asdict(t.record)), "archive": t.archive} for t in pending]
-        plan = ray.data.from_items(items, override_num_blocks=blocks).map(
-            partial(prepare_row, folder=pending[0].samples, settings=config.prepare), num_cpus=1
-        )
-        for row in plan.iter_rows():
+    config, folder, count = months.config, months.folder, int(pending.sum())
+    prepare = partial(
+        prepare_row,
+        folder=folder,
+        settings=config.prepare,
+        min_valid_share=config.ingest.min_valid_share,
+    )
+    made, rows, damaged = [], list[dict[str, Any]](), ""
+    with connect(config.cluster), Progress("prepare", count) as progress:
+        blocks = min(count, max(64, 4 * count_cpus()))  # a cluster may grow later
+        plan = ray.data.from_arrow(months.choose(pending), override_num_blocks=blocks)
+        for row in plan.map(prepare, num_cpus=1).iter_rows():
             if row["unwritten"]:
                 raise StoreError(row["unwritten"])
             month = SampleMonth.model_validate_json(row["month"])
-            made[row["address"]] = month
+            if month.reason.startswith(DamagedError.__name__):
+                damaged = damaged or month.reason
+            rows.append(make_row(month) | {"place": row["place"]})
+            if len(rows) == AT_ONCE or progress.done + 1 == count:
+                made.append(pa.Table.from_pylist(rows, MONTHS.append(PLACE)))
+                rows.clear()
             progress.advance(f"{month.region} {month.month:%Y-%m} {month.status}")
-    if damaged := [m.reason for m in made.values() if m.reason.startswith(DamagedError.__name__)]:
-        raise DamagedError(damaged[0].partition(": ")[2])
-    return made
+    if damaged:
+        raise DamagedError(damaged.partition(": ")[2])
+    return note_states(made, MonthStates.read(months))
 
 
-def prepare_row(row: dict[str, Any], folder: str, settings: Prepare) -> dict[str, Any]:
+def note_states(made: Sequence[pa.Table], states: MonthStates) -> list[pa.Table]:
+    """Months that were made, with the states in which their files lie there now."""
+    column = MONTHS.names.index("state")
+    return [
+        table.set_column(column, "state", pa.array(states.values[table["place"].to_numpy()]))
+        for table in made
+    ]
+
+
+def prepare_row(
+    row: dict[str, Any], folder: str, settings: Prepare, min_valid_share: float
+) -> dict[str, Any]:
     """One row of the Ray Data plan: a month's record in, what became of it out.
 
     Where samples cannot be written, that is said in the row: Ray Data would make pages of it.
     """
     cv2.setNumThreads(1)  # a task has one core
-    record = MonthRecord.from_dict(json.loads(row["record"]))
-    task = MonthTask(record, row["archive"], folder, settings)
+    task = make_task(row, folder, settings, min_valid_share)
     try:
         made, unwritten = prepare_month(task).model_dump_json(), ""
     except StoreError as error:
         made, unwritten = "", str(error)
-    return {"address": task.address, "month": made, "unwritten": unwritten}
+    return {"place": row["place"], "month": made, "unwritten": unwritten}
 
 
 def describe_set(config: Config, months: Sequence[SampleMonth]) -> SampleSet:
     """Description of a complete set, from those of its months."""
-    settings = config.prepare
-    mean, std = pool_statistics([m.band_sums for m in months if m.band_sums], len(settings.image))
+    settings, rows = config.prepare, hold_months(months)
+    mean, std = pool_statistics(rows, len(settings.image))
     return SampleSet(
         bands=settings.image,
         extra_bands=extra_bands(settings),
@@ -175,18 +179,33 @@ def describe_set(config: Config, months: Sequence[SampleMonth]) -> SampleSet:
         mean=mean,
         std=std,
         label=settings.label.effective(),
-        regions={m.region: Frame(grid=m.grid, shape=m.shape) for m in months if m.grid and m.shape},
-        months=tuple(months),
+        regions=find_frames(rows),
+        months=rows,
     )
 
 
+def find_frames(months: SampleMonths) -> dict[str, Frame]:
+    """Where the images of each region lie, in the order of the regions."""
+    found: dict[str, tuple[str, int, int]] = {}
+    for row in months.rows("region", "grid", "height_px", "width_px"):
+        if row["grid"] is not None and row["height_px"] is not None:
+            found[row["region"]] = (row["grid"], row["height_px"], row["width_px"])
+    return {
+        name: Frame(grid=parse_grid(grid), shape=(height, width))
+        for name, (grid, height, width) in found.items()
+    }
+
+
 def pool_statistics(
-    found: Sequence[BandSums], bands: int
+    months: SampleMonths, bands: int
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each of B bands over the seen pixels of all months."""
-    pixels = max(1, sum(month.pixels for month in found))
-    mean = np.array([month.sums for month in found]).reshape(-1, bands).sum(axis=0) / pixels
-    square = np.array([month.squares for month in found]).reshape(-1, bands).sum(axis=0) / pixels
+    found = months.table["band_sums"].combine_chunks().drop_null()
+    pixels = max(1, pc.sum(found.field("pixels")).as_py() or 0)
+    sums, squares = (
+        found.field(name).flatten().to_numpy().reshape(-1, bands) for name in ("sums", "squares")
+    )
+    mean, square = sums.sum(axis=0) / pixels, squares.sum(axis=0) / pixels
     std = np.sqrt(np.maximum(square - mean**2, 0))
     return tuple(mean.tolist()), tuple(std.tolist())
 
@@ -200,11 +219,12 @@ def name_classes(config: Config) -> Literal["polygons", "truth"] | None:
 
 def report_outcome(samples: SampleSet, folder: str) -> None:
     """Say what came of the months."""
-    outcome = Counter(month.status for month in samples.months)
-    rows = sum(month.rows for month in samples.usable)
+    outcome = hold_months(samples.months).tally("status")
+    rows = pc.sum(samples.usable.table["rows"]).as_py() or 0
     others = "".join(f", {n} {what}" for what, n in outcome.items() if what != "ok")
     say(f"prepare: {rows} samples from {outcome['ok']} months{others}; in {folder}")
-    snowy = sum(month.reason.startswith("seasonal_snow") for month in samples.months)
+    reasons = hold_months(samples.months).tally("reason")
+    snowy = sum(n for reason, n in reasons.items() if reason.startswith("seasonal_snow"))
     if snowy:
         say(
             f"prepare: {snowy} months left out for snow outside the outlines; "
@@ -213,7 +233,6 @@ def report_outcome(samples: SampleSet, folder: str) -> None:
     for note, regions in list(samples.notes.items())[:MAX_NOTES]:
         say(f"prepare: {note}" + (f", in {regions} regions" if regions > 1 else ""))
     if len(samples.notes) > MAX_NOTES:
-        say(f"prepare: and {len(samples.notes) - MAX_NOTES} more notes in its summary.json")
-    reasons = Counter(month.reason for month in samples.failed)
-    for reason, count in reasons.most_common(5):
+        say(f"prepare: and {len(samples.notes) - MAX_NOTES} more notes in its table of months")
+    for reason, count in samples.failed.tally("reason").most_common(5):
         say(f"prepare: {count} failed: {reason}")

@@ -1,19 +1,28 @@
 """What a set of samples is: its months, its regions, its statistics, and where it lies.
 
-``summary.json``, written last, describes them all and says that the set is complete.
+``summary.json``, written last, describes the set and says that it is complete. Its months are the
+rows of a table beside it, so that a hundred thousand of them fit into little memory.
 """
 
 from __future__ import annotations
 
+import io
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Literal
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import BeforeValidator, Field, InstanceOf, TypeAdapter, ValidationError
 
 from glacier import seals, store
 from glacier.archive.records import MonthRecord, Status
 from glacier.config import Config
-from glacier.errors import StoreError
+from glacier.errors import DamagedError, StoreError
 from glacier.geo.raster import Grid
 from glacier.geo.vector_files import checksum_files
 from glacier.samples.coding import BandCoding
@@ -21,6 +30,7 @@ from glacier.settings.identity import digest, identity
 from glacier.settings.labels import Label
 from glacier.settings.model import ADDRESS, RUNTIME_ONLY, TEXT, Model
 from glacier.settings.values import Name
+from glacier.table_rows import TableRows
 
 FORMAT = 9
 """Counts up when the samples' bytes change for the same configuration."""
@@ -82,6 +92,78 @@ class SampleMonth(Model):
         return month_key(self.region, self.month)
 
 
+REPEATED = pa.dictionary(pa.int32(), pa.string())
+"""Text that many months share."""
+
+MONTHS = pa.schema(
+    {
+        "region": REPEATED,
+        "month": pa.date32(),
+        "status": REPEATED,
+        "reason": REPEATED,
+        "rows": pa.int64(),
+        "sha256": pa.string(),
+        "grid": REPEATED,
+        "height_px": pa.int32(),
+        "width_px": pa.int32(),
+        "label_pixels": pa.struct(dict.fromkeys(LabelPixels.model_fields, pa.int64())),
+        "band_sums": pa.struct(
+            {
+                "pixels": pa.int64(),
+                "sums": pa.list_(pa.float64()),
+                "squares": pa.list_(pa.float64()),
+            }
+        ),
+        "snow_outside": pa.float64(),
+        "clipped": pa.float64(),
+        "notes": REPEATED,
+        "state": pa.uint64(),
+    }
+)
+"""Columns of ``_months.parquet``: the fields of ``SampleMonth``, ``grid`` and ``notes`` as JSON;
+``state`` stands for the state of all files of the month, see ``prepared``; 0: not known."""
+
+SampleMonths = TableRows[SampleMonth]
+"""Months of a set, each made when it is asked for."""
+
+
+def make_row(month: SampleMonth, state: int = 0) -> dict[str, Any]:
+    """A month as a row of the table."""
+    height, width = month.shape or (None, None)
+    return dict(month) | {
+        "grid": month.grid and json.dumps(month.grid.as_dict()),
+        "height_px": height,
+        "width_px": width,
+        "label_pixels": month.label_pixels and month.label_pixels.model_dump(),
+        "band_sums": month.band_sums and month.band_sums.model_dump(),
+        "notes": json.dumps(month.notes),
+        "state": state,
+    }
+
+
+def make_month(row: dict[str, Any]) -> SampleMonth:
+    """The month of a row."""
+    shape = None if row["height_px"] is None else (row["height_px"], row["width_px"])
+    values = {name: row[name] for name in SampleMonth.model_fields if name in row}
+    grid = row["grid"] and parse_grid(row["grid"])
+    notes = row["notes"] and tuple(json.loads(row["notes"]))
+    return SampleMonth(**values | {"grid": grid, "shape": shape, "notes": notes})
+
+
+@lru_cache(maxsize=64)
+def parse_grid(text: str) -> Grid:
+    """A grid of its JSON."""
+    return Grid(**json.loads(text))
+
+
+def hold_months(months: Sequence[SampleMonth]) -> SampleMonths:
+    """Months as rows of a table; those that are so already stay as they are."""
+    if isinstance(months, TableRows):
+        return months
+    rows = [make_row(SampleMonth.model_validate(month)) for month in months]
+    return TableRows(pa.Table.from_pylist(rows, MONTHS), make_month)
+
+
 class Frame(Model):
     """Where the images of a region lie."""
 
@@ -98,8 +180,8 @@ class Frame(Model):
         return side * self.grid.height / height, side * self.grid.width / width
 
 
-class SampleSet(Model):
-    """Description of a complete set of samples, ``summary.json``."""
+class SampleSet(seals.Manifest):
+    """Description of a complete set of samples, ``summary.json``, which vouches for its months."""
 
     format: int = FORMAT
     bands: tuple[str, ...]
@@ -128,22 +210,32 @@ class SampleSet(Model):
     """(B,) standard deviation, likewise."""
     label: Label = Label()
     regions: dict[Name, Frame]
-    months: tuple[SampleMonth, ...]
+    months: Annotated[InstanceOf[SampleMonths], BeforeValidator(hold_months)] = Field(
+        default=hold_months(()), exclude=True
+    )
+    """In the order of the run's regions; they stand in a table of their own."""
 
     @property
-    def usable(self) -> tuple[SampleMonth, ...]:
+    def usable(self) -> SampleMonths:
         """Months that have samples."""
-        return tuple(month for month in self.months if month.status == "ok")
+        return self.of_status("ok")
+
+    def of_status(self, status: Status) -> SampleMonths:
+        """Months that came to this."""
+        months = hold_months(self.months)
+        return months.where(pc.equal(months.table["status"], status))
 
     @property
-    def failed(self) -> tuple[SampleMonth, ...]:
+    def failed(self) -> SampleMonths:
         """Months that failed, those that the archive lacks among them."""
-        return tuple(month for month in self.months if month.status == "failed")
+        return self.of_status("failed")
 
     @property
     def notes(self) -> dict[str, int]:
         """What the months' notes say, and of how many regions; the commonest first."""
-        said = {(month.region, note) for month in self.months for note in month.notes}
+        rows = hold_months(self.months).rows("region", "notes")
+        found = {(row["region"], row["notes"]) for row in rows}
+        said = {(region, note) for region, notes in found for note in json.loads(notes)}
         return dict(Counter(sorted(note for _, note in said)).most_common())
 
     @property
@@ -163,26 +255,43 @@ def samples_folder(config: Config, archives: Mapping[str, Sequence[MonthRecord]]
                 path and checksum_files(store.absolute(path))
                 for path in (label.outlines, label.debris)
             ],
-            "inputs": [
-                (r.region, r.month, r.status, r.sha256, r.truth_sha256)
-                for records in archives.values()
-                for r in records
-            ],
+            "inputs": [digest_inputs(records) for records in archives.values()],
         }
     )
     return store.join(store.absolute(config.storage), "samples", f"{config.name}-{key[:8]}")
 
 
+def digest_inputs(records: Sequence[MonthRecord]) -> str:
+    """Hash of what the samples of one archive are made of."""
+    return digest([(r.region, r.month, r.status, r.sha256, r.truth_sha256) for r in records])
+
+
+SUMMARY, TABLE = "summary.json", "_months.parquet"
+"""Names of a set's description and of the table of its months. What reads a folder of Parquet files
+as one table leaves names that begin like this out."""
+
+
 def set_address(folder: str) -> str:
     """Where the description of a set lies; written last, it says that the set is complete."""
-    return store.join(folder, "summary.json")
+    return store.join(folder, SUMMARY)
+
+
+def write_set(folder: str, samples: SampleSet) -> None:
+    """Write the table of a set's months, then its description.
+
+    Raises:
+        StoreError: The place cannot be written to.
+    """
+    buffer = io.BytesIO()
+    pq.write_table(hold_months(samples.months).table, buffer, compression="zstd")
+    seals.write_whole(set_address(folder), samples, {TABLE: buffer.getvalue()})
 
 
 def read_set(folder: str) -> SampleSet:
-    """The description of a complete set of samples.
+    """The description of a complete set of samples, with its months.
 
     Raises:
-        DamagedError: The description is damaged, or of another version.
+        DamagedError: The description or the table is damaged, or of another version.
         StoreError: The set is not complete.
     """
     if not store.exists(set_address(folder)):
@@ -190,4 +299,32 @@ def read_set(folder: str) -> SampleSet:
             f"there are no complete samples in {folder}; run `glacier prepare` with "
             "this configuration first"
         )
-    return seals.read_model(set_address(folder), SampleSet)
+    samples, data = seals.open_vouched(set_address(folder), SampleSet, TABLE)
+    try:
+        months = decode_months(data)
+    except (pa.ArrowException, ValueError) as error:
+        why = f"no months of this version: {error!s:.200}"
+        raise DamagedError.of(store.join(folder, TABLE), why) from error
+    return samples.model_copy(update={"months": months})
+
+
+def decode_months(data: bytes) -> SampleMonths:
+    """The months of a table.
+
+    Raises:
+        ArrowException: It is no table of months.
+        ValueError: It has other columns, or names what can be no region.
+    """
+    table = pq.read_table(pa.BufferReader(data))
+    if table.column_names != MONTHS.names:
+        raise ValueError(f"columns {', '.join(table.column_names)}")
+    table = table.cast(MONTHS)
+    for name in pc.unique(table["region"]).to_pylist():
+        try:
+            NAME.validate_python(name)
+        except ValidationError as error:
+            raise ValueError(f"region {name!r:.80}") from error
+    return TableRows(table, make_month)
+
+
+NAME: TypeAdapter[str] = TypeAdapter(Name)

@@ -62,8 +62,8 @@ class Service(SourceSettings):
     in_flight: Annotated[int, RUNTIME_ONLY] = Field(16, ge=1, le=40)
     """Most requests at once, over all workers; Earth Engine allows a project 40."""
     actors: Annotated[int, RUNTIME_ONLY] = Field(4, ge=1, le=40)
-    """Most worker processes that share the requests; no more than there are cores, which on a
-    cluster may come later."""
+    """Most worker processes that share the requests; no more than there are cores, and more as
+    these come."""
     deadline_s: Annotated[float, RUNTIME_ONLY] = Field(330.0, gt=0, le=3600)
     """Longest wait for an answer, seconds; Earth Engine gives up after 300 itself."""
 

@@ -72,7 +72,7 @@ def make_variants(config: Config) -> tuple[list[Variant], dict[str, str], int]:
     variants: list[Variant] = []
     lost: dict[str, str] = {}
     failed = 0
-    with connect(config.cluster):
+    with connect(config.cluster, storage=config.storage):
         for at, name in enumerate(config.variants):
             started = time.monotonic()
             say(f"study: variant {name} ({at + 1} of {len(config.variants)})")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glacier import seals, store
-from glacier.archive.contents import read_records
+from glacier.archive.contents import read_outcomes, read_records
 from glacier.archive.records import MonthRecord
 from glacier.config import Config, config_digest
 from glacier.errors import ConfigError, GlacierError, StoreError
@@ -20,7 +22,7 @@ from glacier.geo.frames import is_southern
 from glacier.geo.raster import Grid
 from glacier.geo.vector_files import checksum_files
 from glacier.samples.month_images import MonthImage, read_image
-from glacier.samples.sample_set import SampleSet, read_set, samples_folder
+from glacier.samples.sample_set import SampleSet, hold_months, read_set, samples_folder
 from glacier.settings.identity import digest, identity
 from glacier.settings.model import RUNTIME_ONLY, SELECTION
 from glacier.sources.factory import open_source
@@ -88,17 +90,17 @@ def describe_samples(samples_at: str) -> Any:
 
     Not the bytes of their description, which says how a file of outlines was called.
     """
-    months = [
-        (month.key, month.status, month.rows, identity(month.label_pixels))
-        for month in read_set(samples_at).months
-    ]
-    return [samples_at.rpartition("-")[2], months]
+    months = hold_months(read_set(samples_at).months)
+    found = hashlib.sha256()
+    for row in months.rows("region", "month", "status", "rows", "label_pixels"):
+        found.update(digest(row | {"month": f"{row['month']:%Y-%m}"}).encode())
+    return [samples_at.rpartition("-")[2], found.hexdigest()]
 
 
 def is_swept(config: Config) -> bool:
     """Whether a run's sweep is there, without a failed trial."""
     try:
-        places = place_sweep(config, samples_folder(config, read_records(config)))
+        places = place_sweep(config, samples_folder(config, read_outcomes(config)))
         return (
             store.exists(places.result) and not seals.read_model(places.result, SweepResult).failed
         )
@@ -137,9 +139,9 @@ class SavedSweep:
     """Configuration that the sweep ran with, whose names and addresses may differ."""
 
     @property
-    def records(self) -> tuple[MonthRecord, ...]:
-        """What became of the months of all archives."""
-        return tuple(record for found in self.archives.values() for record in found)
+    def records(self) -> Iterator[MonthRecord]:
+        """What became of the months of all archives, one after the other."""
+        return chain.from_iterable(self.archives.values())
 
     def test_mask(self, image: MonthImage, fold: int) -> NDArray[np.bool_]:
         """Test pixels of an image in a fold: (H, W) bool; none of a held-out image."""

@@ -20,7 +20,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from glacier import seals, store
-from glacier.archive.contents import read_records
+from glacier.archive.contents import read_outcomes
 from glacier.cluster import connect, get_result
 from glacier.config import Config
 from glacier.errors import SweepError
@@ -82,7 +82,7 @@ def run_sweep(config: Config) -> int:
             encoder or its weights cannot be had.
         SweepError: Every trial failed, or some ended without an outcome.
     """
-    places = place_sweep(config, samples_folder(config, read_records(config)))
+    places = place_sweep(config, samples_folder(config, read_outcomes(config)))
     plan = plan_sweep(config, places)
     if not is_complete(plan, find_results(plan, owned=False), owned=False):
         with hold(config, *places.written):

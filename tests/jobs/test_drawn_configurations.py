@@ -24,8 +24,7 @@ from glacier.landsat import OPTICAL
 from glacier.samples.month import MonthTask, prepare_month
 from glacier.samples.month_images import MonthImage, read_images
 from glacier.samples.prepare import describe_set
-from glacier.samples.sample_set import samples_folder, set_address
-from glacier.seals import write_model
+from glacier.samples.sample_set import samples_folder, write_set
 from glacier.sources.factory import open_source
 from glacier.training.sampler import WindowSampler
 from glacier.training.saved import find_sweep, place_sweep
@@ -175,7 +174,7 @@ def run_stages(config: Config) -> tuple[SweepPlan, list[MonthImage]]:
     ]
     samples = describe_set(config, [prepare_month(task) for task in tasks])
     assert not samples.failed, samples.failed
-    write_model(set_address(folder), samples)
+    write_set(folder, samples)
     images = read_images(folder, samples)
     return plan_sweep(config, place_sweep(config, folder)), images
 

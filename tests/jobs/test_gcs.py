@@ -25,6 +25,7 @@ from tests.support.loopback_gcs import serve_gcs
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     with serve_gcs("ice") as url:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+        monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # asks past the emulator
         fsspec.get_filesystem_class("gs").clear_instance_cache()
         yield "gs://ice"
     fsspec.get_filesystem_class("gs").clear_instance_cache()

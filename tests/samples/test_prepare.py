@@ -3,26 +3,39 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from glacier.archive import ingest
 from glacier.archive.contents import read_records
+from glacier.archive.manifest import OUTCOME
 from glacier.archive.records import list_months
 from glacier.config import Config
 from glacier.errors import Occupied, StoreError
 from glacier.samples import prepare
 from glacier.samples.month import MonthTask, prepare_month
 from glacier.samples.month_images import read_images
-from glacier.samples.sample_set import SampleMonth, read_set, samples_folder, set_address
-from glacier.seals import write_model
+from glacier.samples.sample_set import (
+    SampleMonth,
+    read_set,
+    samples_folder,
+    set_address,
+    write_set,
+)
 from glacier.sources.factory import open_source
 from tests.support.occupied import impatient, occupy
 from tests.support.tiny import make_task, tiny_config
+
+
+def make_row(task: MonthTask) -> dict[str, Any]:
+    """A month as it goes to a worker."""
+    record = {name: getattr(task.record, name) for name in OUTCOME}
+    return record | {"archive": task.archive, "place": 0}
 
 
 def test_what_comes_back_to_the_driver_does_not_grow_with_pixels(tmp_path: Path) -> None:
@@ -34,11 +47,11 @@ def test_what_comes_back_to_the_driver_does_not_grow_with_pixels(tmp_path: Path)
             update={"regions": (region.model_copy(update={"pixel_m": pixel_m}),)}
         )
         task = make_task(config)
-        row = {"record": json.dumps(asdict(task.record)), "archive": task.archive}
-        back = prepare.prepare_row(row, task.samples, config.prepare)
-        assert list(back) == ["address", "month", "unwritten"] and back["unwritten"] == ""
+        row = make_row(task)
+        back = prepare.prepare_row(row, task.samples, config.prepare, 0.0)
+        assert list(back) == ["place", "month", "unwritten"] and back["unwritten"] == ""
         assert SampleMonth.model_validate_json(back["month"]).status == "ok"
-        sizes.append(len(back["month"]) + len(row["record"]))
+        sizes.append(len(back["month"]) + len(json.dumps(row)))
     assert abs(sizes[0] - sizes[1]) < 50 and max(sizes) < 2000  # bytes, at 9 times the pixels
 
 
@@ -46,9 +59,8 @@ def test_samples_that_cannot_be_written_are_told_in_their_row(tmp_path: Path) ->
     """Ray Data would make pages of an error that a worker raises."""
     config = tiny_config(tmp_path, prepare={"quick_looks": False})
     task = make_task(config)
-    row = {"record": json.dumps(asdict(task.record)), "archive": task.archive}
     (tmp_path / "file").touch()
-    back = prepare.prepare_row(row, str(tmp_path / "file"), config.prepare)
+    back = prepare.prepare_row(make_row(task), str(tmp_path / "file"), config.prepare, 0.0)
     assert back["month"] == "" and back["unwritten"].startswith(f"cannot write {tmp_path}/file/")
 
 
@@ -111,7 +123,7 @@ def make_samples(config: Config, folder: str) -> None:
         for archive, records in read_records(config).items()
         for record in records
     ]
-    write_model(set_address(folder), prepare.describe_set(config, made))
+    write_set(folder, prepare.describe_set(config, made))
 
 
 def test_what_another_run_made_meanwhile_is_not_made_again(
@@ -138,6 +150,7 @@ def test_a_damaged_description_is_set_aside_by_the_owner_of_its_folder_alone(
     config = archive_tiny(tmp_path)
     folder = samples_folder(config, read_records(config))
     make_samples(config, folder)
+    assert prepare.run_prepare(config) == 0  # from now on the states of its files are known
     description = Path(set_address(folder))
     whole = description.read_bytes()
     description.write_bytes(whole[:-9])

@@ -34,7 +34,7 @@ from glacier.samples.sample_set import (
     SampleSet,
     month_key,
     samples_folder,
-    set_address,
+    write_set,
 )
 from glacier.training.ensemble import score_ensemble_fold
 from glacier.training.saved import SweepPlaces, place_sweep, settings_digest
@@ -135,7 +135,7 @@ def write_samples(folder: str, config: Config, images: list[MonthImage]) -> Samp
                     reason="RasterError: cut"),
     ]  # fmt: skip
     samples = describe_samples(config).model_copy(update={"months": tuple(months)})
-    seals.write_model(set_address(folder), samples)
+    write_set(folder, samples)
     return samples
 
 

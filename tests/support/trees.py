@@ -13,7 +13,7 @@ TIMES = {
 
 TIMED = (
     "report.html", "folds.csv", "epochs.csv", "trials.parquet", "cost.png", "cost.svg",
-    "manifest.parquet",
+    "manifest.parquet", "_months.parquet",
 )  # fmt: skip
 """Ends of names of files that show times."""
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from safetensors.torch import load_file, save, save_file
@@ -25,8 +26,16 @@ from glacier.config import Config
 from glacier.errors import ConfigError, DamagedError, GlacierError, StoreError, WeightsError
 from glacier.evaluation.results import SweepResult
 from glacier.reports.report import keep_earlier, list_files
-from glacier.samples.sample_set import SampleSet
+from glacier.samples.sample_set import (
+    MONTHS,
+    SampleSet,
+    make_month,
+    make_row,
+    read_set,
+    write_set,
+)
 from glacier.settings.regions import Region
+from glacier.table_rows import TableRows
 from glacier.training.checkpoint import (
     Checkpoint,
     drop_checkpoint,
@@ -538,15 +547,17 @@ def test_a_summary_names_its_own_files_alone(changes: dict[str, object], tmp_pat
 
 @pytest.mark.parametrize("name", ["../../outside", "/outside", "A b", ""])
 def test_samples_name_regions_alone(name: str, tmp_path: Path) -> None:
-    values = make_samples().model_dump(mode="json")
+    samples = make_samples()
+    month = samples.months[0].model_copy(update={"region": name})
+    rows = TableRows(pa.Table.from_pylist([make_row(month)], MONTHS), make_month)
+    write_set(str(tmp_path / "a"), samples.model_copy(update={"months": rows}))
+    with pytest.raises(DamagedError, match=r"_months\.parquet is damaged: no months.*region"):
+        read_set(str(tmp_path / "a"))
+    values = samples.model_dump(mode="json")
     place = str(tmp_path / "summary.json")
-    for spoiled in (
-        values | {"months": [values["months"][0] | {"region": name}]},
-        values | {"regions": {name: values["regions"]["a"]}},
-    ):
-        seals.write_json(place, spoiled)
-        with pytest.raises(StoreError, match=r"summary\.json is damaged: no SampleSet.*region"):
-            seals.read_model(place, SampleSet)
+    seals.write_json(place, values | {"regions": {name: values["regions"]["a"]}})
+    with pytest.raises(StoreError, match=r"summary\.json is damaged: no SampleSet.*region"):
+        seals.read_model(place, SampleSet)
 
 
 @pytest.mark.parametrize("changes", [{"region": "../../outside"}, {"month": "../2014-05"}], ids=str)

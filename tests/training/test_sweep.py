@@ -13,8 +13,7 @@ from glacier.config import Config
 from glacier.errors import ConfigError
 from glacier.evaluation.results import FailedTrial
 from glacier.geo.raster import Grid
-from glacier.samples.sample_set import Frame, SampleMonth, SampleSet, set_address
-from glacier.seals import write_model
+from glacier.samples.sample_set import Frame, SampleMonth, SampleSet, write_set
 from glacier.settings.labels import Label
 from glacier.training import sweep
 from glacier.training.saved import SweepPlaces, place_sweep
@@ -27,7 +26,7 @@ from tests.support.tiny import ENCODER, tiny_config
 
 def plan(folder: Path, samples: SampleSet, **sweep: object) -> SweepPlan:
     """The plan of a tiny run over some samples."""
-    write_model(set_address(str(folder)), samples)
+    write_set(str(folder), samples)
     config = tiny_config(folder, sweep=sweep)
     return plan_sweep(config, place_sweep(config, str(folder)))
 
@@ -84,14 +83,14 @@ def test_the_notebook_protocol_trains_on_all_that_is_not_tested(tmp_path: Path) 
 def test_sweep_and_trials_are_addressed_by_what_changes_their_bytes(
     tmp_path: Path, changes: dict, same_sweep: bool, same_trials: bool
 ) -> None:
-    write_model(set_address(str(tmp_path)), make_samples())
+    write_set(str(tmp_path), make_samples())
     first, second = (place_sweep(tiny_config(tmp_path, **c), str(tmp_path)) for c in ({}, changes))
     assert (first.sweep == second.sweep) is same_sweep
     assert (first.trials == second.trials) is (first.models == second.models) is same_trials
 
 
 def test_a_sweep_is_addressed_by_the_bytes_of_its_weights(tmp_path: Path) -> None:
-    write_model(set_address(str(tmp_path)), make_samples())
+    write_set(str(tmp_path), make_samples())
     weights, places = tmp_path / "w.pt", []
     for data in (b"one", b"two", b"one"):
         weights.write_bytes(data)
@@ -101,7 +100,7 @@ def test_a_sweep_is_addressed_by_the_bytes_of_its_weights(tmp_path: Path) -> Non
 
 
 def test_weights_that_were_moved_are_the_same(tmp_path: Path) -> None:
-    write_model(set_address(str(tmp_path)), make_samples())
+    write_set(str(tmp_path), make_samples())
     places = []
     for name in ("a.pt", "b.pt"):
         (tmp_path / name).write_bytes(b"one")
@@ -119,7 +118,7 @@ def test_samples_are_told_by_what_they_hold_and_not_by_how_a_file_was_called(
     samples, config = make_samples(), tiny_config(tmp_path)
 
     def place(**changes: object) -> SweepPlaces:
-        write_model(set_address(at), samples.model_copy(update=changes))
+        write_set(at, samples.model_copy(update=changes))
         return place_sweep(config, at)
 
     first = samples.months[0]
@@ -157,7 +156,7 @@ def test_what_another_run_trained_meanwhile_is_not_trained_again(
 ) -> None:
     samples = make_samples(months=list_months(6))
     config, made, held = plan(tmp_path, samples).config, [], []
-    monkeypatch.setattr(sweep, "read_records", lambda _: {})
+    monkeypatch.setattr(sweep, "read_outcomes", lambda _: {})
     monkeypatch.setattr(sweep, "samples_folder", lambda *_: str(tmp_path))
     monkeypatch.setattr(sweep, "is_complete", lambda *_, **__: bool(made))
     monkeypatch.setattr(sweep, "complete_sweep", lambda *_: pytest.fail("trained twice"))
