@@ -16,6 +16,7 @@ from torch import nn
 from glacier.errors import TrainingError
 from glacier.training.folding import fold
 from glacier.training.model_card import Inference
+from glacier.training.process import keep_float32
 from glacier.training.unet import make_predictor
 from glacier.windows import Predictor, average_orientations, in_full_batches, predict_blended
 
@@ -95,6 +96,5 @@ def choose_device(gpus: float) -> torch.device:
             f"{torch.__version__} finds no CUDA device on this node; repair its driver or install "
             "a PyTorch built for it, or set it to 0 to work on cores"
         )
-    torch.backends.cuda.matmul.fp32_precision = "ieee"
-    torch.backends.cudnn.conv.fp32_precision = "ieee"
+    keep_float32()
     return torch.device("cuda")

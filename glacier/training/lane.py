@@ -24,10 +24,10 @@ class Lane:
         self.on_gpu = device.type == "cuda"
         self.state = torch.get_rng_state()
         if self.on_gpu:
-            torch.cuda.init()
+            torch.cuda.init()  # type: ignore[no-untyped-call]
             self.own = torch.Generator(device)
             self.common = torch.cuda.default_generators[torch.cuda.current_device()]
-            self.stream = torch.cuda.Stream()
+            self.stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             self.pool = torch.cuda.graph_pool_handle()  # its graphs never run at once
 
     @contextmanager

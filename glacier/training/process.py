@@ -66,13 +66,25 @@ def gpu_arithmetic(deterministic: bool) -> Iterator[None]:
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before[1:]
 
 
+def keep_float32() -> None:
+    """Let a GPU multiply float32 with all its bits, which it does not by itself."""
+    set_products("ieee")
+
+
 @contextmanager
 def short_products(allowed: bool) -> Iterator[None]:
     """Let a GPU multiply float32 with ten bits of each number (TF32), where that is allowed."""
-    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn.conv
-    before = products.fp32_precision, convolutions.fp32_precision
-    products.fp32_precision = convolutions.fp32_precision = "tf32" if allowed else "ieee"
+    if not allowed:
+        yield
+        return
+    set_products("tf32")
     try:
         yield
     finally:
-        products.fp32_precision, convolutions.fp32_precision = before
+        keep_float32()
+
+
+def set_products(precision: str) -> None:
+    """How a GPU multiplies float32 in matrices and convolutions: ``ieee`` or ``tf32``."""
+    torch.backends.cuda.matmul.fp32_precision = precision
+    torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]  # torch makes it when it is asked

@@ -42,9 +42,13 @@ class WindowTable:
     @classmethod
     def join(cls, parts: Sequence[WindowTable]) -> WindowTable:
         """Tables one after the other, at least one."""
-        names = ("image", "start", "way", "factor")
-        columns = [np.concatenate([getattr(part, name) for part in parts]) for name in names]
-        return cls(*columns, sizes=tuple(size for part in parts for size in part.sizes))
+        return cls(
+            image=np.concatenate([part.image for part in parts]),
+            start=np.concatenate([part.start for part in parts]),
+            way=np.concatenate([part.way for part in parts]),
+            factor=np.concatenate([part.factor for part in parts]),
+            sizes=tuple(size for part in parts for size in part.sizes),
+        )
 
     def split(self) -> Iterator[WindowTable]:
         """A table for each batch."""
@@ -181,10 +185,11 @@ class WindowSampler:
     ) -> NDArray[np.int32]:
         """Row and column of a window, with a labelled pixel unless none is found soon."""
         for _ in range(TRIES):
-            row, col = start = starts[rng.integers(len(starts))]
+            chosen = rng.integers(len(starts))
+            row, col = starts[chosen]
             if (label[row : row + self.size, col : col + self.size] != IGNORE).any():
                 break
-        return start
+        return np.asarray(starts[chosen], np.int32)
 
 
 def split_batches(order: NDArray[np.int64], batch: int) -> list[NDArray[np.int64]]:

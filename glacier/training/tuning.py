@@ -276,7 +276,7 @@ def train_pack(space: dict[str, Any], plan: SweepPlan) -> None:
                 failed = []
                 run_trial(trials[0], images, partial(on_epoch, trials[0]))
     except GlacierError as error:
-        failed = [FailedTrial.of(*key, error) for key in space["pack"]]
+        failed = [FailedTrial.of(t.encoder, t.split.fold, error) for t in trials]
     if failed:
         tune.report({"failed": [trial.model_dump() for trial in failed]})
 

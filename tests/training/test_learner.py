@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,7 +12,6 @@ from glacier.training.learner import (
     Learner,
     band_statistics,
 )
-from glacier.training.process import configure_process
 from glacier.training.sampler import WindowSampler
 from glacier.training.selection import soft_dice_loss
 from tests.support.discs import SIZE, SPLIT, make_images, make_trial
@@ -77,15 +75,3 @@ def test_a_gpu_that_cannot_be_used_is_an_error_and_no_quiet_run_on_a_cpu(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(TrainingError, match=r"0\.5 of a GPU .* but PyTorch .* no CUDA"):
         choose_device(0.5)
-
-
-def test_a_process_that_trains_has_as_many_threads_as_it_was_given() -> None:
-    """OpenCV would else take every core in every trial."""
-    before = cv2.getNumThreads(), torch.get_num_threads()
-    try:
-        for threads in (1, 2):
-            configure_process(threads)
-            assert cv2.getNumThreads() == torch.get_num_threads() == threads
-    finally:
-        cv2.setNumThreads(before[0])
-        torch.set_num_threads(before[1])
