@@ -16,8 +16,8 @@ from typing import Any
 
 import psutil
 import torch
+from ray._common.utils import reset_ray_address
 from ray._private.node import Node
-from ray._private.utils import reset_ray_address
 from ray.cluster_utils import Cluster
 
 from glacier.kill_points import FOLDER, ORDER, TAKEN
