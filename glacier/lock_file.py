@@ -41,7 +41,7 @@ def read_owner(address: str) -> Owner | None:
         data = bytes(fs.cat_file(path))  # never from a listing that fsspec keeps
     except FileNotFoundError:
         return None
-    except store.UNREACHABLE as error:
+    except store.unreachable() as error:
         raise StoreError(f"cannot read {address}: {error}") from error
     return parse_owner(data)
 
@@ -65,7 +65,7 @@ def create(address: str, owner: Owner) -> bool:
         if "://" in address:
             return create_object(address, data)
         return create_file(Path(address), data)
-    except store.UNREACHABLE as error:
+    except store.unreachable() as error:
         is_full = "://" not in address and getattr(error, "errno", 0) in store.FULL
         hint = store.explain_full(address) if is_full else ""
         raise StoreError(f"cannot write {address} ({len(data)} bytes): {error}{hint}") from error
@@ -154,7 +154,7 @@ def overwrite(address: str, owner: Owner) -> Owner | None:
             return found
     except FileNotFoundError:
         return None
-    except store.UNREACHABLE as error:
+    except store.unreachable() as error:
         raise StoreError(f"cannot write {address}: {error}") from error
 
 
@@ -170,5 +170,5 @@ def discard(address: str) -> None:
         reach("removed", address)
     except FileNotFoundError:
         pass
-    except store.UNREACHABLE as error:
+    except store.unreachable() as error:
         raise StoreError(f"cannot remove {address}: {error}") from error

@@ -12,6 +12,7 @@ import inspect
 import os
 import shutil
 import stat
+import sys
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,8 +37,17 @@ UNREACHABLE = (OSError, ValueError, ImportError)
 READERS = 16
 """Requests to a store that are under way at once: it answers many as fast as one."""
 
+GOOGLE = {"gcsfs.retry": "HttpError", "google.auth.exceptions": "GoogleAuthError"}
+"""Modules that gcsfs has loaded where it is in use, and what it raises of them beside those."""
+
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a write says when the disk, the quota or the limit of a file is used up."""
+
+
+def unreachable() -> tuple[type[Exception], ...]:
+    """What says that a store cannot be reached, in a process that may have asked Google's."""
+    loaded = ((sys.modules.get(module), name) for module, name in GOOGLE.items())
+    return (*UNREACHABLE, *(getattr(module, name) for module, name in loaded if module))
 
 
 def join(base: str, *parts: str) -> str:
@@ -61,7 +71,7 @@ def explain_unusable(address: str) -> str:
     protocol = address.partition("://")[0]
     try:
         fsspec.get_filesystem_class(protocol)
-    except UNREACHABLE as error:
+    except unreachable() as error:
         return f"{protocol}:// is no store that can be used here: {str(error).rstrip('.')}"
     return ""
 
@@ -77,7 +87,7 @@ def exists(address: str) -> bool:
     try:
         fs, path = fsspec.core.url_to_fs(address)
         return bool(fs.exists(path))
-    except UNREACHABLE as error:
+    except unreachable() as error:
         raise StoreError(f"cannot look for {address}: {error}") from error
 
 
@@ -95,7 +105,7 @@ def read_bytes(address: str, sha256: str | None = None) -> bytes:
     try:
         fs, path = fsspec.core.url_to_fs(address)
         data = bytes(fs.cat_file(path))  # one request, where opening it would ask for its size, too
-    except UNREACHABLE as error:
+    except unreachable() as error:
         raise explain_unread(address, error, sha256 is not None) from error
     if sha256 is not None:
         compare_checksums(address, checksum(data), sha256)
@@ -118,7 +128,7 @@ def check_file(address: str, max_bytes: int) -> None:
     try:
         fs, path = fsspec.core.url_to_fs(address)
         facts = fs.info(path)
-    except UNREACHABLE as error:
+    except unreachable() as error:
         raise StoreError(f"cannot read {address}: {error}") from error
     if facts["type"] != "file":
         raise StoreError(f"cannot read {address}: it is no regular file; put the file itself there")
@@ -170,7 +180,7 @@ def write_bytes(address: str, data: bytes | memoryview) -> str:
             reach("stored", address)
         else:
             replace_file(Path(address), data)
-    except UNREACHABLE as error:
+    except unreachable() as error:
         raise explain_unwritten(address, len(data), error) from error
     return checksum(data)
 
@@ -193,7 +203,7 @@ def write_file(address: str, path: Path) -> str:
             with open(path, "rb") as source:
                 replace_file(Path(address), source)
         return checksum_file(path)
-    except UNREACHABLE as error:
+    except unreachable() as error:
         raise explain_unwritten(address, path.stat().st_size, error) from error
 
 
@@ -253,7 +263,7 @@ def remove(address: str) -> None:
         if fs.exists(path):
             fs.rm_file(path)
             reach("removed", address)
-    except UNREACHABLE as error:
+    except unreachable() as error:
         raise StoreError(f"cannot remove {address}: {error}") from error
 
 
@@ -279,7 +289,7 @@ def list_files(address: str) -> list[str]:
         found = fs.find(path) if fs.exists(path) else []
         fs.invalidate_cache()  # else what others write from now on would not be seen
         return sorted(name[start:] for name in found)
-    except UNREACHABLE as error:
+    except unreachable() as error:
         raise StoreError(f"cannot list {address}: {error}") from error
 
 
@@ -310,7 +320,7 @@ def list_states(folder: str) -> dict[str, FileState]:
         fs.invalidate_cache(path)
     except FileNotFoundError:
         return {}
-    except UNREACHABLE as error:
+    except unreachable() as error:
         raise StoreError(f"cannot list {folder}: {error}") from error
     files = (facts for facts in found if facts["type"] == "file")
     return {facts["name"].rpartition("/")[2]: state_of_object(facts) for facts in files}
@@ -360,7 +370,7 @@ def walk_states(folder: str, starts: Sequence[str]) -> Iterator[tuple[str, FileS
                     yield name[cut:], state_of_object(facts)
     except FileNotFoundError:
         return
-    except UNREACHABLE as error:
+    except unreachable() as error:
         raise StoreError(f"cannot list {folder}: {error}") from error
 
 
@@ -420,7 +430,7 @@ def list_folders(address: str) -> dict[str, list[FileInfo]]:
         if not fs.exists(path):
             return {}
         found = fs.find(path, detail=True)
-    except UNREACHABLE as error:
+    except unreachable() as error:
         raise StoreError(f"cannot list {address}: {error}") from error
     folders: dict[str, list[FileInfo]] = {}
     for name, facts in sorted(found.items()):
@@ -443,7 +453,7 @@ def remove_folder(address: str) -> None:
         if fs.exists(path):
             fs.rm(path, recursive=True)
             reach("removed", address)
-    except UNREACHABLE as error:
+    except unreachable() as error:
         raise StoreError(f"cannot remove {address}: {error}") from error
 
 
@@ -460,7 +470,7 @@ def move(address: str, place: str) -> None:
             fs.makedirs(target.rpartition("/")[0], exist_ok=True)
             fs.mv(path, target)
             reach("moved", place)
-    except UNREACHABLE as error:
+    except unreachable() as error:
         raise StoreError(f"cannot move {address} to {place}: {error}") from error
 
 

@@ -154,10 +154,10 @@ class ActorPool:
     def __init__(self, config: Config, work: Work, settings: Service) -> None:
         """Start the first actors; all together take one core, since they mostly wait."""
         self.settings = settings
+        most = settings.in_flight + settings.actors  # months under way, rounding up included
         limiter: Any = ray.remote(Limiter).options(
             num_cpus=0,
-            # Of these, one a month may wait for its turn.
-            max_concurrency=2 * (settings.in_flight + settings.actors),
+            max_concurrency=2 * most,  # of these, one a month may wait for its turn
             max_restarts=-1,
             max_task_retries=-1,
             scheduling_strategy=stay_here(),

@@ -1,6 +1,7 @@
 """Google Cloud Storage, on an emulator: what is done in every store, and an ingest."""
 
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import fsspec
@@ -13,6 +14,7 @@ from glacier.lock_file import create, overwrite, read_owner
 from glacier.locks import LOCK, Watch, remove_lock
 from glacier.owner import Owner
 from tests.support.driver import Run
+from tests.support.loopback import serve_handler
 from tests.support.tiny import tiny_config, write_tiny
 
 pytest.importorskip("gcsfs", reason="the extra gcs is not installed")
@@ -63,6 +65,35 @@ def test_what_is_gone_or_another_is_refused(bucket: str) -> None:
     store.write_bytes(f"{bucket}/x", b"glacier")
     with pytest.raises(DamagedError, match="sha256"):
         store.read_bytes(f"{bucket}/x", "0" * 64)
+
+
+class Refusal(BaseHTTPRequestHandler):
+    """Answers nothing, for a reason that is no error of the system."""
+
+    def do_GET(self) -> None:
+        self.send_response(400)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_POST = do_GET
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_what_google_refuses_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve_handler(Refusal) as url:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+        fsspec.get_filesystem_class("gs").clear_instance_cache()
+        with pytest.raises(StoreError, match=r"cannot look for gs://ice/x"):
+            store.exists("gs://ice/x")
+        with pytest.raises(StoreError, match=r"cannot read gs://ice/x"):
+            store.read_bytes("gs://ice/x")
+        with pytest.raises(StoreError, match=r"cannot write gs://ice/x"):
+            store.write_bytes("gs://ice/x", b"ice")
+        with pytest.raises(StoreError, match=r"cannot write gs://ice/x"):
+            create("gs://ice/x", Owner.of_this_process("first"))
+    fsspec.get_filesystem_class("gs").clear_instance_cache()
 
 
 def test_one_alone_makes_a_lock(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,24 +47,22 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
 def stages(nodes: Nodes, tmp_path_factory: pytest.TempPathFactory) -> Stages:
     folder = tmp_path_factory.mktemp("stages")
     config = write_tiny(folder / "work", **CHANGES).rename(folder / "tiny.yaml")
-    stages = Stages(folder / "work", config)
-    stages.record(nodes, *POINTS)
-    return stages
+    return Stages(nodes, config, folder / "work", tuple(POINTS))
 
 
 @pytest.mark.parametrize("verb", POINTS)
 def test_what_a_lost_node_was_doing_is_done_on_the_others(
     nodes: Nodes, stages: Stages, verb: str
 ) -> None:
-    stages.restore(verb)
     nodes.fill()
+    wanted = stages.prepare(verb)
     run = nodes.start(stages.config, verb)
     with nodes.stand_still(run, POINTS[verb]) as worker:
         saved = read_trials(stages)
         nodes.lose(worker)
     code, printed, said = run.finish()
     assert code == 0, printed + said
-    assert list_differences(stages.read(), stages.trees[verb]) == []
+    assert list_differences(stages.read(), wanted) == []
     if verb == "sweep":
         check_epochs(stages, saved)
 
@@ -128,8 +126,8 @@ def check_epochs(stages: Stages, saved: dict[Path, list[dict[str, object]]]) -> 
 
 
 def test_a_lost_driver_is_followed_by_one_that_goes_on(nodes: Nodes, stages: Stages) -> None:
-    stages.restore("sweep")
     nodes.fill()
+    wanted = stages.prepare("sweep")
     run = nodes.start(stages.config, "sweep")
     with nodes.stand_still(run, POINTS["sweep"]):
         saved = read_trials(stages)
@@ -137,7 +135,7 @@ def test_a_lost_driver_is_followed_by_one_that_goes_on(nodes: Nodes, stages: Sta
         run.process.communicate()
     code, printed, said = nodes.start(stages.config, "sweep").finish()
     assert code == 0, printed + said
-    assert list_differences(stages.read(), stages.trees["sweep"]) == []
+    assert list_differences(stages.read(), wanted) == []
     check_epochs(stages, saved)
 
 
@@ -145,8 +143,8 @@ def test_a_lost_head_is_followed_by_a_cluster_that_goes_on(
     nodes: Nodes, stages: Stages, tmp_path: Path
 ) -> None:
     """The driver is on the head, so it goes with it; the other nodes have not noticed yet."""
-    stages.restore("sweep")
     nodes.fill()
+    wanted = stages.prepare("sweep")
     run = nodes.start(stages.config, "sweep")
     with nodes.stand_still(run, POINTS["sweep"]):
         saved = read_trials(stages)
@@ -159,5 +157,5 @@ def test_a_lost_head_is_followed_by_a_cluster_that_goes_on(
     finally:
         other.close()
     assert code == 0, printed + said
-    assert list_differences(stages.read(), stages.trees["sweep"]) == []
+    assert list_differences(stages.read(), wanted) == []
     check_epochs(stages, saved)

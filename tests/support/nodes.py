@@ -16,8 +16,8 @@ from typing import Any
 
 import psutil
 import torch
+from ray._common.utils import reset_ray_address
 from ray._private.node import Node
-from ray._private.utils import reset_ray_address
 from ray.cluster_utils import Cluster
 
 from glacier.kill_points import FOLDER, ORDER, TAKEN
@@ -145,38 +145,40 @@ def in_environment(**values: str) -> Iterator[None]:
 
 @dataclass
 class Stages:
-    """What undisturbed runs of the verbs leave, one after the other, in one folder.
+    """What undisturbed runs of verbs leave, one after the other, in one folder.
 
     Disturbed runs are in the same folder, so that all paths in files are the same, too.
     """
 
-    folder: Path
+    nodes: Nodes
     config: Path
+    folder: Path
+    """Storage and results; none of it is there at first."""
+    verbs: tuple[str, ...]
     trees: dict[str, dict[str, object]] = field(default_factory=dict)
-    """Verb to what is there once it has ended."""
-    seconds: dict[str, float] = field(default_factory=dict)
+    """Verb to what is there once it has ended, of those that have been run."""
 
-    def record(self, nodes: Nodes, *verbs: str) -> None:
-        """Run the verbs undisturbed."""
-        for verb in verbs:
-            began = time.monotonic()
-            code, printed, said = nodes.start(self.config, verb).finish()
-            assert code == 0, printed + said
-            self.seconds[verb] = time.monotonic() - began
-            self.trees[verb] = read_tree(self.folder)
-            shutil.copytree(self.folder, self.kept(verb))
+    def prepare(self, verb: str) -> dict[str, object]:
+        """Have what is there before a verb; returns what it has to leave."""
+        for each in self.verbs[: self.verbs.index(verb) + 1]:
+            if each not in self.trees:
+                self.restore(each)
+                code, printed, said = self.nodes.start(self.config, each).finish()
+                assert code == 0, printed + said
+                self.trees[each] = self.read()
+                shutil.copytree(self.folder, self.kept(each))
+        self.restore(verb)
+        return self.trees[verb]
+
+    def restore(self, verb: str) -> None:
+        """Have what the verb before has left."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if before := self.verbs[: self.verbs.index(verb)]:
+            shutil.copytree(self.kept(before[-1]), self.folder)
 
     def kept(self, verb: str) -> Path:
         """Where a copy of what a verb left lies."""
         return self.folder.with_name(f"after-{verb}")
-
-    def restore(self, verb: str) -> None:
-        """Have what is there before a verb."""
-        verbs = list(self.trees)
-        shutil.rmtree(self.folder)
-        before = verbs.index(verb) - 1
-        if before >= 0:
-            shutil.copytree(self.kept(verbs[before]), self.folder)
 
     def read(self) -> dict[str, object]:
         """What is there now."""
