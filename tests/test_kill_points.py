@@ -19,6 +19,7 @@ OWN = {
     "scratch",  # what lasts as long as its process
     "faults",  # an account that nobody reads again
     "geo.raster_rows",  # tiles of a raster in a folder of its caller's own, for the time of writing
+    "samples.mapped_images",  # what a node lays out for its own processes
     "geo.vector_files", "geo.zipped",  # copies of inputs, for the time of reading
 }  # fmt: skip
 """Modules that may write files."""
