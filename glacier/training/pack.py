@@ -23,8 +23,8 @@ from glacier.samples.month_images import MonthImage
 from glacier.training.fit import conclude_trial, make_learner
 from glacier.training.inference import choose_device
 from glacier.training.packed_fold import PackedFold
-from glacier.training.packing import choose_most
-from glacier.training.process import configure_process, gpu_arithmetic
+from glacier.training.packing import choose_most, gpus_of_pack
+from glacier.training.process import configure_process, gpu_arithmetic, short_products
 from glacier.training.resident import ResidentImages
 from glacier.training.throughput import Throughput, measure_products
 from glacier.training.trial import Trial
@@ -70,13 +70,16 @@ class Pack:
         self.images, self.on_epoch = images, on_epoch
         self.settings = trials[0].settings
         self.device = choose_device(self.settings.gpu_share)
-        self.resident = load_images(trials[0], images, self.device)
+        share = gpus_of_pack(self.settings, len(trials))
+        self.resident = load_images(trials[0], images, self.device, share)
         self.throughput = Throughput(choose_most(self.settings))
         self.waiting = deque(trials)
         self.running: list[PackedFold] = []
         self.failed: list[FailedTrial] = []
-        on_gpu = self.device.type == "cuda"
-        self.products = measure_products(self.settings.precision) if on_gpu else None
+        self.products: float | None = None
+        if self.device.type == "cuda":
+            with short_products(self.settings.tf32):
+                self.products = measure_products(self.settings.precision)
 
     def run(self) -> list[FailedTrial]:
         """Train all; returns those that failed."""
@@ -90,6 +93,8 @@ class Pack:
 
     def admit(self) -> None:
         """Let trials join while there is room."""
+        if self.waiting:
+            gc.collect()  # networks that are gone hold rings of objects, and the GPU's memory
         while self.waiting and self.throughput.has_room(len(self.running)):
             trial = self.waiting.popleft()
             with self.failing_alone(trial):
@@ -169,9 +174,6 @@ class Pack:
             trial, learner = fold.learner.trial, fold.learner
             with self.failing_alone(trial):
                 conclude_trial(trial, self.images, learner, fold.checkpoint, self.describe(fold))
-        if done and self.waiting:
-            del done, fold, learner
-            gc.collect()  # networks hold rings of objects, and those that wait need the memory
 
     def describe(self, fold: PackedFold) -> PackRate | None:
         """The rate of the pack until now."""
@@ -190,12 +192,19 @@ class Pack:
 
 
 def load_images(
-    trial: Trial, images: Sequence[MonthImage], device: torch.device
+    trial: Trial, images: Sequence[MonthImage], device: torch.device, share: float
 ) -> ResidentImages | None:
-    """The images on a device; None where they take too much of its memory."""
+    """The images on a device; None where they take too much of its memory.
+
+    Args:
+        trial: Any of those that train with them.
+        images: All month images.
+        device: Where they are to lie.
+        share: Of the GPU, that this process may use.
+    """
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info()
-        room = min(free, trial.settings.gpu_share * total)
+        room = min(free, share * total)
         if ResidentImages.count_bytes(images) > MEMORY_SHARE * room:
             return None
     bands = trial.samples.bands

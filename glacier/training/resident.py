@@ -78,8 +78,8 @@ class ResidentImages:
         self.turned = torch.from_numpy(np.stack([turned // size, turned % size])).to(device)
         """(2, 8, size x size) int64 row and column that a pixel of a turned window is from."""
         self.band = torch.arange(self.bands, device=device)[:, None]
-        indices_at = torch.tensor(list(indices), dtype=torch.int64, device=device)
-        self.is_lit = ~torch.isin(self.band, indices_at)
+        is_lit = ~np.isin(np.arange(self.bands), list(indices))
+        self.is_lit = torch.from_numpy(is_lit)[:, None].to(device)
 
     @staticmethod
     def count_bytes(images: Sequence[MonthImage]) -> int:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from glacier.errors import TrainingError
 from glacier.evaluation.metrics import Counts
 
 
@@ -23,8 +24,18 @@ class Selection(NamedTuple):
         """Of all pixels of a split: sum of p y, of p and of y, and the counts.
 
         Blank where no ice is known, so that the loss would be the same in every epoch.
+
+        Raises:
+            TrainingError: The network's answers are not numbers, so no loss comes of them.
         """
-        return cls(soft_dice_loss(sums), counts.dice, counts.iou) if sums[2] else cls()
+        if not sums[2]:
+            return cls()
+        loss = soft_dice_loss(sums)
+        if not np.isfinite(loss):
+            raise TrainingError(
+                f"the loss on the split that chooses the epoch is {loss}; lower sweep.learning_rate"
+            )
+        return cls(loss, counts.dice, counts.iou)
 
 
 def soft_dice_loss(sums: NDArray[np.float64]) -> float:

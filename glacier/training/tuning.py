@@ -276,7 +276,8 @@ def train_pack(space: dict[str, Any], plan: SweepPlan) -> None:
                 failed = []
                 run_trial(trials[0], images, partial(on_epoch, trials[0]))
     except GlacierError as error:
-        failed = [FailedTrial.of(t.encoder, t.split.fold, error) for t in trials]
+        lost = [trial for trial in trials if trial.find_result(owned=True) is None]
+        failed = [FailedTrial.of(trial.encoder, trial.split.fold, error) for trial in lost]
     if failed:
         tune.report({"failed": [trial.model_dump() for trial in failed]})
 

@@ -166,6 +166,26 @@ def test_a_fold_that_does_not_fit_waits(
     assert (conclusions[2].folds, conclusions[2].limit) == (2, "the memory of the GPU")
 
 
+def test_a_fold_whose_answers_are_no_numbers_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, conclusions: list[PackRate]
+) -> None:
+    """Its losses were, and the last step spoiled it."""
+    step = learner.Learner.step
+
+    def spoil(self: learner.Learner, *batch: torch.Tensor) -> torch.Tensor:
+        loss = step(self, *batch)
+        if self.trial.split.fold == 0:
+            with torch.no_grad():
+                next(self.model.parameters()).fill_(float("nan"))
+        return loss
+
+    monkeypatch.setattr(learner.Learner, "step", spoil)
+    trials = make_trials(tmp_path, pack=2, epochs=1, steps_per_epoch=1)
+    (failed,) = pack.run_pack(trials, IMAGES, lambda trial, row: None)
+    assert failed.fold == 0 and "loss on the split that chooses the epoch is nan" in failed.reason
+    assert len(conclusions) == 1
+
+
 def test_a_network_that_never_fits_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: pack.Pack, trial: Trial) -> pack.PackedFold:
         raise torch.OutOfMemoryError
