@@ -8,7 +8,7 @@ import fsspec
 import pytest
 
 from glacier import lock_file, store
-from glacier.archive.records import read_records
+from glacier.archive.contents import read_records
 from glacier.errors import DamagedError, StoreError
 from glacier.lock_file import create, overwrite, read_owner
 from glacier.locks import LOCK, Watch, remove_lock
