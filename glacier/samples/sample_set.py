@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -30,7 +31,7 @@ from glacier.settings.identity import digest, identity
 from glacier.settings.labels import Label
 from glacier.settings.model import ADDRESS, RUNTIME_ONLY, TEXT, Model
 from glacier.settings.values import Name
-from glacier.table_rows import TableRows
+from glacier.table_rows import TableRows, give_back
 
 FORMAT = 8
 """Counts up when the samples' bytes change for the same configuration."""
@@ -220,13 +221,18 @@ class SampleSet(seals.Manifest):
 
     def of_status(self, status: Status) -> SampleMonths:
         """Months that came to this."""
-        months = hold_months(self.months)
-        return months.where(pc.equal(months.table["status"], status))
+        return hold_months(self.months).where("status", status)
+
+    @property
+    def images(self) -> list[tuple[str, date]]:
+        """Region and month of each month that has samples."""
+        found = hold_months(self.months).where("status", "ok", ("region", "month"))
+        return [(sys.intern(row["region"]), row["month"]) for row in found.rows("region", "month")]
 
     @property
     def images_gb(self) -> float:
         """Size of all month images in memory, GB: float32 bands, label and class."""
-        counts = self.usable.tally("region")
+        counts = hold_months(self.months).where("status", "ok", ("region",)).tally("region")
         pixels = sum(math.prod(self.regions[name].shape) * n for name, n in counts.items())
         return pixels * (4 * (len(self.bands) + len(self.extra_bands)) + 2) / 1e9
 
@@ -324,6 +330,7 @@ def decode_months(data: bytes) -> SampleMonths:
     if table.column_names != MONTHS.names:
         raise ValueError(f"columns {', '.join(table.column_names)}")
     table = table.cast(MONTHS)
+    give_back()
     for name in pc.unique(table["region"]).to_pylist():
         try:
             NAME.validate_python(name)
