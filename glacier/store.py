@@ -313,7 +313,7 @@ def list_states(folder: str) -> dict[str, FileState]:
     """
     try:
         if "://" not in folder:
-            return list_local(folder)
+            return dict(walk_local(folder, deep=False))
         fs, path = fsspec.core.url_to_fs(folder)
         fs.invalidate_cache(path)  # what fsspec keeps of a listing hides what others write
         found = fs.ls(path, detail=True)
@@ -324,22 +324,6 @@ def list_states(folder: str) -> dict[str, FileState]:
         raise StoreError(f"cannot list {folder}: {error}") from error
     files = (facts for facts in found if facts["type"] == "file")
     return {facts["name"].rpartition("/")[2]: state_of_object(facts) for facts in files}
-
-
-def list_local(folder: str) -> dict[str, FileState]:
-    """Files right in a local folder by name, without those that go while it is looked.
-
-    Raises:
-        OSError: The folder is not there.
-    """
-    found = {}
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            with suppress(FileNotFoundError):
-                if entry.is_file():
-                    facts = entry.stat()
-                    found[entry.name] = FileState(facts.st_size, str(facts.st_mtime_ns))
-    return found
 
 
 def walk_states(folder: str, starts: Sequence[str]) -> Iterator[tuple[str, FileState]]:
@@ -357,7 +341,7 @@ def walk_states(folder: str, starts: Sequence[str]) -> Iterator[tuple[str, FileS
     """
     try:
         if "://" not in folder:
-            yield from walk_local(folder)
+            yield from walk_local(folder, deep=True)
             return
         fs, path = fsspec.core.url_to_fs(folder)
         fs.invalidate_cache()
@@ -374,12 +358,25 @@ def walk_states(folder: str, starts: Sequence[str]) -> Iterator[tuple[str, FileS
         raise StoreError(f"cannot list {folder}: {error}") from error
 
 
-def walk_local(folder: str) -> Iterator[tuple[str, FileState]]:
-    """All files below a local folder by their names below it."""
-    for here, _, _ in os.walk(folder):
-        below = "" if here == folder else f"{os.path.relpath(here, folder)}/"
-        with suppress(FileNotFoundError):
-            yield from ((f"{below}{name}", state) for name, state in list_local(here).items())
+def walk_local(folder: str, deep: bool) -> Iterator[tuple[str, FileState]]:
+    """Files in a local folder by their names below it, without those that go while it is looked.
+
+    Args:
+        folder: The folder.
+        deep: Those in folders below it, too.
+
+    Raises:
+        OSError: The folder is not there.
+    """
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                if entry.is_file():
+                    facts = entry.stat()
+                    yield entry.name, FileState(facts.st_size, str(facts.st_mtime_ns))
+                elif deep and entry.is_dir(follow_symlinks=False):
+                    below = walk_local(entry.path, deep)
+                    yield from ((f"{entry.name}/{name}", state) for name, state in below)
 
 
 def drop_covered(starts: Iterable[str]) -> list[str]:

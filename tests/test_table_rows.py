@@ -44,11 +44,14 @@ def test_other_values_are_not_equal() -> None:
     assert rows_of(4) != rows_of(4, add=1) and rows_of(4) != rows_of(5) and rows_of(2) != "ab"
 
 
-def test_they_go_to_workers_and_keep_what_a_mask_keeps() -> None:
+def test_they_go_to_workers_and_keep_what_has_a_value() -> None:
     rows = rows_of(6, add=2)
     again = pickle.loads(pickle.dumps(rows))
     assert again == rows
-    assert again.where(pa.array([True, False] * 3)) == [("n0", 2), ("n2", 4), ("n1", 6)]
+    assert again.where("name", "n1") == [("n1", 3), ("n1", 6)]
+    assert list(again.where("name", "n2", ("number",)).rows("number")) == [
+        {"number": 2}, {"number": 5},
+    ]  # fmt: skip
     assert repr(rows_of(5)) == "TableRows(('n0', 0), ('n1', 1), ('n2', 2), ...; 5 rows)"
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import accumulate
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -40,7 +41,10 @@ from glacier.locks import LOCK
 from glacier.progress import Progress
 from glacier.sources.factory import open_source
 from glacier.store import FileState
-from glacier.table_rows import TableRows
+from glacier.table_rows import TableRows, give_back
+
+TOGETHER = 64
+"""Archives whose records lie in one table."""
 
 Records = TableRows[MonthRecord]
 """What became of the months of an archive, a row each."""
@@ -79,13 +83,23 @@ def look_at_archives(
     Raises:
         StoreError: A store cannot be reached.
     """
+    look, states = partial(look_at_archive, owned=owned, columns=columns), list[ArchiveState]()
     looking = Progress("ingest: looking at what is there", len(archives), is_brief=True)
-    look, states = partial(look_at_archive, owned=owned, columns=columns), []
     with looking as progress, ThreadPoolExecutor(store.READERS) as pool:
-        for state in pool.map(look, archives):
-            states.append(state)
-            progress.advance(state.archive.region.name)
+        for start in range(0, len(archives), TOGETHER):
+            found = []
+            for state in pool.map(look, archives[start : start + TOGETHER]):
+                found.append(state)
+                progress.advance(state.archive.region.name)
+            records = join_tables([state.records for state in found])
+            states += map(with_records, found, records)
+    give_back()
     return states
+
+
+def with_records(state: ArchiveState, records: Records) -> ArchiveState:
+    """A state whose records lie elsewhere."""
+    return replace(state, records=records)
 
 
 def look_at_archive(
@@ -175,9 +189,25 @@ def read_archives(config: Config, columns: Sequence[str]) -> dict[str, Records]:
     """
     archives, least = list_archives(config, open_source(config)), config.ingest.min_valid_share
     read = partial(read_archive, columns=columns, min_valid_share=least)
+    found: list[Records] = []
     with ThreadPoolExecutor(store.READERS) as pool:
-        found = list(pool.map(read, archives))
+        for start in range(0, len(archives), TOGETHER):
+            found += join_tables(list(pool.map(read, archives[start : start + TOGETHER])))
+    give_back()
     return {archive.folder: records for archive, records in zip(archives, found, strict=True)}
+
+
+def join_tables(found: Sequence[Records]) -> list[Records]:
+    """Records of archives as parts of one table: a small one takes more than its content."""
+    if not found:
+        return []
+    whole = pa.concat_tables([records.table for records in found]).unify_dictionaries()
+    whole = whole.combine_chunks()
+    ends = accumulate(map(len, found))
+    return [
+        TableRows(whole.slice(end - len(records), len(records)), records.make)
+        for end, records in zip(ends, found, strict=True)
+    ]
 
 
 def read_archive(archive: Archive, columns: Sequence[str], min_valid_share: float) -> Records:

@@ -245,7 +245,13 @@ def find_archive(config: Config, region: Region, source: Source) -> Archive:
 
 def list_archives(config: Config, source: Source) -> list[Archive]:
     """The archives of all regions, in order."""
-    return [find_archive(config, region, source) for region in config.regions]
+    found: list[Archive] = []
+    for region in config.regions:
+        archive = find_archive(config, region, source)
+        if found and found[-1].months == archive.months:
+            archive = replace(archive, months=found[-1].months)  # one tuple for all
+        found.append(archive)
+    return found
 
 
 def group_months(targets: Iterable[ArchiveMonth]) -> list[Archive]:

@@ -219,11 +219,12 @@ def name_classes(config: Config) -> Literal["polygons", "truth"] | None:
 
 def report_outcome(samples: SampleSet, folder: str) -> None:
     """Say what came of the months."""
-    outcome = hold_months(samples.months).tally("status")
-    rows = pc.sum(samples.usable.table["rows"]).as_py() or 0
+    months = hold_months(samples.months)
+    outcome = months.tally("status")
+    rows = pc.sum(months.where("status", "ok", ("rows",)).table["rows"]).as_py() or 0
     others = "".join(f", {n} {what}" for what, n in outcome.items() if what != "ok")
     say(f"prepare: {rows} samples from {outcome['ok']} months{others}; in {folder}")
-    reasons = hold_months(samples.months).tally("reason")
+    reasons = months.tally("reason")
     snowy = sum(n for reason, n in reasons.items() if reason.startswith("seasonal_snow"))
     if snowy:
         say(

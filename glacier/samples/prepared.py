@@ -158,7 +158,9 @@ def find_prepared(months: RunMonths, owned: bool) -> Prepared:
     known = np.zeros(len(states.values), bool)
     known[done["place"].to_numpy()] = True
     rows = list(look_at_months(months, ~known & (states.values != 0), states, owned))
-    done = pa.concat_tables([done, pa.Table.from_pylist(rows, done.schema)]).unify_dictionaries()
+    if rows:
+        looked = pa.Table.from_pylist(rows, done.schema)
+        done = pa.concat_tables([done, looked]).unify_dictionaries()
     if months.config.prepare.quick_looks and not states.has_pictures:
         done = done.filter(pc.not_equal(done["status"], "ok"))
     pending = np.ones(len(states.values), bool)
@@ -190,9 +192,9 @@ def keep_unchanged(described: SampleSet | None, states: MonthStates) -> pa.Table
         months = months.slice(0, 0)
     now = states.values[: len(months)]
     same = pa.array((months["state"].to_numpy() == now) & (now != 0))
-    places = pa.array(np.arange(len(months)), pa.int64())
-    has_ended = pc.not_equal(months["status"], "failed")
-    return months.append_column(PLACE, places).filter(pc.and_(same, has_ended))
+    kept = pc.and_(same, pc.not_equal(months["status"], "failed"))
+    months = months.append_column(PLACE, pa.array(np.arange(len(months)), pa.int64()))
+    return months if pc.all(kept).as_py() else months.filter(kept)
 
 
 def look_at_months(

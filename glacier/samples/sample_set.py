@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -30,7 +31,7 @@ from glacier.settings.identity import digest, identity
 from glacier.settings.labels import Label
 from glacier.settings.model import ADDRESS, RUNTIME_ONLY, TEXT, Model
 from glacier.settings.values import Name
-from glacier.table_rows import TableRows
+from glacier.table_rows import TableRows, give_back
 
 FORMAT = 9
 """Counts up when the samples' bytes change for the same configuration."""
@@ -222,8 +223,13 @@ class SampleSet(seals.Manifest):
 
     def of_status(self, status: Status) -> SampleMonths:
         """Months that came to this."""
-        months = hold_months(self.months)
-        return months.where(pc.equal(months.table["status"], status))
+        return hold_months(self.months).where("status", status)
+
+    @property
+    def images(self) -> list[tuple[str, date]]:
+        """Region and month of each month that has samples."""
+        found = hold_months(self.months).where("status", "ok", ("region", "month"))
+        return [(sys.intern(row["region"]), row["month"]) for row in found.rows("region", "month")]
 
     @property
     def failed(self) -> SampleMonths:
@@ -319,6 +325,7 @@ def decode_months(data: bytes) -> SampleMonths:
     if table.column_names != MONTHS.names:
         raise ValueError(f"columns {', '.join(table.column_names)}")
     table = table.cast(MONTHS)
+    give_back()
     for name in pc.unique(table["region"]).to_pylist():
         try:
             NAME.validate_python(name)

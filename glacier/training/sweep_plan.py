@@ -58,12 +58,11 @@ def plan_sweep(config: Config, places: SweepPlaces) -> SweepPlan:
         ConfigError: The samples hold too few units for the folds.
     """
     samples = read_set(places.samples)
-    usable = [(month.region, month.month) for month in samples.usable]
     grids = {name: frame.grid for name, frame in samples.regions.items()}
     overlaps = find_overlaps(grids)
     southern = tuple(name for name, grid in grids.items() if is_southern(grid))
     folds, blocks = config.sweep.parts, samples.blocks
-    splits, held = make_splits(usable, folds, blocks, config.seed, overlaps, southern)
+    splits, held = make_splits(samples.images, folds, blocks, config.seed, overlaps, southern)
     if config.sweep.protocol == "notebook":  # the test split chooses, so validation trains
         splits = [Split(s.fold, s.test, (), tuple(sorted(s.train + s.validation))) for s in splits]
     held_out = tuple(month_key(region, month) for region, month in held)

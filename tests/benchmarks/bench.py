@@ -23,7 +23,12 @@ from typing import Any
 
 from composite import bench_composite, bench_composite_vs_read
 from dice_parity import bench_dice_parity
-from growth import bench_growth_glaciers, bench_growth_months
+from growth import (
+    bench_growth_glaciers,
+    bench_growth_months,
+    bench_growth_regions_disk,
+    bench_growth_regions_s3,
+)
 from ingest_parallel import bench_ingest_parallel
 from page import render_page
 from predict_scene import bench_predict_vs_matmul, bench_predict_vs_monai
@@ -51,6 +56,8 @@ ROWS: dict[str, Callable[[], Row]] = {
     "sweep_overhead": bench_sweep_overhead,
     "growth_months": bench_growth_months,
     "growth_glaciers": bench_growth_glaciers,
+    "growth_regions_disk": bench_growth_regions_disk,
+    "growth_regions_s3": bench_growth_regions_s3,
 }
 """All rows, in the order of the page. A row imports what it measures only when it runs."""
 

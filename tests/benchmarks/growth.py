@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -126,5 +129,178 @@ def bench_growth_glaciers() -> Row:
     )
 
 
+REGIONS = (1, 10, 100, 1000)
+WANTED = {"disk": 20.0, "s3": 60.0}
+"""Longest that ingest and prepare may take a second time with the most regions, seconds."""
+MOST_MB, MOST_KB_A_REGION = 600, 100
+
+
+def run_second(storage: str, results: str, count: int) -> dict[str, float]:
+    """Every stage up to the plan of a sweep, where all is done; seconds, and most memory."""
+    from regions import make_config
+
+    from glacier.archive.contents import read_outcomes
+    from glacier.archive.ingest import run_ingest
+    from glacier.samples.prepare import run_prepare
+    from glacier.samples.sample_set import samples_folder
+    from glacier.training.saved import place_sweep
+    from glacier.training.sweep import plan_sweep
+
+    marks = [time.perf_counter()]
+    config, imported_mb = make_config(storage, results, count), peak_mb()
+    marks.append(time.perf_counter())
+    for stage in (run_ingest, run_prepare):
+        if stage(config):
+            raise RuntimeError("months failed")
+        marks.append(time.perf_counter())
+    places = place_sweep(config, samples_folder(config, read_outcomes(config)))
+    plan = plan_sweep(config, places)
+    marks.append(time.perf_counter())
+    assert len(plan.samples.months) == count * MONTHS_A_GLACIER
+    steps = ("config_s", "ingest_s", "prepare_s", "plan_s")
+    taken = {name: b - a for name, a, b in zip(steps, marks, marks[1:], strict=False)}
+    return taken | {"imported_mb": imported_mb, "peak_mb": peak_mb()}
+
+
+def run_second_apart(storage: str, results: str, count: int) -> dict[str, Any]:
+    """The same in a driver of its own; the first time pays for the calendar and cold caches."""
+    command = [sys.executable, __file__, "second", storage, results, str(count)]
+    for _ in range(2):
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def stage_regions(folder: str) -> Callable[[str, str], None]:
+    """Leave the files of all runs in a local storage; returns what notes them in any storage."""
+    from regions import (
+        list_prepared,
+        make_config,
+        make_template,
+        note_archives,
+        note_samples,
+        write_archives,
+        write_samples_of,
+    )
+
+    template = make_template(f"{folder}/template")
+    local = {count: make_config(f"{folder}/data", folder, count) for count in REGIONS}
+    write_archives(local[REGIONS[-1]], template)
+    note_archives(local[REGIONS[-1]], template)
+    for config in local.values():
+        write_samples_of(config, template, config)
+
+    def note(storage: str, results: str) -> None:
+        if storage != f"{folder}/data":
+            note_archives(make_config(storage, results, REGIONS[-1]), template)
+        for count in REGIONS:
+            config = make_config(storage, results, count)
+            note_samples(config, list_prepared(config, template))
+
+    return note
+
+
+@contextmanager
+def emulate_s3() -> Iterator[Callable[[str], Any]]:
+    """A store in a process of its own; gives what sends it an order."""
+    command = [sys.executable, str(Path(__file__).with_name("emulated_s3.py"))]
+    account = {"AWS_ACCESS_KEY_ID": "glacier", "AWS_SECRET_ACCESS_KEY": "glacier",
+               "AWS_DEFAULT_REGION": "us-east-1"}  # fmt: skip
+    os.environ.update(account)
+    pipe = subprocess.PIPE
+    server = subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
+    )
+    assert server.stdin and server.stdout
+    os.environ["AWS_ENDPOINT_URL"] = json.loads(server.stdout.readline())
+
+    def order(line: str) -> Any:
+        assert server.stdin and server.stdout
+        print(line, file=server.stdin, flush=True)
+        return json.loads(server.stdout.readline())
+
+    try:
+        yield order
+    finally:
+        server.stdin.close()
+        server.wait()
+
+
+def bench_growth_regions_disk() -> Row:
+    """A second run of 1 to 1,000 regions on a disk."""
+    with tempfile.TemporaryDirectory() as folder:
+        note, storage = stage_regions(folder), f"{folder}/data"
+        note(storage, f"{folder}/results")
+        found = {
+            count: run_second_apart(storage, f"{folder}/results/{count}", count)
+            for count in REGIONS
+        }
+    return describe_regions("disk", found)
+
+
+def bench_growth_regions_s3() -> Row:
+    """A second run of 1 to 1,000 regions in an object store."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder, emulate_s3() as order:
+        note, storage = stage_regions(folder), "s3://ice"
+        order(f"fill {folder}/data ice")
+        note(storage, f"{folder}/results")
+        for count in REGIONS:
+            order("counts")
+            found[count] = run_second_apart(storage, f"{folder}/results/{count}", count)
+            asked = {kind: n // 2 for kind, n in order("counts").items()}  # of two runs
+            found[count] |= {"requests": sum(asked.values()), "asked": asked}
+    return describe_regions("s3", found)
+
+
+def describe_regions(place: str, found: dict[int, dict[str, Any]]) -> Row:
+    """The row of a place, and what it lacks of what is wanted."""
+    seconds = {n: sum(f[k] for k in ("ingest_s", "prepare_s", "plan_s")) for n, f in found.items()}
+    many, most = REGIONS[-2:]
+    again_s = found[most]["ingest_s"] + found[most]["prepare_s"]
+    grown = (found[most]["peak_mb"] - found[1]["peak_mb"]) * 1024 / (most - 1)
+    for what, value, limit in (
+        ("ingest and prepare, s", again_s, WANTED[place]),
+        ("most memory, MB", found[most]["peak_mb"], MOST_MB),
+        ("memory a region, kB", grown, MOST_KB_A_REGION),
+    ):
+        if value >= limit:
+            print(f"growth_regions_{place}: {what}: {value:.0f}, wanted < {limit:.0f}")
+    facts: dict[str, Any] = {f"regions_{n}_s": round(s, 2) for n, s in seconds.items()}
+    for step in ("config_s", "ingest_s", "prepare_s", "plan_s"):
+        facts[f"regions_{most}_{step}"] = round(found[most][step], 2)
+    facts |= {f"driver_peak_{n}_mb": round(f["peak_mb"], 1) for n, f in found.items()}
+    facts |= {
+        "imports_alone_mb": round(found[1]["imported_mb"], 1),
+        "driver_growth_kb_a_region": round(grown, 1),
+        "driver_growth_wanted_below_kb": MOST_KB_A_REGION,
+        f"ingest_and_prepare_{most}_wanted_below_s": WANTED[place],
+    }
+    for n, f in found.items():
+        if "requests" in f:
+            facts[f"requests_{n}"] = f["requests"]
+    if "asked" in found[most]:
+        facts["requests_a_month"] = round(found[most]["requests"] / most / MONTHS_A_GLACIER, 4)
+        facts |= {f"requests_{most}_{kind.lower()}": n for kind, n in found[most]["asked"].items()}
+    counts = ", ".join(map(str, REGIONS))
+    return Row(
+        what=f"slope of log(wall time) over log(regions) from {many} to {most} regions of "
+        f"{MONTHS_A_GLACIER} months, of ingest, prepare and the plan of the sweep where all is "
+        f"done, {'on a disk' if place == 'disk' else 'in moto as S3 on the loopback'}; measured "
+        f"at {counts} regions, each in a driver of its own",
+        against="1, time in proportion to the regions",
+        ours=float(np.log(seconds[most] / seconds[many]) / np.log(most / many)),
+        baseline=1.0,
+        unit="exponent",
+        repeats=1,
+        target=1 / 1.05,
+        limit="a listing and a table an archive; what is paid once makes the exponent less than 1",
+        facts=facts,
+    )
+
+
 if __name__ == "__main__":
-    print(json.dumps(run_stages(int(sys.argv[1]), [int(months) for months in sys.argv[2:]])))
+    if sys.argv[1] == "second":
+        print(json.dumps(run_second(sys.argv[2], sys.argv[3], int(sys.argv[4]))))
+    else:
+        spans = [int(months) for months in sys.argv[2:]]
+        print(json.dumps(run_stages(int(sys.argv[1]), spans)))
