@@ -247,8 +247,15 @@ def was_left(folder: str) -> bool:
     """Whether a dead owner has left a folder's lock, or a local one has died as it removed it."""
     owner = read_owner(store.join(folder, LOCK))
     if owner is None:
-        return "://" not in folder and any(Path(folder).glob(f"{LOCK}-*"))
+        return "://" not in folder and has_claim(folder)
     return not owner.may_live()
+
+
+def has_claim(folder: str) -> bool:
+    """Whether a local folder, of whatever size, holds the claim of a run that removes a lock."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        return any(entry.name.startswith(f"{LOCK}-") for entry in entries)
+    return False
 
 
 def remove_lock(address: str, owner: Owner, watch: Watch) -> bool:

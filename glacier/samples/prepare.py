@@ -116,7 +116,8 @@ def prepare_months(months: RunMonths, pending: NDArray[np.bool_]) -> list[pa.Tab
         min_valid_share=config.ingest.min_valid_share,
     )
     made, rows, damaged = [], list[dict[str, Any]](), ""
-    with connect(config.cluster), Progress("prepare", count) as progress:
+    joined = connect(config.cluster, storage=config.storage)
+    with joined, Progress("prepare", count) as progress:
         blocks = min(count, max(64, 4 * count_cpus()))  # a cluster may grow later
         plan = ray.data.from_arrow(months.choose(pending), override_num_blocks=blocks)
         for row in plan.map(prepare, num_cpus=1).iter_rows():

@@ -147,7 +147,7 @@ def train_and_score(plan: SweepPlan, found: Sequence[TrialResult | None]) -> Swe
         SweepError: Every trial failed, or some ended without an outcome.
     """
     config, places, began = plan.config, plan.places, time.monotonic()
-    with connect(config.cluster, Room.of(config)), laid_out_images(plan):
+    with connect(config.cluster, Room.of(config), config.storage), laid_out_images(plan):
         plan = replace(plan, weights=await_weights(Networks.of(config)))
         shared = ray.put(plan)
         baselines = start_baselines(plan, shared)

@@ -63,6 +63,8 @@ def fill(folder: str, bucket: str) -> int:
     backend, count = s3_backends["123456789012"]["aws"], 0
     backend.create_bucket(bucket, "us-east-1")
     for path in Path(folder).rglob("*.*"):
+        if path.name.startswith("manifest."):
+            continue  # it tells of a disk
         data = path.read_bytes() if path.suffix == ".json" else path.open("rb").read(STUB)
         backend.put_object(bucket, str(path.relative_to(folder)), data)
         count += 1
