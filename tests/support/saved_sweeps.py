@@ -25,6 +25,7 @@ from glacier.evaluation.results import (
 from glacier.evaluation.scorecard import OutlineScore, Scorecard, ScorecardBuilder
 from glacier.geo.raster import Grid
 from glacier.labels import Surface
+from glacier.samples.coding import REFLECTANCE
 from glacier.samples.folds import FoldMasks, Split, make_splits
 from glacier.samples.month_images import MonthImage
 from glacier.samples.rows import write_rows
@@ -100,6 +101,7 @@ def describe_samples(config: Config) -> SampleSet:
         classes="truth",
         layout="chips",
         blocks=BLOCKS,
+        coding=(REFLECTANCE,) * 3,
         mean=(0.5, 0.5, 0.5),
         std=(0.3, 0.3, 0.3),
         label=config.prepare.label,
@@ -119,7 +121,7 @@ def write_samples(folder: str, config: Config, images: list[MonthImage]) -> Samp
                 "row_px": row,
                 "col_px": col,
                 "status": "ok",
-                "image": image.image[:, row : row + SIZE, col : col + SIZE].tobytes(),
+                "image": image.numbers[:, row : row + SIZE, col : col + SIZE].tobytes(),
                 "label": image.label[row : row + SIZE, col : col + SIZE].tobytes(),
                 "surface": image.surface[row : row + SIZE, col : col + SIZE].tobytes(),
             }

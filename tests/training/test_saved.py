@@ -93,7 +93,7 @@ def test_damage_of_its_own_months_trains_nothing(
         monkeypatch.setattr(pipeline, name, lambda config, name=name: ran.append(name) or 0)
     stages = (pipeline.run_ingest, pipeline.run_prepare, pipeline.run_sweep)
     monkeypatch.setattr(pipeline, "STAGES", stages)
-    monkeypatch.setattr(pipeline, "connect", lambda settings: nullcontext())
+    monkeypatch.setattr(pipeline, "connect", lambda settings, **_: nullcontext())
     error = DamagedError("a month is damaged")
     borrowing, own = borrow(tmp_path, "elsewhere"), tiny_config(tmp_path)
     assert pipeline.go_back(borrowing, lambda config: 0, error) == 0
