@@ -14,6 +14,9 @@ T = TypeVar("T")
 pa.set_memory_pool(pa.system_memory_pool())
 """Arrow's own pool keeps what was freed, which makes the peak of a driver a third larger."""
 
+REPEATED = pa.dictionary(pa.int32(), pa.string())
+"""Kind of a column of text that many rows share."""
+
 AT_ONCE = 512
 """Rows that are in memory as plain values while a table is gone through."""
 

@@ -19,12 +19,10 @@ import pyarrow.parquet as pq
 from glacier import seals, store
 from glacier.archive.records import MonthRecord
 from glacier.store import FileState
+from glacier.table_rows import REPEATED
 
 TABLE, SEAL = "manifest.parquet", "manifest.json"
 """Names of the table and of what vouches for it."""
-
-REPEATED = pa.dictionary(pa.int32(), pa.string())
-"""Text that many months share."""
 
 SCHEMA = pa.schema(
     {

@@ -30,7 +30,6 @@ from glacier.errors import DamagedError, StoreError
 from glacier.samples.month import MonthTask
 from glacier.samples.rows import PreparedMonth
 from glacier.samples.sample_set import (
-    REPEATED,
     SampleSet,
     hold_months,
     make_row,
@@ -39,6 +38,7 @@ from glacier.samples.sample_set import (
 )
 from glacier.settings.prepare import Prepare
 from glacier.store import FileState
+from glacier.table_rows import REPEATED
 
 FILE = re.compile(r"(?:quicklooks/([^/]+)/|([a-z0-9][^/]*)_)(\d{4}-\d\d)[._][^/]*")
 """Name of a file of a month below the samples: a picture, or its rows and what vouches for them."""
@@ -207,6 +207,7 @@ def look_at_months(
     """
 
     def look(row: dict[str, Any]) -> dict[str, Any] | None:
+        """The row of one month; None where it needs work."""
         task = make_task(row, months.folder, months.config.prepare)
         found = seals.read_whole(task.address, PreparedMonth, owned)
         if found is None or found.month.status == "failed":

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from glacier import seals, store
-from glacier.samples.sample_set import SampleMonth, SampleSet
+from glacier.samples.sample_set import SampleMonth
 
 SCHEMA = pa.schema(
     [
@@ -98,10 +98,3 @@ def write_rows(
     done = PreparedMonth(month=month, files=files)
     seals.write_model(month_address(folder, month.region, month.month), done)
     return month
-
-
-def find_rows(folder: str, samples: SampleSet) -> dict[str, str]:
-    """Address to sha256 of the rows of all usable months."""
-    return {
-        rows_address(folder, month.region, month.month): month.sha256 for month in samples.usable
-    }

@@ -31,7 +31,7 @@ from glacier.settings.identity import digest, identity
 from glacier.settings.labels import Label
 from glacier.settings.model import ADDRESS, RUNTIME_ONLY, TEXT, Model
 from glacier.settings.values import Name
-from glacier.table_rows import TableRows, give_back
+from glacier.table_rows import REPEATED, TableRows, give_back
 
 FORMAT = 9
 """Counts up when the samples' bytes change for the same configuration."""
@@ -92,9 +92,6 @@ class SampleMonth(Model):
         """``<region>/<YYYY-MM>``."""
         return month_key(self.region, self.month)
 
-
-REPEATED = pa.dictionary(pa.int32(), pa.string())
-"""Text that many months share."""
 
 MONTHS = pa.schema(
     {

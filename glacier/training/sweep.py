@@ -21,7 +21,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from glacier import seals, store
 from glacier.archive.contents import read_outcomes
-from glacier.cluster import connect, get_result
+from glacier.cluster import connect, get_result, list_alive
 from glacier.config import Config
 from glacier.errors import SweepError
 from glacier.evaluation.results import (
@@ -177,7 +177,8 @@ def train_and_score(plan: SweepPlan, found: Sequence[TrialResult | None]) -> Swe
 def laid_out_images(plan: SweepPlan) -> Iterator[None]:
     """Lay out the month images on a node, so that damage is known before any trial.
 
-    The other nodes do it when their first trial begins. After the block no node keeps them.
+    The other nodes do it when their first trial begins. After the block no node keeps them; where
+    it fails they stay, so that the same command finds them.
 
     Raises:
         DamagedError: Samples are damaged or gone.
@@ -187,9 +188,7 @@ def laid_out_images(plan: SweepPlan) -> Iterator[None]:
     get_result(ray.remote(num_cpus=1)(lay_out).remote(plan.places.samples, plan.samples))
     yield
     task = ray.remote(num_cpus=0)(clear_images)
-    known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    nodes = [node["NodeID"] for node in known if node["Alive"]]
-    places = [NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes]
+    places = [NodeAffinitySchedulingStrategy(node, soft=False) for node in list_alive()]
     ray.wait(
         [task.options(scheduling_strategy=place).remote() for place in places],
         num_returns=len(places), timeout=CLEARING_S,

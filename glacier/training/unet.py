@@ -265,6 +265,7 @@ def make_predictor(
     scaling = [torch.from_numpy(values)[:, None, None].to(device) for values in (mean, std)]
 
     def predict(windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits of some windows."""
         if device.type == "cuda":  # which scales a batch in less time than a core
             batch = torch.from_numpy(np.ascontiguousarray(windows)).to(device)
             batch = scale_bands(batch, *scaling)

@@ -1,14 +1,23 @@
 """A node, the driver or the head lost in each stage: the same bytes, at most a checkpoint again."""
 
 import os
+import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.fake_earthengine import (
+    COARSE,
+    FakeEarthEngine,
+    ask_fake,
+    serve,
+    synthetic_scenes,
+)
 from tests.support.nodes import Nodes, Stages, read_epochs
-from tests.support.tiny import write_tiny
-from tests.support.trees import list_differences
+from tests.support.tiny import tiny_config, write_tiny
+from tests.support.trees import list_differences, read_tree
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -56,6 +65,54 @@ def test_what_a_lost_node_was_doing_is_done_on_the_others(
     assert list_differences(stages.read(), wanted) == []
     if verb == "sweep":
         check_epochs(stages, saved)
+
+
+def test_a_service_is_asked_from_the_nodes_that_are_there(
+    tmp_path: Path, fake: FakeEarthEngine
+) -> None:
+    """A head without cores, a node, a second one, and the first is lost.
+
+    The service answers so late that much is still to be asked when the second node is there. What
+    the lost node had asked counts as under way until its deadline.
+    """
+    config = write_tiny(tmp_path, **ask_fake(tmp_path, fake, "2016-12", deadline_s=10.0))
+    fake.latency_s = 1.0
+    few = Nodes(Path(f"/tmp/gf{os.getpid()}"), tmp_path / "signs", workers=0)
+    try:
+        run = few.start(config, "ingest")
+        run.await_line("ingest: 0/36; begun")
+        assert not fake.asked, "there is no core to ask from"
+        few.fill(1)
+        first = await_actors(few, 1)
+        few.fill(2)
+        await_actors(few, 2)
+        few.lose(*first)
+        fake.latency_s = 0.3
+        code, printed, said = run.finish()
+        assert code == 0 and "ingest: 36 months:" in printed, printed + said
+        disturbed = read_tree(tmp_path / "data")
+        shutil.rmtree(tmp_path / "data")
+        fake.latency_s = 0.0
+        assert few.start(config, "ingest").finish()[0] == 0
+        assert list_differences(disturbed, read_tree(tmp_path / "data")) == []
+    finally:
+        few.close()
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Iterator[FakeEarthEngine]:
+    scenes_of = synthetic_scenes(tiny_config(tmp_path / "scenes", regions=[COARSE]))
+    with serve(FakeEarthEngine(scenes_of)) as fake:
+        yield fake
+
+
+def await_actors(nodes: Nodes, count: int) -> list[int]:
+    """The numbers of all processes that ask a service, once there are so many."""
+    until = time.monotonic() + 60
+    while len(found := nodes.find_actors("Fetcher")) < count:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    return found
 
 
 def read_trials(stages: Stages) -> dict[Path, list[dict[str, object]]]:

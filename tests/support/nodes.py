@@ -106,7 +106,9 @@ class Nodes:
         """The numbers of the processes of a class of actors, on any node but the head."""
         raylets = [psutil.Process(find_raylet(node)) for node in self.cluster.worker_nodes]
         found = (child for raylet in raylets for child in raylet.children())
-        return [child.pid for child in found if child.cmdline()[:1] == [f"ray::{kind}"]]
+        titles = {child.pid: "".join(child.cmdline()[:1]) for child in found}
+        # One that is at work has the method in its title, too.
+        return [pid for pid, title in titles.items() if title.split(".")[0] == f"ray::{kind}"]
 
     def lose_head(self) -> None:
         """Lose the head; the nodes stay and know nothing of it yet."""
