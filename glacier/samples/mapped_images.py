@@ -100,10 +100,9 @@ def open_images(folder: str, samples: SampleSet) -> Iterator[MappedImages]:
     parts: dict[str, list[int]] = {}
     for at, row in enumerate(samples.usable.rows("region")):
         parts.setdefault(row["region"], []).append(at)
-    base = own_base()
     name = f"{folder.rpartition('/')[2]}-{name_content(samples)}"
-    remove_unused(base, but=name)
-    with share(base / name) as place:
+    remove_unused(but=name)
+    with share(name) as place:
         makers = [
             RegionFiles(place, folder, samples, region, places)
             for region, places in parts.items()
@@ -163,9 +162,10 @@ def explain_full(place: Path, error: OSError) -> StoreError:
 
 
 @contextmanager
-def share(place: Path) -> Iterator[Path]:
-    """A folder that nobody removes during the block; it is made where it is not there."""
+def share(name: str) -> Iterator[Path]:
+    """The folder of a set, which nobody removes during the block; made where it is not there."""
     while True:
+        place = own_base() / name
         try:
             place.mkdir(exist_ok=True)
             lock = open(place / LOCK, "a", encoding="utf-8")
@@ -188,19 +188,21 @@ def is_still(path: Path, file: IO[str]) -> bool:
         return False
 
 
-def remove_unused(base: Path, but: str = "") -> None:
-    """Remove the folders of sets that no process uses.
+def remove_unused(but: str = "") -> None:
+    """Remove the folders of sets that no process uses, and what they lie in where none is left.
 
     Args:
-        base: What they lie in.
         but: Name of one that stays.
     """
+    base = own_base()
     for mark in base.glob(f"*/{LOCK}"):
         if mark.parent.name != but:
             with suppress(OSError), open(mark, encoding="utf-8") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails where it is used
                 mark.unlink()
                 shutil.rmtree(mark.parent, ignore_errors=True)
+    with suppress(OSError):  # others use it
+        base.rmdir()
 
 
 @dataclass(frozen=True)

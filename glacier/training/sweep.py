@@ -40,7 +40,7 @@ from glacier.locks import SHARED_S, hold, remove_dead, remove_leftovers
 from glacier.machine import Room
 from glacier.progress import Progress, say
 from glacier.samples.folds import Split
-from glacier.samples.mapped_images import open_images, own_base, remove_unused
+from glacier.samples.mapped_images import open_images, remove_unused
 from glacier.samples.sample_set import SampleSet, samples_folder
 from glacier.training.abandoned import remove_abandoned
 from glacier.training.saved import TABLE, SweepPlaces, place_sweep, settings_digest
@@ -187,7 +187,7 @@ def laid_out_images(plan: SweepPlan) -> Iterator[None]:
     say("sweep: laying out the month images")
     get_result(ray.remote(num_cpus=1)(lay_out).remote(plan.places.samples, plan.samples))
     yield
-    task = ray.remote(num_cpus=0)(clear_images)
+    task = ray.remote(num_cpus=0)(remove_unused)
     places = [NodeAffinitySchedulingStrategy(node, soft=False) for node in list_alive()]
     ray.wait(
         [task.options(scheduling_strategy=place).remote() for place in places],
@@ -199,11 +199,6 @@ def lay_out(folder: str, samples: SampleSet) -> None:
     """Lay out the month images of a set on this node, as :func:`mapped_images.open_images`."""
     with open_images(folder, samples):
         pass
-
-
-def clear_images() -> None:
-    """Remove the month images of this node that nobody uses."""
-    remove_unused(own_base())
 
 
 def read_done(plan: SweepPlan, failed: Sequence[FailedTrial]) -> list[TrialResult]:
