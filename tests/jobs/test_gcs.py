@@ -122,6 +122,6 @@ def test_an_archive_has_the_same_bytes_as_on_a_disk(
     (here,), (there,) = read_records(local), read_records(local.model_copy(update=places))
     names = store.list_files(here)
     assert names == store.list_files(there) and len(names) >= 20
-    for name in (name for name in names if not name.endswith(".json")):
+    for name in (name for name in names if not name.endswith((".json", ".parquet"))):  # with times
         assert store.read_bytes(f"{here}/{name}") == store.read_bytes(f"{there}/{name}")
     assert store.list_files(f"{bucket}/results") == store.list_files(str(tmp_path / "results"))
