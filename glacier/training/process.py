@@ -68,7 +68,7 @@ def gpu_arithmetic(deterministic: bool) -> Iterator[None]:
 
 def keep_float32() -> None:
     """Let a GPU multiply float32 with all its bits, which it does not by itself."""
-    set_products("ieee")
+    allow_short_products(False)
 
 
 @contextmanager
@@ -77,14 +77,18 @@ def short_products(allowed: bool) -> Iterator[None]:
     if not allowed:
         yield
         return
-    set_products("tf32")
+    allow_short_products(True)
     try:
         yield
     finally:
         keep_float32()
 
 
-def set_products(precision: str) -> None:
-    """How a GPU multiplies float32 in matrices and convolutions: ``ieee`` or ``tf32``."""
-    torch.backends.cuda.matmul.fp32_precision = precision
-    torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]  # torch makes it when it is asked
+def allow_short_products(allowed: bool) -> None:
+    """Whether a GPU may shorten float32 in the products of matrices and convolutions.
+
+    By the switches that ``torch.export`` and ``torch.compile`` read, too: after the newer
+    ``fp32_precision`` was set they raise.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    torch.backends.cudnn.allow_tf32 = allowed
