@@ -458,7 +458,7 @@ def test_a_seal_names_a_checkpoint_beside_it_and_no_other_file(
 @pytest.mark.parametrize("change", [
     {"model": Evil()}, {"epochs": []}, {"epoch": 10**9}, {"best_epoch": 7}, {"epoch": "0"},
     {"code": 1}, {"epochs": [{"epoch": 0}]}, None,
-], ids=str)  # fmt: skip
+], ids=lambda change: ",".join(change or ["none"]))  # fmt: skip
 def test_a_sealed_checkpoint_of_something_else_is_left(
     change: dict[str, object] | None, trial: Trial, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
