@@ -25,6 +25,7 @@ from glacier.settings.predict import Predict
 from glacier.settings.prepare import Prepare
 from glacier.settings.regions import Region
 from glacier.settings.series import Series
+from glacier.settings.serve import Serve
 from glacier.settings.sweep import Sweep
 from glacier.settings.values import Name
 from glacier.wording import name_place
@@ -62,6 +63,8 @@ class Config(Model):
     """Months that come after a run -> its maps and series; it trains nothing."""
     export: Annotated[Export, RUNTIME_ONLY] = Export()
     """Models -> files for other programs."""
+    serve: Annotated[Serve, RUNTIME_ONLY] = Serve()
+    """Maps and models -> an HTTP service."""
     cluster: Annotated[Cluster, RUNTIME_ONLY] = Cluster()
     """Where Ray runs."""
     variants: Annotated[dict[Name, dict[str, JsonValue]], RUNTIME_ONLY] = Field(

@@ -78,6 +78,10 @@ class PageError(GlacierError, ValueError):
     """A page cannot be made of what it is to show."""
 
 
+class OutOfTimeError(GlacierError, TimeoutError):
+    """Work did not end in the time that it was given."""
+
+
 class FilmError(GlacierError, RuntimeError):
     """The program that encodes films made none; the pictures are there as they were."""
 

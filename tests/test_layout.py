@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 ORDER = (
     "settings", "top", "geo", "plots", "sources", "archive", "samples", "evaluation", "training",
-    "mapping", "reports", "studies", "entrance",
+    "mapping", "reports", "studies", "serving", "entrance",
 )  # fmt: skip
 """Folders of ``glacier/`` in the order in which data flow; each imports those before it alone."""
 
@@ -61,6 +61,11 @@ HOMES = {
     "requests": {"sources"},
     "urllib3": {"sources"},
     "jinja2": {"reports"},
+    "fastapi": {"serving"},
+    "starlette": {"serving"},
+    "uvicorn": {"serving"},
+    "prometheus_client": {"serving"},
+    "rio_tiler": {"serving"},
     "sklearn": {"samples.folds", "training.baselines"},
 }  # fmt: skip
 """Libraries and the only folders or modules that may import them, at whatever depth."""
