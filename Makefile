@@ -8,8 +8,9 @@ RUN := $(BIN)/python
 demo: .venv/ready
 	$(RUN) -m jobs.pipeline jobs/demo.yaml
 
+# Two files at a time; those of Ray have a private cluster each.
 test: .venv/ready
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist loadfile
 
 test-slow: .venv/ready
 	$(RUN) -m pytest -m slow

@@ -51,6 +51,8 @@ class Composite:
     """Scenes that could not be used, each with why."""
     repeats: int = 0
     """Requests that had to be sent again."""
+    platforms: tuple[str, ...] = ()
+    """What took the scenes; empty where their names tell, or nobody knows."""
 
     def valid_share(self) -> float:
         """Share of pixels with at least one clear observation, 0..1."""
@@ -66,6 +68,8 @@ class Empty:
     fill), ``all_masked`` or ``valid_share``, then details."""
     repeats: int = 0
     """Requests that had to be sent again."""
+    platforms: tuple[str, ...] = ()
+    """What took the scenes; empty where their names tell, or nobody knows."""
 
 
 BLOCK_PX = 1 << 16

@@ -112,8 +112,8 @@ class Config(Model):
                 raise ValueError(f"region {region.name} needs a polygon; only files bring a grid")
             if region.polygon is not None and not source.uses_frames:
                 raise ValueError(
-                    f"region {region.name} has a polygon, which cannot act on month files and "
-                    "single images: they are read on their own grid; leave polygon and pixel_m out"
+                    f"region {region.name} has a polygon, which cannot act on month files: they "
+                    "are read on their own grid; leave polygon and pixel_m out"
                 )
         return self
 

@@ -55,7 +55,7 @@ PLACES = ("name", "storage", "results", "when_locked")
 RUN = (*PLACES, "seed", "regions", "months", "cluster.")
 SCENES = ("ingest.source", "ingest.cloud", "ingest.min", "ingest.platforms")
 INGEST = (*SCENES, "ingest.mask", "ingest.max", "ingest.synthetic", "ingest.folder.holds",
-          "ingest.folder.path", "ingest.folder.image")  # fmt: skip
+          "ingest.folder.path", "ingest.folder.images")  # fmt: skip
 PREPARE, SWEEP, MAPS = ("prepare.",), ("sweep.",), ("predict.encoder", "predict.folds", "series.")
 """Fields in groups, by how their names begin."""
 

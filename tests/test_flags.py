@@ -68,7 +68,7 @@ def run_sweep_job(*argv: str) -> tuple[int, str, str, set[str]]:
 def test_help_names_every_field_and_imports_neither_torch_nor_ray() -> None:
     code, out, errors, modules = run_sweep_job("--help", "all")
     assert code == 0 and "Traceback" not in errors
-    for flag in ("--sweep.epochs", "--prepare.label.kind", "--ingest.folder.image.scale"):
+    for flag in ("--sweep.epochs", "--prepare.label.kind", "--ingest.folder.images"):
         assert f"  {flag}  " in out
     assert "Passes over the training samples" in out
     assert "glacier.config" in modules
@@ -422,9 +422,9 @@ def test_hostile_yaml_is_a_configuration_error(place: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("ingest.folder.image.offset", float("nan")),
-        ("ingest.folder.image.offset", float("inf")),
-        ("ingest.folder.image.scale", float("inf")),
+        ("ingest.folder.images", [{**IMAGE, "scale": 1, "offset": float("nan")}]),
+        ("ingest.folder.images", [{**IMAGE, "scale": 1, "offset": float("inf")}]),
+        ("ingest.folder.images", [{**IMAGE, "scale": float("inf"), "offset": 0}]),
         ("prepare.reflectance_range", [0.0, float("inf")]),
         ("prepare.reflectance_range", [float("nan"), 1.0]),
         ("sweep.gpus_per_trial", float("inf")),
@@ -432,15 +432,14 @@ def test_hostile_yaml_is_a_configuration_error(place: Path, text: str) -> None:
     ],
 )
 def test_numbers_that_are_not_finite_are_refused(place: Path, field: str, value: object) -> None:
-    image = {"ingest.folder.image": IMAGE} if "image." in field else {}
     with pytest.raises(ConfigError, match=field.rpartition(".")[2]):
-        load(place, nest({**FROM_FILES, **image, field: value}))
+        load(place, nest({**FROM_FILES, field: value}))
 
 
 @pytest.mark.parametrize("bands", [{}, {"SR_B9": {"file": "a.tif"}}])
 def test_an_image_needs_bands_that_landsat_has(place: Path, bands: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="bands"):
-        load(place, nest({**FROM_FILES, "ingest.folder.image": IMAGE | {"bands": bands}}))
+        load(place, nest({**FROM_FILES, "ingest.folder.images": [IMAGE | {"bands": bands}]}))
 
 
 leaves = st.one_of(

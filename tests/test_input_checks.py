@@ -140,7 +140,7 @@ def image_of(folder: Path, *bands: str) -> dict[str, Any]:
     write_image(folder / "a.tif", np.ones((len(bands), GRID.height, GRID.width), np.uint16))
     places = {name: {"file": "a.tif", "band": k} for k, name in enumerate(bands, 1)}
     image = {"month": "2014-07", "bands": places}
-    return {"source": "folder", "folder": {"path": str(folder), "image": image}}
+    return {"source": "folder", "folder": {"path": str(folder), "images": [image]}}
 
 
 def months_of(folder: Path, *bands: str) -> dict[str, Any]:

@@ -295,7 +295,7 @@ def write_month(
         status="ok",
         sha256=store.write_bytes(f"{target.stem}.tif", image),
         scene_ids=tuple(composite.scene_ids),
-        platforms=name_platforms(composite.scene_ids),
+        platforms=composite.platforms or name_platforms(composite.scene_ids),
         skipped=composite.skipped,
         n_obs=(int(n_obs.min()), float(np.median(n_obs)), int(n_obs.max())),
         valid_share=round(composite.valid_share(), 6),

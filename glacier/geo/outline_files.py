@@ -71,6 +71,9 @@ STYLE = """<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
 """
 """A thin blue line over a faint fill, so that outlines of several years can be told apart."""
 
+GEOPACKAGE_VERSION = "1.2"
+"""Older programs, such as GDAL 3.6 and the QGIS built on it, warn of a newer one."""
+
 
 def write_outlines(folder: str, name: str, rows: Sequence[OutlineRow]) -> dict[str, str]:
     """Write outlines as ``<name>.gpkg``, ``<name>.parquet`` and ``<name>.qml``, the style of both.
@@ -135,8 +138,9 @@ def write_layers(layers: Mapping[str, Any]) -> bytes:
         path = folder / "outlines.gpkg"
         for layer, table in layers.items():
             pyogrio.write_dataframe(
-                table, path, layer=layer, driver="GPKG", geometry_type="Polygon"
-            )
+                table, path, layer=layer, driver="GPKG", geometry_type="Polygon",
+                dataset_options={"VERSION": GEOPACKAGE_VERSION},
+            )  # fmt: skip
         return path.read_bytes()
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import calendar
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from itertools import pairwise
@@ -13,6 +14,7 @@ import numpy as np
 import yaml
 
 from glacier import __version__
+from glacier.archive.records import MonthRecord
 from glacier.config import Config
 from glacier.evaluation.caveats import explain_run
 from glacier.evaluation.metrics import SIZES_KM2
@@ -181,6 +183,7 @@ def list_origin(sweep: SavedSweep, summary: Summary) -> list[tuple[str, str]]:
         ("samples", result.samples),
         ("models", f"models/{result.models}/<encoder>/fold-<number>"),
         ("image bands", ", ".join(sweep.samples.bands)),
+        *list_sensors(sweep.records),
         ("folds", f"{len(result.splits)}, {summary.fold_kind.replace('_', ' ')}"),
         ("protocol", summary.protocol),
         ("epochs", f"{config.sweep.epochs}, batches of {config.sweep.batch_size}"),
@@ -193,6 +196,13 @@ def list_origin(sweep: SavedSweep, summary: Summary) -> list[tuple[str, str]]:
         *((f"time of the {name}", duration(s)) for name, s in times.items() if s is not None),
         ("versions", ", ".join([f"glacier {__version__}", *map(name_version, packages)])),
     ]
+
+
+def list_sensors(records: Iterable[MonthRecord]) -> list[tuple[str, str]]:
+    """What took the images, and those of how many months; nothing where nobody knows."""
+    months = Counter(platform for record in records for platform in record.platforms)
+    taken = ", ".join(f"{name} ({count} months)" for name, count in sorted(months.items()))
+    return [("images taken by", taken.replace("(1 months)", "(1 month)"))] if taken else []
 
 
 def list_packs(result: SweepResult) -> list[tuple[str, str]]:

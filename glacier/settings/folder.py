@@ -4,33 +4,49 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from glacier.settings.model import ADDRESS, Model
 from glacier.settings.months import Month
 from glacier.settings.paths import PathText
 from glacier.settings.source import SourceSettings
+from glacier.settings.values import BareName, Name
 
 Band = Literal["SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B6", "SR_B7"]
 """Landsat-8 name of a reflectance band."""
 
+COLOURS = ("blue", "green", "red", "nir", "swir1", "swir2")
+"""What the bands are by their wavelength, in order; any sensor has some."""
+
+
+def name_band(colour: object) -> object:
+    """Landsat-8 name of a band that is named by its colour; other names stay."""
+    return f"SR_B{2 + COLOURS.index(colour)}" if colour in COLOURS else colour
+
 
 class BandFile(Model):
-    """Where one band of a single image lies."""
+    """Where one band of an image lies."""
 
     file: str
     """File name within the source's folder; one that leads out of it is refused."""
-    band: int = Field(1, ge=1)
-    """Position of the band in that file, from 1."""
+    band: Annotated[int, Field(ge=1)] | Annotated[str, Field(min_length=1)] = 1
+    """Position of the band in that file, from 1, or its description there, ``B04``."""
 
 
 class Image(Model):
-    """One image without a month in its name, such as an old scene with outlines."""
+    """An image of any sensor that stands for a month, such as an old scene with outlines."""
 
+    region: Name | None = None
+    """Region that it shows; None: the only one of the run."""
     month: Month
     """The month it stands for."""
-    bands: dict[Band, BandFile] = Field(min_length=1)
-    """Landsat-8 band name (SR_B2..SR_B7) to the file and position that hold it."""
+    sensor: BareName | None = None
+    """What took it, such as ``landsat-7`` or ``sentinel-2``, for records; None: nobody knows."""
+    level: Literal["surface", "top_of_atmosphere"] = "surface"
+    """Of which its numbers are the reflectance."""
+    bands: dict[Annotated[Band, BeforeValidator(name_band)], BandFile] = Field(min_length=1)
+    """Colour (blue, green, red, nir, swir1, swir2) or Landsat-8 name (SR_B2..SR_B7) of a band, by
+    its wavelength, to the file and position that hold it."""
     scale: float | None = Field(None, gt=0)
     """Factor from the file's numbers to reflectance, above 0; needs ``offset``. None: what the file
     declares, else Landsat's, 2.75e-5."""
@@ -51,40 +67,52 @@ class Image(Model):
             )
         return self
 
+    @property
+    def platform(self) -> str | None:
+        """The sensor as records name it, and above what, where that is not the surface."""
+        high = self.level == "top_of_atmosphere"
+        return f"{self.sensor}, top of atmosphere" if self.sensor and high else self.sensor
+
 
 class Folder(SourceSettings):
-    """Local files: month-named composites, one image, or scenes as USGS delivers them."""
+    """Local files: month-named composites, some images, or scenes as USGS delivers them."""
 
     brings_grid: ClassVar[bool] = True
     takes_new_months: ClassVar[bool] = False
     predicts_night: ClassVar[bool] = False
 
     holds: Literal["months", "scenes"] = "months"
-    """months: composites named ``<YYYY-MM>.tif``, or the one image. scenes: Landsat Collection 2
+    """months: composites named ``<YYYY-MM>.tif``, or images. scenes: Landsat Collection 2
     Level 2 files by their USGS names, also in folders, up to four deep."""
     path: Annotated[PathText, ADDRESS] = "."
     """Folder of the files; for many regions, ``<path>/<region>/`` where that exists."""
-    image: Image | None = None
-    """The one image; None: files named ``<YYYY-MM>.tif`` whose bands carry Landsat names."""
+    images: tuple[Image, ...] = ()
+    """Images by their bands, of any sensor, one a region and month; none: files named
+    ``<YYYY-MM>.tif`` whose bands carry Landsat names."""
 
     @model_validator(mode="after")
-    def check_image(self) -> Self:
-        """Refuse an image beside scenes, since only one of them can be read."""
-        if self.holds == "scenes" and self.image is not None:
-            raise ValueError("image is not read where holds is scenes: leave one of them out")
+    def check_images(self) -> Self:
+        """Refuse images beside scenes, and two of which only one could be read."""
+        if self.holds == "scenes" and self.images:
+            raise ValueError("images are not read where holds is scenes: leave one of them out")
+        months = [(image.region or "", image.month) for image in self.images]
+        for region, month in months:
+            if months.count((region, month)) > 1:
+                of = f" of region {region}" if region else ""
+                raise ValueError(f"images: two stand for {month}{of}: leave one of them out")
         return self
 
     @property
     def uses_frames(self) -> bool:
-        """Scenes are laid onto the region's grid; finished images are read on their own."""
-        return self.holds == "scenes"
+        """Scenes and images are laid onto a region's grid; composites are read on their own."""
+        return self.holds == "scenes" or bool(self.images)
 
     @property
     def inapplicable(self) -> dict[str, str]:
         """Of finished images all that judges or chooses scenes."""
         if self.holds == "scenes":
             return {}
-        why = "month files and single images come without quality bands and scenes"
+        why = "month files and images come without quality bands and scenes"
         return dict.fromkeys(("cloud_profile", "mask_saturated", "platforms", "tiers"), why)
 
     @property
@@ -92,4 +120,4 @@ class Folder(SourceSettings):
         """What the folder holds."""
         if self.holds == "scenes":
             return "scene_files"
-        return "month_files" if self.image is None else "single_image"
+        return "images" if self.images else "month_files"

@@ -13,7 +13,7 @@ SOURCES = {
     "earthengine": ("earthengine", "EarthEngineSource"),
     "stac": ("stac", "StacSource"),
     "month_files": ("month_files", "MonthFilesSource"),
-    "single_image": ("single_image", "SingleImageSource"),
+    "images": ("images", "ImagesSource"),
     "scene_files": ("scene_files", "SceneFilesSource"),
 }
 """``SourceSettings.reader`` to module and class. Only the chosen one is imported: the libraries of

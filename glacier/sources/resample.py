@@ -44,13 +44,19 @@ MAX_KEPT_ENTRIES = 1 << 22
 Strip = tuple[slice, slice, sparse.csr_array]
 """Rows of a grid, own rows below them, and what :func:`weigh_own_pixels` says of both."""
 
+DEGREE_M = 110_574.0
+"""A degree of latitude at the equator, where it is shortest, metres."""
+
 EDGE_STEPS = 64
 """Steps along the sides of a grid when its place in a scene is looked for."""
 
 
 @dataclass(frozen=True)
 class OwnPixels:
-    """The pixels of a scene as it was delivered, north up, not always square."""
+    """The pixels of a scene as it was delivered, north up, not always square.
+
+    Those of an image may be in degrees.
+    """
 
     crs: CRS
     transform: rasterio.Affine
@@ -58,29 +64,44 @@ class OwnPixels:
     width: int
 
     @classmethod
-    def of(cls, source: DatasetReader) -> OwnPixels:
+    def of(cls, source: DatasetReader, in_degrees: bool = False) -> OwnPixels:
         """The pixels of an open raster.
+
+        Args:
+            source: The raster.
+            in_degrees: Longitude and latitude are allowed, too.
 
         Raises:
             RasterError: It says not where it lies, is turned, or has a CRS that reads a file.
         """
         t, crs = source.transform, source.crs
         name = source.name.rpartition("/")[2].partition("?")[0]
-        if crs is None or not crs.is_projected or t.b or t.d or t.a <= 0 or t.e >= 0:
+        known = crs is not None and (crs.is_projected or (in_degrees and crs.is_geographic))
+        if not known or t.b or t.d or t.a <= 0 or t.e >= 0:
+            degrees = " or degrees" if in_degrees else ""
             raise RasterError(
-                f"{name}: CRS {crs}, transform {tuple(t)[:6]}; wanted a projected CRS and pixels "
-                "that are north up"
+                f"{name}: CRS {crs}, transform {tuple(t)[:6]}; wanted a projected CRS{degrees} and "
+                "pixels that are north up"
             )
         if grids := find_grid_file(crs.to_wkt()):
             raise RasterError(f"{name}: its CRS would read the file {grids}; that is no scene")
         return cls(crs, t, source.height, source.width)
 
+    @property
+    def sides_m(self) -> tuple[float, float]:
+        """Width and height of a pixel in the middle, metres."""
+        t = self.transform
+        if self.crs.is_projected:
+            return t.a, -t.e
+        latitude = math.radians(self.centre()[0])
+        return t.a * DEGREE_M * math.cos(latitude), -t.e * DEGREE_M
+
     def describe(self) -> str:
         """The pixels in words."""
-        t = self.transform
+        t, (wide, high) = self.transform, self.sides_m
         return (
-            f"{self.height} x {self.width} px of {t.a:g} x {-t.e:g} m at ({t.c:.0f}, {t.f:.0f}) in "
-            f"EPSG:{self.crs.to_epsg()}"
+            f"{self.height} x {self.width} px of {wide:.4g} x {high:.4g} m at "
+            f"({t.c:.6g}, {t.f:.6g}) in EPSG:{self.crs.to_epsg()}"
         )
 
     def cut(self, window: Window) -> OwnPixels:
@@ -221,7 +242,7 @@ def keep_strips(own: OwnPixels, grid: Grid) -> tuple[Strip, ...]:
 
 def count_touched(own: OwnPixels, grid: Grid) -> int:
     """Own pixels that a pixel touches at the most, turned by 45 degrees."""
-    ratio = max(grid.pixel_m / own.transform.a, grid.pixel_m / -own.transform.e)
+    ratio = grid.pixel_m / min(own.sides_m)
     return (int(1.5 * ratio) + 2) ** 2
 
 

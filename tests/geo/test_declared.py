@@ -15,8 +15,8 @@ from glacier.errors import RasterError
 from glacier.geo.declared import declared_scale, find_hidden
 from glacier.geo.raster import read_named
 from glacier.settings.folder import Folder, Image
+from glacier.sources.images import ImagesSource
 from glacier.sources.month_files import MonthFilesSource
-from glacier.sources.single_image import SingleImageSource
 from tests.support.user_files import GRID, REGION
 
 JUNE = date(2014, 6, 1)
@@ -70,7 +70,7 @@ def test_what_is_declared_hidden_is_unknown_in_that_many_pixels(
     path = tmp_path / "2014-06.tif"
     hidden = write_hidden(path, kind, number, ways, np.random.default_rng(seed))
     image = Image(month="2014-06", bands={"SR_B3": {"file": path.name}})
-    one = SingleImageSource(Folder(path=str(tmp_path), image=image), image)
+    one = ImagesSource(Folder(path=str(tmp_path), images=(image,)))
     for source in (one, MonthFilesSource(Folder(path=str(tmp_path)))):
         month = source.fetch_month(REGION, JUNE)
         if hidden.all():

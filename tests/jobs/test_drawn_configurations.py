@@ -140,7 +140,7 @@ def draw_files(folder: Path, seed: int) -> dict[str, Any]:
     settings: dict[str, Any] = {"path": str(folder / "files")}
     if len(months) == 1:
         places = {band: {"file": f"{months[0]}.tif", "band": k} for k, band in enumerate(bands, 1)}
-        settings["image"] = {"month": months[0], "bands": places}
+        settings["images"] = [{"month": months[0], "bands": places}]
     values["regions"] = [{"name": name} for name in names]
     values["months"] = {"first": "2014-01", "last": "2015-12"}
     values["ingest"] = {"source": "folder", "folder": settings}

@@ -1,7 +1,8 @@
 """Rows of the page that say where its numbers come from."""
 
+from glacier.archive.records import MonthRecord
 from glacier.evaluation.results import PackRate
-from glacier.reports.page import list_packs
+from glacier.reports.page import list_packs, list_sensors
 from tests.support.sweeps import make_sweep
 
 
@@ -23,3 +24,13 @@ def test_how_folds_shared_a_gpu_is_said() -> None:
         ),
         ("float32 products in training", "TF32: ten bits of each number"),
     ]
+
+
+def test_what_took_the_images_is_said() -> None:
+    def month(name: str, *platforms: str) -> MonthRecord:
+        return MonthRecord(region="a", month=name, status="ok", platforms=platforms)
+
+    both = [month("2022-07", "landsat-8", "landsat-9"), month("2022-08", "landsat-8")]
+    taken = "landsat-8 (2 months), landsat-9 (1 month)"
+    assert list_sensors(both) == [("images taken by", taken)]
+    assert list_sensors([month("2022-07")]) == []  # nobody knows

@@ -17,7 +17,7 @@ CHOICES = {
     "earthengine": {"source": "earthengine"},
     "stac": {"source": "stac"},
     "month_files": {"source": "folder"},
-    "single_image": {"source": "folder", "folder": {"image": IMAGE}},
+    "images": {"source": "folder", "folder": {"images": [IMAGE]}},
     "scene_files": {"source": "folder", "folder": {"holds": "scenes"}},
 }
 TRAITS = ("grows", "knows_truth", "brings_grid", "predicts_night")
@@ -25,7 +25,7 @@ TRAITS = ("grows", "knows_truth", "brings_grid", "predicts_night")
 
 def choose(folder: Path, reader: str) -> Config:
     values: dict[str, Any] = {"ingest": CHOICES[reader], "prepare": {"label": {"kind": "ndsi"}}}
-    if reader in ("month_files", "single_image"):
+    if reader in ("month_files", "images"):
         values["regions"] = [{"name": "mendenhall"}]
     return tiny_config(folder, **values)
 
@@ -45,7 +45,7 @@ def test_every_source_is_opened_by_its_settings(tmp_path: Path, reader: str) -> 
         ("earthengine", {"grows", "predicts_night"}),
         ("stac", {"grows", "predicts_night"}),
         ("month_files", {"brings_grid"}),
-        ("single_image", {"brings_grid"}),
+        ("images", {"brings_grid"}),
         ("scene_files", {"brings_grid"}),
     ],
 )

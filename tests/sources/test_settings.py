@@ -25,7 +25,7 @@ SOURCES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "stac": ({"source": "stac"}, set()),
     "scenes": ({"source": "folder", "folder": {"holds": "scenes"}}, set()),
     "months": ({"source": "folder"}, set(OTHER)),
-    "image": ({"source": "folder", "folder": {"image": IMAGE}}, set(OTHER)),
+    "image": ({"source": "folder", "folder": {"images": [IMAGE]}}, set(OTHER)),
     "synthetic": ({"source": "synthetic"}, {"platforms", "tiers"}),
 }
 """Settings of each source, and the fields that cannot act on it."""
@@ -58,9 +58,11 @@ def identity_of(folder: Path, ingest: Ingest) -> Any:
     return ingest.cloud_profile, source.identity(config.regions[0])
 
 
-def test_an_image_beside_scenes_is_refused() -> None:
-    with pytest.raises(ValueError, match="image is not read where holds is scenes"):
-        Ingest.model_validate({"source": "folder", "folder": {"holds": "scenes", "image": IMAGE}})
+def test_images_beside_scenes_are_refused() -> None:
+    with pytest.raises(ValueError, match="images are not read where holds is scenes"):
+        Ingest.model_validate(
+            {"source": "folder", "folder": {"holds": "scenes", "images": [IMAGE]}}
+        )
 
 
 def test_saturated_looks_of_synthetic_scenes_are_left_out(tmp_path: Path) -> None:

@@ -89,7 +89,6 @@ def test_folds_without_known_ice_are_in_no_test_score():
         ("sweep.folds", {"kind": "by_year", "count": 5, "validation_share": 0.2,
                          "hold_out_last": False}),
         ("prepare.label.provenance.years", None),  # nobody says where outlines come from
-        ("ingest.folder.image.bands", None),
     ],
 )  # fmt: skip
 def test_a_setting_is_found_by_its_dotted_name(setting, value):

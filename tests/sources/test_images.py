@@ -1,31 +1,35 @@
-"""One image with a band map: its numbers in Landsat's encoding, its holes kept."""
+"""Images with a band map: their numbers in Landsat's encoding, their holes kept."""
 
+import warnings
 from datetime import date
 from pathlib import Path
 
 import numpy as np
+import pyproj
 import pytest
 import rasterio
 from rasterio.enums import ColorInterp
 
 from glacier.composite import Composite, Empty
+from glacier.config import Config
 from glacier.errors import ConfigError, RasterError, SourceError
 from glacier.flags import load_config
 from glacier.geo.raster import Grid, encode_cog, read_named
 from glacier.landsat import reflectance
 from glacier.settings.folder import Folder, Image
+from glacier.settings.regions import Region
 from glacier.sources.factory import open_source
-from glacier.sources.single_image import SingleImageSource
+from glacier.sources.images import ImagesSource
 from tests.support.tiny import tiny_config
 from tests.support.user_files import GRID, REGION, coordinates, write_image
 
 ROOT = Path(__file__).parents[2]
 
 
-def image_source(folder: Path, bands: dict, **settings: object) -> SingleImageSource:
+def image_source(folder: Path, bands: dict, **settings: object) -> ImagesSource:
     values = {"month": "2000-10", "bands": bands, "scale": 1 / 255, "offset": 0.0, **settings}
     image = Image.model_validate(values)
-    return SingleImageSource(Folder(path=str(folder), image=image), image)
+    return ImagesSource(Folder(path=str(folder), images=(image,)))
 
 
 OCTOBER = date(2000, 10, 1)
@@ -91,7 +95,7 @@ def test_a_scale_that_contradicts_the_file_is_refused(tmp_path: Path) -> None:
     write_image(tmp_path / "a.tif", np.ones((1, 12, 10), np.int16))
     declare(tmp_path / "a.tif", 1e-4, 0.0)
     source = image_source(tmp_path, {"SR_B3": {"file": "a.tif"}})
-    with pytest.raises(SourceError, match=r"a\.tif declares scale 0\.0001 .*image says 0\.0039"):
+    with pytest.raises(SourceError, match=r"a\.tif declares scale 0\.0001 .*images says 0\.0039"):
         source.fetch_month(REGION, OCTOBER)
 
 
@@ -107,7 +111,7 @@ def test_numbers_that_nothing_says_the_scale_of_are_refused(tmp_path: Path, kind
     """As Landsat's own, 8-bit numbers would all be darker than black."""
     write_image(tmp_path / "a.tif", np.full((1, 12, 10), 100, kind))
     source = image_source(tmp_path, {"SR_B3": {"file": "a.tif"}}, scale=None, offset=None)
-    with pytest.raises(SourceError, match=r"declares no scale.*set ingest\.folder\.image\.scale"):
+    with pytest.raises(SourceError, match=r"declares no scale.*set scale and offset of the image"):
         source.fetch_month(REGION, OCTOBER)
 
 
@@ -123,7 +127,7 @@ def test_a_month_outside_the_span_is_refused_before_any_work(
     tmp_path: Path, months: tuple[str, str]
 ) -> None:
     first, last = months
-    folder = {"path": str(tmp_path), "image": {"month": "2000-10", "bands": TWO_FILES}}
+    folder = {"path": str(tmp_path), "images": [{"month": "2000-10", "bands": TWO_FILES}]}
     config = tiny_config(
         tmp_path,
         regions=[{"name": "m"}],
@@ -179,8 +183,159 @@ def test_images_that_do_not_fit_their_map(tmp_path: Path) -> None:
     shifted = Grid("EPSG:32608", 522105.0, 6494565.0, 30.0, 12, 10)
     write_image(tmp_path / "shifted.tif", np.ones((1, 12, 10), np.uint8), shifted)
     apart = image_source(tmp_path, TWO_FILES | {"SR_B6": {"file": "shifted.tif"}})
-    with pytest.raises(SourceError, match=r"shifted\.tif lies on .* another band on"):
+    with pytest.raises(
+        SourceError, match=r"shifted\.tif lies on .* another image or band of the region on"
+    ):
         apart.fetch_month(REGION, OCTOBER)
+
+
+def lay(folder: Path, region: Region, **settings: object) -> Composite:
+    """The month of an image on a region's own grid."""
+    month = image_source(folder, {"red": {"file": "a.tif"}}, **settings).fetch_month(
+        region, OCTOBER
+    )
+    assert isinstance(month, Composite)
+    return month
+
+
+def frame(left: float, bottom: float, right: float, top: float, pixel_m: float) -> Region:
+    """A region whose grid covers a rectangle of the zone of ``GRID``, metres."""
+    corners = [(left, bottom), (right, bottom), (right, top), (left, top)]
+    to_degrees = pyproj.Transformer.from_crs(GRID.crs, "EPSG:4326", always_xy=True)
+    polygon = tuple(to_degrees.transform(*corner) for corner in corners)
+    return Region(name="m", polygon=polygon, pixel_m=pixel_m)
+
+
+def test_on_a_region_s_own_grid_pixels_are_means_of_the_image_s(tmp_path: Path) -> None:
+    """A grid of three by three pixels each: in closed form, holes weigh nothing."""
+    fine = Grid(GRID.crs, GRID.left_m, GRID.top_m, 10.0, 36, 30)
+    raw = np.random.default_rng(0).integers(1, 256, (36, 30)).astype(np.uint8)
+    raw[:3, :3] = 0  # a whole pixel of the grid
+    raw[3, :2] = 0  # a part of one
+    write_image(tmp_path / "a.tif", raw[None], fine)
+    region = frame(*(edge + d for edge, d in zip(GRID.bounds, (1, 1, -1, -1), strict=True)), 30.0)
+    source = image_source(tmp_path, {"red": {"file": "a.tif"}}, nodata=0)
+    assert source.grid(region) == GRID
+    found = reflectance(lay(tmp_path, region, nodata=0).bands["SR_B4"])
+    known = np.where(raw == 0, np.nan, raw / 255).reshape(12, 3, 10, 3)
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        wanted = np.nanmean(known, axis=(1, 3))
+    np.testing.assert_allclose(found, wanted, atol=3e-5)  # twice rounded to Landsat's numbers
+
+
+def test_an_image_in_degrees_lies_where_it_lies(tmp_path: Path) -> None:
+    """A ramp to the east and north in degrees is the same ramp on the ground."""
+    west, north, step = -134.62, 58.60, 0.00025
+    lon = west + step * (np.arange(400) + 0.5)
+    lat = north - step * (np.arange(300) + 0.5)
+    ramp = 0.1 + (lon - west)[None] * 2 + (north - lat)[:, None] * 3
+    with rasterio.open(
+        tmp_path / "a.tif", "w", driver="GTiff", height=300, width=400, count=1, dtype="float32",
+        crs="EPSG:4326", transform=rasterio.Affine(step, 0, west, 0, -step, north),
+    ) as out:  # fmt: skip
+        out.write(ramp.astype(np.float32), 1)
+    corners = ((-134.60, 58.54), (-134.54, 58.54), (-134.54, 58.58), (-134.60, 58.58))
+    region = Region(name="m", polygon=corners, pixel_m=60)
+    settings = {"scale": 1.0, "offset": 0.0}
+    source = image_source(tmp_path, {"red": {"file": "a.tif"}}, **settings)
+    grid, month = source.grid(region), lay(tmp_path, region, **settings)
+    rows, columns = np.indices(grid.shape) + 0.5
+    to_degrees = pyproj.Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
+    x, y = to_degrees.transform(grid.left_m + 60 * columns, grid.top_m - 60 * rows)
+    wanted = 0.1 + (x - west) * 2 + (north - y) * 3
+    assert (month.n_obs == 1).all()
+    found = reflectance(month.bands["SR_B4"])
+    np.testing.assert_allclose(found, wanted, atol=1e-4)  # a fifth of a step of the image
+
+
+def test_a_band_is_found_by_what_its_file_calls_it(tmp_path: Path) -> None:
+    raw = np.arange(240).reshape(2, 12, 10).astype(np.uint8)
+    write_image(tmp_path / "a.tif", raw)
+    with rasterio.open(tmp_path / "a.tif", "r+") as out:
+        out.descriptions = ("B04", "B08")
+    month = image_source(tmp_path, {"nir": {"file": "a.tif", "band": "B08"}})
+    found = month.fetch_month(REGION, OCTOBER).bands["SR_B5"]
+    np.testing.assert_array_equal(np.rint(reflectance(found) * 255), raw[1])
+    wrong = image_source(tmp_path, {"nir": {"file": "a.tif", "band": "B8A"}})
+    with pytest.raises(SourceError, match=r"0 bands described as 'B8A', .* there are B04, B08"):
+        wrong.fetch_month(REGION, OCTOBER)
+
+
+def test_each_region_has_its_own_images(tmp_path: Path) -> None:
+    raw = write_two_files(tmp_path)
+    image = {"bands": {"red": {"file": "rgb.tif"}}, "scale": 1 / 255, "offset": 0}
+    images = [
+        image | {"region": "a", "month": "2000-11"},
+        image | {"region": "a", "month": "2000-10", "sensor": "sentinel-2",
+                 "level": "top_of_atmosphere"},
+        image | {"region": "b", "month": "2000-10", "bands": {"red": {"file": "nir.tif"}}},
+    ]  # fmt: skip
+    config = images_config(tmp_path, images, "a", "b")
+    source, (a, b) = open_source(config), config.regions
+    assert source.months(a) == [OCTOBER, date(2000, 11, 1)] and source.months(b) == [OCTOBER]
+    month = source.fetch_month(a, OCTOBER)
+    assert month.platforms == ("sentinel-2, top of atmosphere",)
+    nir = reflectance(source.fetch_month(b, OCTOBER).bands["SR_B4"]) * 255
+    np.testing.assert_array_equal(np.rint(nir), raw["SR_B5"])
+    assert source.find_lacking(a, {"SR_B4", "SR_B6"}) == {"SR_B6"}
+
+
+def images_config(folder: Path, images: list[dict], *regions: str) -> Config:
+    return tiny_config(
+        folder,
+        regions=[{"name": name} for name in regions],
+        months={"first": "2000-10", "last": "2000-11"},
+        ingest={"source": "folder", "folder": {"path": str(folder), "images": images}},
+        prepare={"label": {"kind": "ndsi"}},
+    )
+
+
+@pytest.mark.parametrize(
+    ("image", "regions", "why"),
+    [
+        ({}, ("a", "b"), r"images\[0\]\.region is not said, and the run has 2"),
+        ({"region": "c"}, ("a", "b"), r"images\[0\]\.region = c is none of the run's: a, b"),
+        ({"region": "a"}, ("a", "b"), "none shows region b"),
+    ],
+)
+def test_images_of_no_region_and_regions_without_images_are_refused(
+    tmp_path: Path, image: dict, regions: tuple[str, ...], why: str
+) -> None:
+    whole = {"month": "2000-10", "bands": TWO_FILES} | image
+    with pytest.raises(ConfigError, match=why):
+        open_source(images_config(tmp_path, [whole], *regions))
+
+
+def test_two_images_of_a_month_are_refused() -> None:
+    image = {"month": "2000-10", "bands": TWO_FILES}
+    with pytest.raises(ValueError, match="two stand for 2000-10"):
+        Folder.model_validate({"images": [image, image]})
+
+
+SENTINEL = ("blue B02", "green B03", "red B04", "nir B08", "swir1 B11", "swir2 B12")
+
+
+def test_real_images_of_sentinel_2_in_degrees(real_data: Path) -> None:
+    """Khumbu: on the ground each band has the mean that it has in degrees."""
+    folder = real_data / "khumbu_s2_seasons"
+    places = {name.partition(" ")[0]: {"file": "s2_l2a_autumn_2024.tif", "band": name} for name in
+              SENTINEL}  # fmt: skip
+    source = image_source(folder, places, scale=1e-4)
+    with rasterio.open(folder / "s2_l2a_autumn_2024.tif") as raw:
+        numbers = raw.read() / 1e4
+        west, south, east, north = raw.bounds
+    middle = (west + east) / 2, (south + north) / 2
+    corners = tuple((middle[0] + dx, middle[1] + dy) for dx, dy in
+                    ((-0.02, -0.015), (0.02, -0.015), (0.02, 0.015), (-0.02, 0.015)))  # fmt: skip
+    region = Region(name="khumbu", polygon=corners)
+    month = source.fetch_month(region, OCTOBER)
+    assert isinstance(month, Composite) and (month.n_obs == 1).all()
+    rows = slice(*(round(256 * (0.5 + s * 0.015 / (north - south))) for s in (-1, 1)))
+    columns = slice(*(round(256 * (0.5 + s * 0.02 / (east - west))) for s in (-1, 1)))
+    for k, name in enumerate(("SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B6", "SR_B7")):
+        mean = reflectance(month.bands[name]).mean()
+        assert mean == pytest.approx(numbers[k][rows, columns].mean(), rel=0.02)
 
 
 def test_the_identity_follows_the_image(tmp_path: Path) -> None:
