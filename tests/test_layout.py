@@ -22,7 +22,7 @@ TOP = {
     "indices", "composite", "labels", "windows", "published", "shipped", "machine", "field_help",
     "checksums", "map_codes",
     "owner", "lock_file", "locks", "markdown", "interrupts", "ray_files", "scratch",
-    "kill_points", "table_rows",
+    "kill_points", "table_rows", "satellites",
 }  # fmt: skip
 """Modules that stand in no folder, and below all of them but the settings."""
 

@@ -23,8 +23,10 @@ class Ingest(Model):
     """QA_PIXEL bits that hide a pixel; see ``landsat.QA_MASK`` for what each costs over snow."""
     min_valid_share: float = Field(0.0, ge=0, le=1)
     """Least share of pixels with a clear observation; a month below it is EMPTY."""
-    platforms: tuple[Literal[8, 9], ...] = Field((8,), min_length=1)
-    """Landsat satellites whose scenes are used; 9 flies since late 2021."""
+    platforms: tuple[Literal[4, 5, 7, 8, 9], ...] = Field((8,), min_length=1)
+    """Landsat satellites whose scenes are used; 9 flies since late 2021, 4 and 5 began in 1982 and
+    1984, 7 in 1999 (with gaps in each scene from June 2003 on). A month is of one generation: where
+    both are wanted, of 8 and 9 from April 2013 on, before of the others."""
     tiers: tuple[Literal["T1", "T2"], ...] = Field(("T1",), min_length=1)
     """Tiers of the scenes that are used. Tier 1 lies on the ground within 12 m; Tier 2 does not, or
     nobody knows. Of a scene in both the better one is read."""

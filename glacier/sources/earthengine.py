@@ -25,7 +25,8 @@ from glacier.composite import Composite, Empty
 from glacier.config import Config
 from glacier.errors import SourceError
 from glacier.geo.raster import Grid
-from glacier.landsat import OPTICAL, QA_MASK, SATURATED_OPTICAL, THERMAL, month_interval
+from glacier.landsat import OPTICAL, QA_MASK, THERMAL, month_interval
+from glacier.satellites import LETTER, choose_satellites, own_bands, saturated_bits
 from glacier.settings.earthengine import EarthEngine
 from glacier.settings.ingest import Ingest
 from glacier.settings.regions import Region
@@ -171,12 +172,12 @@ class EarthEngineSource(Source):
 
 
 def select_scenes(ingest: Ingest, grid: Grid, month: date) -> ee.ImageCollection:
-    """Scenes over a grid in a month, of all platforms and tiers; half open, in UTC."""
+    """Scenes over a grid in a month, of its satellites and all tiers; half open, in UTC."""
     frame = ee.Geometry.Rectangle(list(grid.bounds), proj=grid.crs, geodesic=False)
     start, end = (instant.date().isoformat() for instant in month_interval(month))
     names = [
-        f"LANDSAT/LC0{platform}/C02/{tier}_L2"
-        for platform in sorted(set(ingest.platforms))
+        f"LANDSAT/L{LETTER[satellite]}0{satellite}/C02/{tier}_L2"
+        for satellite in choose_satellites(ingest.platforms, month)
         for tier in sorted(set(ingest.tiers))
     ]
     first, *others = (name_scenes(name, frame, start, end) for name in names)
@@ -188,17 +189,28 @@ def select_scenes(ingest: Ingest, grid: Grid, month: date) -> ee.ImageCollection
 def name_scenes(name: str, frame: ee.Geometry, start: str, end: str) -> ee.ImageCollection:
     """Scenes of a collection that know where they are from: merge() changes ``system:index``."""
     here = ee.ImageCollection(name).filterBounds(frame).filterDate(start, end)
+    thermal = own_bands(read_satellite(name))[THERMAL]
     return here.map(
-        lambda image: image.set({"scene": image.get("system:index"), "collection": name})
+        lambda image: image.set(
+            {
+                "scene": image.get("system:index"),
+                "collection": name,
+                "thermal": image.bandNames().indexOf(thermal),
+            }
+        )
     )
+
+
+def read_satellite(collection: str) -> int:
+    """The satellite of a collection: 8 of ``LANDSAT/LC08/C02/T1_L2``."""
+    return int(collection.split("/")[1][3])
 
 
 def list_scenes(scenes: ee.ImageCollection) -> ee.ComputedObject:
     """Rows of ``SceneRow``'s facts, from properties alone."""
 
     def note(image: ee.Image) -> ee.Image:
-        thermal = image.bandNames().indexOf(THERMAL)
-        return image.set({"thermal": thermal, "crs": image.select(QUALITY).projection().crs()})
+        return image.set({"crs": image.select(QUALITY).projection().crs()})
 
     columns = ["system:time_start", "scene", "SUN_ELEVATION", "thermal", "collection", "crs"]
     rows = scenes.map(note).reduceColumns(ee.Reducer.toList(len(columns)), columns)
@@ -243,12 +255,14 @@ def place_scene(
         The bands, masked where less than ``MIN_VALID_AREA`` of a pixel is valid, and ``GLARE``.
     """
     image = ee.Image(f"{row.collection}/{row.scene_id}")
-    glare = image.select("QA_RADSAT").bitwiseAnd(SATURATED_OPTICAL).neq(0)
+    satellite = read_satellite(row.collection)
+    glare = image.select("QA_RADSAT").bitwiseAnd(saturated_bits(satellite)).neq(0)
     good = image.select(QUALITY).bitwiseAnd(qa_mask).eq(0)
     if mask_saturated:
         good = good.And(glare.Not())
     there = [name for name in bands if name != THERMAL or row.has_thermal]
-    numbers = image.select(there)
+    own = own_bands(satellite)
+    numbers = image.select([own[name] for name in there]).rename(there)
     numbers = numbers.updateMask(good).updateMask(numbers.neq(0))
     if len(there) < len(bands):  # of the scene's own pixels: a constant has others
         numbers = numbers.addBands(image.select(QUALITY).updateMask(0).rename(THERMAL))

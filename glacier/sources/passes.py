@@ -20,6 +20,7 @@ import numpy as np
 
 from glacier.composite import Scene
 from glacier.landsat import BANDS, NODATA
+from glacier.satellites import LETTER
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ PASS_TIME = timedelta(hours=1)
 """Rows of a pass are taken within so long: a whole path from pole to pole takes 50 minutes."""
 
 NAME = re.compile(
-    r"^L[A-Z]0(?P<platform>\d)_(?:(?P<level>L2S[PR])_)?(?P<path>\d{3})(?P<row>\d{3})_"
+    r"^L[A-Z]0(?P<platform>[45789])_(?:(?P<level>L2S[PR])_)?(?P<path>\d{3})(?P<row>\d{3})_"
     r"(?P<day>\d{8})(?:_(?P<made>\d{8}))?(?:_02_(?P<tier>T[12]))?",
     re.IGNORECASE,
 )
@@ -63,7 +64,7 @@ class Product:
     def name(self) -> str:
         """Its USGS name without processing date, as catalogues have it."""
         return (
-            f"LC0{self.platform}_{self.level}_{self.path:03}{self.row:03}_{self.day:%Y%m%d}_02_"
+            f"L{LETTER[self.platform]}0{self.platform}_{self.level}_{self.path:03}{self.row:03}_{self.day:%Y%m%d}_02_"
             f"{self.tier}"
         )
 

@@ -18,6 +18,7 @@ from glacier.errors import RasterError, SourceError
 from glacier.geo.found_files import explain_unsafe
 from glacier.geo.raster import Grid, grid_of
 from glacier.geo.raster_files import safe_open
+from glacier.satellites import choose_satellites, own_bands
 from glacier.settings.folder import Folder
 from glacier.settings.ingest import Ingest
 from glacier.settings.regions import Region
@@ -43,8 +44,8 @@ from glacier.sources.scenes import (
 from glacier.sources.source import Source
 
 SCENE_FILE = re.compile(
-    r"^(?P<product>LC0[89]_L2S[PR]_\d{6}_\d{8}_\d{8}_02_T[12])_"
-    r"(?P<band>SR_B[2-7]|ST_B10|QA_PIXEL|QA_RADSAT)\.TIFF?$",
+    r"^(?P<product>L(?:C0[89]|E07|T0[45])_L2S[PR]_\d{6}_\d{8}_\d{8}_02_T[12])_"
+    r"(?P<band>SR_B[1-7]|ST_B(?:6|10)|QA_PIXEL|QA_RADSAT)\.TIFF?$",
     re.IGNORECASE,
 )
 """USGS product identifier and band.
@@ -170,7 +171,12 @@ class SceneFilesSource(Source):
         """
         grid = self.grid(region)
         marker = re.compile(rf"_{month:%Y%m}\d\d_")
-        found = {name: f for name, f in self.scenes(region).items() if marker.search(name)}
+        satellites = choose_satellites(self.ingest.platforms, month)
+        found = {
+            name: files
+            for name, files in self.scenes(region).items()
+            if marker.search(name) and int(name[3]) in satellites
+        }
         if not found:
             nothing = Empty("no_scene: the folder holds no scene of this month")
             return predict_night(grid, month) or nothing
@@ -206,9 +212,16 @@ def find_scenes(paths: Iterable[Path]) -> list[FoundScene]:
     versions: dict[str, Files] = defaultdict(dict)
     for path in paths:
         if match := SCENE_FILE.match(path.name):
-            asset = ASSET_OF_BAND[match["band"].upper()]
-            versions[match["product"].upper()].setdefault(asset, path)
+            name = match["product"].upper()
+            if asset := find_asset(int(name[3]), match["band"].upper()):
+                versions[name].setdefault(asset, path)
     return list(name_versions(versions))
+
+
+def find_asset(satellite: int, band: str) -> str | None:
+    """Asset name of a band as a satellite names it; None of one that the archive has not."""
+    named = {own: band for band, own in own_bands(satellite).items()}
+    return ASSET_OF_BAND.get(named.get(band, band if band.startswith("QA_") else ""))
 
 
 def name_versions(versions: dict[str, Files]) -> Iterator[FoundScene]:

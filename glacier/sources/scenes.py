@@ -38,8 +38,9 @@ from glacier.landsat import (
     overpass_time,
     sun_position,
 )
+from glacier.satellites import saturated_bits
 from glacier.settings.ingest import Ingest
-from glacier.sources.passes import merge_scenes
+from glacier.sources.passes import merge_scenes, read_product
 from glacier.sources.resample import OwnPixels, place_layers
 from glacier.wording import name_coordinates, shorten_list
 
@@ -50,6 +51,7 @@ BAND_OF_ASSET = {
     "nir08": "SR_B5",
     "swir16": "SR_B6",
     "swir22": "SR_B7",
+    "lwir": "ST_B10",  # of Landsat 4 to 7
     "lwir11": "ST_B10",
 }
 """Asset names of STAC items to the archive's bands.
@@ -197,7 +199,8 @@ def load_scene(scene: SceneFiles, grid: Grid, settings: Ingest) -> Scene | Unsee
         return Unseen("blank", describe_frame(whole))
     hidden = ~is_clear(qa, settings.cloud_profile) | (qa & FILL != 0)
     if radsat is not None:
-        radsat &= np.uint16(SATURATED_OPTICAL)
+        product = read_product(scene.name)
+        radsat &= np.uint16(saturated_bits(product.platform if product else None))
         if settings.mask_saturated:
             hidden |= radsat != 0
     for layer in layers.values():

@@ -19,6 +19,7 @@ from glacier import seals
 from glacier.errors import ConfigError, SourceError, StoreError
 from glacier.geo.declared import same_scale
 from glacier.landsat import band_scale, month_interval
+from glacier.satellites import LETTER, choose_satellites
 from glacier.settings.ingest import Ingest
 from glacier.settings.stac import PLANETARY_COMPUTER
 from glacier.sources.passes import Product, choose_versions, read_product
@@ -198,13 +199,14 @@ def describe_product(
 ) -> Product | None:
     """What tells a scene from others by an item's properties, whatever the catalogue calls it.
 
-    None where they lack path, row, platform or day: then it is a scene and a pass of its own.
+    None where they lack path, row, day or a satellite of ours: then it is a scene and a pass of its
+    own.
     """
     try:
         path, row = (int(properties[f"landsat:wrs_{side}"]) for side in ("path", "row"))
     except (KeyError, TypeError, ValueError):
         return None
-    if platform is None or day is None:
+    if platform not in LETTER or day is None:
         return None
     tier = str(properties.get("landsat:collection_category") or "T1").upper()
     level = str(properties.get("landsat:correction") or "L2SP").upper()
@@ -247,11 +249,12 @@ def pick_items(
         Scenes by name, and those that cannot be read: name to the reason.
     """
     start, end = month_interval(month)
+    satellites = choose_satellites(ingest.platforms, month)
     here = [
         item
         for item in items
         if is_within(item.files, start, end)
-        and item.platform in (None, *ingest.platforms)
+        and item.platform in (None, *satellites)
         and item.tier in ingest.tiers
     ]
     chosen = choose_versions((item.product, item.files) for item in here if not item.fault)

@@ -300,13 +300,19 @@ def test_the_grid_is_sent_as_it_is(config: Config, fake: FakeEarthEngine) -> Non
     assert frame == (grid.left_m, bottom, right, grid.top_m)
 
 
-@pytest.mark.parametrize(("platforms", "names"), [([8], "8"), ([9], "9"), ([9, 8, 8], "89")])
+@pytest.mark.parametrize(
+    ("platforms", "names"),
+    [
+        ([8], ["LC08"]), ([9], ["LC09"]), ([9, 8, 8], ["LC08", "LC09"]), ([7, 5], ["LT05", "LE07"]),
+        ([5, 7, 8], ["LC08"]),  # in 2014 the later generation is at work
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("tiers", [["T1"], ["T2", "T1"]])
 def test_the_collections_are_those_of_the_platforms_and_tiers(
     fake: FakeEarthEngine,
     tmp_path: Path,
     platforms: list[int],
-    names: str,
+    names: list[str],
     tiers: list[str],
 ) -> None:
     config = with_account(tmp_path, fake, platforms=platforms, tiers=tiers)
@@ -316,7 +322,7 @@ def test_the_collections_are_those_of_the_platforms_and_tiers(
         for node in nodes(listing)
         if str(node.get("constantValue")).startswith("LANDSAT/")
     }
-    assert found == {f"LANDSAT/LC0{name}/C02/{tier}_L2" for name in names for tier in tiers}
+    assert found == {f"LANDSAT/{name}/C02/{tier}_L2" for name in names for tier in tiers}
     assert images_asked(pixels) and all(
         name.startswith(fake.collection) for name in images_asked(pixels)
     )

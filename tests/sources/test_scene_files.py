@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 
 from glacier.composite import Composite, Empty
 from glacier.config import Config
@@ -288,3 +289,62 @@ def test_the_cloud_share_of_the_real_scene_is_that_of_its_metadata(real_data: Pa
 def test_real_pixels_that_are_not_square_need_a_polygon(real_data: Path) -> None:
     with pytest.raises(RasterError, match="square"):
         real_source(real_data).grid(Region(name="x"))
+
+
+MAPPER = {"SR_B2": "SR_B1", "SR_B3": "SR_B2", "SR_B4": "SR_B3", "SR_B5": "SR_B4", "SR_B6": "SR_B5",
+          "ST_B10": "ST_B6"}  # fmt: skip
+
+
+def rename_as_landsat_5(folder: Path) -> None:
+    """Scenes of Landsat 8 under the names that Landsat 5 gives such bands."""
+    for path in sorted(folder.glob("**/LC08*.TIF")):  # each band leaves its name before it is taken
+        name = path.name.replace("LC08", "LT05")
+        for band, own in MAPPER.items():
+            if f"_{band}." in path.name:
+                name = name.replace(f"_{band}.", f"_{own}.")
+        path.rename(path.with_name(name))
+
+
+def test_scenes_of_landsat_5_give_the_same_bands_by_wavelength(july: tuple, tmp_path: Path) -> None:
+    config, _ = july
+    (region,) = config.regions
+    expected = open_source(config).fetch_month(region, JULY)
+    rename_as_landsat_5(tmp_path)
+    (tmp_path / "LT05_L2SP_000000_20140701_20200101_02_T1_QA_AEROSOL.TIF").touch()
+    found = open_source_with(config, platforms=(5, 7)).fetch_month(region, JULY)
+    assert list(found.bands) == list(expected.bands)
+    for name, values in expected.bands.items():
+        np.testing.assert_array_equal(found.bands[name], values)
+    assert {name[:4] for name in found.scene_ids} == {"LT05"}
+    with pytest.raises(SourceError, match=r"Landsat 5 in T1: set ingest\.platforms"):
+        open_source(config).fetch_month(region, JULY)
+
+
+def test_a_month_of_two_generations_is_of_the_later(july: tuple, tmp_path: Path) -> None:
+    config, scenes = july
+    both = tmp_path / "earlier"
+    both.mkdir()
+    for path in sorted(tmp_path.glob("LC08*/*.TIF")):
+        shutil.copy(path, both)
+    rename_as_landsat_5(both)
+    found = open_source_with(config, platforms=(5, 8)).fetch_month(config.regions[0], JULY)
+    assert found.scene_ids == [product_name(scene) for scene in scenes]
+
+
+def test_gaps_of_landsat_7_are_unseen(july: tuple, tmp_path: Path) -> None:
+    """Since June 2003 its scenes have stripes of fill."""
+    config, _ = july
+    (region,) = config.regions
+    rename_as_landsat_5(tmp_path)
+    rename(tmp_path, "LT05", "LE07")
+    whole = open_source_with(config, platforms=(7,)).fetch_month(region, JULY)
+    for path in tmp_path.glob("**/LE07*.TIF"):
+        with rasterio.open(path, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as file:
+            band = file.read(1)
+            band[::7] = 1 if path.name.endswith("QA_PIXEL.TIF") else 0
+            file.write(band, 1)
+    found = open_source_with(config, platforms=(7,)).fetch_month(region, JULY)
+    gone = (found.n_obs == 0) & (whole.n_obs > 0)
+    assert gone.any() and (found.n_obs <= whole.n_obs).all()
+    for band in found.bands.values():
+        assert (band[gone] == NODATA).all()
