@@ -35,6 +35,7 @@ from glacier.mapping.added_months import explain_fixed_archive
 from glacier.mapping.images import find_images, name_files
 from glacier.plans import RunPlan, plan_run, show_gb
 from glacier.samples.folds import Split, block_rectangles, make_splits
+from glacier.samples.label_files import list_masks
 from glacier.settings.prepare import WINDOW_STEP_PX
 from glacier.sources.factory import open_source
 from glacier.sources.night import is_dark
@@ -125,6 +126,7 @@ def refuse_room(config: Config) -> Iterator[str]:
 def refuse_work(config: Config, job: str) -> Iterator[str]:
     """Why the stages of a run could not do their work."""
     yield from refuse_files(config, job)
+    yield from refuse_masks(config)
     if job == "predict":
         yield from refuse_images(config)
     if config.predict.sweep is not None:
@@ -151,9 +153,8 @@ def refuse_work(config: Config, job: str) -> Iterator[str]:
 def refuse_files(config: Config, job: str) -> Iterator[str]:
     """Why files that the configuration names, and a job needs, cannot be read."""
     label = config.prepare.label
-    named = {
-        "prepare.label.outlines": label.outlines,
-        "prepare.label.debris": label.debris,
+    named: dict[str, str | None] = {
+        **{f"prepare.label.{field}": file for field, file in label.list_files()},
         "sweep.encoder_weights": config.sweep.weights_file,
     }
     for field, file in config.ingest.chosen.files.items():
@@ -169,6 +170,18 @@ def refuse_files(config: Config, job: str) -> Iterator[str]:
             yield f"{name} = {place!r}: you may not read it; change its permissions"
         elif name == "sweep.encoder_weights" and not os.path.isfile(address):
             yield f"{name} = {place!r} is no file: wanted imagenet, none or a file of weights"
+
+
+def refuse_masks(config: Config) -> Iterator[str]:
+    """Why masks could label no month of their region."""
+    there = {name.split(".")[1] for name, _ in list_masks(config)}
+    regions = [region.name for region in config.regions]
+    for region, path in config.prepare.label.masks.items():
+        if region in regions and region not in there:
+            yield (
+                f"prepare.label.masks.{region} = {path!r}: there is no such file for any month of "
+                "the run; correct the path"
+            )
 
 
 def refuse_images(config: Config) -> Iterator[str]:

@@ -126,6 +126,14 @@ class Config(Model):
                 "prepare.label.unseen background counts clouds as bare ground: only for "
                 "sweep.protocol notebook; use ignore"
             )
+        label = self.prepare.label
+        drawn = {region.name: label.of(region.name) for region in self.regions}
+        undrawn = [name for name, own in drawn.items() if not (own.outlines or own.masks)]
+        if label.kind == "outlines" and undrawn:
+            raise ValueError(
+                f"prepare.label.kind outlines: no file of region {', '.join(undrawn)}: name one in "
+                "prepare.label.outlines or prepare.label.masks"
+            )
         if self.prepare.label.kind == "truth" and not self.ingest.chosen.knows_truth:
             raise ValueError(
                 f"prepare.label.kind truth is known only to the synthetic source, not to "

@@ -192,7 +192,8 @@ def plan_network(fetches: bool = False, trains: bool = False, measures: bool = F
         config, label = plan.config, plan.config.prepare.label
         pending = fetches and any(region.pending for region in plan.regions)
         asked = plan.source.addresses() if pending else []
-        places = [config.storage, config.results, label.outlines, label.debris]
+        places = [config.storage, config.results, *(file for _, file in label.list_files())]
+        places += label.masks.values()
         places += config.series.named_files.values() if measures else []
         asked += [place for place in places if place and "://" in place]
         if trains and config.sweep.encoder_weights == "imagenet" and not is_swept(config):

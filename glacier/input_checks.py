@@ -18,6 +18,7 @@ from glacier.sources.source import Source
 from glacier.wording import join_words, shorten_list
 
 if TYPE_CHECKING:
+    from glacier.geo.vector_layers import VectorFile
     from glacier.geo.vectors import Outlines
 
 MOST_PX = 1000
@@ -33,28 +34,32 @@ def refuse_outlines(config: Config, grids: Mapping[str, Grid]) -> Iterator[str]:
     Those of an object store are not fetched for it, nor is a file that is not there said again.
     """
     label = config.prepare.label
-    if label.outlines is None and label.debris is None:
+    if not any(label.list_files()):
         return
     # geopandas takes a second, which most runs do without
     from glacier.geo.vectors import read_outlines
     from glacier.samples.outlines import debris_file, glacier_file
 
     reasons: dict[str, list[str]] = {}
-    for file in (glacier_file(label), debris_file(label)):
-        if file is None or "://" in file.address or not os.access(file.address, os.R_OK):
-            continue
+    regions: dict[VectorFile, list[str]] = {}
+    for name in grids:
+        own = label.of(name)
+        for file in (glacier_file(own), debris_file(own)):
+            if file and "://" not in file.address and os.access(file.address, os.R_OK):
+                regions.setdefault(file, []).append(name)
+    for file, names in regions.items():
         try:
             outlines = read_outlines(file)
         except GlacierError as error:
-            reasons[str(error)] = list(grids)
+            reasons[str(error)] = names
             continue
-        with Progress(f"looking at {file.name}", len(grids), is_brief=True) as progress:
-            for name, grid in grids.items():
+        with Progress(f"looking at {file.name}", len(names), is_brief=True) as progress:
+            for name, grid in ((name, grids[name]) for name in names):
                 if reason := explain_undrawable(outlines, grid):
                     reasons.setdefault(reason, []).append(name)
                 progress.advance(name)
-    for reason, regions in reasons.items():
-        yield f"region {shorten_list(regions, SHOWN)}: {reason}"
+    for reason, names in reasons.items():
+        yield f"region {shorten_list(names, SHOWN)}: {reason}"
 
 
 def explain_undrawable(outlines: Outlines, grid: Grid) -> str:

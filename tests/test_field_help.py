@@ -22,7 +22,7 @@ FIELDS = {field.name: field for field in list_fields()}
         ("sweep.encoders", "list of: text", "resnet34,resnet50,efficientnet-b4"),
         ("prepare.size_px", "whole number, 32 to 2048, multiple of 32", "128"),
         ("prepare.blocks", "2 of: whole number, above 0", "5,5"),
-        ("prepare.label.outlines", "path or none", "none"),
+        ("prepare.label.outlines", "path, names and values, in the file or none", "none"),
         ("storage", "path", "./data"),
         ("name", "name of a-z, 0-9, _ and -", "needed"),
         ("months.first", "month YYYY-MM", "2014-01"),

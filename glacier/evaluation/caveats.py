@@ -11,6 +11,10 @@ from glacier.published import INTRODUCTION
 from glacier.settings.labels import Label
 from glacier.settings.months import Months
 from glacier.settings.sweep import Sweep
+from glacier.wording import shorten_list
+
+SHOWN = 3
+"""Files that a sentence names; it counts the others."""
 
 CHANGES: dict[tuple[str, Any], str] = {
     ("sweep.protocol", "honest"): "The checkpoint is chosen on a validation part and the test "
@@ -110,7 +114,9 @@ def explain_change(setting: str, value: Any, before: Any) -> str:
 
 def explain_labels(label: Label) -> str:
     """What the labels are, and so what agreement with them is worth."""
-    name = (label.outlines or "").rpartition("/")[2]
+    own = [path for field, path in label.list_files() if field.startswith("outlines")]
+    names = dict.fromkeys(path.rpartition("/")[2] for path in (*own, *label.masks.values()))
+    name = shorten_list(list(names), SHOWN)
     worth = LABELS[label.kind].worth.format(name=name, **dict(label))
     if label.unseen == "background":
         return f"{worth} Pixels hidden by cloud count as bare ground, as published."

@@ -34,6 +34,7 @@ from glacier.samples.quicklooks import write_quick_looks
 from glacier.samples.rows import month_address, write_rows
 from glacier.samples.sample_set import BandSums, LabelPixels, SampleMonth
 from glacier.samples.variety import check_variety
+from glacier.settings.labels import Label
 from glacier.settings.prepare import Prepare
 
 BASELINE_BANDS = ("green", "red", "nir", "swir1")
@@ -55,6 +56,11 @@ class MonthTask:
     def month(self) -> date:
         """First day of the month."""
         return date.fromisoformat(f"{self.record.month}-01")
+
+    @property
+    def label(self) -> Label:
+        """What counts as glacier in this region."""
+        return self.settings.label.of(self.record.region)
 
     @property
     def address(self) -> str:
@@ -109,7 +115,7 @@ def make_rows(
     snow = measure_snow(task, bands, grid)
     if snow is not None and snow > (most := task.settings.label.max_snow_outside):
         reason = f"seasonal_snow: on {snow:.0%} of the ground outside the outlines, over {most:.0%}"
-        notes = list_notes([glacier_file(task.settings.label)], grid, task.samples)
+        notes = list_notes([glacier_file(task.label)], grid, task.samples)
         return [], task.outcome("empty", reason, snow_outside=snow, notes=notes)
     image = make_checked_image(bands, task.settings)
     label = make_label(task, bands, image, grid)
@@ -140,7 +146,7 @@ def make_rows(
         snow_outside=snow,
         clipped=measure_clipped(image, label, task.settings),
         notes=list_notes(
-            [glacier_file(task.settings.label), debris_file(task.settings.label)],
+            [glacier_file(task.label), debris_file(task.label)],
             grid,
             task.samples,
         ),
@@ -252,7 +258,7 @@ def make_label(
     if settings.kind == "truth":
         label = labels.label_truth(bands["surface"])
     elif settings.kind == "outlines":
-        label = glacier_on(settings, grid, task.samples)
+        label = glacier_on(settings, task.record.region, task.month, grid, task.samples)
         label = labels.ignore_margin(label, grid.pixel_m, settings.margin_m)
     elif settings.kind == "ndsi":
         green, nir, swir1 = (colour(bands, name) for name in ("green", "nir", "swir1"))
@@ -284,7 +290,7 @@ def make_surface(
     Raises:
         VectorError: The polygons cannot be used.
     """
-    file = debris_file(task.settings.label)
+    file = debris_file(task.label)
     if file is None:
         return bands.get("surface", np.zeros_like(label))
     return labels.part_debris(label, outlines_on(file, grid, task.samples).mask == 1)
@@ -296,11 +302,12 @@ def measure_snow(task: MonthTask, bands: dict[str, NDArray[Any]], grid: Grid) ->
     In such a month ice and seasonal snow look alike, and labels that are made of the image call
     both glacier. None where there are no outlines, no short-wave infrared, or no such ground.
     """
-    settings = task.settings.label
-    if settings.outlines is None or not {"SR_B3", "SR_B5", "SR_B6"} <= set(bands):
+    settings = task.label
+    drawn = settings.outlines is not None or settings.masks
+    if not drawn or not {"SR_B3", "SR_B5", "SR_B6"} <= set(bands):
         return None
     green, nir, swir1 = (colour(bands, name) for name in ("green", "nir", "swir1"))
     snow = labels.label_ndsi(green, nir, swir1, settings.ndsi_above, settings.nir_above)
-    ground = glacier_on(settings, grid, task.samples) == 0
+    ground = glacier_on(settings, task.record.region, task.month, grid, task.samples) == 0
     ground &= snow != labels.IGNORE
     return round(float((snow[ground] == 1).mean()), 4) if ground.any() else None

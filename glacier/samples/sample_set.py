@@ -25,8 +25,8 @@ from glacier.archive.records import MonthRecord, Status
 from glacier.config import Config
 from glacier.errors import DamagedError, StoreError
 from glacier.geo.raster import Grid
-from glacier.geo.vector_files import checksum_files
 from glacier.samples.coding import BandCoding
+from glacier.samples.label_files import checksum_label
 from glacier.settings.identity import digest, identity
 from glacier.settings.labels import Label
 from glacier.settings.model import ADDRESS, RUNTIME_ONLY, TEXT, Model
@@ -249,15 +249,11 @@ class SampleSet(seals.Manifest):
 
 def samples_folder(config: Config, archives: Mapping[str, Sequence[MonthRecord]]) -> str:
     """Address of a run's samples; it changes with all that changes their bytes."""
-    label = config.prepare.label
     key = digest(
         {
             "format": FORMAT,
             "settings": identity(config.prepare.effective(), (RUNTIME_ONLY, ADDRESS, TEXT)),
-            "polygons": [
-                path and checksum_files(store.absolute(path))
-                for path in (label.outlines, label.debris)
-            ],
+            "label_files": checksum_label(config),
             "inputs": [digest_inputs(records) for records in archives.values()],
         }
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from glacier.settings.model import ADDRESS, STORED, TEXT, Model
 from glacier.settings.paths import PathText
-from glacier.settings.values import CrsCode
+from glacier.settings.values import CrsCode, Name
 
 NDSI_ABOVE = 0.4
 NIR_ABOVE = 0.11
@@ -40,16 +42,22 @@ class Provenance(Model):
 
 LabelKind = Literal["truth", "outlines", "ndsi", "threshold"]
 
+Files = PathText | dict[Name, PathText]
+"""One file for all regions, or one for each by its name."""
+
 
 class Label(Model):
     """What counts as glacier when training and scoring."""
 
     kind: LabelKind = "truth"
-    """truth: the synthetic class map. outlines: polygons from a file. ndsi: NDSI and near
+    """truth: the synthetic class map. outlines: polygons, or masks, from files. ndsi: NDSI and near
     infrared over thresholds. threshold: grey level of the false colour, as published."""
-    outlines: Annotated[PathText | None, ADDRESS] = None
-    """Vector file of glacier polygons; needed for ``outlines``. With any kind of label they also
-    tell which months are snowy."""
+    outlines: Annotated[Files | None, ADDRESS] = None
+    """Vector file of glacier polygons, or region to its own; needed for ``outlines``. With any kind
+    of label they also tell which months are snowy."""
+    masks: Annotated[dict[Name, PathText], ADDRESS] = Field(default_factory=dict)
+    """Region to a GeoTIFF of its glacier, in place of polygons: 1 glacier, 0 not, all else unknown.
+    ``{year}`` and ``{month}`` in the path stand for those of the image, where each has its own."""
     layer: str | None = None
     """Layer of ``outlines``; None: the only one with polygons on a region's grid."""
     crs: CrsCode | None = None
@@ -58,8 +66,8 @@ class Label(Model):
     """Where the outlines come from."""
     margin_m: float = Field(0.0, ge=0, le=1000)
     """Pixels within so many metres of an outline are unknown, for ``outlines``."""
-    debris: Annotated[PathText | None, ADDRESS] = None
-    """Vector file of debris-covered ice, scored as a class of its own."""
+    debris: Annotated[Files | None, ADDRESS] = None
+    """Vector file of debris-covered ice, or region to its own, scored as a class of its own."""
     debris_layer: str | None = None
     """Layer of ``debris``, likewise."""
     debris_crs: CrsCode | None = None
@@ -86,6 +94,8 @@ class Label(Model):
             for name in names:
                 if getattr(self, file) is None and getattr(self, name) is not None:
                     raise ValueError(f"{name} {getattr(self, name)} is of {file}, which is None")
+        if self.masks and self.kind != "outlines":
+            raise ValueError(f"masks act on labels of kind outlines alone, not on {self.kind}")
         if self.margin_m and self.kind != "outlines":
             raise ValueError(
                 f"margin_m {self.margin_m:g} acts on labels of kind outlines alone, not on "
@@ -108,9 +118,43 @@ class Label(Model):
             if self.kind != "ndsi":
                 unused |= {"ndsi_above", "nir_above"}
         files = {
-            name: path.rpartition("/")[2]
-            for name in ("outlines", "debris")
-            if (path := getattr(self, name)) is not None
+            name: name_files(found)
+            for name in ("outlines", "debris", "masks")
+            if (found := getattr(self, name)) is not None
         }
         kept = self.model_dump(exclude=unused) | files
         return Label.model_validate(kept, context=STORED)
+
+    def of(self, region: str) -> Label:
+        """The label as it is for one region: with its own files alone."""
+        mask = {name: path for name, path in self.masks.items() if name == region}
+        own = {name: pick_file(getattr(self, name), region) for name in ("outlines", "debris")}
+        return self.model_copy(update={**own, "masks": mask})
+
+    def find_mask(self, region: str, month: date) -> str | None:
+        """The raster of a region's glacier in a month; None of one without."""
+        path = self.masks.get(region)
+        if path is None:
+            return None
+        return path.replace("{year}", f"{month:%Y}").replace("{month}", f"{month:%m}")
+
+    def list_files(self) -> Iterator[tuple[str, str]]:
+        """Each file of polygons, by the name of the field that names it."""
+        for field in ("outlines", "debris"):
+            found = getattr(self, field)
+            if isinstance(found, dict):
+                yield from ((f"{field}.{region}", path) for region, path in found.items())
+            elif found is not None:
+                yield field, found
+
+
+def pick_file(files: Files | None, region: str) -> str | None:
+    """The file of a region."""
+    return files.get(region) if isinstance(files, dict) else files
+
+
+def name_files(files: Files) -> Files:
+    """The same without the folders."""
+    if isinstance(files, dict):
+        return {region: path.rpartition("/")[2] for region, path in files.items()}
+    return files.rpartition("/")[2]

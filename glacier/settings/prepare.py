@@ -65,7 +65,8 @@ class Prepare(Model):
                 f"stride_px {self.stride_px} is the step between chips, and layout resize makes "
                 "none: leave it out"
             )
-        if self.label.kind == "outlines" and self.label.outlines is None:
+        label = self.label
+        if label.kind == "outlines" and label.outlines is None and not label.masks:
             raise ValueError("label.kind outlines needs label.outlines, a vector file of polygons")
         return self
 

@@ -20,7 +20,7 @@ from glacier.errors import ConfigError, GlacierError, StoreError
 from glacier.evaluation.results import FORMAT, PREDICTIONS, SweepResult, TrialResult
 from glacier.geo.frames import is_southern
 from glacier.geo.raster import Grid
-from glacier.geo.vector_files import checksum_files
+from glacier.samples.label_files import checksum_label
 from glacier.samples.month_images import MonthImage, read_image
 from glacier.samples.sample_set import SampleSet, hold_months, read_set, samples_folder
 from glacier.settings.identity import digest, identity
@@ -118,10 +118,8 @@ def name_device_and_weights(config: Config) -> dict[str, str]:
 
 def settings_digest(config: Config) -> str:
     """Hash of all settings of a run, with the content of the files of labels and weights."""
-    label = config.prepare.label
-    files = [f and checksum_files(store.absolute(f)) for f in (label.outlines, label.debris)]
     weights = name_device_and_weights(config).get("weights")
-    return digest([config_digest(config), files, weights])
+    return digest([config_digest(config), checksum_label(config), weights])
 
 
 @dataclass(frozen=True)

@@ -119,9 +119,10 @@ def view_everest(config: Config, models: list[str]) -> list[View]:
     """Everest in three readings, since nobody knows the gains of its 8-bit numbers."""
     everest = load_config([str(ROOT / "jobs" / "everest.yaml")], "")
     source, region = open_source(everest), everest.regions[0]
-    month = source.fetch_month(region, date(2000, 10, 1))
+    taken = date(2000, 10, 1)
+    month = source.fetch_month(region, taken)
     assert isinstance(month, Composite)
-    label = glacier_on(everest.prepare.label, source.grid(region), "")
+    label = glacier_on(everest.prepare.label, region.name, taken, source.grid(region), "")
     simple = make_image(month.bands, ImageRecipe.of(config.prepare))
     readings = {
         "number / 255, as in everest.yaml": simple,

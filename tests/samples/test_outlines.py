@@ -1,6 +1,7 @@
 """Outlines in samples: one read per worker, what was done to them said, their parts in the hash."""
 
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import geopandas
@@ -18,6 +19,7 @@ from glacier.settings.labels import Label
 from glacier.settings.prepare import Prepare
 from tests.support.tiny import make_task, tiny_config
 
+JULY = date(2014, 7, 1)
 CHIPS = {"layout": "chips", "size_px": 32, "stride_px": 32, "blocks": [2, 2]}
 
 
@@ -37,7 +39,7 @@ def test_a_file_is_read_once_for_many_grids_and_months(
     for month in range(3):
         for k in range(12):  # more than are kept as pixels
             grid = Grid("EPSG:32608", 3000.0 * k, 60_000.0, 30.0, 20, 10 + k)
-            assert glacier_on(label, grid, "samples/a-1").all(), month
+            assert glacier_on(label, "a", JULY, grid, "samples/a-1").all(), month
     assert len(opened) == 1
     assert outlines.read_once.cache_info().currsize >= 1
 
