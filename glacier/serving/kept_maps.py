@@ -161,8 +161,7 @@ class KeptMaps:
 
     def drop_old(self, most: int) -> None:
         """Remove those that are too old, and the oldest beyond so many."""
-        done = [kept for kept in self.list_all() if kept.is_done]
         oldest = time.time() - self.limits.keep_h * 3600
-        for k, kept in enumerate(done):
-            if k >= most or kept.created.timestamp() < oldest:
+        for k, kept in enumerate(self.list_all()):
+            if kept.is_done and (k >= most or kept.created.timestamp() < oldest):
                 self.drop(kept)

@@ -48,4 +48,6 @@ async def list_models(state: State, client: Reader) -> ModelList:
 @router.put("/model", responses=describe_problems(400, 413, 422, 503), max_body_size=NAME_BYTES)
 async def promote_model(state: State, client: Promoter, wanted: ModelId) -> ServedModel:
     """Let another model answer from now on; images in work are finished by the one before."""
-    return await state.mapper.promote(wanted.id)
+    model = await state.mapper.promote(wanted.id)
+    await run_in_threadpool(state.promotion.write, model.id)
+    return model

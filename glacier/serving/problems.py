@@ -20,7 +20,8 @@ from glacier.settings.model import Model
 
 PROBLEM_JSON = "application/problem+json"
 
-PLACE = re.compile(r"(?:[a-z][a-z0-9+.-]*:/|~)?/(?:[^\s'\"`;,:()<>]*/)?([^\s'\"`;,:()<>/]*)")
+NAME = r"[^\s'\"`;,:()<>/]*"
+PLACE = re.compile(rf"(?<![\w./])(?:[a-z][a-z0-9+.-]*:/|~)?/(?:{NAME}/)*({NAME})")
 """A path of the server, or an address, of which clients see the last part alone."""
 
 DEFECT = "the service has a fault, which its log shows; the same request may work later"

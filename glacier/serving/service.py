@@ -16,14 +16,16 @@ from starlette.middleware.cors import CORSMiddleware
 from glacier import __version__
 from glacier.config import Config
 from glacier.serving import background_jobs, health, map_routes, model_routes
-from glacier.serving.access import Access, GuardBrowser, read_access
+from glacier.serving.access import GuardBrowser, list_hosts
 from glacier.serving.answer import Mapper
 from glacier.serving.job_answers import StatusInfo
 from glacier.serving.limits import LimitSilence
 from glacier.serving.map_answers import MODEL_HEADER
+from glacier.serving.map_work import end_task
 from glacier.serving.meters import MeterRequests
 from glacier.serving.problems import Problem, add_handlers
 from glacier.serving.service_state import ServiceState, build_state
+from glacier.serving.tokens import Access, read_access
 from glacier.serving.vertex import VertexRoutes, build_router
 
 ROUTERS = (health.router, model_routes.router, map_routes.router, background_jobs.router)
@@ -62,7 +64,7 @@ def build_app(
         redoc_url=None,
         root_path=config.serve.root_path,
         lifespan=live_with(state),
-        middleware=list_layers(state),
+        middleware=list_layers(state, frozenset() if vertex else list_hosts(config.serve)),
     )
     app.state.service, app.state.is_ready = state, False
     add_handlers(app)
@@ -74,12 +76,17 @@ def build_app(
     return app
 
 
-def list_layers(state: ServiceState) -> list[Middleware]:
-    """What a request goes through before it comes to its route, the outermost first."""
+def list_layers(state: ServiceState, hosts: frozenset[str]) -> list[Middleware]:
+    """What a request goes through before it comes to its route, the outermost first.
+
+    Args:
+        state: The parts of the service.
+        hosts: Names that it may be asked by; none: any.
+    """
     settings = state.config.serve
     return [
         Middleware(MeterRequests, meters=state.meters),
-        Middleware(GuardBrowser, settings=settings),
+        Middleware(GuardBrowser, hosts=hosts, origins=frozenset(settings.origins)),
         Middleware(
             CORSMiddleware,
             allow_origins=list(settings.origins),
@@ -99,13 +106,15 @@ def live_with(state: ServiceState) -> Lifespan:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        tidying = asyncio.create_task(tidy(state))
+        await state.promotion.follow_once()
+        beside = [asyncio.create_task(work) for work in (tidy(state), state.promotion.follow())]
         app.state.is_ready = True
         try:
             yield
         finally:
             app.state.is_ready = False
-            tidying.cancel()
+            for task in beside:
+                await end_task(task)
             await state.work.close()
             await state.mapper.close()
 

@@ -8,15 +8,17 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from glacier import store
 from glacier.config import Config
-from glacier.serving.access import Access
 from glacier.serving.answer import Mapper
 from glacier.serving.archive_images import ArchiveImages
 from glacier.serving.kept_maps import KeptMaps
 from glacier.serving.limits import Places, Rates
 from glacier.serving.map_work import MapWork
 from glacier.serving.meters import Meters
+from glacier.serving.promotion import Promotion
 from glacier.serving.spool import Spool
+from glacier.serving.tokens import Access
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class ServiceState:
     turns: Places
     """Of images that are mapped, or wait for it."""
     rates: Rates
+    promotion: Promotion
 
 
 def build_state(config: Config, mapper: Mapper, access: Access, folder: Path) -> ServiceState:
@@ -45,12 +48,13 @@ def build_state(config: Config, mapper: Mapper, access: Access, folder: Path) ->
         config: The run.
         mapper: Who maps.
         access: Who may ask.
-        folder: There, and its own; for uploads and maps.
+        folder: There, and its own; for uploads, and for maps unless ``serve.folder`` has them.
     """
     settings, limits, meters = config.serve, config.serve.limits, Meters()
-    for name in ("uploads", "maps"):
-        (folder / name).mkdir(exist_ok=True, mode=0o700)
-    kept = KeptMaps(folder / "maps", limits)
+    lasting = folder if settings.folder is None else Path(store.absolute(settings.folder))
+    for place in (folder / "uploads", lasting / "maps"):
+        place.mkdir(exist_ok=True, parents=True, mode=0o700)
+    kept = KeptMaps(lasting / "maps", limits)
     turns = Places(settings.workers + limits.queue, "images wait or are mapped", settings.workers)
     uploads = Places(limits.uploads, "uploads come in", limits.uploads)
     meters.watch("images_waiting", "Images that wait for their turn.", lambda: turns.waiting)
@@ -68,6 +72,7 @@ def build_state(config: Config, mapper: Mapper, access: Access, folder: Path) ->
         uploads=uploads,
         turns=turns,
         rates=Rates(limits.requests_per_min),
+        promotion=Promotion(lasting, mapper),
     )
 
 

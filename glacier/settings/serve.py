@@ -63,6 +63,9 @@ class Serve(Model):
     """Addresses of proxies whose word on the client's address and on https is taken."""
     root_path: Annotated[str, RUNTIME_ONLY] = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
     """What a proxy puts before every path, such as ``/ice``."""
+    folder: Annotated[PathText | None, RUNTIME_ONLY, ADDRESS] = None
+    """Folder for maps and for the choice of the model, which then outlive the service; more than
+    one replica needs one that all of them see. None: they go with the process."""
     workers: Annotated[int, RUNTIME_ONLY] = Field(1, ge=1)
     """Processes that map side by side, each of which loads the model once."""
     cpus_per_worker: Annotated[int, RUNTIME_ONLY] = Field(2, ge=1)
@@ -89,4 +92,9 @@ class Serve(Model):
         low, most = self.replicas
         if not 1 <= low <= most:
             raise ValueError(f"replicas {low}, {most}: wanted least and most, from 1")
+        if most > 1 and self.folder is None:
+            raise ValueError(
+                f"replicas {low}, {most}: a map of one has to be known to the others; name a "
+                "folder that all of them see in serve.folder"
+            )
         return self
