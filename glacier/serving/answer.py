@@ -22,7 +22,7 @@ class ServedModel(Model):
     """What answers: all folds of one encoder, or of several, of a finished sweep."""
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]{1,120}$")]
-    """Name by which it is asked for and promoted: ``<sweep>:<encoder>``, with ``:`` as ``+``."""
+    """Name by which it is asked for and promoted: ``<folder of the sweep>+<encoder>``."""
     sha256: Sha256
     """Over the checksums of the weights of all its networks, in order."""
     encoders: tuple[str, ...]
@@ -82,7 +82,7 @@ class Mapper(Protocol):
         """What answers now."""
         ...
 
-    def list_models(self) -> Sequence[ServedModel]:
+    async def list_models(self) -> Sequence[ServedModel]:
         """What could answer: the finished sweeps of the run's storage."""
         ...
 
