@@ -71,10 +71,11 @@ def cut_at_date_line(polygon: shapely.Polygon) -> Iterator[shapely.Polygon]:
     if polygon.bounds[2] <= 180:
         yield polygon
         return
-    for side, shift in ((WORLD, 0), (BEYOND, -360)):
+    for side, shift_deg in ((WORLD, 0.0), (BEYOND, -360.0)):
         found = take_area(shapely.intersection(polygon, side))
         for part in () if found is None else shapely.get_parts(found):
-            yield shapely.transform(part, lambda corners, by=shift: corners + (by, 0))
+            corners = shapely.get_coordinates(part) + np.array([shift_deg, 0.0])
+            yield shapely.set_coordinates(part, corners)
 
 
 def list_corners(polygon: shapely.Polygon) -> list[list[Sequence[float]]]:

@@ -21,7 +21,7 @@ of an inventory, and the two rasters of a map, as Cloud-optimised GeoTIFF on the
 class ServedModel(Model):
     """What answers: all folds of one encoder, or of several, of a finished sweep."""
 
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]{1,120}$")]
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]{1,210}$")]
     """Name by which it is asked for and promoted: ``<folder of the sweep>+<encoder>``."""
     sha256: Sha256
     """Over the checksums of the weights of all its networks, in order."""
@@ -55,6 +55,10 @@ class Answer(Model):
     why: str
     """Where the interval comes from, in words."""
     outlines: int = Field(ge=0)
+    """Polygons in the file of outlines; those below ``series.min_area_km2`` are none."""
+    seen_pixel_m: float | None = Field(None, gt=0)
+    """Side of the pixels that the model saw, metres, where the image was resampled to them; None:
+    its own."""
     pixels: PixelCounts
     bounds: tuple[float, float, float, float]
     """West, south, east, north of the image, degrees; over the date line west is more than

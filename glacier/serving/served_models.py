@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
 from glacier import seals, store
 from glacier.config import Config
@@ -20,6 +21,12 @@ from glacier.settings.series import Series
 from glacier.training.model_card import ModelCard, card_address, show_pixels
 from glacier.training.saved import SavedSweep, find_mapping_sweep, open_sweep
 from glacier.wording import join_words, nearest
+
+NO_ID = re.compile(r"[^A-Za-z0-9._-]")
+"""What a folder of a sweep may be called with, and an id may not."""
+
+MAX_PLACE = 80
+"""Characters of the folder's name that an id holds; runs give at most 73."""
 
 
 class Candidate(Model):
@@ -70,7 +77,10 @@ class ModelShelf:
         sweeps = store.join(store.absolute(self.config.storage), "sweeps")
         below = [store.join(sweeps, name) for name in store.list_folders(sweeps)]
         places = dict.fromkeys([self.own, *below])
-        found = {c.served.id: c for place in places for c in self.read(place)}
+        found: dict[str, Candidate] = {}
+        for place in places:
+            for candidate in self.read(place):
+                found.setdefault(candidate.served.id, candidate)
         return list(found.values())
 
     def read(self, place: str) -> tuple[Candidate, ...]:
@@ -149,11 +159,10 @@ def describe_model(
 ) -> ServedModel:
     """What a model is, and what it scored on ground that it never saw."""
     scored = [card for card in list_scorecards(sweep, encoders) if card.counts.glacier_pixels]
-    place = sweep.places.sweep.rpartition("/")[2]
     best, _ = choose_encoders(sweep.result, Predict())
     return ServedModel(
-        id=f"{place}+{encoders[0] if len(encoders) == 1 else ENSEMBLE}",
-        sha256=store.checksum(" ".join(card.sha256 for card in cards).encode()),
+        id=name_model(sweep, encoders),
+        sha256=digest_weights(cards),
         encoders=tuple(encoders),
         bands=tuple(sorted(cards[0].image.landsat_bands)),
         pixel_m=cards[0].pixel_m,
@@ -162,6 +171,17 @@ def describe_model(
         recommended=tuple(encoders) == best,
         says=tuple(explain_model(config, sweep, cards)),
     )
+
+
+def digest_weights(cards: Iterable[ModelCard]) -> str:
+    """What tells the networks of a model from all others: a checksum over theirs."""
+    return store.checksum(" ".join(card.sha256 for card in cards).encode())
+
+
+def name_model(sweep: SavedSweep, encoders: Sequence[str]) -> str:
+    """The id of a model; a character that an id cannot hold becomes ``_``."""
+    place = NO_ID.sub("_", sweep.places.sweep.rpartition("/")[2])[:MAX_PLACE]
+    return f"{place}+{encoders[0] if len(encoders) == 1 else ENSEMBLE}"
 
 
 def list_scorecards(sweep: SavedSweep, encoders: Sequence[str]) -> list[Scorecard]:
