@@ -246,7 +246,7 @@ def read_job(request: Request, state: State, client: Reader, job: JobId) -> Stat
 async def dismiss_job(request: Request, state: State, client: Runner, job: JobId) -> StatusInfo:
     """End a job, and remove all that is known of it."""
     kept = await run_in_threadpool(state.kept.find, job, client.key)
-    state.work.dismiss(kept)
+    await state.work.dismiss(kept)
     return describe_job(request, kept.model_copy(update={"status": "dismissed", "problem": None}))
 
 

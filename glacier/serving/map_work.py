@@ -119,11 +119,11 @@ class MapWork:
         values = {"status": "successful", "answer": answer, "finished": datetime.now(UTC)}
         return self.kept.save(kept.model_copy(update=values))
 
-    def dismiss(self, kept: KeptMap) -> None:
+    async def dismiss(self, kept: KeptMap) -> None:
         """Stop the work on a map, and remove it."""
         if task := self.tasks.get(kept.id):
-            task.cancel()
-        self.kept.drop(kept)
+            await end_task(task)
+        await run_in_threadpool(self.kept.drop, kept)
 
     async def close(self) -> None:
         """Stop all work in the background."""

@@ -41,7 +41,7 @@ async def read_model(state: State, client: Reader) -> ServedModel:
 @router.get("/models", responses=describe_problems(503))
 async def list_models(state: State, client: Reader) -> ModelList:
     """The models of the run's storage that could answer."""
-    found = await run_in_threadpool(state.mapper.list_models)
+    found = await state.mapper.list_models()
     return ModelList(models=tuple(found), answers=state.mapper.model.id)
 
 

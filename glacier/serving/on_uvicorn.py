@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -46,31 +48,50 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def serve_here(config: Config, make_mapper: Callable[[Config], Mapper]) -> int:
+StartMapper = Callable[[Config], Awaitable[Mapper]]
+"""Starts who maps."""
+
+
+def serve_here(config: Config, start: StartMapper) -> int:
     """Serve a run until asked to end.
 
     Args:
         config: The run.
-        make_mapper: Starts who maps, once the address is known to be ours.
+        start: Starts who maps, once the address is known to be ours.
 
     Returns:
         0.
 
     Raises:
         ConfigError: The address is taken or not ours, or the tokens cannot be used.
+        GlacierError: No model can answer.
     """
     vertex = read_vertex()
     with open_scratch() as folder, open_socket(config.serve, vertex) as listener:
-        mapper = make_mapper(config)
-        app = build_app(config, mapper, folder, vertex)
+        asyncio.run(serve_on(listener, config, start, folder, vertex))
+    say("serve: ended")
+    return 0
+
+
+async def serve_on(
+    listener: socket.socket,
+    config: Config,
+    start: StartMapper,
+    folder: Path,
+    vertex: VertexRoutes | None,
+) -> None:
+    """Serve a run on a socket; arguments as above, the folder is the service's own."""
+    say(f"serve: loading the models of {config.name}")
+    mapper = await start(config)
+    try:
+        server = make_server(build_app(config, mapper, folder, vertex), config.serve)
         host, port = listener.getsockname()[:2]
         name = f"[{host}]" if ":" in host else host
         say(f"serve: {config.name} by {mapper.model.id} at http://{name}:{port}; Ctrl-C ends it")
-        server = make_server(app, config.serve)
         with end_well(server.stop):
-            server.run(sockets=[listener])
-    say("serve: ended")
-    return 0
+            await server.serve(sockets=[listener])
+    finally:
+        await mapper.close()
 
 
 def make_server(app: FastAPI, settings: Serve) -> Server:

@@ -22,11 +22,12 @@ def run_serve(config: Config) -> int:
     """
     if reason := explain_missing_extra("serve"):
         raise ConfigError(reason)
+    from glacier.serving.local_mapper import LocalMapper  # late: the extra may be missing
+
     if config.serve.on == "ray":
-        from glacier.serving.on_ray import serve_on_ray  # late: the extra may be missing
+        from glacier.serving.on_ray import serve_on_ray
 
-        return serve_on_ray(config)
+        return serve_on_ray(config, LocalMapper.start)
     from glacier.serving.on_uvicorn import serve_here
-    from glacier.serving.worker_pool import WorkerPool
 
-    return serve_here(config, WorkerPool)
+    return serve_here(config, LocalMapper.start)
