@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 
+from glacier.errors import ConfigError
 from glacier.serving.access import Promoter, Reader
 from glacier.serving.answer import ServedModel
-from glacier.serving.problems import describe_problems
+from glacier.serving.problems import describe_problems, hide_places
 from glacier.serving.service_state import State
 from glacier.settings.model import Model
 
@@ -45,9 +47,14 @@ async def list_models(state: State, client: Reader) -> ModelList:
     return ModelList(models=tuple(found), answers=state.mapper.model.id)
 
 
-@router.put("/model", responses=describe_problems(400, 413, 422, 503), max_body_size=NAME_BYTES)
+@router.put(
+    "/model", responses=describe_problems(400, 404, 413, 422, 503), max_body_size=NAME_BYTES
+)
 async def promote_model(state: State, client: Promoter, wanted: ModelId) -> ServedModel:
     """Let another model answer from now on; images in work are finished by the one before."""
-    model = await state.mapper.promote(wanted.id)
+    try:
+        model = await state.mapper.promote(wanted.id)
+    except ConfigError as error:
+        raise HTTPException(404, hide_places(str(error))) from error
     await run_in_threadpool(state.promotion.write, model.id)
     return model

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
@@ -18,18 +17,18 @@ from glacier.config import Config
 from glacier.serving import background_jobs, health, map_routes, model_routes
 from glacier.serving.access import GuardBrowser, list_hosts
 from glacier.serving.answer import Mapper
-from glacier.serving.job_answers import StatusInfo
+from glacier.serving.interface import describe_all
 from glacier.serving.limits import LimitSilence
 from glacier.serving.map_answers import MODEL_HEADER
 from glacier.serving.map_work import end_task
 from glacier.serving.meters import MeterRequests
-from glacier.serving.problems import Problem, add_handlers
+from glacier.serving.problems import add_handlers
 from glacier.serving.service_state import ServiceState, build_state
 from glacier.serving.tokens import Access, read_access
 from glacier.serving.vertex import VertexRoutes, build_router
 
 ROUTERS = (health.router, model_routes.router, map_routes.router, background_jobs.router)
-"""All of the service; a new one is a line here."""
+"""Those that are the same in every service."""
 
 TIDY_S = 60.0
 """Time between two looks for maps that are too old, seconds."""
@@ -68,12 +67,17 @@ def build_app(
     )
     app.state.service, app.state.is_ready = state, False
     add_handlers(app)
+    add_routes(app, vertex)
+    describe_all(app, has_tokens=access.tokens is not None)
+    return app
+
+
+def add_routes(app: FastAPI, vertex: VertexRoutes | None) -> None:
+    """Give an application its routes; what a new part of the service answers is a line here."""
     for router in ROUTERS:
         app.include_router(router)
     if vertex is not None:
         app.include_router(build_router(vertex))
-    describe_shared(app)
-    return app
 
 
 def list_layers(state: ServiceState, hosts: frozenset[str]) -> list[Middleware]:
@@ -126,21 +130,3 @@ async def tidy(state: ServiceState) -> None:
     while True:
         await asyncio.sleep(TIDY_S)
         await run_in_threadpool(state.kept.drop_old, state.kept.limits.keep)
-
-
-def describe_shared(app: FastAPI) -> None:
-    """Put the forms that refusals and jobs have into the description of the interface."""
-    describe = app.openapi
-
-    def describe_all() -> dict[str, Any]:
-        """The description, made once."""
-        if app.openapi_schema is None:
-            schemas = describe()["components"]["schemas"]
-            for shared in (Problem, StatusInfo):
-                form = shared.model_json_schema(ref_template="#/components/schemas/{model}")
-                for name, part in {**form.pop("$defs", {}), shared.__name__: form}.items():
-                    schemas.setdefault(name, part)
-        assert app.openapi_schema is not None
-        return app.openapi_schema
-
-    app.openapi = describe_all  # type: ignore[method-assign]

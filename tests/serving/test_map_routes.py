@@ -165,7 +165,7 @@ def test_the_model_can_be_changed_between_two_maps(tmp_path: Path) -> None:
         assert changed.json()["id"] == client.get("/model").json()["id"] == "tiny+another"
         assert post(client).json()["model"]["id"] == "tiny+another"
         refused = client.put("/model", json={"id": "tiny"})
-        assert refused.status_code == 422 and "tiny+first" in refused.json()["detail"]
+        assert refused.status_code == 404 and "tiny+first" in refused.json()["detail"]
         models = client.get("/models").json()
         assert models["answers"] == "tiny+another" and len(models["models"]) == 2
 
