@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from glacier.samples.prepare import run_prepare as run_prepare
     from glacier.samples.sample_set import SampleSet as SampleSet
     from glacier.samples.sample_set import read_set as read_set
+    from glacier.serving.run import run_serve as run_serve
     from glacier.studies.claims import run_claims as run_claims
     from glacier.studies.study import run_study as run_study
     from glacier.training.model_files import load_model as load_model
@@ -67,6 +68,7 @@ __all__ = [
     "run_prepare",
     "run_report",
     "run_series",
+    "run_serve",
     "run_study",
     "run_sweep",
 ]
@@ -87,6 +89,7 @@ _HOMES = {
     "samples.month_images": ("MonthImage", "read_images"),
     "samples.sample_set": ("SampleSet", "read_set"),
     "samples.prepare": ("run_prepare",),
+    "serving.run": ("run_serve",),
     "studies.claims": ("run_claims",),
     "studies.study": ("run_study",),
     "training.model_files": ("load_model", "map_probability"),

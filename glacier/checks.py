@@ -36,6 +36,7 @@ from glacier.mapping.images import find_images, name_files
 from glacier.plans import RunPlan, plan_run, show_gb
 from glacier.samples.folds import Split, block_rectangles, make_splits
 from glacier.samples.label_files import list_masks
+from glacier.serving.tokens import read_access
 from glacier.settings.prepare import WINDOW_STEP_PX
 from glacier.sources.factory import open_source
 from glacier.sources.night import is_dark
@@ -71,9 +72,11 @@ def refuse_run(config: Config, job: str) -> None:
 def find_refusals(config: Config, job: str) -> list[str]:
     """Every reason why a job cannot do what it is asked for, a sentence each."""
     reasons = dict.fromkeys(refuse_places(config))
-    if job == "export" and (reason := explain_missing_extra()):
+    if reason := explain_missing_extra(job):
         reasons[reason] = None
-    if job in ("report", "export"):
+    if job == "serve":
+        reasons |= dict.fromkeys(refuse_service(config))
+    if job in ("report", "export", "serve"):
         return list(reasons)
     if job == "latest" and (reason := explain_fixed_archive(config)):
         reasons[reason] = None
@@ -100,6 +103,16 @@ def refuse_places(config: Config) -> Iterator[str]:
                 yield f"{name} = {place!r}: {reason}"
         elif reason := explain_unwritable(Path(address)):
             yield f"{name} = {place!r}: {reason}; choose a folder that you may write to"
+
+
+def refuse_service(config: Config) -> Iterator[str]:
+    """Why nothing could be served."""
+    try:
+        read_access(config.serve)
+    except ConfigError as error:
+        yield str(error)
+    if config.serve.on == "ray":
+        yield from refuse_machine(config, trains=False)
 
 
 def refuse_machine(config: Config, trains: bool) -> Iterator[str]:

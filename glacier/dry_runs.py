@@ -178,6 +178,19 @@ def plan_export(plan: RunPlan) -> Iterator[str]:
     )
 
 
+def plan_serve(plan: RunPlan) -> Iterator[str]:
+    """Where a service would listen, and who could ask."""
+    settings = plan.config.serve
+    who = "everybody there may read and run"
+    if settings.tokens is not None:
+        who = "who has a token may do what its role allows"
+    yield (
+        f"serve: at {settings.host} port {settings.port}, by {settings.on}; {who}; "
+        f"{settings.workers} worker(s) of {settings.cpus_per_worker} core(s) and "
+        f"{settings.gpus_per_worker:g} GPU"
+    )
+
+
 def plan_network(fetches: bool = False, trains: bool = False, measures: bool = False) -> Tell:
     """Which addresses would be asked: those of the configuration, never one that a file holds.
 
@@ -237,6 +250,7 @@ STAGES: dict[str, tuple[Tell, ...]] = {
         plan_ingest, plan_prepare, plan_sweep, plan_report, plan_predict, plan_series,
         WHOLE_PIPELINE, plan_disk,
     ),
+    "serve": (plan_serve, plan_network()),
     "study": (plan_ingest, plan_prepare, plan_sweep, EVERYTHING, plan_disk),
     "claims": (plan_ingest, plan_prepare, plan_sweep, EVERYTHING, plan_disk),
 }  # fmt: skip

@@ -57,6 +57,8 @@ class Ending:
     """What the user is told."""
     stderr = STDERR
     """File that it is told to."""
+    stop: Callable[[], None] | None = None
+    """Asks work that has no end of its own to come to one; None: it is interrupted."""
     witness: int | None = None
     """File that dismisses the witness; None: there is none."""
     is_told = False
@@ -144,6 +146,11 @@ def ask_to_end(number: int, frame: FrameType | None = None) -> None:
     """Have an interrupt raised in the main thread; end at once if asked before, or too late."""
     if is_interrupted() or Ending.is_over:
         leave(128 + number)
+    if Ending.stop is not None:
+        Ending.code = 128 + number
+        run_later(GRACE_S, lambda: leave(128 + number))
+        Ending.stop()
+        return
     begin_end(128 + number)
 
 
@@ -158,6 +165,20 @@ def give_up(said: str) -> None:
     if is_program() and not is_interrupted() and not Ending.is_over:
         Ending.said = said
         begin_end(GIVEN_UP)
+
+
+@contextmanager
+def end_well(stop: Callable[[], None]) -> Iterator[None]:
+    """Have the first Ctrl-C or SIGTERM in the length of the block be no interrupt, but a wish.
+
+    Args:
+        stop: Asks the work to come to its end soon; it is called in any thread.
+    """
+    Ending.stop = stop
+    try:
+        yield
+    finally:
+        Ending.stop = None
 
 
 def is_program() -> bool:

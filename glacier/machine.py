@@ -55,8 +55,11 @@ SESSION_BYTES = len(
 RAY_BYTES = 20_000_000
 """What a private Ray writes into its folder: logs of a run of some minutes."""
 
-EXPORT_LIBRARIES = ("onnx", "onnxruntime", "onnxscript")
-"""What ``glacier export`` needs besides: the optional extra ``export``."""
+EXTRAS = {
+    "export": ("onnx", "onnxruntime", "onnxscript"),
+    "serve": ("fastapi", "uvicorn", "python_multipart", "prometheus_client", "rio_tiler"),
+}
+"""Verb to what it needs besides: an optional extra of the same name."""
 
 CGROUPS_OF_PROCESS = Path("/proc/self/cgroup")
 CGROUP_V1 = ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
@@ -329,12 +332,12 @@ def explain_unwritable(folder: Path) -> str:
     return ""
 
 
-def explain_missing_extra() -> str:
-    """Why models cannot be exported here; nothing where they can."""
-    missing = [name for name in EXPORT_LIBRARIES if find_spec(name) is None]
+def explain_missing_extra(verb: str) -> str:
+    """Why a verb cannot be run here for want of its extra; nothing where it can, or has none."""
+    missing = [name for name in EXTRAS.get(verb, ()) if find_spec(name) is None]
     if not missing:
         return ""
     return (
-        f"glacier export needs {', '.join(missing)}, not installed here: run "
-        "`pip install 'glacier-maps[export]'`"
+        f"glacier {verb} needs {', '.join(missing)}, not installed here: run "
+        f"`pip install 'glacier-maps[{verb}]'`"
     )

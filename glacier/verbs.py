@@ -105,6 +105,11 @@ VERBS = {
         "run_export",
         sections=("export.", *PLACES),
     ),
+    "serve": Verb(
+        "A run's models and maps -> an HTTP service with a page, for others.",
+        "run_serve",
+        sections=("serve.", "predict.encoder", "predict.sweep", *PLACES, "cluster.address"),
+    ),
     "study": Verb(
         "Run the variants of one configuration and compare them.",
         "run_study",

@@ -35,7 +35,7 @@ ENTRANCE = {
 HOMES = {
     "ray": {
         "cluster", "archive.ingest", "archive.workers", "samples.prepare", "training.sweep",
-        "training.tuning", "mapping.predict", "reports.series",
+        "training.tuning", "mapping.predict", "reports.series", "serving.on_ray",
     },
     "torch": {"training"},
     "torchvision": {"training.unet"},

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from glacier.config import Config
 from glacier.evaluation.kinds import FOLDS, LABELS
 from glacier.published import INTRODUCTION
+from glacier.samples.sample_set import SampleMonth
 from glacier.settings.labels import Label
 from glacier.settings.months import Months
 from glacier.settings.sweep import Sweep
@@ -98,6 +101,19 @@ def explain_run(
         sentences.append("There is one image, so nothing is said of other dates and seasons.")
     sentences.append(explain_weights(config.sweep.encoder_weights))
     return sentences
+
+
+def mean_clipped(months: Sequence[SampleMonth]) -> float | None:
+    """Share of clipped pixels over all months, each by its labelled pixels; None of none."""
+    known = [
+        (month.clipped, month.label_pixels.glacier + month.label_pixels.ground)
+        for month in months
+        if month.clipped is not None and month.label_pixels
+    ]
+    if not known:
+        return None
+    shares, pixels = zip(*known, strict=True)
+    return float(np.average(shares, weights=pixels))
 
 
 def explain_change(setting: str, value: Any, before: Any) -> str:

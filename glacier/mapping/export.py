@@ -53,7 +53,7 @@ def run_export(config: Config) -> int:
         ConfigError: The extra is not installed, or there is no such encoder or fold.
         StoreError: The sweep is not there, or files cannot be written.
     """
-    if reason := explain_missing_extra():
+    if reason := explain_missing_extra("export"):
         raise ConfigError(reason)
     sweep = find_sweep(config)
     encoders, why = choose_encoders(sweep.result, config.export, "export.encoder")

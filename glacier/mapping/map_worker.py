@@ -8,18 +8,16 @@ from typing import Any
 
 from glacier import seals, store
 from glacier.errors import DamagedError, GlacierError, StoreError
-from glacier.geo.raster_rows import open_landsat
-from glacier.mapping.answers import LoadedModel, Models, Tally
+from glacier.mapping.answers import LoadedModel
 from glacier.mapping.assignment import ModelName
+from glacier.mapping.image_map import map_file
 from glacier.mapping.map_plan import MapTask, fail
-from glacier.mapping.maps import ITEM, RASTERS, MapRecord, UsedModel, map_address
-from glacier.mapping.raster_map import map_raster
-from glacier.mapping.resampled_map import find_tested_pixel, map_resampled
+from glacier.mapping.maps import ITEM, RASTERS, MapRecord, map_address
 from glacier.mapping.stac_items import MapSources, encode_map_item
 from glacier.scratch import open_scratch
 from glacier.settings.predict import Predict
-from glacier.training.inference import Viewer, take_device
-from glacier.training.model_files import load_model
+from glacier.training.inference import take_device
+from glacier.training.model_files import load_viewer
 
 
 class MapWorker:
@@ -60,26 +58,17 @@ class MapWorker:
             GlacierError: The image or a model cannot be used, or the map not be kept.
         """
         models = {name: self.load(name) for part in task.parts for name in part.models}
-        wanted = {b for model in models.values() for b in model.card.image.landsat_bands}
         sha256 = task.record.image_sha256
         with open_scratch() as scratch, store.local_copy(task.image, sha256) as path:
             files = scratch / "probability.tif", scratch / "class.tif"
-            with open_landsat(path, wanted, self.settings.bands) as image:
-                pixel_m = find_tested_pixel(models, image) if self.settings.resample else None
-                if pixel_m is None:
-                    tally = map_raster(image, task.parts, models, files)
-                else:
-                    tally = map_resampled(image, task.parts, models, files, pixel_m)
-                record = conclude(task.record, tally, models).model_copy(
-                    update={"grid": image.grid, "seen_pixel_m": pixel_m}
-                )
+            record = map_file(task, path, models, self.settings, files)
             return self.write(record, files, task.image)
 
     def load(self, name: ModelName) -> LoadedModel:
         """A model, loaded once."""
         if name not in self.loaded:
-            model, card = load_model(store.join(self.models, name.encoder, f"fold-{name.fold}"))
-            self.loaded[name] = LoadedModel(Viewer.of(model.to(self.device), card.inference), card)
+            folder = store.join(self.models, name.encoder, f"fold-{name.fold}")
+            self.loaded[name] = LoadedModel(*load_viewer(folder, self.device))
         return self.loaded[name]
 
     def write(self, record: MapRecord, files: Iterable[Path], image: str) -> MapRecord:
@@ -103,20 +92,3 @@ class MapWorker:
         """Say what became of an image, of which no other map stays; returns that."""
         seals.vouch(map_address(self.folder, record.region, record.name), record)
         return record
-
-
-def conclude(record: MapRecord, tally: Tally, models: Models) -> MapRecord:
-    """The record of an image that was mapped."""
-    used = tuple(
-        UsedModel(
-            encoder=name.encoder,
-            fold=name.fold,
-            sha256=model.card.sha256,
-            threshold=model.card.threshold,
-            glacier_px=tally.by_model.get(name, (0, 0))[0],
-            asked_px=tally.by_model.get(name, (0, 0))[1],
-        )
-        for name, model in models.items()
-    )
-    facts = {"status": "ok", "models": used, "pixels": tally.pixels}
-    return record.model_copy(update=facts | {"probability": tally.mean_probability})

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 from glacier import store
-from glacier.evaluation.results import SweepResult
-from glacier.evaluation.scorecard import ImageScore
 from glacier.evaluation.trend import Trend, fit_trend
 from glacier.geo.map_strips import read_class_strips
 from glacier.geo.raster_rows import ByteBand, write_cog
@@ -31,7 +27,6 @@ from glacier.mapping.uncertainty import (
     AreaErrors,
     AreaUncertainty,
     Interval,
-    group_log_errors,
     judge_area,
 )
 
@@ -42,9 +37,6 @@ NO_FRONT = {
     "upside_down": "the line begins on ground and ends on glacier; it has to begin above",
 }
 """Why the position of a front is not known, in words."""
-
-KNOWN = ("truth", "outlines")
-"""Kinds of labels that know more than the image tells."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +93,7 @@ def measure_region(
     if used:
         compared, change = compare_maps([view.record for _, view in used], folder)
         years = tuple(
-            YearArea(choice, view, area, judge_area(area, member_areas(view, area), tested))
+            YearArea(choice, view, area, judge_area(area, member_areas(view.record, area), tested))
             for (choice, view), area in zip(used, compared.common, strict=True)
         )
     trend = fit_trend([y.choice.year for y in years], [y.area.area_km2 for y in years])
@@ -175,78 +167,17 @@ def write_change(series: RegionSeries, folder: str, path: Path) -> None:
             out.write(map_change(before, after))
 
 
-def member_areas(view: MonthView, area: MapArea) -> list[float]:
+def member_areas(record: MapRecord, area: MapArea) -> list[float]:
     """The area by each model alone; nothing where models mapped different ground.
 
     Their shares are of all that they saw, resized or not, so they scale the area at hand.
     """
-    used, pixels = view.record.models, view.record.pixels
+    used, pixels = record.models, record.pixels
     if pixels is None or not pixels.glacier or len({model.asked_px for model in used}) != 1:
         return []
     together = pixels.glacier / (pixels.glacier + pixels.ground)
     shares = [model.glacier_px / model.asked_px for model in used if model.asked_px]
     return [area.area_km2 * share / together for share in shares]
-
-
-def find_tested_errors(
-    sweep: SweepResult,
-    encoders: Sequence[str],
-    season_of: Callable[[str], Season],
-    snow: Mapping[tuple[str, date], float | None],
-) -> dict[str, tuple[float, ...]]:
-    """Errors of the area in months that could stand for a year, by models that never saw them.
-
-    Args:
-        sweep: The sweep.
-        encoders: Whose models map; several: their mean.
-        season_of: Which months of a region may stand for a year: the south has other ones.
-        snow: Region and first day of a month to the share of the ground outside the outlines under
-            snow, 0..1, where that is known.
-
-    Returns:
-        As :func:`uncertainty.group_log_errors`; none where labels are made of the image itself.
-    """
-    if sweep.config.prepare.label.kind not in KNOWN:
-        return {}
-    images: list[ImageScore] = []
-    if len(encoders) == 1:
-        for trial in sweep.by_encoder.get(encoders[0], ()):
-            images += trial.scorecard.images
-    else:
-        for fold in sweep.ensemble.folds:
-            images += fold.scorecard.images
-    return group_log_errors(choose_images(images, season_of, snow))
-
-
-def choose_images(
-    images: Iterable[ImageScore],
-    season_of: Callable[[str], Season],
-    snow: Mapping[tuple[str, date], float | None],
-) -> list[ImageScore]:
-    """Those of the month of each region and year that would stand for it.
-
-    Args:
-        images: In any order; several of a month are scores of parts of its ground.
-        season_of: As :func:`find_tested_errors`.
-        snow: Likewise.
-    """
-    parts: dict[str, dict[date, list[ImageScore]]] = defaultdict(lambda: defaultdict(list))
-    for image in images:
-        parts[image.region][image.month].append(image)
-    chosen = []
-    for region, months in parts.items():
-        facts = [
-            MonthFacts(
-                month=month,
-                status="ok",
-                seen_share=sum(image.valid_share for image in found) / len(found),
-                snow_outside=snow.get((region, month)),
-            )
-            for month, found in months.items()
-        ]
-        for choice in choose_months(facts, season_of(region)):
-            chosen += months[choice.month] if choice.month else []
-    return chosen
 
 
 def list_rows(series: RegionSeries) -> Iterator[AreaRow]:

@@ -16,7 +16,7 @@ import yaml
 from glacier import __version__
 from glacier.archive.records import MonthRecord
 from glacier.config import Config
-from glacier.evaluation.caveats import explain_run
+from glacier.evaluation.caveats import explain_run, mean_clipped
 from glacier.evaluation.metrics import SIZES_KM2
 from glacier.evaluation.results import SweepResult
 from glacier.plots import pictures
@@ -133,19 +133,6 @@ def name_span(months: Sequence[SampleMonth]) -> str:
 def encode_config(config: Config) -> str:
     """What of a configuration may be passed on as YAML, keys sorted."""
     return str(yaml.safe_dump(share_config(config), allow_unicode=True))
-
-
-def mean_clipped(months: Sequence[SampleMonth]) -> float | None:
-    """Share of clipped pixels over all months, each by its labelled pixels; None of none."""
-    known = [
-        (month.clipped, month.label_pixels.glacier + month.label_pixels.ground)
-        for month in months
-        if month.clipped is not None and month.label_pixels
-    ]
-    if not known:
-        return None
-    shares, pixels = zip(*known, strict=True)
-    return float(np.average(shares, weights=pixels))
 
 
 def list_colours(several: bool) -> list[tuple[str, str]]:

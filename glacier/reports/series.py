@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
-from functools import partial
 
 import ray
 from pydantic import Field
@@ -36,14 +35,12 @@ from glacier.mapping.month_view import MonthView, ViewTask, look_at_month
 from glacier.mapping.new_snow import measure_new_snow
 from glacier.mapping.region_series import (
     RegionSeries,
-    find_tested_errors,
     list_front_rows,
     list_rows,
     measure_region,
     write_change,
 )
-from glacier.mapping.seasons import Season, late_summer_of
-from glacier.mapping.uncertainty import AreaErrors, choose_errors
+from glacier.mapping.tested_areas import choose_season, describe_season, find_area_errors
 from glacier.plots.animation import draw_animation, draw_film, find_ffmpeg
 from glacier.plots.layers import LayerPicture
 from glacier.progress import Progress, say
@@ -258,26 +255,6 @@ def find_snow(
         for day, share in get_result(reference).items()
     }
     return measured | told
-
-
-def choose_season(config: Config, sweep: SavedSweep, region: str) -> tuple[int, ...]:
-    """Calendar months, 1..12, that may stand for a year of a region."""
-    return config.series.months or late_summer_of(region in sweep.result.southern)
-
-
-def describe_season(config: Config, sweep: SavedSweep, region: str) -> Season:
-    """Which months may stand for a year of a region, and what they must show."""
-    months = choose_season(config, sweep, region)
-    return Season(months, config.series.min_seen, config.series.max_snow)
-
-
-def find_area_errors(
-    config: Config, sweep: SavedSweep, encoders: Sequence[str], region: str
-) -> AreaErrors:
-    """What tests say of the areas of a region."""
-    snow = {(month.region, month.month): month.snow_outside for month in sweep.samples.months}
-    season_of = partial(describe_season, config, sweep)
-    return choose_errors(find_tested_errors(sweep.result, encoders, season_of, snow), region)
 
 
 def find_divides(config: Config, records: Sequence[MapRecord]) -> dict[str, Divides]:

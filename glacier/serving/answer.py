@@ -21,8 +21,8 @@ of an inventory, and the two rasters of a map, as Cloud-optimised GeoTIFF on the
 class ServedModel(Model):
     """What answers: all folds of one encoder, or of several, of a finished sweep."""
 
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]{1,120}$")]
-    """Name by which it is asked for and promoted: ``<sweep>:<encoder>``, with ``:`` as ``+``."""
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]{1,210}$")]
+    """Name by which it is asked for and promoted: ``<folder of the sweep>+<encoder>``."""
     sha256: Sha256
     """Over the checksums of the weights of all its networks, in order."""
     encoders: tuple[str, ...]
@@ -32,8 +32,11 @@ class ServedModel(Model):
     """Least and largest side of the pixels that it was tested on, metres."""
     iou: float | None = None
     """Mean over the folds of what it scored on ground that it never saw, 0..1."""
-    area_error: float | None = None
-    """Mean relative error of area on test images, 0..1; None: not known."""
+    area_error: float | None = Field(None, ge=0)
+    """Errors of area on test images without their signs, summed, over the true area: 0.1 is 10 %;
+    None: not known."""
+    recommended: bool = False
+    """The report of its sweep recommends it; of several encoders: it recommends none alone."""
     says: tuple[str, ...] = ()
     """Sentences to read before a number of its: what it was trained and tested on, and what not."""
 
@@ -47,12 +50,19 @@ class Answer(Model):
     low_km2: float
     """Lower end of the interval, at 90 %."""
     high_km2: float
+    most_km2: float
+    """Area where all that the image does not show is glacier; ``area_km2`` is where none is."""
     why: str
     """Where the interval comes from, in words."""
     outlines: int = Field(ge=0)
+    """Polygons in the file of outlines; those below ``series.min_area_km2`` are none."""
+    seen_pixel_m: float | None = Field(None, gt=0)
+    """Side of the pixels that the model saw, metres, where the image was resampled to them; None:
+    its own."""
     pixels: PixelCounts
     bounds: tuple[float, float, float, float]
-    """West, south, east, north of the image, degrees."""
+    """West, south, east, north of the image, degrees; over the date line west is more than
+    east."""
     seconds: float = Field(ge=0)
 
 
@@ -76,7 +86,7 @@ class Mapper(Protocol):
         """What answers now."""
         ...
 
-    def list_models(self) -> Sequence[ServedModel]:
+    async def list_models(self) -> Sequence[ServedModel]:
         """What could answer: the finished sweeps of the run's storage."""
         ...
 

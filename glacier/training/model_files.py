@@ -70,6 +70,16 @@ def load_model(folder: str) -> tuple[nn.Module, ModelCard]:
     return model.eval(), card
 
 
+def load_viewer(folder: str, device: torch.device) -> tuple[Viewer, ModelCard]:
+    """A stored model that looks at images on a device as its card says, and its card.
+
+    Raises:
+        StoreError, WeightsError: As :func:`load_model`.
+    """
+    model, card = load_model(folder)
+    return Viewer.of(model.to(device), card.inference), card
+
+
 def map_probability(folder: str, image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Probability of glacier on an image, by a stored model, looked at as its test part was.
 
@@ -84,8 +94,7 @@ def map_probability(folder: str, image: NDArray[np.float32]) -> NDArray[np.float
     Raises:
         StoreError, WeightsError: As :func:`load_model`.
     """
-    model, card = load_model(folder)
-    viewer = Viewer.of(model.to(find_device()), card.inference)
+    viewer, card = load_viewer(folder, find_device())
     seen = np.asarray(np.isfinite(image).all(axis=0))
     logits = viewer.logits(fill_unseen(image, card), seen)
     return Calibration(card.temperature).probability(logits)

@@ -201,11 +201,27 @@ def borrow_sweep(config: Config, folder: str) -> SavedSweep:
         ConfigError: A region of that sweep's lies elsewhere than the run's of the same name.
         StoreError: The sweep, its samples or the months are not there.
     """
+    sweep = open_sweep(folder)
+    if config.predict.images:
+        return sweep
+    own = find_grids(config)
+    refuse_moved(sweep.samples, own)
+    southern = {*sweep.result.southern, *(n for n, grid in own.items() if is_southern(grid))}
+    result = sweep.result.model_copy(update={"southern": tuple(sorted(southern))})
+    return replace(sweep, result=result, archives=read_records(config))
+
+
+def open_sweep(folder: str) -> SavedSweep:
+    """A finished sweep by its folder, without the archives of any run.
+
+    Raises:
+        StoreError: The sweep or its samples are not there.
+    """
     places = SweepPlaces("", folder.rstrip("/"), "", "")
     if not store.exists(places.result):
         raise StoreError(
-            f"predict.sweep = {config.predict.sweep!r}: no finished sweep is there; give a folder "
-            "<storage>/sweeps/<name>-<hash> with its sweep.json"
+            f"{folder}: no finished sweep is there; give a folder <storage>/sweeps/<name>-<hash> "
+            "with its sweep.json in predict.sweep"
         )
     data = store.read_bytes(places.result)
     result = seals.read_model(places.result, SweepResult, store.checksum(data))
@@ -218,12 +234,7 @@ def borrow_sweep(config: Config, folder: str) -> SavedSweep:
         models=store.join(storage, "models", result.models),
     )
     samples = read_set(places.samples)
-    own = {} if config.predict.images else find_grids(config)
-    refuse_moved(samples, own)
-    southern = {*result.southern, *(name for name, grid in own.items() if is_southern(grid))}
-    result = result.model_copy(update={"southern": tuple(sorted(southern))})
-    archives = {} if config.predict.images else read_records(config)
-    return SavedSweep(result, store.checksum(data), samples, places, archives, result.config)
+    return SavedSweep(result, store.checksum(data), samples, places, {}, result.config)
 
 
 def find_grids(config: Config) -> dict[str, Grid]:

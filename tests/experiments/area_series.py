@@ -30,8 +30,8 @@ from glacier.map_codes import UNSEEN
 from glacier.mapping.area_table import AreaRow, read_area_rows
 from glacier.mapping.maps import CLASSES
 from glacier.mapping.predict import maps_folder, run_predict
-from glacier.mapping.region_series import find_tested_errors
 from glacier.mapping.seasons import Season, late_summer_of
+from glacier.mapping.tested_areas import find_tested_errors
 from glacier.mapping.uncertainty import AREA_CONFIDENCE
 from glacier.plots.figures import COLOURS, INK, encode_figure, new_figure, style_axes
 from glacier.reports.series import TABLE, run_series

@@ -140,7 +140,7 @@ def test_without_the_extra_the_job_says_what_to_install(
 ) -> None:
     config = tiny_config(tmp_path)
     assert find_refusals(config, "export") == []
-    monkeypatch.setattr(machine, "EXPORT_LIBRARIES", ("onnx", "no_such_library"))
+    monkeypatch.setitem(machine.EXTRAS, "export", ("onnx", "no_such_library"))
     (reason,) = find_refusals(config, "export")
     assert "needs no_such_library, not installed here" in reason
     with pytest.raises(ConfigError, match=r"pip install 'glacier-maps\[export\]'"):

@@ -22,8 +22,6 @@ from glacier.mapping.front import Front
 from glacier.mapping.maps import CLASSES, PROBABILITY, MapRecord, PixelCounts, UsedModel
 from glacier.mapping.month_view import MonthView, ViewTask, look_at_month
 from glacier.mapping.region_series import (
-    choose_images,
-    find_tested_errors,
     list_front_rows,
     list_rows,
     measure_region,
@@ -31,6 +29,7 @@ from glacier.mapping.region_series import (
     write_change,
 )
 from glacier.mapping.seasons import Season
+from glacier.mapping.tested_areas import choose_images, find_tested_errors
 from glacier.mapping.uncertainty import AreaErrors
 from glacier.settings.series import Series
 from tests.support.sweeps import make_card, make_sweep, make_trial
@@ -208,10 +207,10 @@ def test_models_scale_the_area_by_what_each_of_them_found(tmp_path: Path) -> Non
     one = found.record.models[0]
     more = one.model_copy(update={"fold": 1, "glacier_px": 600})
     record = found.record.model_copy(update={"models": (one, more)})
-    assert member_areas(MonthView(record, None), found.area) == pytest.approx([4.0, 6.0])
+    assert member_areas(record, found.area) == pytest.approx([4.0, 6.0])
     other = more.model_copy(update={"asked_px": 7})  # of other ground
     record = found.record.model_copy(update={"models": (one, other)})
-    assert member_areas(MonthView(record, None), found.area) == []
+    assert member_areas(record, found.area) == []
 
 
 def test_only_labels_that_know_more_than_the_image_tell_errors() -> None:
