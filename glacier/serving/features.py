@@ -29,6 +29,9 @@ CONFORMANCE = (
 
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 GREGORIAN = "http://www.opengis.net/def/uom/ISO-8601/0/Gregorian"
+OGC = "http://www.opengis.net/def/rel/ogc/1.0"
+"""Below it lie the names of relations of OGC API - Processes."""
+
 COLLECTION = "outlines"
 """Name of the only collection."""
 
@@ -44,18 +47,19 @@ class GeoJsonResponse(JSONResponse):
     media_type = GEOJSON
 
 
-def build_features(runs: WatchedRun) -> APIRouter:
+def build_features(runs: WatchedRun, further: Sequence[str] = ()) -> APIRouter:
     """Routes of the collection of outlines.
 
     Args:
         runs: The run; it is asked in a thread, since it reads files.
+        further: Conformance classes of other parts of the service.
     """
     router = APIRouter(tags=["outlines"])
 
     @router.get("/conformance", summary="What is kept of OGC API Features")
     def show_conformance(request: Request) -> dict[str, Any]:
         refuse_unknown(request)
-        return {"conformsTo": list(CONFORMANCE)}
+        return {"conformsTo": [*CONFORMANCE, *further]}
 
     @router.get("/collections", summary="What there is to ask for", responses=REFUSED)
     def list_collections(request: Request) -> dict[str, Any]:
@@ -165,6 +169,8 @@ def describe_landing(base: str, title: str) -> dict[str, Any]:
             link("service-desc", f"{base}openapi.json", description, "Description of the service"),
             link("conformance", f"{base}conformance", JSON, "What is kept of OGC API Features"),
             link("data", f"{base}collections", JSON, "Outlines"),
+            link(f"{OGC}/processes", f"{base}processes", JSON, "How an image is mapped"),
+            link(f"{OGC}/job-list", f"{base}jobs", JSON, "Maps that you asked for"),
         ],
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
@@ -81,7 +81,9 @@ class AreaView(Model):
     gap: str = ""
     """Why it does not count; empty where it does."""
     why: str = ""
-    """The verdict in words, and where the interval comes from."""
+    """The verdict in words."""
+    interval_why: str = ""
+    """Where the interval comes from."""
     seen_share: float | None = None
 
 
@@ -90,6 +92,8 @@ class MonthView(AreaView):
 
     mapped: bool
     """Whether there are tiles of it."""
+    has_image: bool
+    """Whether it can be mapped."""
     files: tuple[OfferedFile, ...] = ()
 
 
@@ -102,6 +106,8 @@ class RegionView(Model):
     """What changed there, in a sentence; empty where nothing is known."""
     bounds: tuple[float, float, float, float] | None
     """West, south, east and north, degrees; None without a map."""
+    pixel_m: float | None
+    """Side of a pixel of its maps, metres; None without a map."""
     layers: tuple[RegionName, ...]
     """Of the tiles."""
     level_percent: int = LEVEL_PERCENT
@@ -180,12 +186,13 @@ def describe_region(runs: WatchedRun, run: FinishedRun, region: str) -> RegionVi
         name=region,
         title=run.places.titles[region],
         says=run.says.get(region, ""),
-        bounds=tuple(find_bounds(newest.grid)) if newest and newest.grid else None,
+        bounds=find_bounds(newest.grid) if newest and newest.grid else None,
+        pixel_m=newest.grid.pixel_m if newest and newest.grid else None,
         layers=tuple(
             RegionName(name=name, title=LAYERS[name].title)
             for name in (list_layers(runs, run, newest) if newest else ())
         ),
-        months=tuple(list_months(rows, maps)),
+        months=tuple(list_months(rows, maps, run.places.images.get(region, {}))),
         years=tuple(AreaView(**describe_area(row)) for row in rows if row.kind == "year"),
     )
 
@@ -205,19 +212,33 @@ def list_layers(runs: WatchedRun, run: FinishedRun, record: MapRecord) -> Sequen
     ]
 
 
-def list_months(rows: Sequence[AreaRow], maps: dict[str, MapRecord] | Any) -> Iterator[MonthView]:
-    """The months of the series and those that are mapped and in no series yet, in order."""
+def list_months(
+    rows: Sequence[AreaRow], maps: Mapping[str, MapRecord], images: Mapping[str, str]
+) -> Iterator[MonthView]:
+    """The months of a region in order: of its series, its maps and its images.
+
+    Args:
+        rows: Of the table of areas.
+        maps: Month to the record of its map.
+        images: Month to its image.
+    """
     known = {f"{row.month:%Y-%m}": row for row in rows if row.kind == "month" and row.month}
-    for month in sorted({*known, *maps}):
+    for month in sorted({*known, *maps, *images}):
         told = describe_area(known[month]) if month in known else describe_unknown(month)
-        region = maps[month].region if month in maps else ""
-        files = tuple(
-            OfferedFile(href=f"files/{region}/{month}/{kind}.tif",
-                        name=f"{region}-{month}.{kind}.tif", says=says)
-            for kind, says in KINDS.items()
-            if month in maps
-        )  # fmt: skip
-        yield MonthView(**told, mapped=month in maps, files=files)
+        files = offer_rasters(maps[month]) if month in maps else ()
+        yield MonthView(**told, mapped=month in maps, has_image=month in images, files=files)
+
+
+def offer_rasters(record: MapRecord) -> tuple[OfferedFile, ...]:
+    """The rasters of a month as they are offered."""
+    return tuple(
+        OfferedFile(
+            href=f"files/{record.region}/{record.name}/{kind}.tif",
+            name=f"{record.region}-{record.name}.{kind}.tif",
+            says=says,
+        )
+        for kind, says in KINDS.items()
+    )
 
 
 def describe_area(row: AreaRow) -> dict[str, Any]:
@@ -229,7 +250,8 @@ def describe_area(row: AreaRow) -> dict[str, Any]:
         "low_km2": row.low_km2,
         "high_km2": row.high_km2,
         "gap": row.gap,
-        "why": "; ".join(text for text in (row.why, row.answer_why) if text),
+        "why": row.why,
+        "interval_why": row.answer_why,
         "seen_share": row.seen_share,
     }
 

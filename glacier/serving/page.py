@@ -42,6 +42,9 @@ KINDS = {
 }
 """End of a file's name to its media type."""
 
+WEIGHT = re.compile(r"q=[01](\.[0-9]{0,3})?")
+"""How much a client likes a media type. Source: RFC 9110, 12.4.2."""
+
 PAGE = "index.html"
 """Name of the page itself."""
 
@@ -120,6 +123,6 @@ def wants_page(accept: str) -> bool:
         kind, *parameters = (text.strip() for text in part.split(";"))
         name = {"text/html": "html", "application/json": "json"}.get(kind)
         if name:
-            told = [text for text in parameters if re.fullmatch(r"q=[01](\.[0-9]{0,3})?", text)]
-            weights[name] = float(told[0].removeprefix("q=")) if told else 1.0
+            told = next((text for text in parameters if text.startswith("q=")), "q=1")
+            weights[name] = float(told[2:]) if WEIGHT.fullmatch(told) else 0.0
     return weights["html"] > weights["json"]

@@ -18,17 +18,23 @@ from fastapi.responses import JSONResponse
 from numpy.typing import NDArray
 from rio_tiler.errors import TileOutsideBounds
 from rio_tiler.io import Reader
-from rio_tiler.utils import render
 
 from glacier.errors import GlacierError
 from glacier.geo.frames import find_corners
+from glacier.geo.outline_search import Box
 from glacier.geo.raster import Grid, place_bands
 from glacier.geo.raster_files import safe_open
 from glacier.indices import FALSE_COLOUR
 from glacier.landsat import BAND_OF, reflectance
 from glacier.map_codes import GLACIER, STEPS, UNSEEN
 from glacier.mapping.maps import MapRecord
-from glacier.plots.layers import GAMMA, REFLECTANCE, TRUE_COLOUR, sample_ramp
+from glacier.plots.layers import (
+    GAMMA,
+    REFLECTANCE,
+    TRUE_COLOUR,
+    encode_rgba,
+    sample_ramp,
+)
 from glacier.plots.pictures import paint_colour
 from glacier.progress import say
 from glacier.serving.features import find_base, link, look_at
@@ -183,8 +189,8 @@ def draw_tile(path: Path, layer: TileLayer, tile: tuple[int, int, int]) -> bytes
                     reproject_method=method,
                 )  # fmt: skip
         except TileOutsideBounds:
-            return encode_png(np.zeros((4, TILE_PX, TILE_PX), np.uint8))
-    return encode_png(paint(layer, np.asarray(found.array.data), found.mask > 0))
+            return encode_rgba(np.zeros((4, TILE_PX, TILE_PX), np.uint8))
+    return encode_rgba(paint(layer, np.asarray(found.array.data), found.mask > 0))
 
 
 def find_bands(places: Mapping[str, int], layer: TileLayer) -> list[int]:
@@ -211,11 +217,6 @@ def paint(layer: TileLayer, data: NDArray[Any], seen: NDArray[np.bool_]) -> Pixe
     return pixels
 
 
-def encode_png(pixels: Pixels) -> bytes:
-    """Red, green, blue and alpha as PNG."""
-    return bytes(render(pixels[:3], pixels[3], img_format="PNG"))
-
-
 def describe_tiles(layer: TileLayer, record: MapRecord, place: str) -> dict[str, Any]:
     """What a program has to know of a layer.
 
@@ -238,10 +239,10 @@ def describe_tiles(layer: TileLayer, record: MapRecord, place: str) -> dict[str,
     }
 
 
-def find_bounds(grid: Grid) -> list[float]:
-    """West, south, east and north of a grid, degrees."""
+def find_bounds(grid: Grid) -> Box:
+    """West, south, east and north of a grid, degrees; east of 180 where it lies over that."""
     lons, lats = zip(*find_corners(grid), strict=True)
-    return [min(lons), min(lats), max(lons), max(lats)]
+    return min(lons), min(lats), max(lons), max(lats)
 
 
 def find_zoom(grid: Grid) -> int:

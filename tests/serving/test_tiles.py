@@ -148,3 +148,6 @@ def test_maps_without_a_series_are_shown_without_areas(tmp_path: Path) -> None:
     region = make_client(places).get("/run/ridge").json()
     assert [month["why"] for month in region["months"]] == ["not in the series yet"] * 2
     assert region["months"][0]["mapped"] and region["bounds"]
+    (tmp_path / "maps/tiny-1/ridge/2019-08.json").unlink()
+    first = make_client(places).get("/run/ridge").json()["months"][0]
+    assert (first["mapped"], first["has_image"], first["files"]) == (False, True, [])
