@@ -183,3 +183,10 @@ def encode_webp(pixels: NDArray[np.uint8], seen: NDArray[np.bool_]) -> LayerPict
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=QUALITY)
     return LayerPicture(buffer.getvalue(), "webp", (image.height, image.width))
+
+
+def encode_rgba(pixels: NDArray[np.uint8]) -> bytes:
+    """A PNG of (4, H, W) uint8 red, green, blue and alpha."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)), "RGBA").save(buffer, "PNG")
+    return buffer.getvalue()

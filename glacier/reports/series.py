@@ -8,7 +8,6 @@ from dataclasses import asdict
 from datetime import date
 
 import ray
-from pydantic import Field
 
 from glacier import seals, store
 from glacier.cluster import connect, get_result
@@ -45,6 +44,14 @@ from glacier.plots.animation import draw_animation, draw_film, find_ffmpeg
 from glacier.plots.layers import LayerPicture
 from glacier.progress import Progress, say
 from glacier.reports.map_page import render_map_page
+from glacier.reports.series_files import (
+    FORMAT,
+    FRONTS,
+    OUTLINES,
+    TABLE,
+    SeriesSummary,
+    summary_address,
+)
 from glacier.reports.series_page import (
     draw_change,
     draw_region,
@@ -54,27 +61,9 @@ from glacier.reports.series_page import (
 )
 from glacier.reports.tables import encode_csv
 from glacier.scratch import open_scratch
-from glacier.seals import Manifest
 from glacier.settings.identity import digest, identity
 from glacier.settings.model import ADDRESS, RUNTIME_ONLY
-from glacier.settings.values import Sha256
 from glacier.training.saved import SavedSweep
-
-FORMAT = 2
-"""Counts up when the files of a series change for the same maps."""
-
-TABLE, FRONTS, OUTLINES = "area.csv", "fronts.csv", "outlines"
-"""Names of the tables and, without their ends, of the outlines."""
-
-
-class SeriesSummary(Manifest):
-    """What a series was made of, ``series.json``; it vouches for the files."""
-
-    format: int = FORMAT
-    inputs_sha256: Sha256 = ""
-    """Of the maps and settings."""
-    says: dict[str, str] = Field(default_factory=dict)
-    """Region to what changed there, in a sentence."""
 
 
 def run_series(config: Config) -> int:
@@ -142,11 +131,6 @@ def read_maps(folder: str, tasks: Sequence[MapTask]) -> list[MapRecord]:
             "configuration first"
         )
     return [record for record in found if record is not None]
-
-
-def summary_address(place: str) -> str:
-    """Where it lies what a series was made of; written last."""
-    return store.join(place, "series.json")
 
 
 def digest_inputs(

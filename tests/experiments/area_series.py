@@ -34,7 +34,8 @@ from glacier.mapping.seasons import Season, late_summer_of
 from glacier.mapping.tested_areas import find_tested_errors
 from glacier.mapping.uncertainty import AREA_CONFIDENCE
 from glacier.plots.figures import COLOURS, INK, encode_figure, new_figure, style_axes
-from glacier.reports.series import TABLE, run_series
+from glacier.reports.series import run_series
+from glacier.reports.series_files import TABLE
 from glacier.samples.prepare import run_prepare
 from glacier.settings.model import Model
 from glacier.training.saved import find_mapping_sweep, find_sweep

@@ -18,14 +18,13 @@ from glacier.mapping.maps import MapRecord, UsedModel, map_address
 from glacier.plots.layers import draw_layers
 from glacier.reports import series
 from glacier.reports.series import (
-    SeriesSummary,
     digest_inputs,
     find_centre_lines,
     find_snow,
     read_maps,
     store_films,
-    summary_address,
 )
+from glacier.reports.series_files import SeriesSummary, summary_address
 from glacier.samples.sample_set import SampleMonth
 from glacier.training.saved import SavedSweep, SweepPlaces
 from tests.support.hostile.rasters import write_tiff
