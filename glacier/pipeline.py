@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -37,8 +38,10 @@ def run_pipeline(config: Config) -> int:
     """
     began = time.monotonic()
     failed = 0
-    with connect(config.cluster, storage=config.storage):
-        check_trials(config)
+    with ExitStack() as stack:
+        with enter_stage("start"):
+            stack.enter_context(connect(config.cluster, storage=config.storage))
+            check_trials(config)
         for stage in STAGES:
             started = time.monotonic()
             with enter_stage(name_stage(stage)):

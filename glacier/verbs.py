@@ -21,6 +21,7 @@ from glacier.interrupts import run_program
 
 if TYPE_CHECKING:
     from glacier.command import Stage
+    from glacier.job_log import JobLog
 
 DISTRIBUTION = "glacier-maps"
 """Name on the package index."""
@@ -207,10 +208,20 @@ def make_stage(name: str, verb: Verb) -> Stage:
         from glacier.progress import enter_stage
 
         with open_log(config, name) as log, nullcontext() if verb.has_stages else enter_stage(name):
+            if name == "pipeline":
+                log_plan(config, log)
             log.failed_units = run_all(config, run, verb.has_variants)
         return log.failed_units
 
     return stage
+
+
+def log_plan(config: glacier.Config, log: JobLog) -> None:
+    """Note in a job's log what was predicted of it, where a measurement is kept."""
+    from glacier.predictions import find_prediction  # late, as above
+
+    if prediction := find_prediction(config):
+        log.write("plan", plan=prediction.run.stages)
 
 
 def run_all(config: glacier.Config, run: Stage, has_variants: bool) -> int:
@@ -381,6 +392,13 @@ def tell_status(argv: Sequence[str]) -> int:
     return run_plainly("status", partial(run_status, argv))
 
 
+def predict_run(argv: Sequence[str]) -> int:
+    """Say what a run will take."""
+    from glacier.predictions import run_plan
+
+    return run_plainly("plan", partial(run_plan, argv))
+
+
 def examine_machine(argv: Sequence[str]) -> int:
     """Say whether this machine is fit for a run."""
     from glacier.health import run_doctor
@@ -397,6 +415,7 @@ def explain_aside(argv: Sequence[str], usage: str) -> int:
 
 ASIDES: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "doctor": ("Say whether this machine, or a cluster, is fit for a run.", examine_machine),
+    "plan": ("Predict what a run will take: time, memory, bytes, cost.", predict_run),
     "status": ("Say what the last job of a run is doing or has done.", tell_status),
     "configs": ("List the run configurations that ship, and where they lie.", show_configs),
     "list": ("Show what runs have left in storage and results.", show_runs),

@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[1]
 
 ORDER = (
     "settings", "top", "geo", "plots", "sources", "archive", "samples", "evaluation", "training",
-    "mapping", "reports", "studies", "serving", "doctor", "entrance",
+    "mapping", "reports", "studies", "serving", "doctor", "planning",
+    "entrance",
 )  # fmt: skip
 """Folders of ``glacier/`` in the order in which data flow; each imports those before it alone."""
 
@@ -29,7 +30,7 @@ TOP = {
 
 ENTRANCE = {
     "command", "pipeline", "verbs", "completion", "checks", "dry_runs", "faults", "runs", "verify",
-    "__main__", "input_checks", "plans", "latest", "status", "health",
+    "__main__", "input_checks", "plans", "latest", "status", "health", "predictions",
 }  # fmt: skip
 """Modules that stand in no folder, and above all of them."""
 

@@ -29,7 +29,7 @@ from tests.support.tiny import tiny_values, write_tiny
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"ray", "torch", "pandas", "rasterio", "geopandas", "matplotlib", "sklearn", "numpy"}
-SEEN = {"verify", "doctor", "status"}
+SEEN = {"verify", "doctor", "status", "plan"}
 """Verbs that look and run nothing, and are jobs, too."""
 Said = pytest.CaptureFixture[str]
 
