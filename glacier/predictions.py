@@ -14,6 +14,7 @@ from glacier import store
 from glacier.command import run_command
 from glacier.config import Config
 from glacier.errors import ConfigError, GlacierError
+from glacier.job_log import JobLog
 from glacier.planning.laws import RunPrediction, Work, predict_run
 from glacier.planning.speeds import Speeds, key_of, read_speeds
 from glacier.plans import RunPlan, is_prepared, plan_run, show_gb
@@ -128,6 +129,12 @@ def find_prediction(config: Config) -> Prediction | None:
         if speeds := read_speeds(store.absolute(address), config):
             return predict(plan_run(config), speeds)
     return None
+
+
+def log_plan(config: Config, log: JobLog) -> None:
+    """Note in a pipeline's log what was predicted of it, where a measurement is kept."""
+    if prediction := find_prediction(config):
+        log.write("plan", plan=prediction.run.stages)
 
 
 def predict(plan: RunPlan, speeds: Speeds) -> Prediction:

@@ -21,7 +21,6 @@ from glacier.interrupts import run_program
 
 if TYPE_CHECKING:
     from glacier.command import Stage
-    from glacier.job_log import JobLog
 
 DISTRIBUTION = "glacier-maps"
 """Name on the package index."""
@@ -208,20 +207,14 @@ def make_stage(name: str, verb: Verb) -> Stage:
         from glacier.progress import enter_stage
 
         with open_log(config, name) as log, nullcontext() if verb.has_stages else enter_stage(name):
-            if name == "pipeline":
+            if verb.has_stages:
+                from glacier.predictions import log_plan
+
                 log_plan(config, log)
             log.failed_units = run_all(config, run, verb.has_variants)
         return log.failed_units
 
     return stage
-
-
-def log_plan(config: glacier.Config, log: JobLog) -> None:
-    """Note in a job's log what was predicted of it, where a measurement is kept."""
-    from glacier.predictions import find_prediction  # late, as above
-
-    if prediction := find_prediction(config):
-        log.write("plan", plan=prediction.run.stages)
 
 
 def run_all(config: glacier.Config, run: Stage, has_variants: bool) -> int:
