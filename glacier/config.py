@@ -21,6 +21,7 @@ from glacier.settings.latest import Latest
 from glacier.settings.model import ADDRESS, PRIVATE, RUNTIME_ONLY, TEXT, Model
 from glacier.settings.months import Months
 from glacier.settings.paths import PathText
+from glacier.settings.plan import PlanSettings
 from glacier.settings.predict import Predict
 from glacier.settings.prepare import Prepare
 from glacier.settings.regions import Region
@@ -65,6 +66,8 @@ class Config(Model):
     """Models -> files for other programs."""
     serve: Annotated[Serve, RUNTIME_ONLY] = Serve()
     """Maps and models -> an HTTP service."""
+    plan: Annotated[PlanSettings, RUNTIME_ONLY] = PlanSettings()
+    """What a run will take, before it is run."""
     cluster: Annotated[Cluster, RUNTIME_ONLY] = Cluster()
     """Where Ray runs."""
     variants: Annotated[dict[Name, dict[str, JsonValue]], RUNTIME_ONLY] = Field(

@@ -230,6 +230,18 @@ def find_living(folder: str) -> Owner | None:
     return owner if owner and owner.may_live() else None
 
 
+def find_locks(storage: str) -> dict[str, Owner]:
+    """Every folder below an address that has a lock, and whose it is, alive or dead.
+
+    Raises:
+        StoreError: The store cannot be reached.
+    """
+    names = [name for name in store.list_files(storage) if name.rpartition("/")[2] == LOCK]
+    folders = [store.join(storage, name).rpartition("/")[0] for name in names]
+    found = {folder: read_owner(store.join(folder, LOCK)) for folder in folders}
+    return {folder: owner for folder, owner in found.items() if owner is not None}
+
+
 def remove_dead(config: Config, *folders: str) -> None:
     """Remove the locks of dead owners from folders in which nothing is missing, and what they left.
 

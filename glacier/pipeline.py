@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from glacier.cluster import check_room, connect
 from glacier.config import Config
 from glacier.errors import ConfigError, DamagedError
 from glacier.machine import Room
-from glacier.progress import duration, say
+from glacier.progress import duration, enter_stage, say
 from glacier.samples.prepare import run_prepare
 from glacier.training.saved import is_swept
 from glacier.training.sweep import run_sweep
@@ -37,16 +38,20 @@ def run_pipeline(config: Config) -> int:
     """
     began = time.monotonic()
     failed = 0
-    with connect(config.cluster, storage=config.storage):
-        check_trials(config)
+    with ExitStack() as stack:
+        with enter_stage("start"):
+            stack.enter_context(connect(config.cluster, storage=config.storage))
+            check_trials(config)
         for stage in STAGES:
             started = time.monotonic()
-            failed += run_stage(config, stage)
+            with enter_stage(name_stage(stage)):
+                failed += run_stage(config, stage)
             say(f"pipeline: {name_stage(stage)} took {duration(time.monotonic() - started)}")
         from glacier.reports.report import run_report  # late: seconds that no refusal needs
 
         wall_s = time.monotonic() - began
-        failed += run_stage(config, partial(run_report, wall_s=wall_s))
+        with enter_stage("report"):
+            failed += run_stage(config, partial(run_report, wall_s=wall_s))
         failed += run_stage(config, map_months)
     say(f"pipeline: done in {duration(time.monotonic() - began)}")
     return failed
@@ -58,7 +63,10 @@ def map_months(config: Config) -> int:
     from glacier.reports.series import run_series  # late, as above
 
     started = time.monotonic()
-    failed = run_predict(config) + run_series(config)
+    with enter_stage("predict"):
+        failed = run_predict(config)
+    with enter_stage("series"):
+        failed += run_series(config)
     say(f"pipeline: maps took {duration(time.monotonic() - started)}")
     return failed
 

@@ -6,8 +6,10 @@ import math
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -23,6 +25,37 @@ MOST_APART = 3.0
 """How much slower one half may be than the whole for the time left to be said."""
 
 MAX_MARKS = 1000
+
+
+class Watcher(Protocol):
+    """Somebody who is told of all stages of this process, such as its log."""
+
+    def begin(self, stage: str, total: int | None) -> None:
+        """A stage has begun, or counts its units from now on."""
+
+    def advance(self, stage: str, unit: str, done: float, left: str) -> None:
+        """So many units of it have finished; the time left in words, where it can be told."""
+
+    def end(self, stage: str, is_whole: bool) -> None:
+        """It has ended: at its end, or by an error."""
+
+
+WATCHERS: list[Watcher] = []
+"""Who is told. None of them raises."""
+
+
+@contextmanager
+def enter_stage(stage: str) -> Iterator[None]:
+    """Tell the watchers of a stage that has no units, or does more than count them."""
+    for watcher in WATCHERS:
+        watcher.begin(stage, None)
+    is_whole = False
+    try:
+        yield
+        is_whole = True
+    finally:
+        for watcher in WATCHERS:
+            watcher.end(stage, is_whole)
 
 
 def say(text: str) -> None:
@@ -80,6 +113,8 @@ class Progress:
 
     def __enter__(self) -> Self:
         """Take the terminal, or see to it that a log is never silent for long."""
+        for watcher in self.watchers:
+            watcher.begin(self.stage, self.total)
         if self.live:
             self.live.update(Text(self.line(self.last)))
             self.live.start()
@@ -96,6 +131,8 @@ class Progress:
         at: TracebackType | None,
     ) -> None:
         """Give the terminal back."""
+        for watcher in self.watchers:
+            watcher.end(self.stage, kind is None)
         self.ended.set()
         if self.live:
             self.live.stop()
@@ -121,12 +158,19 @@ class Progress:
         self.marks.append((now, self.done))
         if len(self.marks) > MAX_MARKS:
             self.marks = [*self.marks[:-1:2], self.marks[-1]]
+        for watcher in self.watchers:
+            watcher.advance(self.stage, what, self.done, self.time_left())
         if self.live:
             line = Text(self.line(what))
             self.live.update(Group(above, line) if above else line, refresh=True)
         elif now - self.printed >= LOG_EVERY_S or self.is_over():
             self.printed = now
             say(self.line(what))
+
+    @property
+    def watchers(self) -> list[Watcher]:
+        """Who is told of it; nobody is of what mostly takes no time."""
+        return [] if self.is_brief else WATCHERS
 
     def is_over(self) -> bool:
         """Whether the last unit has finished of work that anything was said of."""

@@ -12,11 +12,12 @@ from typing import Any
 
 from glacier import store
 from glacier.errors import ConfigError, StoreError
+from glacier.job_log import LOGS
 from glacier.locks import find_living
 from glacier.progress import say
 
 FOLDERS = (
-    "archive", "samples", "sweeps", "trials", "models", "maps", "weights", "catalogue",
+    "archive", "samples", "sweeps", "trials", "models", "maps", "weights", "catalogue", LOGS,
 )  # fmt: skip
 """Folders of a storage."""
 

@@ -61,6 +61,13 @@ def own_folder(base: Path, prefix: str = FOLDER_PREFIX) -> Iterator[Path]:
 
 def remove_dead_folders(base: Path, prefix: str = FOLDER_PREFIX) -> None:
     """Remove the folders of this user's runs whose process is dead, whatever they hold."""
+    for folder in list_dead_folders(base, prefix):
+        with suppress(OSError):
+            remove_folder(folder)
+
+
+def list_dead_folders(base: Path, prefix: str = FOLDER_PREFIX) -> Iterator[Path]:
+    """The folders of this user's runs whose process is dead; each stays locked while it is held."""
     for mark in base.glob(f"{prefix}*/{LOCK}"):
         folder = mark.parent
         with suppress(OSError):
@@ -68,7 +75,7 @@ def remove_dead_folders(base: Path, prefix: str = FOLDER_PREFIX) -> None:
                 continue
             with open(mark, encoding="utf-8") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails where the process lives
-                remove_folder(folder)
+                yield folder
 
 
 def remove_folder(folder: Path) -> None:

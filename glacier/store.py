@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -441,6 +441,27 @@ def list_folders(address: str) -> dict[str, list[FileInfo]]:
             when = datetime.fromtimestamp(time_of) if isinstance(time_of, float) else time_of
             folders.setdefault(first, []).append(FileInfo(int(facts.get("size") or 0), when))
     return folders
+
+
+def find_changed(address: str) -> datetime | None:
+    """When a file was changed, by the clock of its store.
+
+    Returns:
+        None where the file is not there, or the store does not tell.
+
+    Raises:
+        StoreError: The store cannot be reached.
+    """
+    try:
+        fs, path = fsspec.core.url_to_fs(address)
+        told = fs.modified(path)
+    except (FileNotFoundError, NotImplementedError):
+        return None
+    except unreachable() as error:
+        raise StoreError(f"cannot look at {address}: {error}") from error
+    if not isinstance(told, datetime):
+        return None
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
 
 
 def remove_folder(address: str) -> None:

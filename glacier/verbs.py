@@ -10,6 +10,7 @@ import locale
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -46,6 +47,8 @@ class Verb:
     """How the names of the fields begin that its help shows."""
     has_variants: bool = False
     """It trains every variant of the configuration."""
+    has_stages: bool = False
+    """It runs stages that are verbs, too."""
 
 
 DRY_RUN = "--dry-run"
@@ -63,6 +66,7 @@ VERBS = {
     "pipeline": Verb(
         "From scenes to maps in one driver; what is complete is not done again.",
         "run_pipeline",
+        has_stages=True,
         sections=(*RUN, *INGEST, *PREPARE, *SWEEP, *MAPS),
     ),
     "ingest": Verb(
@@ -194,21 +198,37 @@ def run_configured(name: str, argv: Sequence[str]) -> int:
 
     verb = VERBS[name]
     return run_command(
-        argv, describe_verb(name), make_stage(verb), {DRY_RUN: partial(dry_run, name)},
+        argv, describe_verb(name), make_stage(name, verb), {DRY_RUN: partial(dry_run, name)},
         partial(begin, name), verb.sections,
     )  # fmt: skip
 
 
-def make_stage(verb: Verb) -> Stage:
-    """What a verb runs."""
+def make_stage(name: str, verb: Verb) -> Stage:
+    """What a verb runs, with a log of it."""
     run = late(verb.runs)
 
     def stage(config: glacier.Config) -> int:
-        from glacier.pipeline import run_variants
+        from glacier.job_log import open_log  # late: it takes half a second
+        from glacier.progress import enter_stage
 
-        return run_variants(config, run)
+        with open_log(config, name) as log, nullcontext() if verb.has_stages else enter_stage(name):
+            if verb.has_stages:
+                from glacier.predictions import log_plan
 
-    return stage if verb.has_variants else run
+                log_plan(config, log)
+            log.failed_units = run_all(config, run, verb.has_variants)
+        return log.failed_units
+
+    return stage
+
+
+def run_all(config: glacier.Config, run: Stage, has_variants: bool) -> int:
+    """Run a stage, or a stage that trains the variants of a configuration."""
+    if not has_variants:
+        return run(config)
+    from glacier.pipeline import run_variants  # late, as above
+
+    return run_variants(config, run)
 
 
 def dry_run(name: str, config: glacier.Config) -> int:
@@ -363,6 +383,27 @@ def verify_runs(argv: Sequence[str]) -> int:
     return run_plainly("verify", partial(run_verify, argv))
 
 
+def tell_status(argv: Sequence[str]) -> int:
+    """Say what the last job of a run is doing or has done."""
+    from glacier.status import run_status
+
+    return run_plainly("status", partial(run_status, argv))
+
+
+def predict_run(argv: Sequence[str]) -> int:
+    """Say what a run will take."""
+    from glacier.predictions import run_plan
+
+    return run_plainly("plan", partial(run_plan, argv))
+
+
+def examine_machine(argv: Sequence[str]) -> int:
+    """Say whether this machine is fit for a run."""
+    from glacier.health import run_doctor
+
+    return run_plainly("doctor", partial(run_doctor, argv))
+
+
 def explain_aside(argv: Sequence[str], usage: str) -> int:
     """Print how a verb without a configuration is typed: asked for, or by mistake."""
     asked = argv[:1] in (["--help"], ["-h"])
@@ -371,10 +412,13 @@ def explain_aside(argv: Sequence[str], usage: str) -> int:
 
 
 ASIDES: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
+    "doctor": ("Say whether this machine, or a cluster, is fit for a run.", examine_machine),
+    "plan": ("Predict what a run will take: time, memory, bytes, cost.", predict_run),
+    "status": ("Say what the last job of a run is doing or has done.", tell_status),
     "configs": ("List the run configurations that ship, and where they lie.", show_configs),
     "list": ("Show what runs have left in storage and results.", show_runs),
     "clean": ("Remove what a run has left.", remove_runs),
     "verify": ("Hold every file of storage and results against its checksum.", verify_runs),
     "completion": ("Print what makes bash or zsh complete verbs and fields.", show_completion),
 }
-"""Verbs that take no configuration: summary, and what they run."""
+"""Verbs that run no stage of a configuration: summary, and what they run."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from glacier import seals, store
 from glacier.errors import DamagedError
+from glacier.job_log import LOGS
 from glacier.locks import find_living
 from glacier.owner import Owner
 from glacier.progress import say
@@ -101,8 +102,8 @@ def verify_folder(address: str) -> Findings:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file is none that a run reads: a lock, a note of Ray's, what was set aside."""
-    return any(part.startswith(".") for part in name.split("/"))
+    """Whether a file is none that a run reads: a lock, a log, Ray's notes, what was set aside."""
+    return name.startswith(f"{LOGS}/") or any(part.startswith(".") for part in name.split("/"))
 
 
 def read_manifest(address: str) -> dict[str, str] | DamagedError:

@@ -20,6 +20,7 @@ OWN = {
     "faults",  # an account that nobody reads again
     "geo.raster_rows",  # tiles of a raster in a folder of its caller's own, for the time of writing
     "samples.mapped_images",  # what a node lays out for its own processes
+    "job_log",  # lines at the end of a file, which nothing vouches for
     "geo.vector_files", "geo.zipped",  # copies of inputs, for the time of reading
 }  # fmt: skip
 """Modules that may write files."""

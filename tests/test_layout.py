@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[1]
 
 ORDER = (
     "settings", "top", "geo", "plots", "sources", "archive", "samples", "evaluation", "training",
-    "mapping", "reports", "studies", "serving", "entrance",
+    "mapping", "reports", "studies", "serving", "doctor", "planning",
+    "entrance",
 )  # fmt: skip
 """Folders of ``glacier/`` in the order in which data flow; each imports those before it alone."""
 
@@ -22,20 +23,22 @@ TOP = {
     "indices", "composite", "labels", "windows", "published", "shipped", "machine", "field_help",
     "checksums", "map_codes",
     "owner", "lock_file", "locks", "markdown", "interrupts", "ray_files", "scratch",
-    "kill_points", "table_rows", "satellites",
+    "kill_points", "table_rows", "satellites", "job_log", "memory_use", "processor",
+    "cluster_version",
 }  # fmt: skip
 """Modules that stand in no folder, and below all of them but the settings."""
 
 ENTRANCE = {
     "command", "pipeline", "verbs", "completion", "checks", "dry_runs", "faults", "runs", "verify",
-    "__main__", "input_checks", "plans", "latest",
+    "__main__", "input_checks", "plans", "latest", "status", "health", "predictions",
 }  # fmt: skip
 """Modules that stand in no folder, and above all of them."""
 
 HOMES = {
     "ray": {
-        "cluster", "archive.ingest", "archive.workers", "samples.prepare", "training.sweep",
-        "training.tuning", "mapping.predict", "reports.series", "serving.on_ray",
+        "cluster", "cluster_version", "archive.ingest", "archive.workers", "samples.prepare",
+        "training.sweep", "training.tuning", "mapping.predict", "reports.series",
+        "serving.on_ray",
     },
     "torch": {"training"},
     "torchvision": {"training.unet"},
@@ -66,6 +69,7 @@ HOMES = {
     "uvicorn": {"serving"},
     "prometheus_client": {"serving"},
     "rio_tiler": {"serving"},
+    "packaging": {"doctor.software"},
     "sklearn": {"samples.folds", "training.baselines"},
 }  # fmt: skip
 """Libraries and the only folders or modules that may import them, at whatever depth."""

@@ -35,6 +35,14 @@ RASTER: dict[str, Any] = {
 up to 128 MB a worker instead of a twentieth of the machine's memory."""
 
 
+def read_versions() -> tuple[str, str]:
+    """Versions of the GDAL of rasterio and of that of pyogrio."""
+    import pyogrio
+    import rasterio
+
+    return str(rasterio.__gdal_version__), ".".join(map(str, pyogrio.__gdal_version__))
+
+
 def drop_drivers() -> None:
     """Leave this process's GDAL of pyogrio the drivers of ``VECTOR_DRIVERS``, and no network.
 

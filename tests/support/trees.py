@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from glacier.job_log import LOGS
 from glacier.verify import is_hidden
 
 TIMES = {
@@ -19,9 +20,9 @@ TIMED = (
 
 
 def list_files(folder: Path) -> list[Path]:
-    """All files of storage and results, what was set aside left out."""
+    """All files of storage and results, what was set aside and logs left out."""
     found = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(path for path in found if ".damaged" not in path.parts)
+    return sorted(path for path in found if not {".damaged", LOGS} & {*path.parts})
 
 
 def read_tree(folder: Path) -> dict[str, object]:

@@ -1,0 +1,145 @@
+"""A trial, a map and the simple methods, once each on a few images, and how long they take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from glacier import store
+from glacier.config import Config
+from glacier.evaluation.calibration import Calibration
+from glacier.evaluation.results import Epoch
+from glacier.mapping.assignment import ModelName
+from glacier.mapping.assignment import Part as Ground
+from glacier.mapping.map_plan import MapTask, begin_record
+from glacier.mapping.map_worker import MapWorker
+from glacier.memory_use import measure_own_mb
+from glacier.planning.months import MadeMonths
+from glacier.planning.speeds import TrialSpeed
+from glacier.samples.folds import FoldMasks, Split, make_splits
+from glacier.settings.sweep import Sweep
+from glacier.training.baselines import list_baselines, score_baseline
+from glacier.training.fit import evaluate_test_split, make_learner, run_trial
+from glacier.training.inference import Viewer
+from glacier.training.trial import Trial
+
+STEPS, EPOCHS = 2, 2
+"""Of a trial: the first epoch pays for all first times."""
+
+
+class MapSpeed(NamedTuple):
+    """A map of one image by one model."""
+
+    seconds: float
+    worker_mb: float
+    """What the process holds for itself."""
+    model_mb: float
+    """What it holds more for another model."""
+
+
+def measure_trial(config: Config, months: MadeMonths, encoder: str) -> TrialSpeed:
+    """Train an encoder for two short epochs, and test it, as a trial of the run does."""
+    trial, rows, began = make_trial(config, months, encoder), list[Epoch](), time.monotonic()
+    run_trial(trial, months.images, rows.append)
+    taken_s, last = time.monotonic() - began, rows[-1]
+    memory_mb = measure_own_mb()
+    step_s = trial.settings.batch_size / last.images_per_s
+    glance_s = max(0.0, last.seconds - STEPS * step_s)
+    return TrialSpeed(
+        encoder=encoder,
+        step_s=step_s,
+        glance_s=glance_s,
+        test_s=measure_test(trial, months),
+        trial_s=max(0.0, taken_s - EPOCHS * last.seconds),
+        memory_mb=memory_mb,
+    )
+
+
+def measure_test(trial: Trial, months: MadeMonths) -> float:
+    """Seconds of the test of one image, or of a fold's part of one, by a network that is ready."""
+    learner = make_learner(trial, months.images)
+    viewer = Viewer.of(learner.model, learner.inference)
+    seconds = []
+    for _ in range(2):
+        began = time.monotonic()
+        evaluate_test_split(trial, months.images, viewer, Calibration())
+        seconds.append(time.monotonic() - began)
+    return min(seconds)
+
+
+def make_trial(config: Config, months: MadeMonths, encoder: str) -> Trial:
+    """A short trial of a run on the months that were made, random at its beginning."""
+    folder = store.absolute(config.storage)
+    short = {"encoders": (encoder,), "epochs": EPOCHS, "steps_per_epoch": STEPS,
+             "encoder_weights": "none", "warm_up_epochs": 0.0, "patience_epochs": None,
+             "calibrate": False, "gpus_per_trial": config.sweep.gpu_share}  # fmt: skip
+    settings: Sweep = config.sweep.model_copy(update=short)
+    return Trial(
+        encoder=encoder,
+        split=make_split(config, months),
+        settings=settings,
+        seed=config.seed,
+        samples=months.samples,
+        masks=make_masks(config),
+        folder=store.join(folder, "trials", encoder),
+        model_folder=store.join(folder, "models", encoder, "fold-0"),
+        label=config.prepare.label,
+    )
+
+
+def make_masks(config: Config) -> FoldMasks:
+    """Which pixels belong to which units: blocks of ground, or else whole images."""
+    is_by_block = config.sweep.folds.kind == "by_block"
+    return FoldMasks("by_block" if is_by_block else "shuffled", config.prepare.blocks)
+
+
+def make_split(config: Config, months: MadeMonths) -> Split:
+    """The first fold of blocks as the run makes it, or one image each to train, choose and test."""
+    keys = [image.key for image in months.images]
+    if config.sweep.folds.kind == "by_block":
+        images = [(image.region, image.month) for image in months.images]
+        splits, _ = make_splits(images, config.sweep.parts, config.prepare.blocks, config.seed)
+        return splits[0]
+    chooses = config.sweep.protocol == "honest" and config.sweep.folds.validation_share > 0
+    first, last = keys[0], keys[-1]
+    middle = keys[1 % len(keys)]
+    return Split(0, (first,), (middle,) if chooses else (), (last,))
+
+
+def measure_map(config: Config, months: MadeMonths) -> MapSpeed:
+    """Map an image by a model that was trained just now, twice, and by one more."""
+    folder = store.absolute(config.storage)
+    worker = MapWorker(
+        store.join(folder, "maps"), store.join(folder, "models"),
+        config.predict.model_copy(update={"gpus_per_worker": 0.0, "resample": False}),
+    )  # fmt: skip
+    before_mb = measure_own_mb()
+    worker.map_image(task_of(months, 0, config.sweep.encoders[:1]))
+    with_one_mb = measure_own_mb()
+    began = time.monotonic()
+    worker.map_image(task_of(months, -1, config.sweep.encoders[:1]))
+    return MapSpeed(time.monotonic() - began, with_one_mb, max(0.0, with_one_mb - before_mb))
+
+
+def task_of(months: MadeMonths, at: int, encoders: Sequence[str]) -> MapTask:
+    """The map of a month by the models of some encoders."""
+    image, file = months.images[at], months.files[at]
+    models = tuple(ModelName(encoder=encoder, fold=0) for encoder in encoders)
+    record = begin_record(image.region, f"{image.month:%Y-%m}", store.checksum_file(file))
+    part = Ground(rectangles=None, models=models)
+    return MapTask(
+        record=record.model_copy(update={"month": f"{image.month:%Y-%m}"}),
+        image=file,
+        parts=(part,),
+    )
+
+
+def measure_baselines(config: Config, months: MadeMonths) -> tuple[float, float]:
+    """Seconds of all simple methods in a fold that tests one image, and of one more image."""
+    split, masks, seconds = make_split(config, months), make_masks(config), list[float]()
+    for method in list_baselines(config):
+        began = time.monotonic()
+        score_baseline(method, config, months.images, months.samples, masks, split)
+        seconds.append(time.monotonic() - began)
+    return sum(seconds), min(seconds) * len(seconds)
