@@ -15,17 +15,20 @@ from glacier.labels import IGNORE
 from glacier.locks import hold
 from glacier.machine import explain_missing_extra
 from glacier.mapping.assignment import ModelName, choose_encoders
+from glacier.mapping.small_export import Int8Outcome, make_int8
 from glacier.progress import Progress, say
 from glacier.samples.month_images import MonthImage
 from glacier.seals import Manifest
+from glacier.settings.export import Export
 from glacier.settings.values import BareName, Sha256
-from glacier.training.export import export_model
+from glacier.training.export import ONNX, export_model
+from glacier.training.int8 import INT8
 from glacier.training.model_card import ModelCard, card_address
 from glacier.training.model_files import load_model
 from glacier.training.saved import SavedSweep, find_sweep
 from glacier.windows import pad_to, window_starts
 
-FORMAT = 1
+FORMAT = 2
 """Counts up when the files of the same model change."""
 
 IMAGES, WINDOWS = 3, 4
@@ -44,6 +47,8 @@ class ExportRecord(Manifest):
     """``<region>/<YYYY-MM>`` of the images on which they were held against the model."""
     differences: dict[str, float]
     """Name of each file to the largest difference of a probability from the model's own."""
+    int8: Int8Outcome | None = None
+    """Of the file of 8 bits, which answers otherwise; None: it was not asked for."""
 
 
 def run_export(config: Config) -> int:
@@ -60,10 +65,11 @@ def run_export(config: Config) -> int:
     names = list_models(sweep, encoders, config.export.folds)
     say(f"export: the models of {', '.join(encoders)}, {why}")
     failed = 0
-    if lacking := [name for name in names if find_export(sweep, name, owned=False) is None]:
+    made = {name: find_export(sweep, name, owned=False) for name in names}
+    if lacking := [name for name, found in made.items() if not is_made(found, config.export)]:
         with hold(config, sweep.places.models), Progress("export", len(lacking)) as progress:
             for name in lacking:
-                failed += not make_export(sweep, name)
+                failed += not make_export(sweep, name, config.export)
                 progress.advance(f"{name.encoder} fold {name.fold}")
     where = f"beside each model in {sweep.places.models}"
     say(f"export: {len(names) - failed} models exported, {failed} failed; {where}")
@@ -113,7 +119,12 @@ def find_export(sweep: SavedSweep, name: ModelName, owned: bool) -> ExportRecord
     return record if record.model_sha256 == card.sha256 else None
 
 
-def make_export(sweep: SavedSweep, name: ModelName) -> bool:
+def is_made(record: ExportRecord | None, settings: Export) -> bool:
+    """Whether all is there that some settings ask for, or why it cannot be."""
+    return record is not None and (record.int8 is not None or not settings.int8)
+
+
+def make_export(sweep: SavedSweep, name: ModelName, settings: Export) -> bool:
     """Write the files of a model and their record, unless another run has meanwhile.
 
     Returns:
@@ -122,7 +133,7 @@ def make_export(sweep: SavedSweep, name: ModelName) -> bool:
     Raises:
         StoreError: The model is damaged, or files cannot be written.
     """
-    if find_export(sweep, name, owned=True) is not None:
+    if is_made(find_export(sweep, name, owned=True), settings):
         return True
     folder = sweep.places.model(name.encoder, name.fold)
     model, card = load_model(folder)
@@ -132,15 +143,34 @@ def make_export(sweep: SavedSweep, name: ModelName) -> bool:
     except ExportError as error:
         say(f"export: {error}")
         return False
+    small = make_int8(sweep, card, made.files[ONNX]) if settings.int8 else None
+    if small:
+        say(describe_int8(name, small.outcome))
     record = ExportRecord(
         encoder=name.encoder,
         fold=name.fold,
         model_sha256=card.sha256,
         months=tuple(image.key for image in images),
         differences=made.differences,
+        int8=small and small.outcome,
     )
-    seals.write_whole(store.join(folder, "export.json"), record, made.files)
+    files = {**made.files, **({INT8: small.content} if small and small.content else {})}
+    seals.write_whole(store.join(folder, "export.json"), record, files)
     return True
+
+
+def describe_int8(name: ModelName, outcome: Int8Outcome) -> str:
+    """What a line says of a file of 8 bits."""
+    who = f"export: {name.encoder}, fold {name.fold}, in 8 bits"
+    if outcome.reason:
+        return f"{who}: no file, since {outcome.reason}"
+    if outcome.score is None:
+        return f"{who}: what it costs is not known, since no ground of known class was tested"
+    score = outcome.score
+    return (
+        f"{who}: IoU {score.iou:.3f}, in float32 {score.iou_float32:.3f}, on {score.images} images "
+        f"of its test part; {100 * score.same_class:.2f} % of the pixels are called the same"
+    )
 
 
 def read_some(sweep: SavedSweep) -> list[MonthImage]:

@@ -18,3 +18,5 @@ class Export(Model):
     all. Else the name of an encoder."""
     folds: tuple[Annotated[int, Field(ge=0)], ...] | None = None
     """Folds whose models are exported; None: all."""
+    int8: bool = True
+    """Also an ONNX file that computes in 8 bits, for small devices, with what it costs in IoU."""

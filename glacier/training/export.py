@@ -31,6 +31,7 @@ from glacier.training.model_card import ModelCard
 from glacier.training.model_files import fill_unseen
 from glacier.training.standalone import EightBit, Standalone
 from glacier.training.tensors import shorten
+from glacier.windows import Predictor
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -208,15 +209,25 @@ def strip_notes(model: ModelProto) -> None:
         noted.ClearField("doc_string")
 
 
-def run_onnx(data: bytes, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The answer of an ONNX file: (N, B, h, w) -> (N, h, w)."""
+def open_onnx(data: bytes) -> Predictor:
+    """An ONNX file, ready to answer: (N, B, h, w) float32 -> (N, h, w) probability."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    (answer,) = session.run([OUTPUT], {INPUT: windows})
-    return np.asarray(answer[:, 0], np.float32)
+
+    def answer(windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probability, NaN where unseen."""
+        (found,) = session.run([OUTPUT], {INPUT: windows})
+        return np.asarray(found[:, 0], np.float32)
+
+    return answer
+
+
+def run_onnx(data: bytes, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The answer of an ONNX file: (N, B, h, w) -> (N, h, w)."""
+    return open_onnx(data)(windows)
 
 
 def run_pt2(data: bytes, windows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -32,6 +32,7 @@ from tests.support.sweeps import make_sweep
 from tests.support.tiny import ENCODER, tiny_config
 
 NAME = ModelName(encoder=ENCODER, fold=0)
+PLAIN = Export(int8=False)
 
 
 def blank_month(shape: tuple[int, int]) -> MonthImage:
@@ -67,7 +68,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_files_lie_beside_the_model_and_are_made_once(sweep: SavedSweep, calls: list[str]) -> None:
-    assert make_export(sweep, NAME) and make_export(sweep, NAME)
+    assert make_export(sweep, NAME, PLAIN) and make_export(sweep, NAME, PLAIN)
     assert calls == [ENCODER]
     record = find_export(sweep, NAME, owned=False)
     assert record is not None and record.months == ("ridge/2020-08",)
@@ -75,12 +76,12 @@ def test_files_lie_beside_the_model_and_are_made_once(sweep: SavedSweep, calls: 
     assert seals.read_whole(f"{folder}/export.json", ExportRecord, owned=False) == record
     (folder / "model.onnx").write_bytes(b"cut")
     assert find_export(sweep, NAME, owned=False) is None
-    assert make_export(sweep, NAME) and calls == [ENCODER] * 2
+    assert make_export(sweep, NAME, PLAIN) and calls == [ENCODER] * 2
     assert (folder / ".damaged/model.onnx").read_bytes() == b"cut"
 
 
 def test_files_of_other_weights_are_made_again(sweep: SavedSweep, calls: list[str]) -> None:
-    make_export(sweep, NAME)
+    make_export(sweep, NAME, PLAIN)
     card = make_card(encoder=ENCODER, fold=0)
     save_model(sweep.places.model(ENCODER, 0), build_unet(ENCODER, 3).state_dict(), card)
     assert find_export(sweep, NAME, owned=False) is None
@@ -93,7 +94,7 @@ def test_a_model_whose_files_answer_otherwise_fails_and_leaves_nothing(
         raise ExportError("model.onnx differs")
 
     monkeypatch.setattr(export, "export_model", refuse)
-    assert not make_export(sweep, NAME)
+    assert not make_export(sweep, NAME, PLAIN)
     assert "export: model.onnx differs" in capsys.readouterr().out
     folder = Path(sweep.places.model(ENCODER, 0))
     kept = {"model.json", "model.md", "model.item.json", "model.safetensors"}
