@@ -23,6 +23,7 @@ from glacier.serving.map_answers import MODEL_HEADER
 from glacier.serving.map_work import end_task
 from glacier.serving.meters import MeterRequests
 from glacier.serving.problems import add_handlers
+from glacier.serving.run_routes import build_run_routes
 from glacier.serving.service_state import ServiceState, build_state
 from glacier.serving.tokens import Access, read_access
 from glacier.serving.vertex import VertexRoutes, build_router
@@ -67,14 +68,14 @@ def build_app(
     )
     app.state.service, app.state.is_ready = state, False
     add_handlers(app)
-    add_routes(app, vertex)
+    add_routes(app, config, vertex)
     describe_all(app, has_tokens=access.tokens is not None)
     return app
 
 
-def add_routes(app: FastAPI, vertex: VertexRoutes | None) -> None:
+def add_routes(app: FastAPI, config: Config, vertex: VertexRoutes | None) -> None:
     """Give an application its routes; what a new part of the service answers is a line here."""
-    for router in ROUTERS:
+    for router in (*ROUTERS, build_run_routes(config)):
         app.include_router(router)
     if vertex is not None:
         app.include_router(build_router(vertex))
