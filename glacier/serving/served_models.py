@@ -25,6 +25,8 @@ from glacier.wording import join_words, nearest
 NO_ID = re.compile(r"[^A-Za-z0-9._-]")
 """What a folder of a sweep may be called with, and an id may not."""
 
+UNNAMED = "a sensor that the run does not name"
+
 MAX_PLACE = 80
 """Characters of the folder's name that an id holds; runs give at most 73."""
 
@@ -232,5 +234,6 @@ def name_sensor(trained: Config) -> str:
     if ingest.chosen.knows_truth:
         return "made up by a program"
     if "platforms" in ingest.chosen.inapplicable:
-        return "of a sensor that the run does not name"
+        named = {image.platform or UNNAMED for image in ingest.folder.images} or {UNNAMED}
+        return f"of {join_words(sorted(named))}"
     return f"of Landsat {join_words([str(number) for number in ingest.platforms])}"
