@@ -114,6 +114,19 @@ def test_a_client_that_never_reads_is_let_go(
         wait_until(lambda: list_maps(tmp_path) == [])
 
 
+@pytest.mark.parametrize(
+    "begin", [b"", HEAD[:30], b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\nGET"]
+)
+def test_a_connection_without_a_request_is_ended(port: int, begin: bytes) -> None:
+    with connect(port) as line:
+        line.sendall(begin)
+        began = time.monotonic()
+        while line.recv(65536):
+            pass
+        assert time.monotonic() - began < 3
+    assert is_ready(port)
+
+
 def test_of_fifty_at_once_some_are_mapped_and_the_rest_told_to_come_back(
     port: int, mapper: StandInMapper, tmp_path: Path
 ) -> None:
