@@ -54,6 +54,16 @@ def test_with_models_of_another_run_only_what_trains_needs_folds(tmp_path: Path,
     assert bool(said) == (job in ("sweep", "pipeline")), said
 
 
+def test_a_service_is_refused_whose_tokens_or_extra_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert refusals(tmp_path, "serve") == ""
+    tokens = {"tokens": str(tmp_path / "none")}
+    assert "serve.tokens = " in refusals(tmp_path, "serve", serve=tokens)
+    monkeypatch.setitem(machine.EXTRAS, "serve", ("fastapi", "no_such_library"))
+    assert "pip install 'glacier-maps[serve]'" in refusals(tmp_path, "serve")
+
+
 @pytest.mark.parametrize("job", ["series", "latest", "pipeline"])
 def test_files_of_a_series_are_looked_at_by_every_job_that_makes_one(
     tmp_path: Path, job: str

@@ -143,6 +143,29 @@ def test_a_program_that_cannot_go_on_says_why_in_one_line(then: str) -> None:
     assert (process.returncode, said) == (1, "it cannot go on\n")
 
 
+ENDLESS = """
+def work():
+    asked = []
+    with interrupts.end_well(lambda: asked.append(1)):
+        print("ready", flush=True)
+        while not asked:
+            time.sleep(0.01)
+    {then}
+    return 0
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_work_without_an_end_of_its_own_ends_well_when_asked_to(number: int) -> None:
+    assert send_when_ready(start(ENDLESS.format(then="pass")), number) == (0, "")
+
+
+def test_work_that_does_not_end_when_asked_to_ends_at_the_second_signal() -> None:
+    process = start(ENDLESS.format(then='wait("ready again")'))
+    numbers = (signal.SIGTERM, signal.SIGTERM)
+    assert send_when_ready(process, *numbers) == (143, f"{GO_ON}\n")
+
+
 WITNESSED = """
 import os
 def work():

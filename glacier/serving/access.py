@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from glacier.serving.problems import answer_problem, make_problem
 from glacier.serving.tokens import ROLES, Access, Role, digest_token
@@ -107,10 +107,19 @@ class GuardBrowser:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it with 403."""
-        if scope["type"] == "http" and (reason := self.find_reason(scope)):
-            await answer_problem(make_problem(403, reason))(scope, receive, send)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
             return
-        await self.app(scope, receive, send)
+
+        async def send_as_is(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).setdefault("x-content-type-options", "nosniff")
+            await send(message)
+
+        answer: ASGIApp = self.app
+        if reason := self.find_reason(scope):
+            answer = answer_problem(make_problem(403, reason))
+        await answer(scope, receive, send_as_is)
 
     def find_reason(self, scope: Scope) -> str:
         """Why a request is refused; nothing where it is not."""

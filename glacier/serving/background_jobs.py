@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 import binascii
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Path, Request, Response
+from fastapi import APIRouter, Request, Response
+from fastapi import Path as InPath
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from glacier.serving.access import Reader, Runner
+from glacier.serving.bodies import PREFER, describe_body, read_body
 from glacier.serving.job_answers import (
     PROCESS,
     JobList,
@@ -48,11 +51,13 @@ CONFORMANCE = tuple(
 NOT_READY = "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/result-not-ready"
 """Kind of the problem of a job that is not done. Source: OGC API - Processes 1.0."""
 
-JSON_BYTES = 64_000_000
-"""Largest body of JSON that holds an image; what is larger is better sent as it is."""
+JSON_BYTES = 32_000_000
+"""Largest body of JSON that holds images."""
+
+LARGER = "send the image itself to POST /maps, as image/tiff"
 
 router = APIRouter(tags=["jobs"])
-JobId = Annotated[str, Path(description="Of a job, as its Location has it.", max_length=64)]
+JobId = Annotated[str, InPath(description="Of a job, as its Location has it.", max_length=64)]
 
 
 class ProcessSummary(Model):
@@ -169,7 +174,7 @@ MADE: Responses = {
 }
 RESULTS: Responses = {200: {"model": Results, "description": "The map."}}
 OUTPUT: Responses = {200: {"content": {kind: {} for _, kind in OUTPUTS.values()}}}
-REFUSED = describe_problems(400, 413, 422, 429, 503, 504, 507)
+REFUSED = describe_problems(400, 408, 413, 415, 422, 429, 503, 504, 507)
 EXAMPLE = {"inputs": {"region": "mendenhall", "month": "2019-08"}}
 
 
@@ -177,35 +182,38 @@ EXAMPLE = {"inputs": {"region": "mendenhall", "month": "2019-08"}}
     "/processes/map/execution",
     responses=MADE | REFUSED,
     response_class=JSONResponse,
-    max_body_size=JSON_BYTES,
+    openapi_extra=describe_body(Execute, EXAMPLE) | {"parameters": [PREFER]},
 )
-async def execute(
-    request: Request,
-    state: State,
-    client: Runner,
-    wanted: Annotated[Execute, Body(examples=[EXAMPLE])],
-) -> Response:
+async def execute(request: Request, state: State, client: Runner) -> Response:
     """Map an image; with `Prefer: respond-async` the answer is 201, and the map is made later."""
     state.rates.count(client.key)
     state.turns.check()
     with ExitStack() as held:
         folder = held.enter_context(state.spool.open_folder())
-        inputs = wanted.inputs
-        if inputs.image is not None and inputs.region is None and inputs.month is None:
-            data = decode_image(inputs.image.value)
-            image = await state.spool.write(data, folder / IMAGE)
-        elif inputs.image is None and inputs.region is not None and inputs.month is not None:
-            image = await run_in_threadpool(
-                state.archive.fetch, inputs.region, inputs.month, folder
-            )
-        else:
-            raise HTTPException(422, "inputs: wanted image, or region and month")
+        with state.uploads.take():
+            wanted = await read_body(request, Execute, JSON_BYTES, LARGER)
+            image = await find_image(state, wanted.inputs, folder)
         kept = await begin_map(state, client, image, held)
         if is_later(request):
             state.work.make_later(kept, image, held.pop_all())
             return answer_accepted(request, kept)
         kept = await until_gone(request, state.work.make_now(kept, image))
     return send_results(request, kept)
+
+
+async def find_image(state: ServiceState, inputs: Inputs, folder: Path) -> Path:
+    """The image that the inputs give or name, as a file.
+
+    Raises:
+        HTTPException: 413, 422 or 507.
+        GlacierError: The archive cannot be read.
+    """
+    image, region, month = inputs.image, inputs.region, inputs.month
+    if image is not None and region is None and month is None:
+        return await state.spool.write(decode_image(image.value), folder / IMAGE)
+    if image is None and region is not None and month is not None:
+        return await run_in_threadpool(state.archive.fetch, region, month, folder)
+    raise HTTPException(422, "inputs: wanted image, or region and month")
 
 
 def decode_image(text: str) -> bytes:

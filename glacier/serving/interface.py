@@ -7,10 +7,13 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from glacier.serving.background_jobs import Execute
 from glacier.serving.job_answers import StatusInfo
+from glacier.serving.map_routes import NamedImage
 from glacier.serving.problems import ABOUT, Problem, describe_problems
+from glacier.serving.vertex import Predict
 
-SHARED = (Problem, StatusInfo)
+SHARED = (Problem, StatusInfo, NamedImage, Execute, Predict)
 """Forms that routes name without the framework's knowledge."""
 
 NOT_OURS = ("HTTPValidationError", "ValidationError")
@@ -31,9 +34,9 @@ def describe_all(app: FastAPI, has_tokens: bool) -> None:
         if app.openapi_schema is None:
             whole = describe()
             schemas = whole.setdefault("components", {}).setdefault("schemas", {})
-            add_shared(schemas)
             for operation in list_operations(whole):
                 correct(operation, has_tokens)
+            add_shared(schemas, str(whole["paths"]))
             if not has_tokens:
                 whole["components"].pop("securitySchemes", None)
             even_out(whole)
@@ -43,14 +46,19 @@ def describe_all(app: FastAPI, has_tokens: bool) -> None:
     app.openapi = describe_once  # type: ignore[method-assign]
 
 
-def add_shared(schemas: dict[str, Any]) -> None:
-    """Exchange the framework's forms for ours."""
+def add_shared(schemas: dict[str, Any], named: str) -> None:
+    """Exchange the framework's forms for ours.
+
+    Args:
+        schemas: All forms.
+        named: Text in which those stand that are wanted.
+    """
     for name in NOT_OURS:
         schemas.pop(name, None)
     for shared in SHARED:
-        form = shared.model_json_schema(
-            ref_template="#/components/schemas/{model}", mode="serialization"
-        )
+        if f"/{shared.__name__}'" not in named:
+            continue
+        form = shared.model_json_schema(ref_template="#/components/schemas/{model}")
         for name, part in {**form.pop("$defs", {}), shared.__name__: form}.items():
             schemas.setdefault(name, part)
 

@@ -7,18 +7,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
-from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 
 from glacier.serving.access import Client, Reader, Runner
 from glacier.serving.archive_images import RegionMonths
+from glacier.serving.bodies import JSON, PREFER, describe_body, name_kind, read_body
 from glacier.serving.job_answers import answer_accepted, is_later
 from glacier.serving.kept_maps import KeptMap
 from glacier.serving.map_answers import (
     GEO_JSON,
-    JSON,
     TIFF,
     MapAnswer,
     choose_kind,
@@ -47,7 +44,8 @@ class NamedImage(Model):
 
 
 BINARY = {"type": "string", "format": "binary"}
-NAMED = NamedImage.model_json_schema()
+EXAMPLE = {"region": "mendenhall", "month": "2019-08"}
+NAMED = describe_body(NamedImage, EXAMPLE)["requestBody"]["content"]
 
 BODY: dict[str, Any] = {
     "requestBody": {
@@ -63,20 +61,11 @@ BODY: dict[str, Any] = {
                     "additionalProperties": False,
                 }
             },
-            JSON: {"schema": NAMED, "example": {"region": "mendenhall", "month": "2019-08"}},
-        },
-    },
-    "parameters": [
-        {
-            "name": "Prefer",
-            "in": "header",
-            "required": False,
-            "schema": {"type": "string"},
-            "example": "respond-async",
-            "description": "respond-async: the answer is 201 at once, and the map is made later.",
         }
-    ],
-}  # fmt: skip
+        | NAMED,
+    },
+    "parameters": [PREFER],
+}
 """What FastAPI cannot know of a body that is read as it comes."""
 
 MADE: Responses = {
@@ -126,28 +115,10 @@ async def receive_image(request: Request, state: ServiceState, held: ExitStack) 
     state.turns.check()  # before anybody sends much in vain
     with state.uploads.take():
         folder = held.enter_context(state.spool.open_folder())
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+        if name_kind(request) != JSON:
             return await state.spool.receive(request, folder)
-        named = await read_named(request)
+        named = await read_body(request, NamedImage, SMALL_BYTES, "send region and month")
         return await run_in_threadpool(state.archive.fetch, named.region, named.month, folder)
-
-
-async def read_named(request: Request) -> NamedImage:
-    """The region and month that a body names.
-
-    Raises:
-        HTTPException: 413.
-        RequestValidationError: It names none.
-    """
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > SMALL_BYTES:
-            raise HTTPException(413, f"the body is over {SMALL_BYTES} bytes; send region and month")
-    try:
-        return NamedImage.model_validate_json(bytes(body))
-    except ValidationError as error:
-        raise RequestValidationError(error.errors(include_url=False)) from error
 
 
 async def begin_map(state: ServiceState, client: Client, image: Path, held: ExitStack) -> KeptMap:

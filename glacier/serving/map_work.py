@@ -15,10 +15,10 @@ from starlette.requests import Request
 
 from glacier.errors import GlacierError, OutOfTimeError
 from glacier.serving.answer import Answer, ImageLimits, Mapper
+from glacier.serving.bodies import GONE
 from glacier.serving.kept_maps import BEAT_S, FILES, KeptMap, KeptMaps
 from glacier.serving.meters import Meters
 from glacier.serving.problems import DEFECT, explain_error, make_problem
-from glacier.serving.spool import GONE
 from glacier.settings.serve import Serve
 
 T = TypeVar("T")

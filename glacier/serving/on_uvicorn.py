@@ -18,6 +18,7 @@ from glacier.progress import say
 from glacier.scratch import open_scratch
 from glacier.serving.answer import Mapper
 from glacier.serving.service import build_app
+from glacier.serving.silent_connections import make_protocol
 from glacier.serving.vertex import VertexRoutes, read_vertex
 from glacier.settings.serve import Serve
 
@@ -99,6 +100,7 @@ def make_server(app: FastAPI, settings: Serve) -> Server:
     return Server(
         uvicorn.Config(
             app,
+            http=make_protocol(settings.limits.idle_s),
             log_level="warning",
             access_log=False,
             server_header=False,

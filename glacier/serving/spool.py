@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
+from glacier.serving.bodies import GONE, name_kind
 from glacier.serving.multipart import PartReader
 from glacier.store import FULL
 
@@ -33,9 +34,6 @@ FORM = "multipart/form-data"
 
 FIELD = "image"
 """Name of the form's field that holds the image."""
-
-GONE = 499
-"""Status of an answer that nobody waits for any more. Source: nginx."""
 
 
 class Spool:
@@ -62,7 +60,7 @@ class Spool:
             HTTPException: 400, 413, 415, 422 or 507; or the client has gone.
         """
         kind = request.headers.get("content-type", "")
-        name = kind.partition(";")[0].strip().lower()
+        name = name_kind(request)
         if name not in (*RAW, FORM):
             raise HTTPException(415, explain_kind(name))
         self.check_length(request.headers.get("content-length"))

@@ -10,9 +10,9 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
@@ -20,6 +20,7 @@ from glacier.errors import ConfigError
 from glacier.serving.access import Client
 from glacier.serving.answer import Answer
 from glacier.serving.background_jobs import JSON_BYTES, decode_image
+from glacier.serving.bodies import describe_body, read_body
 from glacier.serving.health import Health, read_ready
 from glacier.serving.kept_maps import FILES, OUTPUTS
 from glacier.serving.map_routes import begin_map
@@ -81,6 +82,10 @@ class Predictions(Model):
     predictions: tuple[Prediction, ...]
 
 
+REFUSED = describe_problems(400, 408, 413, 415, 422, 503, 504, 507)
+EXAMPLE = {"instances": [{"b64": "SUkqAA=="}], "parameters": {"outlines": False}}
+
+
 def read_vertex(environment: Mapping[str, str] = os.environ) -> VertexRoutes | None:
     """What Vertex AI wants, by the environment; None: the service does not run there.
 
@@ -103,15 +108,16 @@ def build_router(routes: VertexRoutes) -> APIRouter:
     router.add_api_route(routes.health, read_ready, response_model=Health, name="vertex_health")
     router.add_api_route(
         routes.predict, predict, methods=["POST"], response_model=Predictions,
-        responses=describe_problems(400, 413, 422, 503, 504, 507), max_body_size=JSON_BYTES,
+        responses=REFUSED, openapi_extra=describe_body(Predict, EXAMPLE),
     )  # fmt: skip
     return router
 
 
-async def predict(
-    request: Request, state: State, wanted: Annotated[Predict, Body()]
-) -> Predictions:
+async def predict(request: Request, state: State) -> Predictions:
     """Map images one after the other, so that a request takes one place in the queue."""
+    state.turns.check()
+    with state.uploads.take():
+        wanted = await read_body(request, Predict, JSON_BYTES, "send fewer images at once")
     found = [await map_instance(request, state, one, wanted) for one in wanted.instances]
     return Predictions(predictions=tuple(found))
 

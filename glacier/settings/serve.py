@@ -51,6 +51,9 @@ class Serve(Model):
     """0: any free one."""
     on: Annotated[Literal["uvicorn", "ray"], RUNTIME_ONLY] = "uvicorn"
     """uvicorn: one process, and those that map, on this machine. ray: replicas on a cluster."""
+    folder: Annotated[PathText | None, RUNTIME_ONLY, ADDRESS] = None
+    """Folder for maps and for the choice of the model, which then outlive the service; more than
+    one replica needs one that all of them see. None: they go with the process."""
     tokens: Annotated[PathText | None, RUNTIME_ONLY, ADDRESS] = None
     """File with a line ``<role> <token>`` for each who may ask; roles are read, run, promote, and
     each may do what those before it may. None: everybody may read and run, nobody promote."""
@@ -63,9 +66,6 @@ class Serve(Model):
     """Addresses of proxies whose word on the client's address and on https is taken."""
     root_path: Annotated[str, RUNTIME_ONLY] = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
     """What a proxy puts before every path, such as ``/ice``."""
-    folder: Annotated[PathText | None, RUNTIME_ONLY, ADDRESS] = None
-    """Folder for maps and for the choice of the model, which then outlive the service; more than
-    one replica needs one that all of them see. None: they go with the process."""
     workers: Annotated[int, RUNTIME_ONLY] = Field(1, ge=1)
     """Processes that map side by side, each of which loads the model once."""
     cpus_per_worker: Annotated[int, RUNTIME_ONLY] = Field(2, ge=1)
@@ -75,11 +75,6 @@ class Serve(Model):
     replicas: Annotated[tuple[int, int], RUNTIME_ONLY] = (1, 1)
     """Least and most replicas on a cluster; between them it follows the load."""
     limits: Annotated[ServeLimits, RUNTIME_ONLY] = ServeLimits()
-
-    @property
-    def is_local(self) -> bool:
-        """Whether this machine alone can reach it."""
-        return self.host in LOOPBACK
 
     @model_validator(mode="after")
     def check_access(self) -> Self:
@@ -98,3 +93,8 @@ class Serve(Model):
                 "folder that all of them see in serve.folder"
             )
         return self
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this machine alone can reach it."""
+        return self.host in LOOPBACK

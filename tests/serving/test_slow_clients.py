@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 import struct
 import time
@@ -114,6 +115,19 @@ def test_a_client_that_never_reads_is_let_go(
         wait_until(lambda: list_maps(tmp_path) == [])
 
 
+@pytest.mark.parametrize(
+    "begin", [b"", HEAD[:30], b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\nGET"]
+)
+def test_a_connection_without_a_request_is_ended(port: int, begin: bytes) -> None:
+    with connect(port) as line:
+        line.sendall(begin)
+        began = time.monotonic()
+        while line.recv(65536):
+            pass
+        assert time.monotonic() - began < 3
+    assert is_ready(port)
+
+
 def test_of_fifty_at_once_some_are_mapped_and_the_rest_told_to_come_back(
     port: int, mapper: StandInMapper, tmp_path: Path
 ) -> None:
@@ -137,3 +151,24 @@ def test_of_fifty_at_once_some_are_mapped_and_the_rest_told_to_come_back(
             assert int(answer.headers["retry-after"]) >= 1
             assert answer.headers["content-type"] == "application/problem+json"
     assert mapper.most_at_once == 1 and list_uploads(tmp_path) == [] and is_ready(port)
+
+
+def measure_mb() -> float:
+    """Memory of this process, in which the service runs."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_requests(port: int, tmp_path: Path) -> None:
+    """Nor with the size of uploads, of which no more than a block is held at once."""
+    body, grown = TIFF + bytes(1_200_000), []
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        for k in range(600):
+            answer = client.post("/maps", content=body, headers=RAW)
+            assert answer.status_code == 200
+            client.delete(f"/jobs/{answer.json()['id']}")
+            if k % 100 == 99:
+                grown.append(measure_mb())
+    assert grown[-1] - grown[0] < 15, grown
+    assert list_uploads(tmp_path) == list_maps(tmp_path) == []
