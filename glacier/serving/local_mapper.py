@@ -11,21 +11,22 @@ from glacier.config import Config
 from glacier.serving.answer import Answer, ImageLimits, ServedModel
 from glacier.serving.served_models import ModelShelf
 from glacier.serving.worker_pool import WorkerPool
+from glacier.settings.serve import Serve
 
 
 class LocalMapper:
     """A ``Mapper`` with processes of its own; it belongs to the loop of events that started it."""
 
-    def __init__(self, shelf: ModelShelf, pool: WorkerPool, count: int) -> None:
+    def __init__(self, shelf: ModelShelf, pool: WorkerPool, settings: Serve) -> None:
         """Take processes that are ready; :meth:`start` makes them.
 
         Args:
             shelf: The models that could answer.
             pool: Processes with the model that answers first.
-            count: Images that are mapped side by side.
+            settings: Say how many map side by side.
         """
-        self.shelf, self.pool, self.count = shelf, pool, count
-        self.turns = asyncio.Semaphore(count)
+        self.shelf, self.pool, self.settings = shelf, pool, settings
+        self.turns = asyncio.Semaphore(settings.workers)
         self.promoting = asyncio.Lock()
         self.leaving: dict[asyncio.Task[None], WorkerPool] = {}
 
@@ -40,9 +41,9 @@ class LocalMapper:
         """
         shelf = await asyncio.to_thread(ModelShelf, config)
         first = await asyncio.to_thread(shelf.choose_first)
-        pool = WorkerPool(first, config.serve.workers)
+        pool = WorkerPool(first, config.serve.processes)
         await pool.start()
-        return cls(shelf, pool, config.serve.workers)
+        return cls(shelf, pool, config.serve)
 
     @property
     def model(self) -> ServedModel:
@@ -67,7 +68,7 @@ class LocalMapper:
         async with self.promoting:
             candidate = await asyncio.to_thread(self.shelf.find, model_id)
             if candidate != self.pool.candidate:
-                pool = WorkerPool(candidate, self.count)
+                pool = WorkerPool(candidate, self.settings.processes)
                 await pool.start()
                 before, self.pool = self.pool, pool
                 task = asyncio.create_task(before.finish())

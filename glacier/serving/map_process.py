@@ -30,8 +30,11 @@ from glacier.training.process import give_back
 PR_SET_PDEATHSIG = 1
 """Option of ``prctl``. Source: linux/prctl.h."""
 
-NO_MEMORY = ("can't allocate memory", "not enough memory", "Insufficient memory", "out of memory")
-"""What PyTorch and OpenCV say, in errors that are no ``MemoryError``."""
+NO_MEMORY = (
+    "can't allocate memory", "not enough memory", "out of memory", "Insufficient memory",
+    "cannot allocate",
+)  # fmt: skip
+"""What PyTorch, OpenCV and GDAL say, in errors that are no ``MemoryError``."""
 
 
 def main() -> None:
@@ -120,15 +123,22 @@ def attempt(work: Callable[[], Answer | None]) -> Reply:
     """What comes of some work, as a reply."""
     try:
         return Reply(answer=work())
-    except GlacierError as error:
-        return Reply.refuse(error)
-    except MemoryError as error:
-        return Reply(kind=MEMORY, message=str(error))
     except Exception as error:
-        if any(words in str(error) for words in NO_MEMORY):
+        if lacks_memory(error):
             return Reply(kind=MEMORY, message=str(error))
+        if isinstance(error, GlacierError):
+            return Reply.refuse(error)
         traceback.print_exc()
         return Reply(kind=DEFECT, message=f"{type(error).__name__}: {error}")
+
+
+def lacks_memory(error: BaseException | None) -> bool:
+    """Whether an error, or one that it came of, says that there is no memory left."""
+    while error is not None:
+        if isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def send(replies: BinaryIO, reply: Reply) -> None:

@@ -9,8 +9,6 @@ from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from glacier.errors import GlacierError, OutOfTimeError, RasterError
 from glacier.serving.answer import Answer, ImageLimits
 from glacier.serving.orders import KINDS, MEMORY, Order, Reply
@@ -18,6 +16,9 @@ from glacier.serving.served_models import Candidate
 
 LOADING_S = 600.0
 """Longest that a process may take to load a model and to try it, seconds."""
+
+ENDING_S = 2.0
+"""Longest that is waited for the end of a process whose pipe has ended, seconds."""
 
 MAX_LINE = 1 << 20
 """Longest reply, bytes; an answer with all that its model says takes up some thousand."""
@@ -53,7 +54,9 @@ class Worker:
     @property
     def is_alive(self) -> bool:
         """Whether there is a process that could take an order."""
-        return self.is_sound and self.process is not None and self.process.returncode is None
+        if not self.is_sound or self.process is None or self.process.stdout is None:
+            return False
+        return self.process.returncode is None and not self.process.stdout.at_eof()
 
     async def start(self) -> None:
         """Start the process and wait until it could answer.
@@ -156,7 +159,10 @@ class Worker:
             await self.process.stdin.drain()
             found = await self.process.stdout.readline()
             return Reply.model_validate_json(found)
-        except (OSError, ValueError, ValidationError) as error:  # gone, a line too long, no reply
+        except (OSError, ValueError) as error:  # it is gone, or that is no reply
+            with suppress(TimeoutError):  # so that its end is known
+                async with asyncio.timeout(ENDING_S):
+                    await self.process.wait()
             raise EndedError from error
 
     async def kill(self) -> None:
@@ -164,8 +170,9 @@ class Worker:
         if self.process is None:
             return
         self.is_sound = False
-        with suppress(ProcessLookupError):
-            self.process.kill()
+        if self.process.returncode is None:
+            with suppress(ProcessLookupError):
+                self.process.kill()
         gone = asyncio.ensure_future(self.process.wait())
         while not gone.done():
             with suppress(asyncio.CancelledError):

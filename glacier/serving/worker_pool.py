@@ -59,9 +59,9 @@ class WorkerPool:
         self.in_work += 1
         self.at_rest.clear()
         try:
-            worker = await self.idle.get()
+            worker = await self.take()
             try:
-                if not worker.is_alive:  # it ended while it had nothing to do
+                if not worker.is_alive:
                     await worker.start()
                 return await worker.map_image(image, folder, limits)
             finally:
@@ -70,6 +70,14 @@ class WorkerPool:
             self.in_work -= 1
             if not self.in_work:
                 self.at_rest.set()
+
+    async def take(self) -> Worker:
+        """A process once one is free; one that has ended only where all others are at work."""
+        while True:
+            worker = await self.idle.get()
+            if worker.is_alive or self.idle.empty():
+                return worker
+            self.give_back(worker)
 
     def give_back(self, worker: Worker) -> None:
         """Let a process take the next image; one that has ended is started anew before."""
