@@ -26,6 +26,7 @@ async def map_many(mapper: Mapper, image: Path, folder: Path, stop: asyncio.Even
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_models_are_swapped_under_load_and_no_answer_is_a_mix(tmp_path: Path) -> None:
     first, second = (write_sweep(tmp_path, f"made-{k:08d}", seed=k, folds=1) for k in (1, 2))
@@ -53,13 +54,13 @@ def test_models_are_swapped_under_load_and_no_answer_is_a_mix(tmp_path: Path) ->
             await mapper.promote(names[2])
         assert mapper.model.id == names[0]
         assert (await mapper.promote(names[1])).id == names[1] == mapper.model.id
-        before = {w.process.pid for pool in mapper.leaving.values() for w in pool.workers}
+        before = {w.pid for pool in mapper.leaving.values() for w in pool.workers}
         await asyncio.gather(*mapper.leaving)
         assert not any(Path(f"/proc/{pid}").exists() for pid in before)
         await asyncio.sleep(1)
         stop.set()
         found = await asyncio.gather(*load)
-        pids = [worker.process.pid for worker in mapper.pool.workers if worker.process]
+        pids = [worker.pid for worker in mapper.pool.workers]
         await mapper.close()
         assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
         return [answer for answers in found for answer in answers]

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,8 @@ import pytest
 import rasterio
 
 from glacier.errors import OutOfTimeError, RasterError, WeightsError
-from glacier.serving.answer import FILES, ImageLimits
+from glacier.serving.answer import FILES, Answer, ImageLimits
+from glacier.serving.process_template import ProcessTemplate
 from glacier.serving.served_models import Candidate, ModelShelf
 from glacier.serving.worker_pool import WorkerPool
 from tests.support.served import BANDS, serve_config, write_image, write_sweep
@@ -35,10 +36,12 @@ def loop() -> Iterator[asyncio.Runner]:
 @pytest.fixture(scope="module")
 def pool(candidate: Candidate, loop: asyncio.Runner) -> Iterator[WorkerPool]:
     """A process and a spare one, which all tests use: each leaves them fit for the next."""
-    made = WorkerPool(candidate, 2)
+    template = ProcessTemplate()
+    made = WorkerPool(candidate, template, 2)
     loop.run(made.start())
     yield made
     loop.run(made.close())
+    loop.run(template.close())
 
 
 def map_one(
@@ -59,7 +62,7 @@ def map_one(
 
 
 def pids_of(pool: WorkerPool) -> set[int]:
-    return {worker.process.pid for worker in pool.workers if worker.process}
+    return {worker.pid for worker in pool.workers if worker.pid}
 
 
 async def find_dead(pids: set[int], most_s: float = 2) -> set[int]:
@@ -104,7 +107,7 @@ def test_what_is_no_image_is_refused_by_its_name_and_leaves_nothing(
 def test_what_takes_too_long_is_ended_and_the_next_image_is_mapped(
     loop: asyncio.Runner, pool: WorkerPool, tmp_path: Path
 ) -> None:
-    pids, image = pids_of(pool), write_image(tmp_path / "i.tif", (700, 700))
+    pids, image = pids_of(pool), write_image(tmp_path / "i.tif", (400, 400))
     error, names = map_one(loop, pool, image, deadline_s=0.2)
     assert isinstance(error, OutOfTimeError) and "0.2 s" in str(error) and names == []
     assert len(loop.run(find_dead(pids))) == 1
@@ -138,44 +141,46 @@ def test_what_needs_too_much_memory_ends_its_process_and_not_the_service(
     assert map_one(loop, pool, write_image(tmp_path / "j.tif"))[1] == sorted(FILES)
 
 
-def start(pool: WorkerPool, image: Path) -> Awaitable[object]:
-    """The work on an image, under way."""
+async def begin(pool: WorkerPool, image: Path) -> asyncio.Task[Answer]:
+    """The work on an image, of which something is written already."""
     folder = image.parent / "out"
-    folder.mkdir(exist_ok=True)
-    return asyncio.create_task(pool.map_image(image, folder, LIMITS))
+    folder.mkdir()
+    work = asyncio.create_task(pool.map_image(image, folder, LIMITS))
+    while not any(folder.iterdir()):
+        await asyncio.sleep(0.01)
+    return work
 
 
-def test_a_process_that_dies_is_replaced(
+def test_a_process_that_dies_is_replaced_and_only_what_it_had_begun_is_lost(
     loop: asyncio.Runner, pool: WorkerPool, tmp_path: Path
 ) -> None:
-    image = write_image(tmp_path / "i.tif", (700, 700))
+    image = write_image(tmp_path / "i.tif", (400, 400))
 
-    async def kill_all(at_work: bool) -> None:
-        work = start(pool, image) if at_work else None
-        await asyncio.sleep(0.3)
+    async def kill_all() -> None:
         for pid in pids_of(pool):
             os.kill(pid, signal.SIGKILL)
-        await asyncio.sleep(0.1)
-        if work:
-            await work
+
+    async def kill_at_work() -> None:
+        work = await begin(pool, image)
+        await kill_all()
+        await work
 
     with pytest.raises(RasterError, match="was ended by signal 9"):
-        loop.run(kill_all(at_work=True))
+        loop.run(kill_at_work())
     assert list((tmp_path / "out").iterdir()) == []
     small = write_image(tmp_path / "j.tif")
     assert map_one(loop, pool, small)[1] == sorted(FILES)
-    loop.run(kill_all(at_work=False))
+    loop.run(kill_all())
     assert map_one(loop, pool, small)[1] == sorted(FILES)
 
 
 def test_work_that_nobody_waits_for_is_ended(
     loop: asyncio.Runner, pool: WorkerPool, tmp_path: Path
 ) -> None:
-    pids, image = pids_of(pool), write_image(tmp_path / "i.tif", (700, 700))
+    image = write_image(tmp_path / "i.tif", (400, 400))
 
     async def hang_up() -> None:
-        work = asyncio.ensure_future(start(pool, image))
-        await asyncio.sleep(0.3)
+        work, pids = await begin(pool, image), pids_of(pool)
         work.cancel()
         with pytest.raises(asyncio.CancelledError):
             await work
@@ -186,11 +191,24 @@ def test_work_that_nobody_waits_for_is_ended(
     assert map_one(loop, pool, write_image(tmp_path / "j.tif"))[1] == sorted(FILES)
 
 
-def test_a_model_that_cannot_be_loaded_is_told_and_leaves_no_process(tmp_path: Path) -> None:
+def test_all_is_there_again_where_even_the_template_was_killed(
+    loop: asyncio.Runner, pool: WorkerPool, tmp_path: Path
+) -> None:
+    process, pids = pool.workers[0].template.process, pids_of(pool)
+    assert process is not None
+    process.kill()
+    while len(loop.run(find_dead(pids))) < len(pids):
+        pass
+    assert map_one(loop, pool, write_image(tmp_path / "j.tif"))[1] == sorted(FILES)
+
+
+def test_a_model_that_cannot_be_loaded_is_told_and_leaves_no_process(
+    loop: asyncio.Runner, pool: WorkerPool, tmp_path: Path
+) -> None:
     config = serve_config(tmp_path, write_sweep(tmp_path, "made-00000000", folds=1))
     changed = ModelShelf(config).choose_first()
     write_sweep(tmp_path, "made-00000000", folds=1, seed=1)
-    pool = WorkerPool(changed, 1)
+    other = WorkerPool(changed, pool.workers[0].template, 1)
     with pytest.raises(WeightsError, match=r"made-00000000\+.* cannot answer: .*have changed"):
-        asyncio.run(pool.start())
-    assert not pool.workers[0].is_alive
+        loop.run(other.start())
+    assert other.workers[0].pid is None
