@@ -3,6 +3,9 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -212,3 +215,57 @@ def test_a_model_that_cannot_be_loaded_is_told_and_leaves_no_process(
     with pytest.raises(WeightsError, match=r"made-00000000\+.* cannot answer: .*have changed"):
         loop.run(other.start())
     assert other.workers[0].pid is None
+
+
+def read_rss_mb(pid: int) -> float:
+    (line,) = [s for s in Path(f"/proc/{pid}/status").read_text().splitlines() if "VmRSS" in s]
+    return int(line.split()[1]) / 1e3
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_hundred_images_leave_nothing_in_memory(
+    loop: asyncio.Runner, pool: WorkerPool, tmp_path: Path
+) -> None:
+    image, seen = write_image(tmp_path / "i.tif", (96, 96)), []
+    for k in range(120):
+        assert map_one(loop, pool, image)[1] == sorted(FILES)
+        if k in (19, 119):
+            seen.append({pid: read_rss_mb(pid) for pid in pids_of(pool)})
+    assert seen[0].keys() == seen[1].keys()
+    assert max(seen[1][pid] - seen[0][pid] for pid in seen[0]) < 20
+
+
+ORPHANS = """
+import asyncio, os, sys
+from pathlib import Path
+from glacier.serving.process_template import ProcessTemplate
+from glacier.serving.served_models import Candidate
+from glacier.serving.worker_pool import WorkerPool
+
+async def main():
+    pool = WorkerPool(Candidate.model_validate_json(Path(sys.argv[1]).read_text()), template, 1)
+    await pool.start()
+    print(template.process.pid, pool.workers[0].pid, flush=True)
+    os.kill(os.getpid(), 9)
+
+template = ProcessTemplate()
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_no_process_outlives_the_service(candidate: Candidate, tmp_path: Path) -> None:
+    model = tmp_path / "model.json"
+    model.write_text(candidate.model_dump_json())
+    script = [sys.executable, "-c", ORPHANS, str(model)]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run(script, env=env, capture_output=True, text=True, check=False)
+    pids = {int(pid) for pid in done.stdout.split()}
+    assert done.returncode == -signal.SIGKILL and len(pids) == 2, done.stderr
+    for _ in range(100):
+        if not any(Path(f"/proc/{pid}").exists() for pid in pids):
+            return
+        time.sleep(0.1)
+    pytest.fail(f"of {pids} some are still there")
