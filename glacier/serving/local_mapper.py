@@ -9,23 +9,28 @@ from typing import Self
 
 from glacier.config import Config
 from glacier.serving.answer import Answer, ImageLimits, ServedModel
+from glacier.serving.process_template import ProcessTemplate
 from glacier.serving.served_models import ModelShelf
 from glacier.serving.worker_pool import WorkerPool
+from glacier.settings.serve import Serve
 
 
 class LocalMapper:
     """A ``Mapper`` with processes of its own; it belongs to the loop of events that started it."""
 
-    def __init__(self, shelf: ModelShelf, pool: WorkerPool, count: int) -> None:
+    def __init__(
+        self, shelf: ModelShelf, template: ProcessTemplate, pool: WorkerPool, settings: Serve
+    ) -> None:
         """Take processes that are ready; :meth:`start` makes them.
 
         Args:
             shelf: The models that could answer.
+            template: What all processes are forked from.
             pool: Processes with the model that answers first.
-            count: Images that are mapped side by side.
+            settings: Say how many map side by side.
         """
-        self.shelf, self.pool, self.count = shelf, pool, count
-        self.turns = asyncio.Semaphore(count)
+        self.shelf, self.template, self.pool, self.settings = shelf, template, pool, settings
+        self.turns = asyncio.Semaphore(settings.workers)
         self.promoting = asyncio.Lock()
         self.leaving: dict[asyncio.Task[None], WorkerPool] = {}
 
@@ -40,9 +45,14 @@ class LocalMapper:
         """
         shelf = await asyncio.to_thread(ModelShelf, config)
         first = await asyncio.to_thread(shelf.choose_first)
-        pool = WorkerPool(first, config.serve.workers)
-        await pool.start()
-        return cls(shelf, pool, config.serve.workers)
+        template = ProcessTemplate()
+        try:
+            pool = WorkerPool(first, template, config.serve.processes)
+            await pool.start()
+        except BaseException:
+            await template.close()
+            raise
+        return cls(shelf, template, pool, config.serve)
 
     @property
     def model(self) -> ServedModel:
@@ -67,7 +77,7 @@ class LocalMapper:
         async with self.promoting:
             candidate = await asyncio.to_thread(self.shelf.find, model_id)
             if candidate != self.pool.candidate:
-                pool = WorkerPool(candidate, self.count)
+                pool = WorkerPool(candidate, self.template, self.settings.processes)
                 await pool.start()
                 before, self.pool = self.pool, pool
                 task = asyncio.create_task(before.finish())
@@ -93,3 +103,4 @@ class LocalMapper:
             task.cancel()
         await asyncio.gather(*leaving, return_exceptions=True)
         await asyncio.gather(*(pool.close() for pool in (self.pool, *leaving.values())))
+        await self.template.close()

@@ -34,7 +34,7 @@ class Order(Model):
 
 
 class Reply(Model):
-    """What came of an order, or of loading the model: an answer, an error, or neither."""
+    """What came of an order; neither answer nor error: all is ready, or its work begins."""
 
     answer: Answer | None = None
     kind: str = ""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
-from asyncio.subprocess import PIPE, Process
+import signal
+import socket
 from contextlib import suppress
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from glacier.errors import GlacierError, OutOfTimeError, RasterError
-from glacier.serving.answer import Answer, ImageLimits
+from glacier.serving.answer import Answer
 from glacier.serving.orders import KINDS, MEMORY, Order, Reply
+from glacier.serving.process_template import ProcessTemplate, undisturbed
 from glacier.serving.served_models import Candidate
 
 LOADING_S = 600.0
@@ -34,16 +33,20 @@ class LateError(Exception):
 class Worker:
     """One process with one model; it does one thing at a time."""
 
-    def __init__(self, candidate: Candidate) -> None:
+    def __init__(self, candidate: Candidate, template: ProcessTemplate) -> None:
         """Begin with no process; :meth:`start` makes one.
 
         Args:
             candidate: The model.
+            template: What the process is forked from.
         """
-        self.candidate = candidate
-        self.process: Process | None = None
+        self.candidate, self.template = candidate, template
+        self.pid: int | None = None
+        self.pipe: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self.is_sound = False
         """Whether it said all that it had to, and so waits for an order."""
+        self.code: int | None = None
+        """How its last process ended; None: nobody knows."""
 
     @property
     def name(self) -> str:
@@ -53,7 +56,7 @@ class Worker:
     @property
     def is_alive(self) -> bool:
         """Whether there is a process that could take an order."""
-        return self.is_sound and self.process is not None and self.process.returncode is None
+        return self.is_sound and self.pipe is not None and not self.pipe[0].at_eof()
 
     async def start(self) -> None:
         """Start the process and wait until it could answer.
@@ -62,36 +65,58 @@ class Worker:
             GlacierError: The model cannot be loaded, or cannot answer.
             OutOfTimeError: It took too long.
         """
-        paths = os.pathsep.join(path for path in sys.path if path)
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "glacier.serving.map_process", str(os.getpid()),
-            stdin=PIPE, stdout=PIPE, limit=MAX_LINE, start_new_session=True,
-            env={**os.environ, "PYTHONPATH": paths},
-        )  # fmt: skip
-        self.is_sound = False
+        await self.kill()
         try:
-            reply = await self.ask_within(self.candidate.model_dump_json(), LOADING_S)
+            await undisturbed(self.fork())
+            await self.send(self.candidate.model_dump_json())
+            reply = await self.hear_within(LOADING_S)
             self.is_sound = not reply.kind
             if reply.kind:
-                raise KINDS.get(reply.kind, GlacierError)(
-                    f"{self.name} cannot answer: {reply.message}"
-                )
-        except BaseException as error:
+                kind = KINDS.get(reply.kind, GlacierError)
+                raise kind(f"{self.name} cannot answer: {reply.message}")
+        except LateError as error:
             await self.kill()
-            raise self.explain_start(error) from error
-
-    def explain_start(self, error: BaseException) -> BaseException:
-        """What is told of a model that was not loaded."""
-        if isinstance(error, LateError):
-            return OutOfTimeError(f"{self.name} was not loaded within {LOADING_S:g} s")
-        if isinstance(error, EndedError):
-            return GlacierError(
+            raise OutOfTimeError(f"{self.name} was not loaded within {LOADING_S:g} s") from error
+        except EndedError as error:
+            await self.kill()
+            raise GlacierError(
                 f"the process that loads {self.name} {self.tell_end()}; see the log"
-            )
-        return error
+            ) from error
+        except BaseException:
+            await self.kill()
+            raise
 
-    async def map_image(self, image: Path, folder: Path, limits: ImageLimits) -> Answer:
-        """Map a file; whatever goes wrong, no work goes on and the folder is empty.
+    async def fork(self) -> None:
+        """Have a process with a socket to it.
+
+        Raises:
+            GlacierError: None can be started.
+        """
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                self.pid = await self.template.fork(theirs)
+        except BaseException:
+            ours.close()
+            raise
+        self.pipe = await asyncio.open_connection(sock=ours, limit=MAX_LINE)
+
+    async def begin(self, order: Order) -> bool:
+        """Have an order begun; false where the process had ended before, so that another may."""
+        self.is_sound = False
+        try:
+            await self.send(order.model_dump_json())
+            await self.hear()
+        except EndedError:
+            await self.kill()
+            return False
+        except BaseException:
+            await self.kill()
+            raise
+        return True
+
+    async def finish(self, order: Order, deadline_s: float) -> Answer:
+        """The answer to an order that has begun; else no work goes on and its folder is empty.
 
         Raises:
             RasterError: It is no image that can be mapped, or its process did not survive it.
@@ -99,40 +124,62 @@ class Worker:
             GlacierError: Anything else that can be told.
             RuntimeError: A defect.
         """
-        order = Order(
-            image=str(image), folder=str(folder), pixels=limits.pixels, memory_mb=limits.memory_mb
-        )
-        self.is_sound = False
+        name = Path(order.image).name
         try:
-            reply = await self.ask_within(order.model_dump_json(), limits.deadline_s)
+            reply = await self.hear_within(deadline_s)
             self.is_sound = not reply.is_last
             if reply.answer is None:
-                raise explain_refusal(reply, image.name, limits)
+                raise explain_refusal(reply, name, order.memory_mb)
         except LateError as error:
-            await self.leave(folder)
+            await self.leave(order)
             raise OutOfTimeError(
-                f"{image.name} was not mapped within {limits.deadline_s:g} s: cut it into parts, "
-                "or ask for it in the background"
+                f"{name} was not mapped within {deadline_s:g} s: cut it into parts, or ask for it "
+                "in the background"
             ) from error
         except EndedError as error:
-            await self.leave(folder)
+            await self.leave(order)
             raise RasterError(
-                f"{image.name} cannot be mapped: the process that read it {self.tell_end()}"
+                f"{name} cannot be mapped: the process that read it {self.tell_end()}"
             ) from error
         except BaseException:  # also where nobody waits for the answer any more
-            await self.leave(folder)
+            await self.leave(order)
             raise
         return reply.answer
 
-    async def leave(self, folder: Path) -> None:
+    async def leave(self, order: Order) -> None:
         """End what is still at work, and leave nothing of it in the folder of the answer."""
         if not self.is_sound:
             await self.kill()
-        for file in folder.iterdir():
+        for file in Path(order.folder).iterdir():
             file.unlink(missing_ok=True)
 
-    async def ask_within(self, line: str, most_s: float) -> Reply:
-        """The reply to a line, within a time.
+    async def send(self, line: str) -> None:
+        """Send a line.
+
+        Raises:
+            EndedError: Nobody reads it.
+        """
+        assert self.pipe is not None
+        try:
+            self.pipe[1].write(line.encode() + b"\n")
+            await self.pipe[1].drain()
+        except OSError as error:
+            raise EndedError from error
+
+    async def hear(self) -> Reply:
+        """The next reply.
+
+        Raises:
+            EndedError: There is none.
+        """
+        assert self.pipe is not None
+        try:
+            return Reply.model_validate_json(await self.pipe[0].readline())
+        except (OSError, ValueError) as error:  # it is gone, or that is no reply
+            raise EndedError from error
+
+    async def hear_within(self, most_s: float) -> Reply:
+        """The next reply, within a time.
 
         Raises:
             LateError: There was none in time.
@@ -140,50 +187,39 @@ class Worker:
         """
         try:
             async with asyncio.timeout(most_s):
-                return await self.ask(line)
+                return await self.hear()
         except TimeoutError as error:
             raise LateError from error
 
-    async def ask(self, line: str) -> Reply:
-        """Send a line and wait for the reply to it.
-
-        Raises:
-            EndedError: There was none.
-        """
-        assert self.process is not None and self.process.stdin and self.process.stdout
-        try:
-            self.process.stdin.write(line.encode() + b"\n")
-            await self.process.stdin.drain()
-            found = await self.process.stdout.readline()
-            return Reply.model_validate_json(found)
-        except (OSError, ValueError, ValidationError) as error:  # gone, a line too long, no reply
-            raise EndedError from error
-
     async def kill(self) -> None:
         """End the process now, and wait until it is gone, also where the waiting is cancelled."""
-        if self.process is None:
-            return
         self.is_sound = False
-        with suppress(ProcessLookupError):
-            self.process.kill()
-        gone = asyncio.ensure_future(self.process.wait())
-        while not gone.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.shield(gone)
+        if self.pid is not None:
+            await undisturbed(self.end(self.pid))
+
+    async def end(self, pid: int) -> None:
+        """End the process of a pid, which is nobody else's until it is reaped."""
+        if self.template.is_alive:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.code = await self.template.reap(pid)
+        if self.pipe is not None:
+            self.pipe[1].close()
+        self.pid = self.pipe = None
 
     def tell_end(self) -> str:
         """How the process ended, in words."""
-        code = self.process.returncode if self.process else None
-        return f"was ended by signal {-code}" if code is not None and code < 0 else "ended"
+        is_signal = self.code is not None and self.code < 0
+        return f"was ended by signal {-self.code}" if is_signal and self.code else "ended"
 
 
-def explain_refusal(reply: Reply, name: str, limits: ImageLimits) -> Exception:
+def explain_refusal(reply: Reply, name: str, memory_mb: int) -> Exception:
     """The error of a reply that is no answer."""
     if reply.kind in KINDS:
         return KINDS[reply.kind](reply.message)
     if reply.kind == MEMORY:
         return RasterError(
-            f"{name} cannot be mapped within {limits.memory_mb} MB of memory: cut it into parts, "
+            f"{name} cannot be mapped within {memory_mb} MB of memory: cut it into parts, "
             "or write it anew with small blocks (gdal_translate -co TILED=YES)"
         )
     return RuntimeError(f"a defect mapped {name}: {reply.message}; see the log")

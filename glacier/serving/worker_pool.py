@@ -8,22 +8,28 @@ from pathlib import Path
 
 from glacier.errors import GlacierError
 from glacier.serving.answer import Answer, ImageLimits
+from glacier.serving.orders import Order
+from glacier.serving.process_template import ProcessTemplate
 from glacier.serving.served_models import Candidate
 from glacier.serving.worker import Worker
+
+TRIES = 3
+"""Processes that may turn out to have ended before one begins with an image."""
 
 
 class WorkerPool:
     """Some processes with the same model."""
 
-    def __init__(self, candidate: Candidate, count: int) -> None:
+    def __init__(self, candidate: Candidate, template: ProcessTemplate, count: int) -> None:
         """Begin with no process; :meth:`start` makes them.
 
         Args:
             candidate: The model.
+            template: What they are forked from.
             count: Processes.
         """
         self.candidate = candidate
-        self.workers = tuple(Worker(candidate) for _ in range(count))
+        self.workers = tuple(Worker(candidate, template) for _ in range(count))
         self.idle: asyncio.Queue[Worker] = asyncio.Queue()
         self.is_closed = False
         self.in_work = 0
@@ -51,25 +57,39 @@ class WorkerPool:
             self.idle.put_nowait(worker)
 
     async def map_image(self, image: Path, folder: Path, limits: ImageLimits) -> Answer:
-        """Map a file once a process is free, see :meth:`glacier.serving.worker.Worker.map_image`.
+        """Map a file once a process is free, see :meth:`glacier.serving.worker.Worker.finish`.
 
         Raises:
             GlacierError: It cannot be mapped, or no process can be started any more.
         """
+        order = Order(
+            image=str(image), folder=str(folder), pixels=limits.pixels, memory_mb=limits.memory_mb
+        )
         self.in_work += 1
         self.at_rest.clear()
         try:
-            worker = await self.idle.get()
-            try:
-                if not worker.is_alive:  # it ended while it had nothing to do
-                    await worker.start()
-                return await worker.map_image(image, folder, limits)
-            finally:
-                self.give_back(worker)
+            for _ in range(TRIES):
+                worker = await self.take()
+                try:
+                    if not worker.is_alive:
+                        await worker.start()
+                    if await worker.begin(order):
+                        return await worker.finish(order, limits.deadline_s)
+                finally:
+                    self.give_back(worker)
+            raise GlacierError("no process that maps lives long enough to begin; see the log")
         finally:
             self.in_work -= 1
             if not self.in_work:
                 self.at_rest.set()
+
+    async def take(self) -> Worker:
+        """A process once one is free; one that has ended only where all others are at work."""
+        while True:
+            worker = await self.idle.get()
+            if worker.is_alive or self.idle.empty():
+                return worker
+            self.give_back(worker)
 
     def give_back(self, worker: Worker) -> None:
         """Let a process take the next image; one that has ended is started anew before."""

@@ -68,6 +68,9 @@ class Serve(Model):
     """What a proxy puts before every path, such as ``/ice``."""
     workers: Annotated[int, RUNTIME_ONLY] = Field(1, ge=1)
     """Processes that map side by side, each of which loads the model once."""
+    spares: Annotated[int, RUNTIME_ONLY] = Field(1, ge=0)
+    """Further processes that stand ready for one that had to be ended, which takes seconds to start
+    anew; each takes up as much memory as one that maps."""
     cpus_per_worker: Annotated[int, RUNTIME_ONLY] = Field(2, ge=1)
     """Cores, and so threads, of one of them."""
     gpus_per_worker: Annotated[float, RUNTIME_ONLY] = Field(0.0, ge=0, le=1)
@@ -75,6 +78,11 @@ class Serve(Model):
     replicas: Annotated[tuple[int, int], RUNTIME_ONLY] = (1, 1)
     """Least and most replicas on a cluster; between them it follows the load."""
     limits: Annotated[ServeLimits, RUNTIME_ONLY] = ServeLimits()
+
+    @property
+    def processes(self) -> int:
+        """Those that have the model loaded."""
+        return self.workers + self.spares
 
     @model_validator(mode="after")
     def check_access(self) -> Self:
