@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, HTTPException
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
@@ -19,6 +19,7 @@ from glacier.progress import say
 from glacier.serving.features import look_at
 from glacier.serving.finished_run import FinishedRun, WatchedRun
 from glacier.serving.map_files import KINDS, MapFile, find_file
+from glacier.serving.refusals import refuse
 from glacier.serving.tiles import LAYERS, find_bounds
 from glacier.settings.model import Model
 
@@ -81,7 +82,7 @@ class AreaView(Model):
     gap: str = ""
     """Why it does not count; empty where it does."""
     why: str = ""
-    """The verdict in words."""
+    """The verdict in words; the month is the subject of its sentence."""
     interval_why: str = ""
     """Where the interval comes from."""
     seen_share: float | None = None
@@ -115,30 +116,30 @@ class RegionView(Model):
     years: tuple[AreaView, ...]
 
 
-NOT_THERE: dict[int | str, dict[str, Any]] = {404: {"description": "There is none of that name."}}
-
-
 def build_overview(runs: WatchedRun) -> APIRouter:
     """Routes of the run's own story, and of its files."""
     router = APIRouter(tags=["run"])
 
-    @router.get("/run", summary="Regions of the run, and files of all of them")
+    @router.get("/run", summary="The run", responses=refuse())
     def show_run() -> RunView:
+        """Regions of the run, and files of all of them together."""
         run = look_at(runs)
         regions = tuple(RegionName(name=n, title=t) for n, t in run.places.titles.items())
         files = tuple(offer(name, f"files/{name}") for name in sorted(run.files))
         return RunView(name=run.places.name, regions=regions, files=files)
 
-    @router.get("/run/{region}", summary="Months and areas of a region", responses=NOT_THERE)
+    @router.get("/run/{region}", summary="A region", responses=refuse(404, 422))
     def show_region(region: str) -> RegionView:
+        """Months of a region with their areas and files, and its years."""
         run = look_at(runs)
         if region not in run.places.titles:
             raise HTTPException(404, f"no region is called {region!r:.60}")
         return describe_region(runs, run, region)
 
     @router.get("/files/{name}", summary="A file of the series",
-                response_class=FileResponse, responses=NOT_THERE)  # fmt: skip
+                response_class=FileResponse, responses=refuse(404, 422))  # fmt: skip
     def send_series_file(name: str) -> FileResponse:
+        """A file of all regions: outlines, tables, what changed."""
         run = look_at(runs)
         if name not in run.files:
             raise HTTPException(404, f"the series has no file {name!r:.60}")
@@ -146,8 +147,9 @@ def build_overview(runs: WatchedRun) -> APIRouter:
         return send(runs, file, name)
 
     @router.get("/files/{region}/{month}/{kind}.tif", summary="A raster of a month",
-                response_class=FileResponse, responses=NOT_THERE)  # fmt: skip
-    def send_raster(request: Request, region: str, month: str, kind: str) -> FileResponse:
+                response_class=FileResponse, responses=refuse(404, 422))  # fmt: skip
+    def send_raster(region: str, month: str, kind: str) -> FileResponse:
+        """A raster of a month: image, probability or class."""
         run = look_at(runs)
         record = run.find_maps(region).get(month)
         if record is None or kind not in KINDS:
@@ -259,5 +261,5 @@ def describe_area(row: AreaRow) -> dict[str, Any]:
 def describe_unknown(month: str) -> dict[str, Any]:
     """The same of a month that is in no series yet."""
     unknown = dict.fromkeys(("area_km2", "low_km2", "high_km2"))
-    return {"year": int(month[:4]), "month": month, "gap": "", "why": "not in the series yet",
+    return {"year": int(month[:4]), "month": month, "gap": "", "why": "is not in the series yet",
             **unknown}  # fmt: skip

@@ -14,7 +14,6 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi import Path as InPath
-from fastapi.responses import JSONResponse
 from numpy.typing import NDArray
 from rio_tiler.errors import TileOutsideBounds
 from rio_tiler.io import Reader
@@ -40,6 +39,7 @@ from glacier.progress import say
 from glacier.serving.features import find_base, link, look_at
 from glacier.serving.finished_run import WatchedRun
 from glacier.serving.map_files import MapFile, find_file
+from glacier.serving.refusals import Responses, refuse
 from glacier.wording import join_words
 
 FORMAT = 1
@@ -95,10 +95,10 @@ LAYERS: Mapping[str, TileLayer] = {
 }
 """Layers by name, in the order in which they are offered."""
 
-ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"content": {PNG: {}}},
+ANSWERS: Responses = {
+    200: {"content": {PNG: {}}, "description": "The tile; clear beyond the map."},
     304: {"description": "The client has it."},
-    404: {"description": "There is no such layer, region or month."},
+    **refuse(404, 422),
 }
 
 Zoom = Annotated[int, InPath(ge=0, le=MAX_ZOOM)]
@@ -110,17 +110,19 @@ def build_tiles(runs: WatchedRun) -> APIRouter:
     router = APIRouter(prefix="/tiles", tags=["tiles"])
 
     @router.get("/{layer}/{region}/{month}/tilejson.json", summary="A layer as TileJSON",
-                responses={404: ANSWERS[404]})  # fmt: skip
-    def describe(request: Request, layer: str, region: str, month: str) -> JSONResponse:
+                responses=refuse(404, 422))  # fmt: skip
+    def describe(request: Request, layer: str, region: str, month: str) -> dict[str, Any]:
+        """Where the tiles of a layer of a month are, for programs that read TileJSON."""
         _, record, _ = find_layer(runs, layer, region, month)
         place = f"{find_base(request)}tiles/{layer}/{region}/{month}"
-        return JSONResponse(describe_tiles(LAYERS[layer], record, place))
+        return describe_tiles(LAYERS[layer], record, place)
 
     @router.get("/{layer}/{region}/{month}/{z}/{x}/{y}.png", summary="A tile (WebMercatorQuad)",
                 response_class=Response, responses=ANSWERS)  # fmt: skip
     def draw(
         request: Request, layer: str, region: str, month: str, z: Zoom, x: Number, y: Number
     ) -> Response:
+        """A layer of a month: true-colour, false-colour, probability or class."""
         shown, _, file = find_layer(runs, layer, region, month)
         if max(x, y) >= 2**z:
             raise HTTPException(404, f"there is no tile {z}/{x}/{y}")
