@@ -42,7 +42,7 @@ from glacier.serving.map_files import MapFile, find_file
 from glacier.serving.refusals import Responses, refuse
 from glacier.wording import join_words
 
-FORMAT = 1
+EDITION = 1
 """Counts up when the same file gives other tiles, so that no browser shows old ones."""
 
 TILE_PX = 256
@@ -126,7 +126,7 @@ def build_tiles(runs: WatchedRun) -> APIRouter:
         shown, _, file = find_layer(runs, layer, region, month)
         if max(x, y) >= 2**z:
             raise HTTPException(404, f"there is no tile {z}/{x}/{y}")
-        etag = f'"{file.sha256[:16]}-{layer}-{FORMAT}"'
+        etag = f'"{file.sha256[:16]}-{layer}-{EDITION}"'
         headers = {"etag": etag, "cache-control": f"private, max-age={KEEP_S}"}
         if request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers=headers)
