@@ -11,7 +11,7 @@ from typing import Any
 from glacier.geo.outline_rows import OutlineRow
 from glacier.geo.outline_search import Box
 
-LIMIT, MAX_LIMIT = 100, 10_000
+LIMIT, MAX_LIMIT = 100, 1000
 """Outlines on a page where nothing is said, and at most; more than that is read as that."""
 
 FIELDS: Mapping[str, type] = {"region": str, "rgi_id": str, "year": int, "month": int}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, HTTPException
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, StreamingResponse
 from starlette.background import BackgroundTask
 
 from glacier import store
@@ -16,8 +17,8 @@ from glacier.landsat import BAND_OF
 from glacier.mapping.area_table import AreaRow
 from glacier.mapping.maps import MapRecord
 from glacier.progress import say
-from glacier.serving.features import look_at
-from glacier.serving.finished_run import FinishedRun, WatchedRun
+from glacier.serving.features import GEOJSON, encode_feature, look_at
+from glacier.serving.finished_run import FinishedRun, Outlines, WatchedRun
 from glacier.serving.map_files import KINDS, MapFile, find_file
 from glacier.serving.refusals import refuse
 from glacier.serving.tiles import LAYERS, find_bounds
@@ -116,6 +117,12 @@ class RegionView(Model):
     years: tuple[AreaView, ...]
 
 
+class GeoJsonStream(StreamingResponse):
+    """Outlines as they come."""
+
+    media_type = GEOJSON
+
+
 def build_overview(runs: WatchedRun) -> APIRouter:
     """Routes of the run's own story, and of its files."""
     router = APIRouter(tags=["run"])
@@ -156,7 +163,30 @@ def build_overview(runs: WatchedRun) -> APIRouter:
             raise HTTPException(404, "there is no such raster")
         return send(runs, find_file(run, record, kind), f"{region}-{month}.{kind}.tif")
 
+    @router.get("/files/{region}/{month}/outlines.geojson", summary="All outlines of a month",
+                response_class=GeoJsonStream, responses=refuse(404, 422))  # fmt: skip
+    def send_outlines(region: str, month: str) -> StreamingResponse:
+        """Outlines of a month of a region in one file, none of them left out."""
+        run = look_at(runs)
+        if month not in run.find_maps(region):
+            raise HTTPException(404, "there is no map of such a month")
+        name = f"{region}-{month}.geojson"
+        head = {"content-disposition": f'attachment; filename="{name}"'}
+        return GeoJsonStream(write_outlines(run.outlines, region, month), headers=head)
+
     return router
+
+
+def write_outlines(outlines: Outlines, region: str, month: str) -> Iterator[str]:
+    """The outlines of a month as GeoJSON, one at a time."""
+    wanted = (region, *map(int, month.split("-")))
+    yield '{"type": "FeatureCollection", "features": ['
+    between = ""
+    for place, row in enumerate(outlines.rows):
+        if (row.region, row.year, row.month) == wanted:
+            yield f"{between}\n{json.dumps(encode_feature(outlines, place), allow_nan=False)}"
+            between = ","
+    yield "\n]}\n"
 
 
 def send(runs: WatchedRun, file: MapFile, name: str) -> FileResponse:
@@ -227,20 +257,21 @@ def list_months(
     known = {f"{row.month:%Y-%m}": row for row in rows if row.kind == "month" and row.month}
     for month in sorted({*known, *maps, *images}):
         told = describe_area(known[month]) if month in known else describe_unknown(month)
-        files = offer_rasters(maps[month]) if month in maps else ()
+        files = offer_month(maps[month]) if month in maps else ()
         yield MonthView(**told, mapped=month in maps, has_image=month in images, files=files)
 
 
-def offer_rasters(record: MapRecord) -> tuple[OfferedFile, ...]:
-    """The rasters of a month as they are offered."""
-    return tuple(
-        OfferedFile(
-            href=f"files/{record.region}/{record.name}/{kind}.tif",
-            name=f"{record.region}-{record.name}.{kind}.tif",
-            says=says,
-        )
+def offer_month(record: MapRecord) -> tuple[OfferedFile, ...]:
+    """The files of a month as they are offered."""
+    place, name = f"files/{record.region}/{record.name}", f"{record.region}-{record.name}"
+    outlines = OfferedFile(
+        href=f"{place}/outlines.geojson", name=f"{name}.geojson", says="Outlines, GeoJSON"
+    )
+    rasters = (
+        OfferedFile(href=f"{place}/{kind}.tif", name=f"{name}.{kind}.tif", says=says)
         for kind, says in KINDS.items()
     )
+    return (outlines, *rasters)
 
 
 def describe_area(row: AreaRow) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi import Path as InPath
 from numpy.typing import NDArray
@@ -49,6 +50,9 @@ TILE_PX = 256
 MAX_ZOOM = 22
 KEEP_S = 300
 """Seconds that a browser shows a tile without asking whether it is still the same."""
+
+THREADS = 8
+"""Tiles that are drawn at once; a map asks for dozens, which wait without a thread."""
 
 PNG = "image/png"
 
@@ -106,8 +110,9 @@ Number = Annotated[int, InPath(ge=0, lt=2**MAX_ZOOM)]
 
 
 def build_tiles(runs: WatchedRun) -> APIRouter:
-    """Routes of the tiles; each is drawn in a thread, so the others are answered meanwhile."""
+    """Routes of the tiles, which are drawn in threads of their own: nobody else waits for them."""
     router = APIRouter(prefix="/tiles", tags=["tiles"])
+    threads = CapacityLimiter(THREADS)
 
     @router.get("/{layer}/{region}/{month}/tilejson.json", summary="A layer as TileJSON",
                 responses=refuse(404, 422))  # fmt: skip
@@ -119,20 +124,48 @@ def build_tiles(runs: WatchedRun) -> APIRouter:
 
     @router.get("/{layer}/{region}/{month}/{z}/{x}/{y}.png", summary="A tile (WebMercatorQuad)",
                 response_class=Response, responses=ANSWERS)  # fmt: skip
-    def draw(
+    async def draw(
         request: Request, layer: str, region: str, month: str, z: Zoom, x: Number, y: Number
     ) -> Response:
         """A layer of a month: true-colour, false-colour, probability or class."""
-        shown, _, file = find_layer(runs, layer, region, month)
-        if max(x, y) >= 2**z:
-            raise HTTPException(404, f"there is no tile {z}/{x}/{y}")
-        etag = f'"{file.sha256[:16]}-{layer}-{EDITION}"'
-        headers = {"etag": etag, "cache-control": f"private, max-age={KEEP_S}"}
-        if request.headers.get("if-none-match") == etag:
-            return Response(status_code=304, headers=headers)
-        return Response(draw_file(runs, file, shown, (z, x, y)), media_type=PNG, headers=headers)
+        asked = AskedTile(layer, region, month, (z, x, y))
+        known = request.headers.get("if-none-match")
+        return await to_thread.run_sync(answer_tile, runs, asked, known, limiter=threads)
 
     return router
+
+
+@dataclass(frozen=True)
+class AskedTile:
+    """A tile as a client names it."""
+
+    layer: str
+    region: str
+    month: str
+    place: tuple[int, int, int]
+    """Zoom, column and row."""
+
+
+def answer_tile(runs: WatchedRun, asked: AskedTile, known: str | None) -> Response:
+    """A tile, or the word that the client has it.
+
+    Args:
+        runs: The run.
+        asked: Which tile.
+        known: The mark of the tile that the client has.
+
+    Raises:
+        HTTPException: There is none of that name, 404; or it cannot be read, 503.
+    """
+    shown, _, file = find_layer(runs, asked.layer, asked.region, asked.month)
+    zoom, *place = asked.place
+    if max(place) >= 2**zoom:
+        raise HTTPException(404, f"there is no tile {'/'.join(map(str, asked.place))}")
+    etag = f'"{file.sha256[:16]}-{asked.layer}-{EDITION}"'
+    headers = {"etag": etag, "cache-control": f"private, max-age={KEEP_S}"}
+    if known == etag:
+        return Response(status_code=304, headers=headers)
+    return Response(draw_file(runs, file, shown, asked.place), media_type=PNG, headers=headers)
 
 
 def find_layer(

@@ -128,7 +128,14 @@ def test_the_story_of_a_region_has_its_months_its_gaps_and_its_files(client: Tes
     year, first = region["years"][0], months["2019-08"]
     assert year["low_km2"] < year["area_km2"] < year["high_km2"]
     assert first["mapped"] and first["low_km2"] is None  # years alone have an interval
-    for file in first["files"]:
+    outlines, *rasters = first["files"]
+    found = client.get(f"/{outlines['href']}")
+    assert found.headers["content-type"] == "application/geo+json"
+    assert [feature["id"] for feature in found.json()["features"]] == [
+        "ridge.2019-08.1", "ridge.2019-08.2"
+    ]  # fmt: skip
+    assert client.get("/files/ridge/2021-01/outlines.geojson").status_code == 404
+    for file in rasters:
         part = client.get(f"/{file['href']}", headers={"range": "bytes=0-3"})
         assert part.status_code == 206 and part.content == b"II*\0"
     assert client.get("/run/elsewhere").status_code == 404

@@ -118,12 +118,7 @@ const showMonth = async (place) => {
   find("why").textContent = explain(month);
   find("back").hidden = true;
   find("month-files-title").textContent = nameMonth(month.month);
-  listFiles(find("month-files"), [...month.files, ...(month.mapped ? [{
-    href: `collections/outlines/items?${new URLSearchParams({
-      region: region.name, year: month.year, month: Number(month.month.slice(5)), limit: 10000,
-    })}`,
-    name: `${region.name}-${month.month}.geojson`, says: "Outlines, GeoJSON",
-  }] : [])]);
+  listFiles(find("month-files"), month.files);
   drawYears(month.month);
   over(month.mapped ? "" : `No map: ${nameMonth(month.month)} ${month.why}`);
   find("map-month").hidden = month.mapped || !month.has_image;
