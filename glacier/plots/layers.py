@@ -186,7 +186,7 @@ def encode_webp(pixels: NDArray[np.uint8], seen: NDArray[np.bool_]) -> LayerPict
 
 
 def encode_rgba(pixels: NDArray[np.uint8]) -> bytes:
-    """A PNG of (4, H, W) uint8 red, green, blue and alpha."""
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)), "RGBA").save(buffer, "PNG")
+    """A PNG of (4, H, W) uint8 red, green, blue and alpha, packed in little time."""
+    image, buffer = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))), io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

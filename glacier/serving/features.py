@@ -20,6 +20,7 @@ from glacier.geo.outline_search import encode_polygon
 from glacier.progress import say
 from glacier.serving.finished_run import FinishedRun, Outlines, WatchedRun
 from glacier.serving.items_query import PARAMETERS, ItemsQuery, read_parameters, read_query
+from glacier.serving.refusals import refuse
 
 CONFORMANCE = (
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
@@ -37,9 +38,6 @@ COLLECTION = "outlines"
 
 JSON, GEOJSON = "application/json", "application/geo+json"
 
-REFUSED: dict[int | str, dict[str, Any]] = {400: {"description": "A parameter cannot be used."}}
-"""What else may be answered."""
-
 
 class GeoJsonResponse(JSONResponse):
     """Outlines, as RFC 7946 has them."""
@@ -56,21 +54,23 @@ def build_features(runs: WatchedRun, further: Sequence[str] = ()) -> APIRouter:
     """
     router = APIRouter(tags=["outlines"])
 
-    @router.get("/conformance", summary="What is kept of OGC API Features")
+    @router.get("/conformance", summary="Standards", responses=refuse(400))
     def show_conformance(request: Request) -> dict[str, Any]:
+        """What is kept of OGC's standards."""
         refuse_unknown(request)
         return {"conformsTo": [*CONFORMANCE, *further]}
 
-    @router.get("/collections", summary="What there is to ask for", responses=REFUSED)
+    @router.get("/collections", summary="Collections", responses=refuse(400))
     def list_collections(request: Request) -> dict[str, Any]:
+        """What there is to ask for: the outlines."""
         refuse_unknown(request)
         place = find_base(request) + "collections"
         found = [describe_collection(look_at(runs), find_base(request))]
         return {"links": [link("self", place, JSON)], "collections": found}
 
-    @router.get(f"/collections/{COLLECTION}", summary="The outlines of all dates",
-                responses=REFUSED)  # fmt: skip
+    @router.get(f"/collections/{COLLECTION}", summary="The outlines", responses=refuse(400))
     def show_collection(request: Request) -> dict[str, Any]:
+        """The ground and the time that the outlines cover."""
         refuse_unknown(request)
         return describe_collection(look_at(runs), find_base(request))
 
@@ -78,10 +78,11 @@ def build_features(runs: WatchedRun, further: Sequence[str] = ()) -> APIRouter:
         f"/collections/{COLLECTION}/items",
         summary="Outlines, a page at a time",
         response_class=GeoJsonResponse,
-        responses=REFUSED,
+        responses=refuse(400),
         openapi_extra={"parameters": [dict(parameter) for parameter in PARAMETERS]},
     )
     def list_items(request: Request) -> GeoJsonResponse:
+        """Outlines of all dates or of some, on all ground or in a box."""
         try:
             query = read_query(request.query_params.multi_items())
         except ValueError as error:
@@ -92,22 +93,12 @@ def build_features(runs: WatchedRun, further: Sequence[str] = ()) -> APIRouter:
         f"/collections/{COLLECTION}/items/{{feature_id}}",
         summary="One outline",
         response_class=GeoJsonResponse,
-        responses={**REFUSED, 404: {"description": "There is none of that name."}},
+        responses=refuse(400, 404, 422),
     )
     def show_item(request: Request, feature_id: str) -> GeoJsonResponse:
+        """An outline by its name in the collection."""
         refuse_unknown(request)
-        outlines = look_at(runs).outlines
-        place = outlines.places.get(feature_id)
-        if place is None:
-            raise HTTPException(404, f"no outline is called {feature_id!r:.80}")
-        items = find_items(request)
-        return GeoJsonResponse(
-            encode_feature(outlines, place)
-            | {"links": [
-                link("self", f"{items}/{feature_id}", GEOJSON),
-                link("collection", items.removesuffix("/items"), JSON),
-            ]}
-        )  # fmt: skip
+        return GeoJsonResponse(encode_item(look_at(runs).outlines, feature_id, request))
 
     return router
 
@@ -235,6 +226,23 @@ def name_page(request: Request, offset: int) -> str:
     asked = [(name, text) for name, text in request.query_params.multi_items() if name != "offset"]
     query = urlencode([*asked, *([("offset", str(offset))] if offset else [])])
     return find_items(request) + (f"?{query}" if query else "")
+
+
+def encode_item(outlines: Outlines, feature_id: str, request: Request) -> dict[str, Any]:
+    """One outline with its links.
+
+    Raises:
+        HTTPException: There is none of that name; 404.
+    """
+    place = outlines.places.get(feature_id)
+    if place is None:
+        raise HTTPException(404, f"no outline is called {feature_id!r:.80}")
+    items = find_items(request)
+    links = [
+        link("self", f"{items}/{feature_id}", GEOJSON),
+        link("collection", items.removesuffix("/items"), JSON),
+    ]
+    return encode_feature(outlines, place) | {"links": links}
 
 
 COLUMNS = tuple(field.name for field in fields(OutlineRow) if field.name != "geometry")

@@ -11,11 +11,23 @@ from typing import Any
 from glacier.geo.outline_rows import OutlineRow
 from glacier.geo.outline_search import Box
 
-LIMIT, MAX_LIMIT = 100, 10_000
+LIMIT, MAX_LIMIT = 100, 1000
 """Outlines on a page where nothing is said, and at most; more than that is read as that."""
 
 FIELDS: Mapping[str, type] = {"region": str, "rgi_id": str, "year": int, "month": int}
 """Fields of an outline that it may be asked for by."""
+
+MOST = 999_999_999
+"""Largest whole number that is read."""
+
+FAR = 1000
+"""Largest number of a box, degrees: some programs ask for more ground than there is."""
+
+TIME = (
+    "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    "(T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9]))?"
+)
+"""A day or a time as the description of the interface has it."""
 
 DIGITS = re.compile(r"[0-9]{1,9}")
 
@@ -24,28 +36,33 @@ PARAMETERS: Sequence[Mapping[str, Any]] = (
         "name": "bbox", "in": "query", "required": False, "style": "form", "explode": False,
         "description": "West, south, east, north in degrees, or with heights, which do not count; "
         "a box over the date line has its west east of its east.",
-        "schema": {"type": "array", "minItems": 4, "maxItems": 6, "items": {"type": "number"}},
+        "schema": {"oneOf": [
+            {"type": "array", "minItems": count, "maxItems": count,
+             "items": {"type": "number", "minimum": -FAR, "maximum": FAR}}
+            for count in (4, 6)
+        ]},
     },
     {
         "name": "datetime", "in": "query", "required": False, "style": "form", "explode": False,
         "description": "A day or a time (RFC 3339), or an interval of two, of which one may be "
         "open: `2020-08-01/..`. Outlines count whose scenes were taken then.",
-        "schema": {"type": "string"},
+        "schema": {"type": "string", "pattern": f"^({TIME}|({TIME}|\\.\\.)?/({TIME}|\\.\\.)?)$"},
     },
     {
         "name": "limit", "in": "query", "required": False, "style": "form", "explode": False,
-        "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": LIMIT},
+        "description": f"Outlines on a page; at most {MAX_LIMIT} come, however many are asked for.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": MOST, "default": LIMIT},
     },
     {
         "name": "offset", "in": "query", "required": False, "style": "form", "explode": False,
         "description": "Outlines that are passed over.",
-        "schema": {"type": "integer", "minimum": 0, "maximum": 999_999_999, "default": 0},
+        "schema": {"type": "integer", "minimum": 0, "maximum": MOST, "default": 0},
     },
     *(
         {
             "name": name, "in": "query", "required": False, "style": "form", "explode": False,
             "schema": {"type": "string"} if kind is str
-            else {"type": "integer", "minimum": 0, "maximum": 999_999_999},
+            else {"type": "integer", "minimum": 0, "maximum": MOST},
         }
         for name, kind in FIELDS.items()
     ),
@@ -119,11 +136,10 @@ def read_box(text: str) -> Box:
         numbers = [float(part) for part in text.split(",")]
     except ValueError:
         numbers = []
-    if len(numbers) == 6:
-        numbers = [*numbers[:2], *numbers[3:5]]
-    if len(numbers) != 4 or not all(abs(number) <= 1e6 for number in numbers):  # nor NaN
+    if len(numbers) not in (4, 6) or not all(abs(number) <= FAR for number in numbers):  # nor NaN
         raise ValueError(f"bbox={text!r:.60}: wanted west,south,east,north in degrees")
-    west, south, east, north = numbers
+    half = len(numbers) // 2
+    (west, south), (east, north) = numbers[:2], numbers[half : half + 2]
     if south > north:
         raise ValueError(f"bbox={text!r:.60}: its south lies north of its north; swap them")
     return west, south, east, north

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fastapi import APIRouter, HTTPException, Request
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import FileResponse, StreamingResponse
 from starlette.background import BackgroundTask
 
 from glacier import store
@@ -16,9 +17,10 @@ from glacier.landsat import BAND_OF
 from glacier.mapping.area_table import AreaRow
 from glacier.mapping.maps import MapRecord
 from glacier.progress import say
-from glacier.serving.features import look_at
-from glacier.serving.finished_run import FinishedRun, WatchedRun
+from glacier.serving.features import GEOJSON, encode_feature, look_at
+from glacier.serving.finished_run import FinishedRun, Outlines, WatchedRun
 from glacier.serving.map_files import KINDS, MapFile, find_file
+from glacier.serving.refusals import refuse
 from glacier.serving.tiles import LAYERS, find_bounds
 from glacier.settings.model import Model
 
@@ -81,7 +83,7 @@ class AreaView(Model):
     gap: str = ""
     """Why it does not count; empty where it does."""
     why: str = ""
-    """The verdict in words."""
+    """The verdict in words; the month is the subject of its sentence."""
     interval_why: str = ""
     """Where the interval comes from."""
     seen_share: float | None = None
@@ -115,30 +117,36 @@ class RegionView(Model):
     years: tuple[AreaView, ...]
 
 
-NOT_THERE: dict[int | str, dict[str, Any]] = {404: {"description": "There is none of that name."}}
+class GeoJsonStream(StreamingResponse):
+    """Outlines as they come."""
+
+    media_type = GEOJSON
 
 
 def build_overview(runs: WatchedRun) -> APIRouter:
     """Routes of the run's own story, and of its files."""
     router = APIRouter(tags=["run"])
 
-    @router.get("/run", summary="Regions of the run, and files of all of them")
+    @router.get("/run", summary="The run", responses=refuse())
     def show_run() -> RunView:
+        """Regions of the run, and files of all of them together."""
         run = look_at(runs)
         regions = tuple(RegionName(name=n, title=t) for n, t in run.places.titles.items())
         files = tuple(offer(name, f"files/{name}") for name in sorted(run.files))
         return RunView(name=run.places.name, regions=regions, files=files)
 
-    @router.get("/run/{region}", summary="Months and areas of a region", responses=NOT_THERE)
+    @router.get("/run/{region}", summary="A region", responses=refuse(404, 422))
     def show_region(region: str) -> RegionView:
+        """Months of a region with their areas and files, and its years."""
         run = look_at(runs)
         if region not in run.places.titles:
             raise HTTPException(404, f"no region is called {region!r:.60}")
         return describe_region(runs, run, region)
 
     @router.get("/files/{name}", summary="A file of the series",
-                response_class=FileResponse, responses=NOT_THERE)  # fmt: skip
+                response_class=FileResponse, responses=refuse(404, 422))  # fmt: skip
     def send_series_file(name: str) -> FileResponse:
+        """A file of all regions: outlines, tables, what changed."""
         run = look_at(runs)
         if name not in run.files:
             raise HTTPException(404, f"the series has no file {name!r:.60}")
@@ -146,15 +154,39 @@ def build_overview(runs: WatchedRun) -> APIRouter:
         return send(runs, file, name)
 
     @router.get("/files/{region}/{month}/{kind}.tif", summary="A raster of a month",
-                response_class=FileResponse, responses=NOT_THERE)  # fmt: skip
-    def send_raster(request: Request, region: str, month: str, kind: str) -> FileResponse:
+                response_class=FileResponse, responses=refuse(404, 422))  # fmt: skip
+    def send_raster(region: str, month: str, kind: str) -> FileResponse:
+        """A raster of a month: image, probability or class."""
         run = look_at(runs)
         record = run.find_maps(region).get(month)
         if record is None or kind not in KINDS:
             raise HTTPException(404, "there is no such raster")
         return send(runs, find_file(run, record, kind), f"{region}-{month}.{kind}.tif")
 
+    @router.get("/files/{region}/{month}/outlines.geojson", summary="All outlines of a month",
+                response_class=GeoJsonStream, responses=refuse(404, 422))  # fmt: skip
+    def send_outlines(region: str, month: str) -> StreamingResponse:
+        """Outlines of a month of a region in one file, none of them left out."""
+        run = look_at(runs)
+        if month not in run.find_maps(region):
+            raise HTTPException(404, "there is no map of such a month")
+        name = f"{region}-{month}.geojson"
+        head = {"content-disposition": f'attachment; filename="{name}"'}
+        return GeoJsonStream(write_outlines(run.outlines, region, month), headers=head)
+
     return router
+
+
+def write_outlines(outlines: Outlines, region: str, month: str) -> Iterator[str]:
+    """The outlines of a month as GeoJSON, one at a time."""
+    wanted = (region, *map(int, month.split("-")))
+    yield '{"type": "FeatureCollection", "features": ['
+    between = ""
+    for place, row in enumerate(outlines.rows):
+        if (row.region, row.year, row.month) == wanted:
+            yield f"{between}\n{json.dumps(encode_feature(outlines, place), allow_nan=False)}"
+            between = ","
+    yield "\n]}\n"
 
 
 def send(runs: WatchedRun, file: MapFile, name: str) -> FileResponse:
@@ -225,20 +257,21 @@ def list_months(
     known = {f"{row.month:%Y-%m}": row for row in rows if row.kind == "month" and row.month}
     for month in sorted({*known, *maps, *images}):
         told = describe_area(known[month]) if month in known else describe_unknown(month)
-        files = offer_rasters(maps[month]) if month in maps else ()
+        files = offer_month(maps[month]) if month in maps else ()
         yield MonthView(**told, mapped=month in maps, has_image=month in images, files=files)
 
 
-def offer_rasters(record: MapRecord) -> tuple[OfferedFile, ...]:
-    """The rasters of a month as they are offered."""
-    return tuple(
-        OfferedFile(
-            href=f"files/{record.region}/{record.name}/{kind}.tif",
-            name=f"{record.region}-{record.name}.{kind}.tif",
-            says=says,
-        )
+def offer_month(record: MapRecord) -> tuple[OfferedFile, ...]:
+    """The files of a month as they are offered."""
+    place, name = f"files/{record.region}/{record.name}", f"{record.region}-{record.name}"
+    outlines = OfferedFile(
+        href=f"{place}/outlines.geojson", name=f"{name}.geojson", says="Outlines, GeoJSON"
+    )
+    rasters = (
+        OfferedFile(href=f"{place}/{kind}.tif", name=f"{name}.{kind}.tif", says=says)
         for kind, says in KINDS.items()
     )
+    return (outlines, *rasters)
 
 
 def describe_area(row: AreaRow) -> dict[str, Any]:
@@ -259,5 +292,5 @@ def describe_area(row: AreaRow) -> dict[str, Any]:
 def describe_unknown(month: str) -> dict[str, Any]:
     """The same of a month that is in no series yet."""
     unknown = dict.fromkeys(("area_km2", "low_km2", "high_km2"))
-    return {"year": int(month[:4]), "month": month, "gap": "", "why": "not in the series yet",
+    return {"year": int(month[:4]), "month": month, "gap": "", "why": "is not in the series yet",
             **unknown}  # fmt: skip

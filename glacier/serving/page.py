@@ -83,16 +83,16 @@ def build_page(title: str) -> APIRouter:
     """
     router = APIRouter(tags=["page"])
 
-    @router.get("/", summary="Where programs begin, and the page for people")
-    def show_landing(request: Request, f: str = "") -> Response:
+    @router.get("/", include_in_schema=False)
+    async def show_landing(request: Request, f: str = "") -> Response:
         if f not in ("", "html", "json"):
             raise HTTPException(400, f"f={f!r:.20}: wanted html or json")
         if f == "html" or (not f and wants_page(request.headers.get("accept", ""))):
             return send_file(PAGE, request)
         return JSONResponse(describe_landing(find_base(request), title), headers={"vary": "Accept"})
 
-    @router.get("/page/{name}", summary="A file of the page", include_in_schema=False)
-    def show_file(request: Request, name: str) -> Response:
+    @router.get("/page/{name}", include_in_schema=False)
+    async def show_file(request: Request, name: str) -> Response:
         return send_file(name, request)
 
     return router

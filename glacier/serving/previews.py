@@ -15,12 +15,19 @@ from glacier.errors import RasterError
 from glacier.geo.outline_search import Box
 from glacier.geo.raster_files import safe_open
 from glacier.plots.layers import encode_rgba
+from glacier.serving.refusals import Responses, refuse
 from glacier.serving.tiles import PNG, paint_probability
 
 MAX_SIDE_PX = 1024
 """Longest side of the picture, pixels."""
 
 DEGREES, MERCATOR = "EPSG:4326", "EPSG:3857"
+
+
+ANSWERS: Responses = {
+    200: {"content": {PNG: {}}, "description": "The picture."},
+    **refuse(404, 422),
+}
 
 
 class Drawable(NamedTuple):
@@ -41,9 +48,10 @@ def build_previews(find: Callable[..., Drawable]) -> APIRouter:
     """
     router, drawable = APIRouter(tags=["jobs"]), Depends(find)
 
-    @router.get("/jobs/{job}/preview.png", summary="A map's probability, as a picture",
-                response_class=Response, responses={200: {"content": {PNG: {}}}})  # fmt: skip
+    @router.get("/jobs/{job}/preview.png", summary="A map as a picture",
+                response_class=Response, responses=ANSWERS)  # fmt: skip
     def draw(found: Drawable = drawable) -> Response:
+        """Probability of glacier in Web Mercator, over the bounds that the answer names."""
         headers: dict[str, Any] = {"cache-control": "private, no-cache"}
         return Response(draw_preview(found), media_type=PNG, headers=headers)
 

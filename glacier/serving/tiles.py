@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi import Path as InPath
-from fastapi.responses import JSONResponse
 from numpy.typing import NDArray
 from rio_tiler.errors import TileOutsideBounds
 from rio_tiler.io import Reader
@@ -40,15 +40,19 @@ from glacier.progress import say
 from glacier.serving.features import find_base, link, look_at
 from glacier.serving.finished_run import WatchedRun
 from glacier.serving.map_files import MapFile, find_file
+from glacier.serving.refusals import Responses, refuse
 from glacier.wording import join_words
 
-FORMAT = 1
+EDITION = 1
 """Counts up when the same file gives other tiles, so that no browser shows old ones."""
 
 TILE_PX = 256
 MAX_ZOOM = 22
 KEEP_S = 300
 """Seconds that a browser shows a tile without asking whether it is still the same."""
+
+THREADS = 8
+"""Tiles that are drawn at once; a map asks for dozens, which wait without a thread."""
 
 PNG = "image/png"
 
@@ -95,10 +99,10 @@ LAYERS: Mapping[str, TileLayer] = {
 }
 """Layers by name, in the order in which they are offered."""
 
-ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"content": {PNG: {}}},
+ANSWERS: Responses = {
+    200: {"content": {PNG: {}}, "description": "The tile; clear beyond the map."},
     304: {"description": "The client has it."},
-    404: {"description": "There is no such layer, region or month."},
+    **refuse(404, 422),
 }
 
 Zoom = Annotated[int, InPath(ge=0, le=MAX_ZOOM)]
@@ -106,31 +110,62 @@ Number = Annotated[int, InPath(ge=0, lt=2**MAX_ZOOM)]
 
 
 def build_tiles(runs: WatchedRun) -> APIRouter:
-    """Routes of the tiles; each is drawn in a thread, so the others are answered meanwhile."""
+    """Routes of the tiles, which are drawn in threads of their own: nobody else waits for them."""
     router = APIRouter(prefix="/tiles", tags=["tiles"])
+    threads = CapacityLimiter(THREADS)
 
     @router.get("/{layer}/{region}/{month}/tilejson.json", summary="A layer as TileJSON",
-                responses={404: ANSWERS[404]})  # fmt: skip
-    def describe(request: Request, layer: str, region: str, month: str) -> JSONResponse:
+                responses=refuse(404, 422))  # fmt: skip
+    def describe(request: Request, layer: str, region: str, month: str) -> dict[str, Any]:
+        """Where the tiles of a layer of a month are, for programs that read TileJSON."""
         _, record, _ = find_layer(runs, layer, region, month)
         place = f"{find_base(request)}tiles/{layer}/{region}/{month}"
-        return JSONResponse(describe_tiles(LAYERS[layer], record, place))
+        return describe_tiles(LAYERS[layer], record, place)
 
     @router.get("/{layer}/{region}/{month}/{z}/{x}/{y}.png", summary="A tile (WebMercatorQuad)",
                 response_class=Response, responses=ANSWERS)  # fmt: skip
-    def draw(
+    async def draw(
         request: Request, layer: str, region: str, month: str, z: Zoom, x: Number, y: Number
     ) -> Response:
-        shown, _, file = find_layer(runs, layer, region, month)
-        if max(x, y) >= 2**z:
-            raise HTTPException(404, f"there is no tile {z}/{x}/{y}")
-        etag = f'"{file.sha256[:16]}-{layer}-{FORMAT}"'
-        headers = {"etag": etag, "cache-control": f"private, max-age={KEEP_S}"}
-        if request.headers.get("if-none-match") == etag:
-            return Response(status_code=304, headers=headers)
-        return Response(draw_file(runs, file, shown, (z, x, y)), media_type=PNG, headers=headers)
+        """A layer of a month: true-colour, false-colour, probability or class."""
+        asked = AskedTile(layer, region, month, (z, x, y))
+        known = request.headers.get("if-none-match")
+        return await to_thread.run_sync(answer_tile, runs, asked, known, limiter=threads)
 
     return router
+
+
+@dataclass(frozen=True)
+class AskedTile:
+    """A tile as a client names it."""
+
+    layer: str
+    region: str
+    month: str
+    place: tuple[int, int, int]
+    """Zoom, column and row."""
+
+
+def answer_tile(runs: WatchedRun, asked: AskedTile, known: str | None) -> Response:
+    """A tile, or the word that the client has it.
+
+    Args:
+        runs: The run.
+        asked: Which tile.
+        known: The mark of the tile that the client has.
+
+    Raises:
+        HTTPException: There is none of that name, 404; or it cannot be read, 503.
+    """
+    shown, _, file = find_layer(runs, asked.layer, asked.region, asked.month)
+    zoom, *place = asked.place
+    if max(place) >= 2**zoom:
+        raise HTTPException(404, f"there is no tile {'/'.join(map(str, asked.place))}")
+    etag = f'"{file.sha256[:16]}-{asked.layer}-{EDITION}"'
+    headers = {"etag": etag, "cache-control": f"private, max-age={KEEP_S}"}
+    if known == etag:
+        return Response(status_code=304, headers=headers)
+    return Response(draw_file(runs, file, shown, asked.place), media_type=PNG, headers=headers)
 
 
 def find_layer(

@@ -89,6 +89,16 @@ def test_pages_hold_every_outline_once_and_lead_on_and_back(client: TestClient) 
     assert ask(client, "?offset=99")["features"] == []
 
 
+def test_addresses_are_those_that_the_client_wrote(client: TestClient, places: RunPlaces) -> None:
+    body = client.get(f"{ITEMS}?limit=1", headers={"host": "maps.example:81"}).json()
+    assert find_link(body, "next") == f"http://maps.example:81{ITEMS}?limit=1&offset=1"
+    odd = client.get(f"{ITEMS}?limit=1", headers={"host": "[x<"})
+    assert odd.status_code == 200 and "[x<" not in odd.text
+    behind = TestClient(make_app(places), root_path="/glacier")
+    landing = behind.get("/", headers={"accept": "application/json"}).json()
+    assert find_link(landing, "data") == "http://testserver/glacier/collections"
+
+
 def test_an_outline_says_all_that_the_inventory_would(client: TestClient) -> None:
     feature = ask(client)["features"][0]
     alone = client.get(f"{ITEMS}/{feature['id']}").json()

@@ -125,9 +125,17 @@ def test_the_story_of_a_region_has_its_months_its_gaps_and_its_files(client: Tes
     gap = months["2021-01"]
     assert (gap["mapped"], gap["area_km2"], gap["gap"]) == (False, None, "empty")
     assert [year["year"] for year in region["years"]] == [2019, 2020, 2021]
-    first = months["2019-08"]
-    assert first["low_km2"] < first["area_km2"] < first["high_km2"] and first["mapped"]
-    for file in first["files"]:
+    year, first = region["years"][0], months["2019-08"]
+    assert year["low_km2"] < year["area_km2"] < year["high_km2"]
+    assert first["mapped"] and first["low_km2"] is None  # years alone have an interval
+    outlines, *rasters = first["files"]
+    found = client.get(f"/{outlines['href']}")
+    assert found.headers["content-type"] == "application/geo+json"
+    assert [feature["id"] for feature in found.json()["features"]] == [
+        "ridge.2019-08.1", "ridge.2019-08.2"
+    ]  # fmt: skip
+    assert client.get("/files/ridge/2021-01/outlines.geojson").status_code == 404
+    for file in rasters:
         part = client.get(f"/{file['href']}", headers={"range": "bytes=0-3"})
         assert part.status_code == 206 and part.content == b"II*\0"
     assert client.get("/run/elsewhere").status_code == 404
@@ -146,7 +154,7 @@ def test_maps_without_a_series_are_shown_without_areas(tmp_path: Path) -> None:
     places = make_run(tmp_path, ("2019-08", "2020-08"))
     (tmp_path / "results/series.json").unlink()
     region = make_client(places).get("/run/ridge").json()
-    assert [month["why"] for month in region["months"]] == ["not in the series yet"] * 2
+    assert [month["why"] for month in region["months"]] == ["is not in the series yet"] * 2
     assert region["months"][0]["mapped"] and region["bounds"]
     (tmp_path / "maps/tiny-1/ridge/2019-08.json").unlink()
     first = make_client(places).get("/run/ridge").json()["months"][0]

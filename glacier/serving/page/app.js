@@ -35,11 +35,24 @@ const describe = (month) => {
     parts.push(`${formatArea(month.area_km2)} km²${between}`);
   } else parts.push("no area");
   if (month.gap) parts.push("does not count");
-  if (month.why) parts.push(month.why);
   if (month.mapped && month.seen_share !== null) {
     parts.push(`${Math.round(100 * month.seen_share)} % seen`);
   }
   return parts.join(" · ");
+};
+
+// Why a month counts or does not, and what its year makes of it.
+const explain = (month) => {
+  const sentences = [];
+  if (month.why) sentences.push(`${nameMonth(month.month)} ${month.why}.`);
+  const year = state.region.years.find((each) => each.month === month.month);
+  if (year && year.area_km2 !== null) {
+    const ends = [year.low_km2, year.high_km2].map(formatArea).join(" to ");
+    sentences.push(`It stands for ${year.year}: ${formatArea(year.area_km2)} km² `
+      + `(${state.region.level_percent} %: ${ends}) on the ground that all years saw.`);
+    if (year.interval_why) sentences.push(`The interval: ${year.interval_why}.`);
+  }
+  return sentences.join(" ");
 };
 
 const shownStyle = () => ({
@@ -102,17 +115,12 @@ const showMonth = async (place) => {
   find("month").value = place;
   find("month").setAttribute("aria-valuetext", `${nameMonth(month.month)}: ${words}`);
   find("now").replaceChildren(make("b", nameMonth(month.month)), make("span", words));
-  find("why").textContent = month.interval_why ? `The interval: ${month.interval_why}.` : "";
+  find("why").textContent = explain(month);
   find("back").hidden = true;
   find("month-files-title").textContent = nameMonth(month.month);
-  listFiles(find("month-files"), [...month.files, ...(month.mapped ? [{
-    href: `collections/outlines/items?${new URLSearchParams({
-      region: region.name, year: month.year, month: Number(month.month.slice(5)), limit: 10000,
-    })}`,
-    name: `${region.name}-${month.month}.geojson`, says: "Outlines, GeoJSON",
-  }] : [])]);
+  listFiles(find("month-files"), month.files);
   drawYears(month.month);
-  over(month.mapped ? "" : `${nameMonth(month.month)}: no map. ${month.why}`);
+  over(month.mapped ? "" : `No map: ${nameMonth(month.month)} ${month.why}`);
   find("map-month").hidden = month.mapped || !month.has_image;
   map.showTiles(month.mapped && state.layer
     ? `tiles/${state.layer}/${region.name}/${month.month}` : null);

@@ -47,7 +47,7 @@ export const askJson = async (address, options = {}) =>
 // this service, whatever name a proxy in front of it has.
 export const askOutlines = async (query, signal) => {
   const features = [];
-  let next = `collections/outlines/items?${new URLSearchParams({ ...query, limit: 10000 })}`;
+  let next = `collections/outlines/items?${new URLSearchParams({ ...query, limit: 1000 })}`;
   while (next) {
     const page = await askJson(next, { signal });
     features.push(...page.features);

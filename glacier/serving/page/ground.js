@@ -5,8 +5,12 @@ import { ask } from "./ask.js";
 
 const MAX_ZOOM = 18;
 
-// Tiles that are fetched, so that a token goes with them.
+// Tiles that are fetched, so that a token goes with them; those that nobody waits for are ended.
 const Tiles = L.GridLayer.extend({
+  initialize(options) {
+    L.setOptions(this, options);
+    this.on("tileunload", ({ tile }) => tile.stop.abort());
+  },
   createTile(coords, done) {
     const tile = document.createElement("img");
     tile.alt = "";
@@ -52,7 +56,7 @@ export const openMap = (element) => {
       lines.push(line.addTo(map));
     };
     const band = style.band && style.pixelM ? style.pixelM / metresPerPixel() : 0;
-    if (band > 3) add("around", band);
+    if (band > 4) add("around", band);
     if (style.outline) { add("dark"); add("line"); }
   };
   map.on("zoomend", drawLines);

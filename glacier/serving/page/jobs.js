@@ -84,6 +84,12 @@ class Job {
     sentences.append(...model.says.map((sentence) => make("li", sentence)));
     const area = make("p", `${formatArea(value.area_km2)} km²`, "area");
     const interval = make("p", `90 %: ${low} to ${high} km². The interval: ${value.why}.`, "note");
+    if (value.most_km2 > 1.005 * value.area_km2) {
+      interval.append(` Were all that was not seen glacier, it would be ${formatArea(value.most_km2)} km².`);
+    }
+    if (value.seen_pixel_m) {
+      interval.append(` The model saw it in pixels of ${value.seen_pixel_m} m, not its own.`);
+    }
     const links = make("ul", "", "files");
     const { outlines, class: classes, probability } = files;
     for (const [link, end] of [[outlines, "geojson"], [classes, "class.tif"],
