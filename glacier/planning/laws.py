@@ -16,7 +16,7 @@ TUNE_S = 6.0
 
 Source: stages of ``demo.yaml`` on two cores."""
 
-REPORT_IMPORTS = 1.5
+REPORT_IMPORTS = 1.0
 """A report takes so many times as long as PyTorch's import: it imports and draws, on one core.
 
 Source: as above."""

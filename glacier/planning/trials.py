@@ -43,29 +43,43 @@ def measure_trial(config: Config, months: MadeMonths, encoder: str) -> TrialSpee
     trial, rows, began = make_trial(config, months, encoder), list[Epoch](), time.monotonic()
     run_trial(trial, months.images, rows.append)
     taken_s, last = time.monotonic() - began, rows[-1]
-    memory_mb = measure_own_mb()
+    memory_mb, tested = measure_own_mb(), count_tested(trial, months)
     step_s = trial.settings.batch_size / last.images_per_s
-    glance_s = max(0.0, last.seconds - STEPS * step_s)
+    glance_s = max(0.0, last.seconds - STEPS * step_s) / count_glanced(trial, months)
+    test_s = measure_test(trial, months)
     return TrialSpeed(
         encoder=encoder,
         step_s=step_s,
         glance_s=glance_s,
-        test_s=measure_test(trial, months),
-        trial_s=max(0.0, taken_s - EPOCHS * last.seconds),
+        test_s=test_s,
+        trial_s=max(0.0, taken_s - EPOCHS * last.seconds - (tested - 1) * test_s),
         memory_mb=memory_mb,
     )
 
 
 def measure_test(trial: Trial, months: MadeMonths) -> float:
-    """Seconds of the test of one image, or of a fold's part of one, by a network that is ready."""
+    """Seconds of the test of one image, or of a fold's part of one, by a network that is ready.
+
+    Not asked where a run has one image: its test is in what a trial needs besides.
+    """
+    if len(months.images) == 1:
+        return 0.0
     learner = make_learner(trial, months.images)
     viewer = Viewer.of(learner.model, learner.inference)
-    seconds = []
-    for _ in range(2):
-        began = time.monotonic()
-        evaluate_test_split(trial, months.images, viewer, Calibration())
-        seconds.append(time.monotonic() - began)
-    return min(seconds)
+    began = time.monotonic()
+    evaluate_test_split(trial, months.images, viewer, Calibration())
+    return (time.monotonic() - began) / max(1, count_tested(trial, months))
+
+
+def count_glanced(trial: Trial, months: MadeMonths) -> int:
+    """Images of which something chooses an epoch; 1 where none does."""
+    units = trial.selection_units
+    return sum(bool(trial.mask(image, units).any()) for image in months.images) or 1
+
+
+def count_tested(trial: Trial, months: MadeMonths) -> int:
+    """Images of which the trial tests something."""
+    return sum(bool(trial.mask(image, trial.split.test).any()) for image in months.images)
 
 
 def make_trial(config: Config, months: MadeMonths, encoder: str) -> Trial:
