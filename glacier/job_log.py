@@ -155,7 +155,7 @@ class JobLog:
                 return
             self.open[stage].depth -= 1
             if self.open[stage].depth == 0:
-                outcome = "finished" if is_whole else "failed"
+                outcome = "finished" if is_whole else name_end()
                 self.write("stage ended", stage=stage, outcome=outcome, **self.measure(stage))
                 del self.open[stage]
 
@@ -217,6 +217,11 @@ class JobLog:
         else:
             append(Path(f"{self.address}{END}"), data)
         self.kept.clear()
+
+
+def name_end() -> Outcome:
+    """What to call a stage that did not come to its end."""
+    return "interrupted" if is_interrupted() else "failed"
 
 
 class OpenStage:

@@ -41,6 +41,7 @@ class Part(NamedTuple):
     task_start_s: float
     task_mb: float
     import_s: float
+    import_mb: float
     pixels: int
     ingest_s: float
     prepare_s: float
@@ -56,7 +57,7 @@ ONCE = ("task_start_s", "import_s")
 """What a process does at its start: of several that started together, the one that waited least."""
 
 OFTEN = (
-    "task_mb", "prepare_s", "map_s", "map_mb", "model_mb", "baselines_s", "score_s",
+    "task_mb", "import_mb", "prepare_s", "map_s", "map_mb", "model_mb", "baselines_s", "score_s",
 )  # fmt: skip
 """What it does again and again, of which the mean counts."""
 
@@ -142,11 +143,11 @@ def measure_run(config: Config, began: float) -> Part:
     imported = time.monotonic()
     from glacier.planning.trials import measure_baselines, measure_map, measure_trial
 
-    import_s = time.monotonic() - imported
+    import_s, import_mb = time.monotonic() - imported, measure_own_mb()
     trials = tuple(measure_trial(config, months, each) for each in config.sweep.encoders)
     maps = measure_map(config, months)
     baselines_s, score_s = measure_baselines(config, months)
     return Part(
-        task_start_s, task_mb, import_s, months.pixels, months.ingest_s, months.prepare_s,
-        maps.seconds, maps.worker_mb, maps.model_mb, baselines_s, score_s, trials,
+        task_start_s, task_mb, import_s, import_mb, months.pixels, months.ingest_s,
+        months.prepare_s, maps.seconds, maps.worker_mb, maps.model_mb, baselines_s, score_s, trials,
     )  # fmt: skip
