@@ -281,6 +281,15 @@ def test_credentials_are_looked_for_and_never_shown(
     assert levels(iter(answers)) == ["OK"] and "hush" not in str(answers)
 
 
+def test_earth_engine_is_reached_by_the_key_that_is_named(tmp_path: Path) -> None:
+    key = tmp_path / "key.json"
+    ingest = {"source": "earthengine", "earthengine": {"project": "ice", "key_file": str(key)}}
+    config = tiny_config(tmp_path, ingest=ingest, prepare={"label": {"kind": "ndsi"}})
+    assert levels(places.check_credentials(config)) == ["WARN"]
+    key.touch(0o600)
+    assert levels(places.check_credentials(config)) == ["OK"]
+
+
 def test_no_credentials_are_needed_for_folders(config: Config) -> None:
     assert levels(places.check_credentials(config)) == ["OK"]
 
