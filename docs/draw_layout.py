@@ -36,6 +36,8 @@ TITLES = {
     "studies": ("studies/", "variants of a run compared"),
     "serving": ("serving/", "maps over HTTP"),
     "monitoring": ("monitoring/", "drift over time"),
+    "doctor": ("doctor/", "is a machine fit for a run"),
+    "planning": ("planning/", "what a run will take"),
     "entrance": ("glacier/", "the way in: above all folders"),
 }
 """Place in the order to the title of its box and half a line on what lives there."""

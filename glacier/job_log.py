@@ -35,6 +35,9 @@ END = ".jsonl"
 KEPT_LINES = 5000
 """Lines that wait in the memory for the end of a stage, at most."""
 
+REASON_LETTERS = 2000
+"""Of what ended a job, at most."""
+
 LOOK_S = 2.0
 """Time between two looks at the memory, seconds."""
 
@@ -107,7 +110,9 @@ def open_log(config: Config, verb: str) -> Iterator[JobLog]:
         yield log
     except BaseException as error:
         is_asked = isinstance(error, KeyboardInterrupt) or is_interrupted()
-        log.conclude("interrupted" if is_asked else "failed", f"{type(error).__name__}: {error}")
+        cause = getattr(error, "cause", error)  # Ray wraps what a worker raised in its traceback
+        reason = f"{type(cause).__name__}: {cause}"[:REASON_LETTERS]
+        log.conclude("interrupted" if is_asked else "failed", reason)
         raise
     else:
         log.conclude("finished")
@@ -150,7 +155,7 @@ class JobLog:
                 return
             self.open[stage].depth -= 1
             if self.open[stage].depth == 0:
-                outcome = "finished" if is_whole else "failed"
+                outcome = "finished" if is_whole else name_end()
                 self.write("stage ended", stage=stage, outcome=outcome, **self.measure(stage))
                 del self.open[stage]
 
@@ -212,6 +217,11 @@ class JobLog:
         else:
             append(Path(f"{self.address}{END}"), data)
         self.kept.clear()
+
+
+def name_end() -> Outcome:
+    """What to call a stage that did not come to its end."""
+    return "interrupted" if is_interrupted() else "failed"
 
 
 class OpenStage:

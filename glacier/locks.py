@@ -231,12 +231,12 @@ def find_living(folder: str) -> Owner | None:
 
 
 def find_locks(storage: str) -> dict[str, Owner]:
-    """Every folder below an address that has a lock, and whose it is, alive or dead.
+    """Every folder of a stage of a storage that has a lock, and whose it is, alive or dead.
 
     Raises:
         StoreError: The store cannot be reached.
     """
-    names = [name for name in store.list_files(storage) if name.rpartition("/")[2] == LOCK]
+    names = store.match_files(storage, f"*/*/{LOCK}")
     folders = [store.join(storage, name).rpartition("/")[0] for name in names]
     found = {folder: read_owner(store.join(folder, LOCK)) for folder in folders}
     return {folder: owner for folder, owner in found.items() if owner is not None}

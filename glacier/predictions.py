@@ -135,6 +135,10 @@ def log_plan(config: Config, log: JobLog) -> None:
     """Note in a pipeline's log what was predicted of it, where a measurement is kept."""
     if prediction := find_prediction(config):
         log.write("plan", plan=prediction.run.stages)
+        run = prediction.run
+        time = "an unknown time" if run.seconds is None else f"about {duration(run.seconds)}"
+        memory = show_gb(run.memory_mb / 1e3)
+        say(f"plan: {time} and {memory} of memory, by a measurement kept on this machine")
 
 
 def predict(plan: RunPlan, speeds: Speeds) -> Prediction:

@@ -7,6 +7,7 @@ is whole by itself. So a name that exists holds everything that was meant to be 
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import inspect
 import os
@@ -293,6 +294,26 @@ def list_files(address: str) -> list[str]:
         found = fs.find(path) if fs.exists(path) else []
         fs.invalidate_cache()  # else what others write from now on would not be seen
         return sorted(name[start:] for name in found)
+    except unreachable() as error:
+        raise StoreError(f"cannot list {address}: {error}") from error
+
+
+def match_files(address: str, pattern: str) -> list[str]:
+    """Names of the files below an address that match a pattern, such as ``*/*/.lock``, in order.
+
+    Only folders of so many levels are looked into, however many files they hold.
+
+    Raises:
+        StoreError: The store cannot be reached.
+    """
+    try:
+        fs, path = fsspec.core.url_to_fs(address)
+        fs.invalidate_cache()  # what fsspec keeps of a listing hides what others write
+        start = len(path.rstrip("/")) + 1
+        found = fs.glob(f"{glob.escape(path.rstrip('/'))}/{pattern}")
+        return sorted(name[start:] for name in found)
+    except FileNotFoundError:
+        return []
     except unreachable() as error:
         raise StoreError(f"cannot list {address}: {error}") from error
 

@@ -294,3 +294,12 @@ def test_no_name_is_asked_for_twice() -> None:
 )
 def test_a_store_says_in_its_own_way_what_has_changed(facts: dict, version: str) -> None:
     assert store.state_of_object(facts) == store.FileState(3, version)
+
+
+@pytest.mark.parametrize("place", ["memory://matched[1]/store", "{tmp}/store [1]"])
+def test_files_are_found_by_a_pattern_of_so_many_levels(place: str, tmp_path: Path) -> None:
+    address = place.format(tmp=tmp_path)
+    assert store.match_files(address, "*/*/.lock") == []
+    for name in ("a/x/.lock", "a/.lock", "b/y/.lock", "b/y/z/.lock", "b/y/.lock-1", "b/y/file"):
+        store.write_bytes(f"{address}/{name}", b"x")
+    assert store.match_files(address, "*/*/.lock") == ["a/x/.lock", "b/y/.lock"]

@@ -99,6 +99,19 @@ def test_a_verb_runs_what_the_table_names(
     assert out == [began, "run_ingest", "dry_run", began, "run_ingest", began, "run_ingest"]
 
 
+def test_a_verb_leaves_a_log_and_a_dry_run_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    path = str(write_tiny(tmp_path))
+    monkeypatch.setattr(glacier, "run_ingest", lambda _: 2, raising=False)
+    assert main(["ingest", path, "--dry-run"]) == 0 and not (tmp_path / "data").exists()
+    assert main(["ingest", path]) == 1
+    assert main(["status", path]) == 0
+    out = capsys.readouterr().out
+    assert "tiny: ingest finished after 0 s" in out
+    assert "2 unit(s) failed past the allowed number" in out
+
+
 def test_a_stage_is_looked_up_once_it_is_run(tmp_path: Path, capsys: Said) -> None:
     stage = late("run_nothing")
     assert run_command([str(tmp_path / "none.yaml")], "About.", stage) == 2

@@ -23,6 +23,7 @@ from glacier.machine import (
 )
 from glacier.progress import duration
 from glacier.scratch import list_dead_folders
+from glacier.settings.earthengine import EarthEngine
 
 LOW_GB, EMPTY_GB = 5.0, 0.5
 """Free disk that is little, and that no run fits into."""
@@ -194,8 +195,8 @@ def list_credentials(config: Config) -> dict[str, list[Path]]:
         found["S3"] = [Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"))]
     if protocols & {"gs", "gcs"}:
         found["Google Cloud"] = [Path(google)] if google else [default]
-    if config.ingest.source == "earthengine":
-        key = config.ingest.earthengine.key_file
+    if isinstance(source := config.ingest.chosen, EarthEngine):
+        key = source.key_file
         own = Path("~/.config/earthengine/credentials")
         found["Earth Engine"] = [Path(store.absolute(key))] if key else [own, default]
     return {account: [file.expanduser() for file in files] for account, files in found.items()}

@@ -16,7 +16,7 @@ TUNE_S = 6.0
 
 Source: stages of ``demo.yaml`` on two cores."""
 
-REPORT_IMPORTS = 1.5
+REPORT_IMPORTS = 1.0
 """A report takes so many times as long as PyTorch's import: it imports and draws, on one core.
 
 Source: as above."""
@@ -81,7 +81,9 @@ class RunPrediction(Model):
 def predict_run(work: Work, speeds: Speeds, price_per_node_hour: float | None) -> RunPrediction:
     """What a run takes, stage by stage."""
     stages = (
-        StagePlan(stage="start", seconds=start_s(work, speeds), memory_mb=speeds.ray_mb),
+        StagePlan(
+            stage="start", seconds=start_s(work, speeds), memory_mb=speeds.ray_mb + speeds.import_mb
+        ),
         StagePlan(stage="ingest", seconds=ingest_s(work, speeds), memory_mb=tasks_mb(speeds)),
         StagePlan(
             stage="prepare",
@@ -184,16 +186,16 @@ def series_s(work: Work, speeds: Speeds) -> float:
 
 
 def tasks_mb(speeds: Speeds) -> float:
-    """Memory of a machine while all of its cores make months."""
-    return speeds.ray_mb + speeds.cores * speeds.task_mb
+    """Memory of a machine while all of its cores make months; who looked at the networks waits."""
+    return speeds.ray_mb + speeds.import_mb + speeds.cores * speeds.task_mb
 
 
 def sweep_mb(work: Work, speeds: Speeds) -> float:
-    """Memory of a machine while trials run; the processes that made months are kept by Ray."""
+    """Memory of a machine while trials run, in processes of their own: Ray ends idle ones."""
     if not work.trials_due:
-        return tasks_mb(speeds)
+        return speeds.ray_mb
     largest = max(speed.memory_mb for speed in speeds.trials)
-    return tasks_mb(speeds) + count_places(work, speeds) * largest
+    return speeds.ray_mb + count_places(work, speeds) * largest
 
 
 def predict_mb(work: Work, speeds: Speeds) -> float:

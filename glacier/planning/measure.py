@@ -12,15 +12,18 @@ import statistics
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import redirect_stdout
 from io import StringIO
 from typing import NamedTuple
 
 from glacier.config import Config
+from glacier.errors import ConfigError
 from glacier.memory_use import measure_own_mb, measure_tree_mb
 from glacier.planning.speeds import Speeds, TrialSpeed, key_of
 from glacier.processor import find_cores
 from glacier.scratch import open_scratch
+from glacier.sources.factory import open_source
 
 MONTHS = 4
 """Months that are made: what trains, chooses and is tested, and one more."""
@@ -41,6 +44,7 @@ class Part(NamedTuple):
     task_start_s: float
     task_mb: float
     import_s: float
+    import_mb: float
     pixels: int
     ingest_s: float
     prepare_s: float
@@ -56,9 +60,16 @@ ONCE = ("task_start_s", "import_s")
 """What a process does at its start: of several that started together, the one that waited least."""
 
 OFTEN = (
-    "task_mb", "prepare_s", "map_s", "map_mb", "model_mb", "baselines_s", "score_s",
+    "task_mb", "import_mb", "prepare_s", "map_s", "map_mb", "model_mb", "baselines_s", "score_s",
 )  # fmt: skip
 """What it does again and again, of which the mean counts."""
+
+
+LOST = (
+    "plan: a process that measured ended without a word, as the system does where memory runs "
+    "out; lower sweep.batch_size or prepare.size_px, or raise sweep.cpus_per_trial, so that fewer "
+    "trials run side by side"
+)
 
 
 def measure_machine(config: Config) -> Speeds:
@@ -73,12 +84,14 @@ def measure_machine(config: Config) -> Speeds:
     count = min(MOST_PROCESSES, max(1, cores // config.sweep.cpus_per_trial))
     began = time.time()
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, mp_context=context) as pool:
-        parts = [pool.submit(measure_part, stand_in(config), began) for _ in range(count)]
-        found = [part.result() for part in parts]
+    try:
+        with ProcessPoolExecutor(count, mp_context=context) as pool:
+            parts = [pool.submit(measure_part, stand_in(config), began) for _ in range(count)]
+            found = [part.result() for part in parts]
+    except BrokenProcessPool as error:
+        raise ConfigError(LOST) from error
     once = {name: min(getattr(part, name) for part in found) for name in ONCE}
     middle = {name: statistics.mean(getattr(part, name) for part in found) for name in OFTEN}
-    fetches = config.ingest.source in ("synthetic", "folder")
     return Speeds(
         key=key_of(config),
         machine=f"{platform.machine()}, {os.cpu_count()} cores",
@@ -86,16 +99,21 @@ def measure_machine(config: Config) -> Speeds:
         ray_s=ray_s,
         ray_mb=ray_mb,
         pixels=found[0].pixels,
-        ingest_s=statistics.mean(part.ingest_s for part in found) if fetches else None,
+        ingest_s=None if asks_network(config) else statistics.mean(part.ingest_s for part in found),
         trials=tuple(map(mean_trial, zip(*(part.trials for part in found), strict=True))),
         **once,
         **middle,
     )
 
 
+def asks_network(config: Config) -> bool:
+    """Whether the months of a run come over a network."""
+    return bool(open_source(config).addresses())
+
+
 def stand_in(config: Config) -> Config:
     """The run, with synthetic scenes in place of those that a network would have to bring."""
-    if config.ingest.source in ("synthetic", "folder"):
+    if not asks_network(config):
         return config
     values = config.model_dump(mode="json", exclude={"ingest"})
     return Config.model_validate(values | {"ingest": {"source": "synthetic"}})
@@ -142,11 +160,11 @@ def measure_run(config: Config, began: float) -> Part:
     imported = time.monotonic()
     from glacier.planning.trials import measure_baselines, measure_map, measure_trial
 
-    import_s = time.monotonic() - imported
+    import_s, import_mb = time.monotonic() - imported, measure_own_mb()
     trials = tuple(measure_trial(config, months, each) for each in config.sweep.encoders)
     maps = measure_map(config, months)
     baselines_s, score_s = measure_baselines(config, months)
     return Part(
-        task_start_s, task_mb, import_s, months.pixels, months.ingest_s, months.prepare_s,
-        maps.seconds, maps.worker_mb, maps.model_mb, baselines_s, score_s, trials,
+        task_start_s, task_mb, import_s, import_mb, months.pixels, months.ingest_s,
+        months.prepare_s, maps.seconds, maps.worker_mb, maps.model_mb, baselines_s, score_s, trials,
     )  # fmt: skip

@@ -49,6 +49,8 @@ class Speeds(Model):
     """What such a process holds for itself."""
     import_s: float = Field(ge=0)
     """PyTorch and all that trains, imported."""
+    import_mb: float
+    """What a process holds for itself once it has imported that."""
     pixels: int = Field(ge=1)
     """Of the month that was measured."""
     ingest_s: float | None

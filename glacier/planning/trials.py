@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from statistics import median
 from typing import NamedTuple
 
 from glacier import store
@@ -24,8 +25,14 @@ from glacier.training.fit import evaluate_test_split, make_learner, run_trial
 from glacier.training.inference import Viewer
 from glacier.training.trial import Trial
 
-STEPS, EPOCHS = 2, 2
-"""Of a trial: the first epoch pays for all first times."""
+STEPS = 2
+"""Of an epoch."""
+
+EPOCHS, FEW_EPOCHS = 6, 3
+"""Of a trial, and of one whose steps take long; the first pays for all first times."""
+
+LARGE_PIXELS = 100_000
+"""Of a batch whose steps take long."""
 
 
 class MapSpeed(NamedTuple):
@@ -39,39 +46,55 @@ class MapSpeed(NamedTuple):
 
 
 def measure_trial(config: Config, months: MadeMonths, encoder: str) -> TrialSpeed:
-    """Train an encoder for two short epochs, and test it, as a trial of the run does."""
+    """Train an encoder for some short epochs, and test it, as a trial of the run does."""
     trial, rows, began = make_trial(config, months, encoder), list[Epoch](), time.monotonic()
     run_trial(trial, months.images, rows.append)
-    taken_s, last = time.monotonic() - began, rows[-1]
-    memory_mb = measure_own_mb()
-    step_s = trial.settings.batch_size / last.images_per_s
-    glance_s = max(0.0, last.seconds - STEPS * step_s)
+    taken_s, epoch_s = time.monotonic() - began, median(row.seconds for row in rows[1:])
+    memory_mb, tested = measure_own_mb(), count_tested(trial, months)
+    step_s = trial.settings.batch_size / median(row.images_per_s for row in rows[1:])
+    glance_s = max(0.0, epoch_s - STEPS * step_s) / count_glanced(trial, months)
+    test_s = measure_test(trial, months)
     return TrialSpeed(
         encoder=encoder,
         step_s=step_s,
         glance_s=glance_s,
-        test_s=measure_test(trial, months),
-        trial_s=max(0.0, taken_s - EPOCHS * last.seconds),
+        test_s=test_s,
+        trial_s=max(0.0, taken_s - len(rows) * epoch_s - (tested - 1) * test_s),
         memory_mb=memory_mb,
     )
 
 
 def measure_test(trial: Trial, months: MadeMonths) -> float:
-    """Seconds of the test of one image, or of a fold's part of one, by a network that is ready."""
+    """Seconds of the test of one image, or of a fold's part of one, by a network that is ready.
+
+    Not asked where a run has one image: its test is in what a trial needs besides.
+    """
+    if len(months.images) == 1:
+        return 0.0
     learner = make_learner(trial, months.images)
     viewer = Viewer.of(learner.model, learner.inference)
-    seconds = []
-    for _ in range(2):
-        began = time.monotonic()
-        evaluate_test_split(trial, months.images, viewer, Calibration())
-        seconds.append(time.monotonic() - began)
-    return min(seconds)
+    began = time.monotonic()
+    evaluate_test_split(trial, months.images, viewer, Calibration())
+    return (time.monotonic() - began) / max(1, count_tested(trial, months))
+
+
+def count_glanced(trial: Trial, months: MadeMonths) -> int:
+    """Images of which something chooses an epoch; 1 where none does."""
+    units = trial.selection_units
+    return sum(bool(trial.mask(image, units).any()) for image in months.images) or 1
+
+
+def count_tested(trial: Trial, months: MadeMonths) -> int:
+    """Images of which the trial tests something."""
+    return sum(bool(trial.mask(image, trial.split.test).any()) for image in months.images)
 
 
 def make_trial(config: Config, months: MadeMonths, encoder: str) -> Trial:
     """A short trial of a run on the months that were made, random at its beginning."""
     folder = store.absolute(config.storage)
-    short = {"encoders": (encoder,), "epochs": EPOCHS, "steps_per_epoch": STEPS,
+    pixels = config.sweep.batch_size * config.prepare.size_px**2
+    epochs = EPOCHS if pixels < LARGE_PIXELS else FEW_EPOCHS
+    short = {"encoders": (encoder,), "epochs": epochs, "steps_per_epoch": STEPS,
              "encoder_weights": "none", "warm_up_epochs": 0.0, "patience_epochs": None,
              "calibrate": False, "gpus_per_trial": config.sweep.gpu_share}  # fmt: skip
     settings: Sweep = config.sweep.model_copy(update=short)

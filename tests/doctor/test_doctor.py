@@ -4,7 +4,9 @@ import json
 import os
 import resource
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -279,6 +281,15 @@ def test_credentials_are_looked_for_and_never_shown(
     assert levels(iter(answers)) == ["OK"] and "hush" not in str(answers)
 
 
+def test_earth_engine_is_reached_by_the_key_that_is_named(tmp_path: Path) -> None:
+    key = tmp_path / "key.json"
+    ingest = {"source": "earthengine", "earthengine": {"project": "ice", "key_file": str(key)}}
+    config = tiny_config(tmp_path, ingest=ingest, prepare={"label": {"kind": "ndsi"}})
+    assert levels(places.check_credentials(config)) == ["WARN"]
+    key.touch(0o600)
+    assert levels(places.check_credentials(config)) == ["OK"]
+
+
 def test_no_credentials_are_needed_for_folders(config: Config) -> None:
     assert levels(places.check_credentials(config)) == ["OK"]
 
@@ -338,6 +349,25 @@ def test_a_dashboard_without_a_token_must_not_be_open(
     monkeypatch.setattr(ray_checks, "TABLES", (table, tmp_path / "none"))
     monkeypatch.setattr(ray_checks, "answers_strangers", lambda _: is_open)
     assert levels(ray_checks.check_dashboard(None)) == [level]
+
+
+@pytest.mark.parametrize(("code", "is_open"), [(200, True), (401, False), (404, False)])
+def test_a_dashboard_is_asked_without_a_token(code: int, is_open: bool) -> None:
+    class Dashboard(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # the name is http.server's
+            assert self.path == "/api/jobs/" and "Authorization" not in self.headers
+            self.send_response(code)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Dashboard)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    assert ray_checks.answers_strangers(server.server_port) is is_open
+    server.shutdown()
+    server.server_close()
+    assert not ray_checks.answers_strangers(server.server_port)
 
 
 def test_addresses_are_read_as_linux_writes_them() -> None:

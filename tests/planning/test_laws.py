@@ -17,6 +17,7 @@ from glacier.planning.laws import (
     start_s,
     sweep_mb,
     sweep_s,
+    tasks_mb,
     tasks_s,
     trial_s,
 )
@@ -80,8 +81,10 @@ def test_maps_load_the_models_of_all_folds_in_each_process() -> None:
 
 
 def test_memory_of_a_sweep_is_that_of_the_trials_side_by_side() -> None:
-    assert sweep_mb(WORK, SPEEDS) == 800 + 4 * 200 + 2 * 1500
-    assert sweep_mb(replace(WORK, cpus_per_trial=4), SPEEDS) == 800 + 4 * 200 + 1500
+    assert sweep_mb(WORK, SPEEDS) == 800 + 2 * 1500
+    assert sweep_mb(replace(WORK, cpus_per_trial=4), SPEEDS) == 800 + 1500
+    assert sweep_mb(replace(WORK, trials_due=False), SPEEDS) == 800
+    assert tasks_mb(SPEEDS) == 800 + 500 + 4 * 200
 
 
 def test_what_is_complete_takes_nothing() -> None:
