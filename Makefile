@@ -36,6 +36,7 @@ lock: .venv/ready
 	$(BIN)/uv pip compile --quiet --no-config --default-index https://pypi.org/simple \
 	    --python-version 3.11 --python-platform linux --generate-hashes --no-annotate \
 	    --custom-compile-command 'make lock' --constraints constraints.txt \
+	    --extra serve --extra export --extra s3 --extra gcs \
 	    --output-file requirements-locked.txt pyproject.toml
 
 # The site, in site/: draws the package layout anew; `make notebooks docs` has their pictures, too.

@@ -7,6 +7,8 @@ from types import ModuleType
 
 import pytest
 
+from tests.support.tiny import ENCODER
+
 HERE = Path(__file__).parent
 FIELDS = {"name", "what", "against", "ours", "baseline", "unit", "ratio", "repeats", "command",
           "target", "limit", "facts", "measured", "higher_is_better"}  # fmt: skip
@@ -43,6 +45,16 @@ def test_the_script_for_a_gpu_runs_on_cores_at_toy_size(bench: ModuleType, tmp_p
     }  # fmt: skip
     assert [row["way"] for row in found["packed"]] == list(gpu.WAYS)
     assert {row["differ"] for row in found["packed_and_alone"]} == {0}
+
+
+@pytest.mark.slow
+def test_the_script_for_small_devices_is_measured_at_toy_size(bench: ModuleType) -> None:
+    edge = importlib.import_module("edge_onnx")
+    work = edge.EdgeWork(ENCODER, "2014-06", size_px=32, epochs=1, side=100, repeats=1)
+    row = edge.measure(work)
+    assert row.ours > 0 and row.facts["int8_model_mb"] < row.facts["float32_model_mb"]
+    assert row.facts["float32_share_of_pixels_called_the_same"] > 0.999
+    assert 0 < row.facts["float32_peak_mb"] < row.facts["torch_peak_mb"]
 
 
 def make_row(bench: ModuleType, **changes: object) -> object:

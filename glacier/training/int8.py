@@ -31,7 +31,7 @@ INT8 = "model-int8.onnx"
 
 OPERATIONS = ["Conv", "Relu", "Add", "Concat", "MaxPool", "Resize"]
 """What is computed in 8 bits. With the convolutions alone every one of them would go back to
-float32 and be rounded anew: resnet18 then takes 1.4 times as long on a core with VNNI."""
+float32 and be rounded anew: resnet18 then takes 1.3 times as long on a core with VNNI."""
 
 MOST_LOST = 0.02
 """IoU that a file may lose; one that loses more is not kept."""

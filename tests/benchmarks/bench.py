@@ -23,6 +23,7 @@ from typing import Any
 
 from composite import bench_composite, bench_composite_vs_read
 from dice_parity import bench_dice_parity
+from edge_onnx import bench_edge_onnx
 from growth import (
     bench_growth_glaciers,
     bench_growth_months,
@@ -52,6 +53,7 @@ ROWS: dict[str, Callable[[], Row]] = {
     },
     "predict_vs_monai": bench_predict_vs_monai,
     "predict_vs_matmul": bench_predict_vs_matmul,
+    "edge_onnx_vs_torch": bench_edge_onnx,
     "dice_parity": bench_dice_parity,
     "sweep_overhead": bench_sweep_overhead,
     "growth_months": bench_growth_months,

@@ -78,18 +78,18 @@ def make_scene() -> Iterator[Scene]:
         trial, images = plan_trial(config, SEEDS[0])
         run_trial(trial, images, lambda row: None)
         torch.set_num_threads(THREADS)
-        yield Scene(*load_model(trial.model_folder), tile([month.image for month in images]))
+        yield Scene(*load_model(trial.model_folder), tile([month.image for month in images], SIDE))
 
 
-def tile(images: list[Any]) -> Any:
+def tile(images: list[Any], wanted: int) -> Any:
     """A mosaic of images, each in the eight orientations before it comes again."""
     from glacier.windows import turn
 
     side = images[0].shape[-1]
-    count = -(-SIDE // side)
+    count = -(-wanted // side)
     cells = [turn(images[k % len(images)], (k // len(images)) % 8) for k in range(count * count)]
     rows = [np.concatenate(cells[k : k + count], axis=2) for k in range(0, len(cells), count)]
-    return np.ascontiguousarray(np.concatenate(rows, axis=1)[:, :SIDE, :SIDE])
+    return np.ascontiguousarray(np.concatenate(rows, axis=1)[:, :wanted, :wanted])
 
 
 def find_rate(precision: str) -> float:

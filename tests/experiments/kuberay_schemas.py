@@ -2,11 +2,11 @@
 
     python tests/experiments/kuberay_schemas.py FOLDER
 
-Reads ``ray.io_{rayclusters,rayjobs,raycronjobs}.yaml`` below a folder (of the release 1.7.0 of
-https://github.com/ray-project/kuberay: ``ray-operator/config/crd/bases``, 3 MB, Apache License
-2.0) and writes ``tests/support/kuberay_schemas.json``: version v1, without descriptions, of pods
-only what is named below. What is not there is refused by the test, so that a new field in a sample
-wants this to be run again.
+Reads ``ray.io_{rayclusters,rayjobs,raycronjobs,rayservices}.yaml`` below a folder (of the release
+1.7.0 of https://github.com/ray-project/kuberay: ``ray-operator/config/crd/bases``, 4 MB, Apache
+License 2.0) and writes ``tests/support/kuberay_schemas.json``: version v1, without descriptions, of
+pods only what is named below. What is not there is refused by the test, so that a new field in a
+sample wants this to be run again.
 """
 
 import json
@@ -17,7 +17,10 @@ from typing import Any
 import yaml
 
 OUT = Path(__file__).parents[1] / "support" / "kuberay_schemas.json"
-KINDS = {"RayCluster": "rayclusters", "RayJob": "rayjobs", "RayCronJob": "raycronjobs"}
+KINDS = {
+    "RayCluster": "rayclusters", "RayJob": "rayjobs", "RayCronJob": "raycronjobs",
+    "RayService": "rayservices",
+}  # fmt: skip
 POD = ("containers", "imagePullSecrets", "nodeSelector", "restartPolicy", "serviceAccountName",
        "tolerations", "volumes")  # fmt: skip
 CONTAINER = ("args", "command", "env", "envFrom", "image", "imagePullPolicy", "name", "ports",
