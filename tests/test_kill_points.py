@@ -21,6 +21,8 @@ OWN = {
     "geo.raster_rows",  # tiles of a raster in a folder of its caller's own, for the time of writing
     "samples.mapped_images",  # what a node lays out for its own processes
     "geo.vector_files", "geo.zipped",  # copies of inputs, for the time of reading
+    "serving.spool",  # uploads, for the time of mapping
+    "serving.kept_maps",  # what is known of a map, in a folder that goes as a whole
 }  # fmt: skip
 """Modules that may write files."""
 
