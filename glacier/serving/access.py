@@ -139,7 +139,7 @@ class GuardBrowser:
 def list_hosts(settings: Serve) -> frozenset[str]:
     """Names that a service may be asked by; none: any."""
     if settings.hosts or settings.is_local:
-        return frozenset((*settings.hosts, *LOOPBACK))
+        return frozenset((*map(str.lower, settings.hosts), *LOOPBACK))
     return frozenset()
 
 

@@ -6,19 +6,18 @@ import base64
 import binascii
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 from fastapi import Path as InPath
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from glacier.serving.access import Reader, Runner
 from glacier.serving.bodies import PREFER, describe_body, read_body
 from glacier.serving.job_answers import (
-    PROCESS,
     JobList,
     StatusInfo,
     answer_accepted,
@@ -27,7 +26,6 @@ from glacier.serving.job_answers import (
 )
 from glacier.serving.kept_maps import OUTPUTS, KeptMap, Output
 from glacier.serving.map_answers import (
-    TIFF,
     Link,
     MapAnswer,
     describe_map,
@@ -38,6 +36,16 @@ from glacier.serving.map_answers import (
 from glacier.serving.map_routes import begin_map
 from glacier.serving.map_work import until_gone
 from glacier.serving.problems import Responses, answer_problem, describe_problems, make_problem
+from glacier.serving.process_forms import (
+    FILE_OUTPUTS,
+    INPUTS,
+    RESULT,
+    Execute,
+    Inputs,
+    ProcessDescription,
+    ProcessList,
+    ProcessSummary,
+)
 from glacier.serving.service_state import ServiceState, State
 from glacier.serving.spool import IMAGE
 from glacier.settings.model import Model
@@ -58,77 +66,6 @@ LARGER = "send the image itself to POST /maps, as image/tiff"
 
 router = APIRouter(tags=["jobs"])
 JobId = Annotated[str, InPath(description="Of a job, as its Location has it.", max_length=64)]
-
-
-class ProcessSummary(Model):
-    """What can be executed. Source: processSummary.yaml."""
-
-    id: str = PROCESS
-    version: str = "1.0.0"
-    title: str = "Map of glacier ice"
-    description: str = "An image, or a region and month of the run -> outlines, class, probability."
-    jobControlOptions: tuple[str, ...] = ("sync-execute", "async-execute", "dismiss")
-    outputTransmission: tuple[str, ...] = ("value", "reference")
-    links: tuple[Link, ...] = ()
-
-
-class ProcessList(Model):
-    """All that can be executed: one process."""
-
-    processes: tuple[ProcessSummary, ...]
-    links: tuple[Link, ...]
-
-
-class ProcessDescription(ProcessSummary):
-    """What the process takes and gives."""
-
-    inputs: dict[str, dict[str, Any]]
-    outputs: dict[str, dict[str, Any]]
-
-
-INPUTS: dict[str, dict[str, Any]] = {
-    "image": {
-        "title": "A GeoTIFF, in base 64",
-        "minOccurs": 0,
-        "schema": {"type": "string", "contentEncoding": "base64", "contentMediaType": TIFF},
-    },
-    "region": {"title": "Or a region of the run", "minOccurs": 0, "schema": {"type": "string"}},
-    "month": {"title": "And its month", "minOccurs": 0, "schema": {"type": "string"}},
-}
-RESULT = {
-    "title": "Area, its interval, and what made the map",
-    "schema": {"type": "object", "contentMediaType": "application/json"},
-}
-OUTLINES_AND_RASTERS: dict[str, dict[str, Any]] = {
-    name: {"title": name, "schema": {"type": "string", "contentMediaType": kind}}
-    for name, (_, kind) in OUTPUTS.items()
-}
-
-
-class EncodedImage(BaseModel):
-    """An image within JSON. Source: qualifiedInputValue.yaml."""
-
-    model_config = ConfigDict(extra="forbid")
-    value: str = Field(min_length=1, json_schema_extra={"format": "byte"})
-    mediaType: Literal["image/tiff", "image/tiff; application=geotiff"] = "image/tiff"
-
-
-class Inputs(BaseModel):
-    """An image, or a region and month of the run."""
-
-    model_config = ConfigDict(extra="forbid")
-    image: EncodedImage | None = None
-    region: str | None = None
-    month: str | None = None
-
-
-class Execute(BaseModel):
-    """What is to be executed. Source: execute.yaml."""
-
-    inputs: Inputs
-    outputs: dict[str, Any] | None = None
-    """All are made, whatever stands here."""
-    response: Literal["document"] = "document"
 
 
 class QualifiedAnswer(Model):
@@ -160,7 +97,7 @@ def describe_process(request: Request, client: Reader) -> ProcessDescription:
     """What the process takes and gives."""
     href = str(request.url_for("execute"))
     link = Link(href=href, rel="http://www.opengis.net/def/rel/ogc/1.0/execute", title="Execute it")
-    outputs = {"result": RESULT} | OUTLINES_AND_RASTERS
+    outputs = {"result": RESULT} | FILE_OUTPUTS
     return ProcessDescription(inputs=INPUTS, outputs=outputs, links=(link,))
 
 

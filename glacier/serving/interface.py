@@ -7,10 +7,10 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from glacier.serving.background_jobs import Execute
 from glacier.serving.job_answers import StatusInfo
 from glacier.serving.map_routes import NamedImage
 from glacier.serving.problems import ABOUT, Problem, describe_problems
+from glacier.serving.process_forms import Execute
 from glacier.serving.vertex import Predict
 
 SHARED = (Problem, StatusInfo, NamedImage, Execute, Predict)

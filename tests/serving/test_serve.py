@@ -146,10 +146,11 @@ def test_the_model_changes_under_load_and_no_request_fails(
     with ThreadPoolExecutor(3) as pool:
         asking = [pool.submit(ask_on) for _ in range(3)]
         try:
-            for name in (names[1], names[0]):
-                assert service.put("/model", json={"id": name}).json()["id"] == name
-                count = len(found)
-                wait_until(lambda count=count: len(found) >= count + 4)
+            wait_until(lambda: len(found) >= 3)
+            promoted = service.put("/model", json={"id": names[1]})
+            assert promoted.json()["id"] == names[1]
+            count = len(found)
+            wait_until(lambda: len(found) >= count + 4)
         finally:
             is_over.set()
         [one.result() for one in asking]
