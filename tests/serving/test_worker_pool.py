@@ -227,10 +227,10 @@ def read_rss_mb(pid: int) -> float:
 def test_a_hundred_images_leave_nothing_in_memory(
     loop: asyncio.Runner, pool: WorkerPool, tmp_path: Path
 ) -> None:
-    image, seen = write_image(tmp_path / "i.tif", (96, 96)), []
-    for k in range(120):
+    image, seen = write_image(tmp_path / "i.tif", (48, 48)), []
+    for k in range(100):
         assert map_one(loop, pool, image)[1] == sorted(FILES)
-        if k in (19, 119):
+        if k in (19, 99):
             seen.append({pid: read_rss_mb(pid) for pid in pids_of(pool)})
     assert seen[0].keys() == seen[1].keys()
     assert max(seen[1][pid] - seen[0][pid] for pid in seen[0]) < 20
