@@ -48,6 +48,8 @@ def main() -> None:
     control = socket.socket(fileno=os.dup(0))
     os.dup2(2, 1)  # what a library prints is no reply
     die_with(int(sys.argv[1]))
+    gc.collect()
+    gc.freeze()  # what is imported is looked through no more, and its pages stay shared
     control.sendall(READY)
     while True:
         words, places, _, _ = socket.recv_fds(control, MOST_WORDS, 1)

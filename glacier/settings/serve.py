@@ -20,8 +20,9 @@ class ServeLimits(Model):
     """Largest upload, megabytes (10^6 bytes); more is refused with 413."""
     pixels: Annotated[int, RUNTIME_ONLY] = Field(100_000_000, ge=1)
     """Largest image, height x width; more is refused with 422."""
-    memory_mb: Annotated[int, RUNTIME_ONLY] = Field(8192, ge=256)
-    """Memory of a process that maps uploads, megabytes; one that needs more is ended."""
+    memory_mb: Annotated[int, RUNTIME_ONLY] = Field(8192, ge=2048)
+    """Memory of a process that maps uploads, megabytes; one that needs more is ended. The program
+    itself takes up some 1300 of it."""
     deadline_s: Annotated[float, RUNTIME_ONLY] = Field(120.0, gt=0)
     """Longest that a request waits for its map, seconds; then 504."""
     job_deadline_s: Annotated[float, RUNTIME_ONLY] = Field(3600.0, gt=0)

@@ -44,7 +44,8 @@ def test_what_is_said_names_ground_sensor_folds_labels_and_limits(tmp_path: Path
     shelf = ModelShelf(serve_config(tmp_path, write_sweep(tmp_path, "made-00000000")))
     text = " ".join(shelf.choose_first().served.says)
     for words in (
-        "2014-05 to 2016-09 (21 months", "made up by a program", "whole years", "networks of its folds",
+        "2014-05 to 2016-09 (21 months", "made up by a program", "whole years",
+        "networks of its folds",
         "pixels of 30 m; an image of others is refused", "no ground for a decision",
     ):  # fmt: skip
         assert words in text
@@ -54,11 +55,12 @@ def test_what_is_said_names_ground_sensor_folds_labels_and_limits(tmp_path: Path
 
 
 def test_a_sensor_is_named_where_the_run_knows_it() -> None:
-    for ingest, words in (
-        ({"source": "planetary", "platforms": (8, 9)}, "of Landsat 8 and 9"),
-        ({"source": "folder"}, "of a sensor that the run does not name"),
-    ):
-        assert name_sensor(make_config([ENCODER], ingest=ingest)) == words
+    landsat = {"source": "stac", "platforms": (8, 9)}
+    trained = make_config([ENCODER], ingest=landsat, prepare={"label": {"kind": "ndsi"}})
+    assert name_sensor(trained) == "of Landsat 8 and 9"
+    files = trained.ingest.model_copy(update={"source": "folder"})
+    trained = trained.model_copy(update={"ingest": files})
+    assert name_sensor(trained) == "of a sensor that the run does not name"
 
 
 def test_an_id_is_compared_and_never_part_of_an_address(tmp_path: Path) -> None:

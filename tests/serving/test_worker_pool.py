@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,8 @@ from glacier.serving.answer import FILES, Answer, ImageLimits
 from glacier.serving.process_template import ProcessTemplate
 from glacier.serving.served_models import Candidate, ModelShelf
 from glacier.serving.worker_pool import WorkerPool
+from tests.support.canary import serve_canary
+from tests.support.hostile.table import ROWS, make_trap
 from tests.support.served import BANDS, serve_config, write_image, write_sweep
 
 LIMITS = ImageLimits(pixels=10**7, memory_mb=4000, deadline_s=60)
@@ -217,6 +219,32 @@ def test_a_model_that_cannot_be_loaded_is_told_and_leaves_no_process(
     assert other.workers[0].pid is None
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_every_hostile_raster_is_refused_by_a_process_that_goes_on(
+    loop: asyncio.Runner, pool: WorkerPool, tmp_path: Path
+) -> None:
+    rows, pids = [row for row in ROWS if row.kind == "raster" and not row.harmless], pids_of(pool)
+    wrong = []
+    with serve_canary() as (url, calls):
+        for number, row in enumerate(rows):
+            trap = make_trap(number, url, tmp_path)
+            made = row.make(trap)
+            folder = tmp_path / f"out{number}"
+            folder.mkdir()
+            work = pool.map_image(Path(str(made)), folder, LIMITS)
+            (found,) = loop.run(asyncio.wait_for(collect(work), 60))
+            if not isinstance(found, RasterError) or any(folder.iterdir()):
+                wrong.append((row.name, found))
+    assert len(rows) > 20 and wrong == [] and calls == []
+    assert pids_of(pool) == pids
+
+
+async def collect(work: Coroutine[object, object, object]) -> list[object]:
+    """What comes of some work, also where it is an error."""
+    return await asyncio.gather(work, return_exceptions=True)
+
+
 def read_rss_mb(pid: int) -> float:
     (line,) = [s for s in Path(f"/proc/{pid}/status").read_text().splitlines() if "VmRSS" in s]
     return int(line.split()[1]) / 1e3
@@ -227,10 +255,10 @@ def read_rss_mb(pid: int) -> float:
 def test_a_hundred_images_leave_nothing_in_memory(
     loop: asyncio.Runner, pool: WorkerPool, tmp_path: Path
 ) -> None:
-    image, seen = write_image(tmp_path / "i.tif", (96, 96)), []
-    for k in range(120):
+    image, seen = write_image(tmp_path / "i.tif", (48, 48)), []
+    for k in range(100):
         assert map_one(loop, pool, image)[1] == sorted(FILES)
-        if k in (19, 119):
+        if k in (19, 99):
             seen.append({pid: read_rss_mb(pid) for pid in pids_of(pool)})
     assert seen[0].keys() == seen[1].keys()
     assert max(seen[1][pid] - seen[0][pid] for pid in seen[0]) < 20
