@@ -180,6 +180,7 @@ const showRegion = async (name) => {
 
 const showModel = async () => {
   const model = await askJson("model");
+  page.readModel = model.sha256;
   find("model-says").replaceChildren(...model.says.map((sentence) => make("li", sentence)));
   const facts = [`Answered by ${model.encoders.join(", ")}`];
   if (model.iou !== null) facts.push(`IoU ${model.iou.toFixed(2)} on ground that it never saw`);
@@ -188,14 +189,15 @@ const showModel = async () => {
   }
   find("model-facts").textContent = `${facts.join(", ")}.`;
   find("model").hidden = false;
-  const [least, most] = model.pixel_m;
-  const sides = least === most ? `${least}` : `${least} to ${most}`;
+  const [least, most] = model.pixel_m.map((side) => Number(side.toFixed(1)));
+  const sides = least === most ? least : `${least} to ${most}`;
   find("wanted").textContent =
     `A GeoTIFF with the bands ${model.bands.join(", ")}, in pixels of ${sides} m.`;
 };
 
 const page = {
   say,
+  readModel: "",  // checksum of the one whose sentences stand above all numbers
   showAnswer(name, value, features, picture) {
     const area = `${formatArea(value.area_km2)} km²`;
     const ends = [value.low_km2, value.high_km2].map(formatArea).join(" to ");

@@ -80,8 +80,10 @@ class Job {
     const { value } = result, { model } = value;
     this.bar.remove();
     const [low, high] = [value.low_km2, value.high_km2].map(formatArea);
-    const sentences = make("ul");
-    sentences.append(...model.says.map((sentence) => make("li", sentence)));
+    const sentences = make("details"), list = make("ul");
+    sentences.open = model.sha256 !== this.page.readModel;
+    list.append(...model.says.map((sentence) => make("li", sentence)));
+    sentences.append(make("summary", `What is to be known of ${model.encoders.join(", ")}`), list);
     const area = make("p", `${formatArea(value.area_km2)} km²`, "area");
     const interval = make("p", `90 %: ${low} to ${high} km². The interval: ${value.why}.`, "note");
     if (value.most_km2 > 1.005 * value.area_km2) {
