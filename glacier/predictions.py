@@ -178,6 +178,7 @@ def count_work(plan: RunPlan) -> Work:
         tested=parts.tested,
         models_a_map=count_models(config),
         cpus_per_trial=sweep.cpus_per_trial,
+        gpu_share=sweep.gpu_share,
         cpus_per_map=config.predict.cpus_per_worker,
         nodes=config.plan.nodes,
     )

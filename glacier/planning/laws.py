@@ -57,6 +57,8 @@ class Work:
     models_a_map: float
     """Models that look at each image's ground."""
     cpus_per_trial: int
+    gpu_share: float
+    """GPUs that a trial is given; 0: it trains on cores."""
     cpus_per_map: int
     nodes: int = 1
 
@@ -143,8 +145,11 @@ def sweep_s(work: Work, speeds: Speeds) -> float:
 
 
 def count_places(work: Work, speeds: Speeds) -> int:
-    """Trials side by side on one machine."""
-    return max(1, min(work.trials, speeds.cores // work.cpus_per_trial))
+    """Trials side by side on one machine; those that share a GPU count as one after the other."""
+    places = speeds.cores // work.cpus_per_trial
+    if work.gpu_share:
+        places = min(places, int(speeds.gpus / max(1.0, work.gpu_share)))
+    return max(1, min(work.trials, places))
 
 
 def trial_s(work: Work, speed: TrialSpeed) -> float:

@@ -43,6 +43,7 @@ class Part(NamedTuple):
 
     task_start_s: float
     task_mb: float
+    gpus: int
     import_s: float
     import_mb: float
     pixels: int
@@ -82,6 +83,8 @@ def measure_machine(config: Config) -> Speeds:
     cores = max(1, config.cluster.cpus or int(find_cores()))
     ray_s, ray_mb = measure_ray(config)
     count = min(MOST_PROCESSES, max(1, cores // config.sweep.cpus_per_trial))
+    if config.sweep.gpu_share:
+        count = 1  # a GPU's memory would not be shared as a run shares it
     began = time.time()
     context = multiprocessing.get_context("spawn")
     try:
@@ -99,6 +102,7 @@ def measure_machine(config: Config) -> Speeds:
         ray_s=ray_s,
         ray_mb=ray_mb,
         pixels=found[0].pixels,
+        gpus=found[0].gpus,
         ingest_s=None if asks_network(config) else statistics.mean(part.ingest_s for part in found),
         trials=tuple(map(mean_trial, zip(*(part.trials for part in found), strict=True))),
         **once,
@@ -159,12 +163,14 @@ def measure_run(config: Config, began: float) -> Part:
     task_start_s, task_mb = max(0.0, months.first_at - began - months.ingest_s), measure_own_mb()
     imported = time.monotonic()
     from glacier.planning.trials import measure_baselines, measure_map, measure_trial
+    from glacier.training.gpus import find_gpus
 
     import_s, import_mb = time.monotonic() - imported, measure_own_mb()
     trials = tuple(measure_trial(config, months, each) for each in config.sweep.encoders)
     maps = measure_map(config, months)
     baselines_s, score_s = measure_baselines(config, months)
     return Part(
-        task_start_s, task_mb, import_s, import_mb, months.pixels, months.ingest_s,
-        months.prepare_s, maps.seconds, maps.worker_mb, maps.model_mb, baselines_s, score_s, trials,
+        task_start_s, task_mb, len(find_gpus()), import_s, import_mb, months.pixels,
+        months.ingest_s, months.prepare_s, maps.seconds, maps.worker_mb, maps.model_mb,
+        baselines_s, score_s, trials,
     )  # fmt: skip

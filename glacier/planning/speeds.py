@@ -39,6 +39,8 @@ class Speeds(Model):
     machine: str
     cores: int = Field(ge=1)
     """That a run has on one machine."""
+    gpus: int = Field(ge=0)
+    """That PyTorch finds on one machine."""
     ray_s: float = Field(ge=0)
     """From nothing to a Ray that has answered."""
     ray_mb: float = Field(ge=0)

@@ -34,7 +34,7 @@ def read_speeds(run: str, batch: int, steps: int, glanced: int, trial_s: float) 
 def make_work(encoders: tuple[str, ...], **changes: Any) -> Work:
     values = {
         "unprepared": changes["months"], "trials_due": True, "maps_due": True, "pixels": 1,
-        "encoders": encoders, "folds": 5, "models_a_map": 1, "cpus_per_trial": 1,
+        "encoders": encoders, "folds": 5, "models_a_map": 1, "cpus_per_trial": 1, "gpu_share": 0,
         "cpus_per_map": 1,
     }  # fmt: skip
     return Work(**(values | changes))

@@ -8,6 +8,7 @@ from glacier.planning.laws import (
     REPORT_IMPORTS,
     TUNE_S,
     Work,
+    count_places,
     ingest_s,
     predict_mb,
     predict_run,
@@ -29,7 +30,7 @@ SPEEDS = make_speeds("k", trials=(FAST, SLOW))
 WORK = Work(
     months=40, unprepared=40, trials_due=True, maps_due=True, images=40, pixels=100,
     encoders=("a", "b"), folds=4, epochs=3, steps=5, glanced=6, tested=10, models_a_map=1,
-    cpus_per_trial=2, cpus_per_map=1,
+    cpus_per_trial=2, gpu_share=0, cpus_per_map=1,
 )  # fmt: skip
 
 
@@ -71,6 +72,17 @@ def test_a_sweep_is_its_queue_and_the_simple_methods_on_all_cores() -> None:
     twice = replace(WORK, nodes=2)
     assert sweep_s(twice, SPEEDS) == TUNE_S + 5 + fast + slow + simple / 2 + mean
     assert sweep_s(replace(WORK, trials_due=False), SPEEDS) == 0
+
+
+@pytest.mark.parametrize(
+    ("gpus", "share", "places"),
+    [(2, 1, 2), (4, 2, 2), (1, 0.2, 1), (0, 1, 1), (8, 1, 2), (0, 0, 2)],
+)
+def test_trials_on_gpus_are_as_many_as_there_are_gpus_and_cores(
+    gpus: int, share: float, places: int
+) -> None:
+    speeds = SPEEDS.model_copy(update={"gpus": gpus})
+    assert count_places(replace(WORK, gpu_share=share), speeds) == places
 
 
 def test_maps_load_the_models_of_all_folds_in_each_process() -> None:
