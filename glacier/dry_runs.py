@@ -173,8 +173,9 @@ def plan_export(plan: RunPlan) -> Iterator[str]:
     settings, sweep = plan.config.export, plan.config.sweep
     folds = sweep.folds.count if settings.folds is None else len(settings.folds)
     yield (
-        f"export: models of up to {folds} folds of {settings.encoder}, as ONNX, as ONNX for images "
-        "of 8 bits, and as PyTorch's .pt2"
+        f"export: models of up to {folds} folds of {settings.encoder}, as ONNX"
+        f"{', as ONNX computed in 8 bits' * settings.int8}, as ONNX for images of 8 bits, and as "
+        "PyTorch's .pt2"
     )
 
 

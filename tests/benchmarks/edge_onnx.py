@@ -143,7 +143,7 @@ def write_scene(config: Any, path: Path, side: int) -> None:
     import rasterio
     from predict_scene import tile
 
-    months = sorted(Path(config.storage).glob("archive/*/*.tif"))
+    months = sorted(Path(config.storage).glob("archive/*/????-??.tif"))
     numbers = []
     for month in months:
         with rasterio.open(month) as source:

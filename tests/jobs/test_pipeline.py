@@ -224,7 +224,10 @@ def test_its_models_become_files_for_other_programs_once(unbroken: tuple[Path, s
     (record,) = (folder / "data/models").glob("*/*/*/export.json")
     assert record.parts[-3:-1] == (ENCODER, "fold-1")
     before = {path: path.stat().st_mtime_ns for path in record.parent.iterdir()}
-    assert {"model.onnx", "deepness.onnx", "model.pt2"} <= {path.name for path in before}
+    names = {path.name for path in before}
+    assert {"model.onnx", "deepness.onnx", "model.pt2"} <= names
+    outcome = json.loads(record.read_text())["int8"]
+    assert ("model-int8.onnx" in names) == (not outcome["reason"]) and outcome["score"]["pixels"]
     assert run_export(config) == 0
     assert {path: path.stat().st_mtime_ns for path in record.parent.iterdir()} == before
     places = ["--storage", str(folder / "data"), "--results", str(folder / "results")]
