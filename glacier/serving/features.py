@@ -20,7 +20,7 @@ from glacier.geo.outline_search import encode_polygon
 from glacier.progress import say
 from glacier.serving.finished_run import FinishedRun, Outlines, WatchedRun
 from glacier.serving.items_query import PARAMETERS, ItemsQuery, read_parameters, read_query
-from glacier.serving.refusals import refuse
+from glacier.serving.problems import describe_problems
 
 CONFORMANCE = (
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
@@ -54,13 +54,13 @@ def build_features(runs: WatchedRun, further: Sequence[str] = ()) -> APIRouter:
     """
     router = APIRouter(tags=["outlines"])
 
-    @router.get("/conformance", summary="Standards", responses=refuse(400))
+    @router.get("/conformance", summary="Standards", responses=describe_problems(503, 400))
     def show_conformance(request: Request) -> dict[str, Any]:
         """What is kept of OGC's standards."""
         refuse_unknown(request)
         return {"conformsTo": [*CONFORMANCE, *further]}
 
-    @router.get("/collections", summary="Collections", responses=refuse(400))
+    @router.get("/collections", summary="Collections", responses=describe_problems(503, 400))
     def list_collections(request: Request) -> dict[str, Any]:
         """What there is to ask for: the outlines."""
         refuse_unknown(request)
@@ -68,7 +68,9 @@ def build_features(runs: WatchedRun, further: Sequence[str] = ()) -> APIRouter:
         found = [describe_collection(look_at(runs), find_base(request))]
         return {"links": [link("self", place, JSON)], "collections": found}
 
-    @router.get(f"/collections/{COLLECTION}", summary="The outlines", responses=refuse(400))
+    @router.get(
+        f"/collections/{COLLECTION}", summary="The outlines", responses=describe_problems(503, 400)
+    )
     def show_collection(request: Request) -> dict[str, Any]:
         """The ground and the time that the outlines cover."""
         refuse_unknown(request)
@@ -78,7 +80,7 @@ def build_features(runs: WatchedRun, further: Sequence[str] = ()) -> APIRouter:
         f"/collections/{COLLECTION}/items",
         summary="Outlines, a page at a time",
         response_class=GeoJsonResponse,
-        responses=refuse(400),
+        responses=describe_problems(503, 400),
         openapi_extra={"parameters": [dict(parameter) for parameter in PARAMETERS]},
     )
     def list_items(request: Request) -> GeoJsonResponse:
@@ -93,7 +95,7 @@ def build_features(runs: WatchedRun, further: Sequence[str] = ()) -> APIRouter:
         f"/collections/{COLLECTION}/items/{{feature_id}}",
         summary="One outline",
         response_class=GeoJsonResponse,
-        responses=refuse(400, 404, 422),
+        responses=describe_problems(503, 400, 404, 422),
     )
     def show_item(request: Request, feature_id: str) -> GeoJsonResponse:
         """An outline by its name in the collection."""

@@ -41,7 +41,7 @@ ABOUT = {
     422: "a value or an image cannot be used; the message says why",
     429: "this client has asked too often; Retry-After says when to come back",
     500: "a fault of the service",
-    503: "too many wait already; Retry-After says when to come back",
+    503: "too many wait already, or the files of the run cannot be read now; try again later",
     504: "the map was not made in time",
     507: "the disk of the service is full",
 }

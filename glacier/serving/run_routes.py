@@ -15,7 +15,6 @@ from glacier.serving.kept_maps import FILES
 from glacier.serving.overview import build_overview
 from glacier.serving.page import build_page
 from glacier.serving.previews import Drawable, build_previews
-from glacier.serving.problems import describe_problems
 from glacier.serving.service_state import State
 from glacier.serving.tiles import build_tiles
 
@@ -33,9 +32,7 @@ def build_run_routes(config: Config) -> APIRouter:
         build_tiles(runs),
         build_previews(find_drawable),
     ):
-        router.include_router(
-            part, dependencies=[Depends(May("read"))], responses=describe_problems(400, 404, 503)
-        )
+        router.include_router(part, dependencies=[Depends(May("read"))])
     return router
 
 
@@ -46,6 +43,7 @@ def find_drawable(state: State, client: Reader, job: background_jobs.JobId) -> D
         HTTPException: 404: there is none, or it is not made.
     """
     kept = state.kept.find(job, client.key)
-    if kept.answer is None:
-        raise HTTPException(404, f"job {job} has no map; look at /jobs/{job} for what became of it")
-    return Drawable(state.kept.place(kept, FILES, PROBABILITY), kept.answer.bounds)
+    path = state.kept.place(kept, FILES, PROBABILITY)
+    if kept.answer is None or not path.is_file():
+        raise HTTPException(404, f"job {job} has no map; GET /jobs/{job} says what became of it")
+    return Drawable(path, kept.answer.bounds)
