@@ -38,6 +38,9 @@ COLLECTION = "outlines"
 
 JSON, GEOJSON = "application/json", "application/geo+json"
 
+REFUSED = describe_problems(400, 503)
+"""Of every route here."""
+
 
 class GeoJsonResponse(JSONResponse):
     """Outlines, as RFC 7946 has them."""
@@ -54,13 +57,13 @@ def build_features(runs: WatchedRun, further: Sequence[str] = ()) -> APIRouter:
     """
     router = APIRouter(tags=["outlines"])
 
-    @router.get("/conformance", summary="Standards", responses=describe_problems(503, 400))
+    @router.get("/conformance", summary="Standards", responses=REFUSED)
     def show_conformance(request: Request) -> dict[str, Any]:
         """What is kept of OGC's standards."""
         refuse_unknown(request)
         return {"conformsTo": [*CONFORMANCE, *further]}
 
-    @router.get("/collections", summary="Collections", responses=describe_problems(503, 400))
+    @router.get("/collections", summary="Collections", responses=REFUSED)
     def list_collections(request: Request) -> dict[str, Any]:
         """What there is to ask for: the outlines."""
         refuse_unknown(request)
@@ -68,9 +71,7 @@ def build_features(runs: WatchedRun, further: Sequence[str] = ()) -> APIRouter:
         found = [describe_collection(look_at(runs), find_base(request))]
         return {"links": [link("self", place, JSON)], "collections": found}
 
-    @router.get(
-        f"/collections/{COLLECTION}", summary="The outlines", responses=describe_problems(503, 400)
-    )
+    @router.get(f"/collections/{COLLECTION}", summary="The outlines", responses=REFUSED)
     def show_collection(request: Request) -> dict[str, Any]:
         """The ground and the time that the outlines cover."""
         refuse_unknown(request)
@@ -80,7 +81,7 @@ def build_features(runs: WatchedRun, further: Sequence[str] = ()) -> APIRouter:
         f"/collections/{COLLECTION}/items",
         summary="Outlines, a page at a time",
         response_class=GeoJsonResponse,
-        responses=describe_problems(503, 400),
+        responses=REFUSED,
         openapi_extra={"parameters": [dict(parameter) for parameter in PARAMETERS]},
     )
     def list_items(request: Request) -> GeoJsonResponse:
@@ -95,7 +96,7 @@ def build_features(runs: WatchedRun, further: Sequence[str] = ()) -> APIRouter:
         f"/collections/{COLLECTION}/items/{{feature_id}}",
         summary="One outline",
         response_class=GeoJsonResponse,
-        responses=describe_problems(503, 400, 404, 422),
+        responses=REFUSED | describe_problems(404, 422),
     )
     def show_item(request: Request, feature_id: str) -> GeoJsonResponse:
         """An outline by its name in the collection."""

@@ -20,7 +20,7 @@ from glacier.progress import say
 from glacier.serving.features import GEOJSON, encode_feature, look_at
 from glacier.serving.finished_run import FinishedRun, Outlines, WatchedRun
 from glacier.serving.map_files import KINDS, MapFile, find_file
-from glacier.serving.problems import describe_problems
+from glacier.serving.problems import NOT_THERE, describe_problems
 from glacier.serving.tiles import LAYERS, find_bounds
 from glacier.settings.model import Model
 
@@ -135,7 +135,7 @@ def build_overview(runs: WatchedRun) -> APIRouter:
         files = tuple(offer(name, f"files/{name}") for name in sorted(run.files))
         return RunView(name=run.places.name, regions=regions, files=files)
 
-    @router.get("/run/{region}", summary="A region", responses=describe_problems(503, 404, 422))
+    @router.get("/run/{region}", summary="A region", responses=NOT_THERE)
     def show_region(region: str) -> RegionView:
         """Months of a region with their areas and files, and its years."""
         run = look_at(runs)
@@ -144,7 +144,7 @@ def build_overview(runs: WatchedRun) -> APIRouter:
         return describe_region(runs, run, region)
 
     @router.get("/files/{name}", summary="A file of the series",
-                response_class=FileResponse, responses=describe_problems(503, 404, 422))  # fmt: skip
+                response_class=FileResponse, responses=NOT_THERE)  # fmt: skip
     def send_series_file(name: str) -> FileResponse:
         """A file of all regions: outlines, tables, what changed."""
         run = look_at(runs)
@@ -154,7 +154,7 @@ def build_overview(runs: WatchedRun) -> APIRouter:
         return send(runs, file, name)
 
     @router.get("/files/{region}/{month}/{kind}.tif", summary="A raster of a month",
-                response_class=FileResponse, responses=describe_problems(503, 404, 422))  # fmt: skip
+                response_class=FileResponse, responses=NOT_THERE)  # fmt: skip
     def send_raster(region: str, month: str, kind: str) -> FileResponse:
         """A raster of a month: image, probability or class."""
         run = look_at(runs)
@@ -164,7 +164,7 @@ def build_overview(runs: WatchedRun) -> APIRouter:
         return send(runs, find_file(run, record, kind), f"{region}-{month}.{kind}.tif")
 
     @router.get("/files/{region}/{month}/outlines.geojson", summary="All outlines of a month",
-                response_class=GeoJsonStream, responses=describe_problems(503, 404, 422))  # fmt: skip
+                response_class=GeoJsonStream, responses=NOT_THERE)  # fmt: skip
     def send_outlines(region: str, month: str) -> StreamingResponse:
         """Outlines of a month of a region in one file, none of them left out."""
         run = look_at(runs)

@@ -15,7 +15,7 @@ from glacier.errors import RasterError
 from glacier.geo.outline_search import Box
 from glacier.geo.raster_files import safe_open
 from glacier.plots.layers import encode_rgba
-from glacier.serving.problems import Responses, describe_problems
+from glacier.serving.problems import NOT_THERE, Responses
 from glacier.serving.tiles import PNG, paint_probability
 
 MAX_SIDE_PX = 1024
@@ -26,7 +26,7 @@ DEGREES, MERCATOR = "EPSG:4326", "EPSG:3857"
 
 ANSWERS: Responses = {
     200: {"content": {PNG: {}}, "description": "The picture."},
-    **describe_problems(503, 404, 422),
+    **NOT_THERE,
 }
 
 

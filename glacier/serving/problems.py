@@ -144,3 +144,7 @@ def describe_problems(*statuses: int) -> Responses:
         status: {"description": ABOUT[status], "content": {PROBLEM_JSON: {"schema": schema}}}
         for status in (401, 403, *statuses)
     }
+
+
+NOT_THERE = describe_problems(404, 422, 503)
+"""Of a route for a thing of a run by its name."""

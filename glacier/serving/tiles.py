@@ -40,7 +40,7 @@ from glacier.progress import say
 from glacier.serving.features import find_base, link, look_at
 from glacier.serving.finished_run import WatchedRun
 from glacier.serving.map_files import MapFile, find_file
-from glacier.serving.problems import Responses, describe_problems
+from glacier.serving.problems import NOT_THERE, Responses
 from glacier.wording import join_words
 
 EDITION = 1
@@ -102,7 +102,7 @@ LAYERS: Mapping[str, TileLayer] = {
 ANSWERS: Responses = {
     200: {"content": {PNG: {}}, "description": "The tile; clear beyond the map."},
     304: {"description": "The client has it."},
-    **describe_problems(503, 404, 422),
+    **NOT_THERE,
 }
 
 Zoom = Annotated[int, InPath(ge=0, le=MAX_ZOOM)]
@@ -115,7 +115,7 @@ def build_tiles(runs: WatchedRun) -> APIRouter:
     threads = CapacityLimiter(THREADS)
 
     @router.get("/{layer}/{region}/{month}/tilejson.json", summary="A layer as TileJSON",
-                responses=describe_problems(503, 404, 422))  # fmt: skip
+                responses=NOT_THERE)  # fmt: skip
     def describe(request: Request, layer: str, region: str, month: str) -> dict[str, Any]:
         """Where the tiles of a layer of a month are, for programs that read TileJSON."""
         _, record, _ = find_layer(runs, layer, region, month)
