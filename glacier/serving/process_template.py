@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from glacier.errors import GlacierError
@@ -17,6 +19,15 @@ T = TypeVar("T")
 
 MOST_WORDS = 64
 """Bytes of what it says at once, at the most."""
+
+
+@dataclass(frozen=True)
+class Fork:
+    """A process that was forked."""
+
+    pid: int
+    parent: Process | None
+    """The one that it was forked from."""
 
 
 class ProcessTemplate:
@@ -33,38 +44,44 @@ class ProcessTemplate:
         """Whether there is such a process; all that were forked from it end with it."""
         return self.process is not None and self.process.returncode is None
 
-    async def fork(self, place: socket.socket) -> int:
-        """Start a process that takes orders from a socket; returns its pid.
+    async def fork(self, place: socket.socket) -> Fork:
+        """Start a process that takes orders from a socket.
 
         Raises:
             GlacierError: There is none to fork from, nor can one be started.
         """
-        return await self.ask(b"fork", [place.fileno()])
+        async with self.asking:
+            if not self.is_alive:
+                await self.start()
+            return Fork(await self.ask(b"fork", [place.fileno()]), self.process)
 
-    async def reap(self, pid: int) -> int | None:
-        """How a process ended, once it has: as ``Popen.returncode``; None: nobody knows."""
-        with suppress(GlacierError):
-            return await self.ask(b"%d" % pid)
+    async def end(self, fork: Fork) -> int | None:
+        """End a process and wait until it is gone; returns how it ended, as ``Popen.returncode``.
+
+        Its pid is nobody else's for as long as the one lives that it was forked from, and it does
+        not outlive that one; None then: nobody knows.
+        """
+        async with self.asking:
+            if self.process is not fork.parent or not self.is_alive:
+                return None
+            with suppress(ProcessLookupError):
+                os.kill(fork.pid, signal.SIGKILL)
+            with suppress(GlacierError):
+                return await self.ask(b"%d" % fork.pid)
         return None
 
     async def ask(self, words: bytes, places: Sequence[int] = ()) -> int:
         """The number that it answers.
 
         Raises:
-            GlacierError: It cannot be started, or has ended.
+            GlacierError: It has ended.
         """
-        async with self.asking:
-            if not self.is_alive:
-                if not places:
-                    raise GlacierError("it ended, and all that were forked from it with it")
-                await self.start()
-            assert self.control is not None
-            try:
-                socket.send_fds(self.control, [words], places)
-                answer = await self.hear()
-            except OSError as error:
-                raise GlacierError(f"no process that maps can be started: {error}") from error
-            return int(answer)
+        assert self.control is not None
+        try:
+            socket.send_fds(self.control, [words], places)
+            return int(await self.hear())
+        except OSError as error:
+            raise GlacierError(f"no process that maps can be started: {error}") from error
 
     async def start(self) -> None:
         """Start it, and wait until all is imported.

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import socket
-from contextlib import suppress
 from pathlib import Path
 
 from glacier.errors import GlacierError, OutOfTimeError, RasterError
 from glacier.serving.answer import Answer
 from glacier.serving.orders import KINDS, MEMORY, Order, Reply
-from glacier.serving.process_template import ProcessTemplate, undisturbed
+from glacier.serving.process_template import Fork, ProcessTemplate, undisturbed
 from glacier.serving.served_models import Candidate
 
 LOADING_S = 600.0
@@ -41,7 +38,7 @@ class Worker:
             template: What the process is forked from.
         """
         self.candidate, self.template = candidate, template
-        self.pid: int | None = None
+        self.fork: Fork | None = None
         self.pipe: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self.is_sound = False
         """Whether it said all that it had to, and so waits for an order."""
@@ -52,6 +49,11 @@ class Worker:
     def name(self) -> str:
         """Id of its model."""
         return self.candidate.served.id
+
+    @property
+    def pid(self) -> int | None:
+        """Of its process; None: it has none."""
+        return self.fork.pid if self.fork else None
 
     @property
     def is_alive(self) -> bool:
@@ -67,7 +69,7 @@ class Worker:
         """
         await self.kill()
         try:
-            await undisturbed(self.fork())
+            await undisturbed(self.begin_process())
             await self.send(self.candidate.model_dump_json())
             reply = await self.hear_within(LOADING_S)
             self.is_sound = not reply.kind
@@ -86,7 +88,7 @@ class Worker:
             await self.kill()
             raise
 
-    async def fork(self) -> None:
+    async def begin_process(self) -> None:
         """Have a process with a socket to it.
 
         Raises:
@@ -95,7 +97,7 @@ class Worker:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                self.pid = await self.template.fork(theirs)
+                self.fork = await self.template.fork(theirs)
         except BaseException:
             ours.close()
             raise
@@ -194,18 +196,15 @@ class Worker:
     async def kill(self) -> None:
         """End the process now, and wait until it is gone, also where the waiting is cancelled."""
         self.is_sound = False
-        if self.pid is not None:
-            await undisturbed(self.end(self.pid))
+        if self.fork is not None:
+            await undisturbed(self.end(self.fork))
 
-    async def end(self, pid: int) -> None:
-        """End the process of a pid, which is nobody else's until it is reaped."""
-        if self.template.is_alive:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self.code = await self.template.reap(pid)
+    async def end(self, fork: Fork) -> None:
+        """End a process, and let go of it."""
+        self.code = await self.template.end(fork)
         if self.pipe is not None:
             self.pipe[1].close()
-        self.pid = self.pipe = None
+        self.fork = self.pipe = None
 
     def tell_end(self) -> str:
         """How the process ended, in words."""

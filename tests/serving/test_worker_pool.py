@@ -196,6 +196,8 @@ def test_work_that_nobody_waits_for_is_ended(
     assert map_one(loop, pool, write_image(tmp_path / "j.tif"))[1] == sorted(FILES)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_all_is_there_again_where_even_the_template_was_killed(
     loop: asyncio.Runner, pool: WorkerPool, tmp_path: Path
 ) -> None:
