@@ -16,12 +16,12 @@ TUNE_S = 6.0
 
 Source: stages of ``demo.yaml`` on two cores."""
 
-REPORT_IMPORTS = 1.0
+REPORT_IMPORTS = 0.5
 """A report takes so many times as long as PyTorch's import: it imports and draws, on one core.
 
 Source: as above."""
 
-SERIES_MAPS = 0.5
+SERIES_MAPS = 1.0
 """Of the time that an image's map takes, what its outlines, area and pictures do on one core.
 
 Source: as above."""
@@ -97,7 +97,9 @@ def predict_run(work: Work, speeds: Speeds, price_per_node_hour: float | None) -
         StagePlan(
             stage="predict", seconds=predict_s(work, speeds), memory_mb=predict_mb(work, speeds)
         ),
-        StagePlan(stage="series", seconds=series_s(work, speeds)),
+        StagePlan(
+            stage="series", seconds=series_s(work, speeds), memory_mb=series_mb(work, speeds)
+        ),
     )
     known = [stage.seconds for stage in stages if stage.seconds is not None]
     seconds = sum(known) if len(known) == len(stages) else None
@@ -173,7 +175,13 @@ def predict_s(work: Work, speeds: Speeds) -> float:
         return 0.0
     workers = work.nodes * count_mappers(work, speeds)
     image_s = work.models_a_map * speeds.map_s * work.pixels / speeds.pixels
-    return speeds.import_s + math.ceil(work.images / workers) * image_s
+    load_s = count_models(work) * speeds.load_s
+    return speeds.import_s + load_s + math.ceil(work.images / workers) * image_s
+
+
+def count_models(work: Work) -> float:
+    """Models that each process that maps comes to load: those of all folds."""
+    return work.folds * work.models_a_map
 
 
 def count_mappers(work: Work, speeds: Speeds) -> int:
@@ -207,6 +215,10 @@ def predict_mb(work: Work, speeds: Speeds) -> float:
     """Memory of a machine while images are mapped: each process loads the models of all folds."""
     if not work.maps_due or not work.images:
         return speeds.ray_mb
-    models = work.folds * work.models_a_map
-    worker_mb = speeds.map_mb + (models - 1) * speeds.model_mb
+    worker_mb = speeds.map_mb + (count_models(work) - 1) * speeds.model_mb
     return speeds.ray_mb + count_mappers(work, speeds) * worker_mb
+
+
+def series_mb(work: Work, speeds: Speeds) -> float:
+    """Memory of a machine at a series' begin, while Ray still keeps the processes that mapped."""
+    return predict_mb(work, speeds) + speeds.cores * speeds.task_mb

@@ -50,6 +50,7 @@ class Part(NamedTuple):
     ingest_s: float
     prepare_s: float
     map_s: float
+    load_s: float
     map_mb: float
     model_mb: float
     baselines_s: float
@@ -61,7 +62,8 @@ ONCE = ("task_start_s", "import_s")
 """What a process does at its start: of several that started together, the one that waited least."""
 
 OFTEN = (
-    "task_mb", "import_mb", "prepare_s", "map_s", "map_mb", "model_mb", "baselines_s", "score_s",
+    "task_mb", "import_mb", "prepare_s", "map_s", "load_s", "map_mb", "model_mb", "baselines_s",
+    "score_s",
 )  # fmt: skip
 """What it does again and again, of which the mean counts."""
 
@@ -171,6 +173,6 @@ def measure_run(config: Config, began: float) -> Part:
     baselines_s, score_s = measure_baselines(config, months)
     return Part(
         task_start_s, task_mb, len(find_gpus()), import_s, import_mb, months.pixels,
-        months.ingest_s, months.prepare_s, maps.seconds, maps.worker_mb, maps.model_mb,
-        baselines_s, score_s, trials,
+        months.ingest_s, months.prepare_s, maps.seconds, maps.load_s, maps.worker_mb,
+        maps.model_mb, baselines_s, score_s, trials,
     )  # fmt: skip

@@ -60,6 +60,8 @@ class Speeds(Model):
     prepare_s: float
     map_s: float
     """An image of so many pixels, mapped by one model."""
+    load_s: float
+    """A model loaded, and made ready to look at its first image."""
     map_mb: float
     """What a process that maps holds for itself with one model."""
     model_mb: float

@@ -39,6 +39,8 @@ class MapSpeed(NamedTuple):
     """A map of one image by one model."""
 
     seconds: float
+    load_s: float
+    """Of the model, before."""
     worker_mb: float
     """What the process holds for itself."""
     model_mb: float
@@ -137,12 +139,14 @@ def measure_map(config: Config, months: MadeMonths) -> MapSpeed:
         store.join(folder, "maps"), store.join(folder, "models"),
         config.predict.model_copy(update={"gpus_per_worker": 0.0, "resample": False}),
     )  # fmt: skip
-    before_mb = measure_own_mb()
-    worker.map_image(task_of(months, 0, config.sweep.encoders[:1]))
-    with_one_mb = measure_own_mb()
-    began = time.monotonic()
-    worker.map_image(task_of(months, -1, config.sweep.encoders[:1]))
-    return MapSpeed(time.monotonic() - began, with_one_mb, max(0.0, with_one_mb - before_mb))
+    before_mb, seconds = measure_own_mb(), list[float]()
+    for at in (0, -1):
+        began = time.monotonic()
+        worker.map_image(task_of(months, at, config.sweep.encoders[:1]))
+        seconds.append(time.monotonic() - began)
+    first_s, map_s = seconds
+    held_mb = measure_own_mb()
+    return MapSpeed(map_s, max(0.0, first_s - map_s), held_mb, max(0.0, held_mb - before_mb))
 
 
 def task_of(months: MadeMonths, at: int, encoders: Sequence[str]) -> MapTask:

@@ -14,6 +14,7 @@ from glacier.planning.laws import (
     predict_run,
     predict_s,
     queue_s,
+    series_mb,
     series_s,
     start_s,
     sweep_mb,
@@ -86,8 +87,8 @@ def test_trials_on_gpus_are_as_many_as_there_are_gpus_and_cores(
 
 
 def test_maps_load_the_models_of_all_folds_in_each_process() -> None:
-    assert predict_s(WORK, SPEEDS) == 5 + 10 * 4
-    assert predict_s(replace(WORK, models_a_map=2), SPEEDS) == 5 + 10 * 8
+    assert predict_s(WORK, SPEEDS) == 5 + 4 * 2 + 10 * 4
+    assert predict_s(replace(WORK, models_a_map=2), SPEEDS) == 5 + 8 * 2 + 10 * 8
     assert predict_mb(WORK, SPEEDS) == 800 + 4 * (900 + 3 * 100)
     assert predict_s(replace(WORK, images=0), SPEEDS) == series_s(replace(WORK, images=0), SPEEDS)
 
@@ -111,5 +112,6 @@ def test_all_stages_add_up_to_time_and_cost() -> None:
     assert report.seconds == REPORT_IMPORTS * 5
     assert prediction.seconds == sum(stage.seconds or 0 for stage in prediction.stages)
     assert prediction.cost == pytest.approx(prediction.seconds / 1000)
-    assert prediction.memory_mb == max(sweep_mb(WORK, SPEEDS), predict_mb(WORK, SPEEDS))
+    assert prediction.memory_mb == max(sweep_mb(WORK, SPEEDS), series_mb(WORK, SPEEDS))
+    assert series_mb(WORK, SPEEDS) == predict_mb(WORK, SPEEDS) + 4 * 200
     assert predict_run(WORK, SPEEDS, None).cost is None
