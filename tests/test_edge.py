@@ -138,10 +138,15 @@ def map_with_product(image: Path, model: nn.Module, card: ModelCard) -> NDArray[
 
 
 def run_script(folder: Path, *words: str) -> subprocess.CompletedProcess:
-    """Run it in a process that has neither torch nor Ray and a gibibyte of memory."""
+    """Run it where there is neither torch nor Ray."""
+    return run_on_device(folder, str(EDGE / "map_on_edge.py"), *words)
+
+
+def run_on_device(folder: Path, *words: str) -> subprocess.CompletedProcess:
+    """Run Python without the forbidden packages and with a gibibyte of memory."""
     (folder / "sitecustomize.py").write_text(BLOCKER)
     return subprocess.run(
-        [sys.executable, str(EDGE / "map_on_edge.py"), *words],
+        [sys.executable, *words],
         env={**os.environ, "PYTHONPATH": str(folder)}, cwd=folder, capture_output=True, text=True,
     )  # fmt: skip
 
@@ -168,11 +173,18 @@ def drop_small(ice: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
 def test_the_script_is_short_and_asks_for_two_packages() -> None:
     assert len((EDGE / "map_on_edge.py").read_text().splitlines()) < 80
     for path in EDGE.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        tree = ast.parse(path.read_text(), feature_version=(3, 10))  # that of JetPack 6
+        for node in ast.walk(tree):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             for name in names:
                 assert name.partition(".")[0] in ALLOWED | sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("name", FORBIDDEN)
+def test_the_device_has_nothing_else(tmp_path: Path, name: str) -> None:
+    ended = run_on_device(tmp_path, "-c", f"import {name}")
+    assert f"{name} is not on this device" in ended.stderr
 
 
 @pytest.mark.parametrize("bands", [("nir", "red", "green"), ("nir", "ndsi", "green")])
@@ -278,3 +290,19 @@ def test_what_cannot_be_read_is_refused(
     path = write_tiff(tmp_path / "i.tif", grid, {"SR_B4": np.ones(grid.shape, np.uint8)}, **change)
     with pytest.raises(ValueError, match=words):
         rows.GeoTiff(str(path), FACTS)
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"resize": [224, 224]}, "the model sees whole images"),
+    ({"scale": "own_maximum"}, "the model sees whole images"),
+    ({"bands": ["nir", "red"]}, "SR_B5 is lacking"),
+    ({"bands": ["ndsi"]}, "SR_B3, SR_B6 is lacking"),
+    ({"pixel_m": [10, 10]}, "has pixels of 30 m: tested on 10 m"),
+])  # fmt: skip
+def test_a_model_that_does_not_map_the_image_so_is_refused(
+    tmp_path: Path, rows: ModuleType, change: dict[str, Any], words: str
+) -> None:
+    grid = Grid("EPSG:32645", 480_000, 3_100_000, 30, 40, 50)
+    path = write_tiff(tmp_path / "i.tif", grid, {"SR_B4": np.ones(grid.shape, np.uint16)})
+    with pytest.raises(ValueError, match=words):
+        rows.GeoTiff(str(path), FACTS | change)

@@ -24,12 +24,12 @@ def map_rows(network: onnxruntime.InferenceSession, facts: dict, tiff: GeoTiff) 
     total, weight = np.zeros((2, size, max(size, tiff.shape[1])), np.float32)
     for top, end in pairwise([*tops, tiff.shape[0]]):
         image, rows = tiff.read_image(facts["bands"], top, size), end - top
-        for place in (np.s_[:, col : col + size] for col in cols):
-            if np.isfinite(image[:, *place]).all(axis=0).any():
-                (answer,) = network.run(None, {"image": image[None, :, *place]})
+        for part in (slice(col, col + size) for col in cols):
+            if np.isfinite(image[:, :, part]).all(axis=0).any():
+                (answer,) = network.run(None, {"image": image[None, :, :, part]})
                 odds = answer[0, 0].clip(1e-7, 1 - 1e-7)
-                total[place] += np.log(odds / (1 - odds)) * np.outer(ramp, ramp)
-                weight[place] += np.outer(ramp, ramp)
+                total[:, part] += np.log(odds / (1 - odds)) * np.outer(ramp, ramp)
+                weight[:, part] += np.outer(ramp, ramp)
         yield (total >= np.log(cut / (1 - cut)) * np.where(weight > 0, weight, np.nan))[:rows]
         total, weight = (np.pad(sums[rows:], ((0, rows), (0, 0))) for sums in (total, weight))
 
