@@ -69,11 +69,13 @@ def upload(address: str, image: bytes) -> None:
         list(pool.map(ask, range(IMAGES)))
 
 
-def measure(work: Callable[[], None]) -> float:
-    """Images a second."""
+def measure(name: str, work: Callable[[], None]) -> float:
+    """Images a second, also printed at once."""
     begun = time.perf_counter()
     work()
-    return IMAGES / (time.perf_counter() - begun)
+    rate = IMAGES / (time.perf_counter() - begun)
+    print(f"{name}: {rate:.3f} images/s", flush=True)
+    return rate
 
 
 def main() -> None:
@@ -97,7 +99,7 @@ def main() -> None:
             "uvicorn": lambda: upload(one, data),
             "ray": lambda: upload(other, data),
         }
-        found = [{name: measure(way) for name, way in ways.items()} for _ in range(rounds)]
+        found = [{name: measure(name, way) for name, way in ways.items()} for _ in range(rounds)]
     means = {name: statistics.median(row[name] for row in found) for name in found[0]}
     ratios = {name: rate / means["bare"] for name, rate in means.items()}
     print(json.dumps({"images_per_s": means, "ratio": ratios, "rounds": found}, indent=1))
