@@ -96,6 +96,11 @@ def show_status(config: Config, as_json: bool) -> int:
     return 0 if state.state in GOOD else 1
 
 
+def read_clock() -> datetime:
+    """The time, UTC."""
+    return datetime.now(UTC)
+
+
 def find_state(config: Config) -> JobState | None:
     """The state of the last job of a run; None where none is known.
 
@@ -106,7 +111,7 @@ def find_state(config: Config) -> JobState | None:
     if not lines:
         return None
     is_over = lines[-1].event == "ended"
-    return fold(config.name, lines, is_over or is_at_work(config, lines), datetime.now(UTC))
+    return fold(config.name, lines, is_over or is_at_work(config, lines), read_clock())
 
 
 def is_at_work(config: Config, lines: Sequence[LogLine]) -> bool:
@@ -118,7 +123,7 @@ def is_at_work(config: Config, lines: Sequence[LogLine]) -> bool:
     owner = lines[0].owner
     if owner is not None and owner.is_near():
         return owner.is_running()
-    if (datetime.now(UTC) - lines[-1].at).total_seconds() < DEAD_S:
+    if (read_clock() - lines[-1].at).total_seconds() < DEAD_S:
         return True
     locks = find_locks(store.absolute(config.storage)).values()
     return owner is not None and any(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from glacier import status
 from glacier.config import Config
 from glacier.job_log import LogLine, StagePlan, append, place_logs
 from glacier.lock_file import create
@@ -16,6 +17,12 @@ from tests.support.tiny import tiny_config, write_tiny
 NOW = datetime.now(UTC)
 RUN = "20260101T000000Z-abcdef01"
 Said = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def clock_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the tests before take."""
+    monkeypatch.setattr(status, "read_clock", lambda: NOW)
 
 
 def line(event: str, after_s: float = 0.0, **values: object) -> LogLine:
