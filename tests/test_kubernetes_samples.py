@@ -1,6 +1,7 @@
 """The samples for KubeRay against its published schemas; no cluster is asked."""
 
 import copy
+import importlib
 import json
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ import jsonschema
 import pytest
 import yaml
 from ray.runtime_env import RuntimeEnv
+from ray.serve.schema import ServeDeploySchema
 
 from glacier.config import Config
 from glacier.flags import field_names
@@ -56,7 +58,9 @@ def find_job(sample: dict[str, Any]) -> dict[str, Any]:
 
 
 def find_cluster(sample: dict[str, Any]) -> dict[str, Any]:
-    cluster: dict[str, Any] = find_job(sample).get("rayClusterSpec") or sample["spec"]
+    spec = sample["spec"]
+    found = find_job(sample).get("rayClusterSpec") or spec.get("rayClusterConfig")
+    cluster: dict[str, Any] = found or spec
     return cluster
 
 
@@ -68,7 +72,7 @@ def list_groups(sample: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_there_is_one_of_each_kind() -> None:
     kinds = [yaml.safe_load(path.read_text())["kind"] for path in SAMPLES]
-    assert kinds == ["RayCluster", "RayCronJob", "RayJob"]
+    assert kinds == ["RayCluster", "RayCronJob", "RayJob", "RayService"]
 
 
 def test_samples_are_of_the_published_schema(sample: dict[str, Any], schemas: Any) -> None:
@@ -115,6 +119,22 @@ def test_jobs_run_a_verb_with_fields_that_there_are(sample: dict[str, Any]) -> N
         assert command[0] == "glacier" and command[1] in VERBS
         flags = {word.removeprefix("--") for word in command if word.startswith("--")}
         assert {"storage", "results"} <= flags <= set(field_names(Config))
+
+
+def test_the_service_is_built_by_a_function_with_fields_that_there_are() -> None:
+    (path,) = (path for path in SAMPLES if path.stem == "rayservice")
+    spec = yaml.safe_load(path.read_text())["spec"]
+    (application,) = ServeDeploySchema(**yaml.safe_load(spec["serveConfigV2"])).applications
+    module, _, function = application.import_path.partition(":")
+    assert callable(getattr(importlib.import_module(module), function))
+    assert {"storage", "results"} < set(application.args) - {"config"} <= set(field_names(Config))
+    mounts = [
+        c["volumeMounts"]
+        for g in list_groups(yaml.safe_load(path.read_text()))
+        for c in g["template"]["spec"]["containers"]
+    ]
+    for file in (application.args["config"], application.args["serve.tokens"]):
+        assert all(str(Path(file).parent) in {m["mountPath"] for m in each} for each in mounts)
 
 
 def test_a_lost_head_is_followed_by_another_cluster(sample: dict[str, Any]) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI
 from ray import serve
@@ -16,6 +16,7 @@ from ray.serve.config import HTTPOptions
 from glacier.cluster import connect
 from glacier.config import Config
 from glacier.errors import GlacierError
+from glacier.flags import load_config
 from glacier.interrupts import end_well
 from glacier.progress import say
 from glacier.scratch import open_scratch
@@ -98,9 +99,7 @@ def deploy(config: Config, start: StartMapper) -> Iterator[str]:
         host, port = listener.getsockname()[:2]
     serve.start(http_options=HTTPOptions(host=host, port=port))
     try:
-        deployment: Any = serve.deployment(**describe_replicas(settings))(MapService)
-        here = config.model_copy(update={"storage": absolute(config.storage)})
-        serve.run(deployment.bind(here, start), name=config.name, route_prefix="/")
+        serve.run(bind(config, start), name=config.name, route_prefix="/")
         yield f"http://{host}:{port}"
     except RuntimeError as error:
         if not isinstance(error, GlacierError):
@@ -111,6 +110,29 @@ def deploy(config: Config, start: StartMapper) -> Iterator[str]:
         raise
     finally:
         serve.shutdown()  # type: ignore[no-untyped-call]
+
+
+def bind(config: Config, start: StartMapper) -> serve.Application:
+    """The replicas of a run, which Ray Serve is yet to start."""
+    deployment: Any = serve.deployment(**describe_replicas(config.serve))(MapService)
+    here = config.model_copy(update={"storage": absolute(config.storage)})
+    return cast(serve.Application, deployment.bind(here, start))
+
+
+def build_application(args: Mapping[str, str]) -> serve.Application:
+    """The service as a file of Ray Serve names it, such as that of KubeRay's RayService.
+
+    Args:
+        args: ``config``, a run's file, and any of its fields by name. Where it listens is said by
+            the file of Ray Serve.
+
+    Raises:
+        ConfigError: A field cannot be used.
+    """
+    from glacier.serving.local_mapper import LocalMapper
+
+    fields = [f"--{name}={value}" for name, value in args.items() if name != "config"]
+    return bind(load_config([args["config"], *fields]), LocalMapper.start)
 
 
 def describe_replicas(settings: Serve) -> dict[str, Any]:
