@@ -23,7 +23,7 @@ from glacier.config import Config
 from glacier.errors import DamagedError, SourceError
 from glacier.geo.gdal import RASTER
 from glacier.geo.raster import WGS84, Grid
-from glacier.landsat import is_settled, month_interval
+from glacier.landsat import BANDS, is_settled, month_interval
 from glacier.progress import say
 from glacier.settings.identity import digest, identity
 from glacier.settings.regions import Region
@@ -42,7 +42,6 @@ from glacier.sources.scenes import (
 )
 from glacier.sources.source import Source
 from glacier.sources.stac_items import (
-    NEEDED,
     find_undated,
     keep_items,
     pick_items,
@@ -103,10 +102,11 @@ class StacSource(Source):
 
     def describe_requests(self, regions: int, months: int) -> str:
         """Searches, and windows of scenes' files."""
-        files = months * SCENES_A_MONTH * len(NEEDED)
+        each = len(BANDS) + 2  # and two of quality
+        files = months * SCENES_A_MONTH * each
         return (
             f"{regions} searches and windows of about {files} files "
-            f"({SCENES_A_MONTH} scenes a month, {len(NEEDED)} files each)"
+            f"({SCENES_A_MONTH} scenes a month, {each} files each)"
         )
 
     def addresses(self) -> list[str]:

@@ -20,6 +20,7 @@ from glacier.mapping.export import make_export
 from glacier.mapping.map_plan import MapTask, begin_record
 from glacier.mapping.map_worker import MapWorker
 from glacier.mapping.maps import MapRecord
+from glacier.settings.export import Export
 from glacier.settings.predict import Predict
 from glacier.training.model_files import save_model
 from glacier.training.saved import SavedSweep, SweepPlaces
@@ -123,5 +124,5 @@ def test_a_hostile_model_maps_and_exports_nothing(
     places = SweepPlaces("", "", "", str(models))
     sweep = SavedSweep(make_sweep({ENCODER: [0.9]}), "", None, places)  # type: ignore[arg-type]
     with pytest.raises(kind, match=words):
-        make_export(sweep, NAME)
+        make_export(sweep, NAME, Export())
     assert sorted(list_files(models)) == there and not (tmp_path / "ran.txt").exists()

@@ -109,7 +109,7 @@ def image(file: str, prepare: Make = lambda *_: None) -> Callable[[Trap], Any]:
         write_month(trap.folder, "outside.tif")
         name = trap.fill(file.replace("{folder}", str(trap.folder)))
         settings = {"month": "2014-07", "bands": {"SR_B3": {"file": name}}}
-        config = folder_config(trap, image=settings)
+        config = folder_config(trap, images=[settings])
         prepare(Path(config.ingest.folder.path), trap)
         return config, JULY
 
