@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from glacier.latest import run_latest as run_latest
     from glacier.mapping.export import run_export as run_export
     from glacier.mapping.predict import run_predict as run_predict
+    from glacier.monitoring.monitor import run_monitor as run_monitor
     from glacier.pipeline import run_pipeline as run_pipeline
     from glacier.reports.report import run_report as run_report
     from glacier.reports.series import run_series as run_series
@@ -63,6 +64,7 @@ __all__ = [
     "run_export",
     "run_ingest",
     "run_latest",
+    "run_monitor",
     "run_pipeline",
     "run_predict",
     "run_prepare",
@@ -83,6 +85,7 @@ _HOMES = {
     "latest": ("run_latest",),
     "mapping.export": ("run_export",),
     "mapping.predict": ("run_predict",),
+    "monitoring.monitor": ("run_monitor",),
     "pipeline": ("run_pipeline",),
     "reports.report": ("run_report",),
     "reports.series": ("run_series",),

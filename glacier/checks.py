@@ -55,6 +55,10 @@ class Inputs(NamedTuple):
     """(region, month) of every image that there may be."""
 
 
+USES_MODELS = ("predict", "series", "latest", "monitor")
+"""Verbs that work with the models of a run, or of another, and train none."""
+
+
 def refuse_run(config: Config, job: str) -> None:
     """Refuse a run that cannot come to an end.
 
@@ -80,7 +84,7 @@ def find_refusals(config: Config, job: str) -> list[str]:
         return list(reasons)
     if job == "latest" and (reason := explain_fixed_archive(config)):
         reasons[reason] = None
-    trains = job not in ("ingest", "prepare", "predict", "series", "latest")
+    trains = job not in (*USES_MODELS, "ingest", "prepare")
     reasons |= dict.fromkeys(refuse_machine(config, trains))
     if job == "study" and (reason := explain_few_variants(config)):
         reasons[reason] = None
@@ -158,7 +162,13 @@ def refuse_work(config: Config, job: str) -> Iterator[str]:
     yield from refuse_bands(config, source)
     yield from refuse_outlines(config, inputs.grids)
     yield from refuse_sizes(config, inputs.grids)
-    if config.predict.sweep is None or job not in ("ingest", "predict", "series", "latest"):
+    if config.predict.sweep is None or job not in (
+        "ingest",
+        "predict",
+        "series",
+        "latest",
+        "monitor",
+    ):
         yield from refuse_folds(config, inputs)
     yield from refuse_space(config, job, inputs, source)
 

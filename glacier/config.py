@@ -19,6 +19,7 @@ from glacier.settings.identity import digest, identity
 from glacier.settings.ingest import Ingest
 from glacier.settings.latest import Latest
 from glacier.settings.model import ADDRESS, PRIVATE, RUNTIME_ONLY, TEXT, Model
+from glacier.settings.monitor import Monitor
 from glacier.settings.months import Months
 from glacier.settings.paths import PathText
 from glacier.settings.plan import PlanSettings
@@ -62,6 +63,8 @@ class Config(Model):
     """Maps -> outlines, area and change; likewise."""
     latest: Annotated[Latest, RUNTIME_ONLY] = Latest()
     """Months that come after a run -> its maps and series; it trains nothing."""
+    monitor: Annotated[Monitor, RUNTIME_ONLY] = Monitor()
+    """Months beside the same season of other years -> alarms."""
     export: Annotated[Export, RUNTIME_ONLY] = Export()
     """Models -> files for other programs."""
     serve: Annotated[Serve, RUNTIME_ONLY] = Serve()

@@ -155,6 +155,16 @@ def plan_series(plan: RunPlan) -> Iterator[str]:
     yield f"series: outlines, area.csv and a page a region, in {place}"
 
 
+def plan_monitor(plan: RunPlan) -> Iterator[str]:
+    """What would be judged, and where it would be said."""
+    settings, place = plan.config.monitor, store.results_folder(plan.config)
+    span = settings.reference or plan.config.months
+    yield (
+        f"monitor: every mapped month beside its season in {span.first} to {span.last}; at most "
+        f"{settings.false_alarms:.0%} false alarms; monitor.csv and monitor.html in {place}"
+    )
+
+
 def plan_latest(plan: RunPlan) -> Iterator[str]:
     """Which months would be looked for."""
     span = span_added(plan.config, read_added(plan.config))
@@ -246,6 +256,7 @@ STAGES: dict[str, tuple[Tell, ...]] = {
     "predict": (plan_places, plan_predict, plan_network()),
     "series": (plan_places, plan_series, plan_network(measures=True)),
     "latest": (plan_latest, plan_series),
+    "monitor": (plan_monitor, plan_network()),
     "export": (plan_export, plan_network()),
     "pipeline": (
         plan_ingest, plan_prepare, plan_sweep, plan_report, plan_predict, plan_series,

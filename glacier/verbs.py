@@ -104,6 +104,11 @@ VERBS = {
         "run_latest",
         sections=("latest.", *SCENES, *MAPS, *PLACES, "cluster."),
     ),
+    "monitor": Verb(
+        "A run's months beside the same season of other years -> alarms, and a page of them.",
+        "run_monitor",
+        sections=("monitor.", "predict.sweep", *PLACES, "cluster."),
+    ),
     "export": Verb(
         "Models -> ONNX and PyTorch files for other programs, held against the models.",
         "run_export",

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 ORDER = (
     "settings", "top", "geo", "plots", "sources", "archive", "samples", "evaluation", "training",
-    "mapping", "reports", "studies", "serving", "doctor", "planning",
+    "mapping", "reports", "monitoring", "studies", "serving", "doctor", "planning",
     "entrance",
 )  # fmt: skip
 """Folders of ``glacier/`` in the order in which data flow; each imports those before it alone."""
@@ -38,7 +38,7 @@ HOMES = {
     "ray": {
         "cluster", "cluster_version", "archive.ingest", "archive.workers", "samples.prepare",
         "training.sweep", "training.tuning", "mapping.predict", "reports.series",
-        "serving.on_ray",
+        "monitoring.months", "serving.on_ray",
     },
     "torch": {"training"},
     "torchvision": {"training.unet"},

@@ -1,0 +1,148 @@
+"""How a month differs from the same season of other years, trait by trait. No files in here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glacier.monitoring.sketch import MonthSketch, Values
+
+MIN_SHARE = 0.5
+"""Share of the places that both a month and its references must have seen."""
+
+BINS = 10
+"""Of a histogram, of equally many reference values each; they are frozen there."""
+
+ENDS = (2.0, 98.0)
+"""Percentiles that stand for the darkest and for the brightest ground."""
+
+Row = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Trait:
+    """One way in which a month can differ."""
+
+    name: str
+    floor: float
+    """Difference below which it is not worth a word, in the trait's own unit."""
+    words: str
+    """What it says, with ``{value}`` for the number."""
+    kind: str
+    """``input``, ``data`` or ``prediction``."""
+
+
+def list_traits(bands: Sequence[str]) -> list[Trait]:
+    """All traits of months of bands by these colours, in the order of :func:`compare_month`."""
+    return [
+        *(
+            Trait(f"level_{c}", 0.002, f"{c} is {{value:+.3f}} in reflectance off", "input")
+            for c in bands
+        ),
+        *(
+            Trait(f"dark_{c}", 0.002, f"the darkest ground is {{value:+.3f}} off in {c}", "input")
+            for c in bands
+        ),
+        *(
+            Trait(f"bright_{c}", 0.005, f"the brightest is {{value:+.3f}} off in {c}", "input")
+            for c in bands
+        ),
+        *(
+            Trait(f"tint_{one}_{other}", 0.002,
+                  f"{one} less {other} is {{value:+.3f}} in reflectance off", "input")
+            for one, other in pairwise(bands)
+        ),
+        Trait("histogram", 0.005, "values are spread otherwise ({value:+.2f} in Hellinger "
+              "distance)", "input"),
+        Trait("stripes", 0.05, "rows or columns differ {ratio:.1f} times as much", "data"),
+        Trait("area", 0.002, "{value:+.1%} of the ground is called glacier on top", "prediction"),
+        Trait("confidence", 0.005, "the models are surer by {value:+.2f}", "prediction"),
+        Trait("model_spread", 0.002, "the models differ by {value:+.3f} more of the ground",
+              "prediction"),
+    ]  # fmt: skip
+
+
+def compare_month(month: MonthSketch, references: Sequence[MonthSketch]) -> Row | None:
+    """How a month differs from others of its season.
+
+    Level: median difference from the typical value of each place, on the half of the places that
+    changes least. Contrast: logarithm of the ratio of the spreads.
+
+    Args:
+        month: The month.
+        references: Of the same region and bands, R of them.
+
+    Returns:
+        (J,) a value for each trait, NaN where it cannot be told; None where too few places were
+        seen by both.
+    """
+    stack = np.stack([reference.values for reference in references])
+    typical = find_middle(stack)
+    changes = find_middle(np.abs(stack - typical)).mean(axis=0)
+    both = np.isfinite(month.values).all(axis=0) & np.isfinite(typical).all(axis=0)
+    if both.mean() < MIN_SHARE:
+        return None
+    calm = both & (changes <= np.median(changes[both]))
+    level = np.median((month.values - typical)[:, calm], axis=1)
+    now, usual = month.values[:, both], typical[:, both]
+    dark, bright = np.percentile(now, ENDS, axis=1) - np.percentile(usual, ENDS, axis=1)
+    tint = np.median(np.diff(usual - now, axis=0), axis=1)
+    return np.array(
+        [
+            *level,
+            *dark,
+            *bright,
+            *tint,
+            measure_histograms(now, stack[:, :, both]),
+            np.log(month.stripes / find_middle(np.array([r.stripes for r in references]))),
+            compare_maps(month.glacier, [r.glacier for r in references]),
+            compare_maps(month.confidence, [r.confidence for r in references]),
+            month.model_spread - find_middle(np.array([r.model_spread for r in references])),
+        ]
+    )
+
+
+def find_middle(stack: NDArray[Any]) -> NDArray[Any]:
+    """Median over the first axis of what is known; NaN where nothing is."""
+    ordered, known = np.sort(stack, axis=0), np.isfinite(stack).sum(axis=0)  # NaN comes last
+    if not len(stack):
+        return np.full(stack.shape[1:], np.nan, stack.dtype)
+    below, above = (
+        np.take_along_axis(ordered, np.maximum(rank, 0)[None], axis=0)[0]
+        for rank in ((known - 1) // 2, known // 2)
+    )
+    return np.asarray(below + (above - below) / 2)
+
+
+def measure_histograms(values: Values, references: Values) -> float:
+    """Mean over the bands of the Hellinger distance between the histograms of a month and others.
+
+    Args:
+        values: (B, N) of the month, all seen.
+        references: (R, B, N), NaN where nothing was seen; the bins are theirs.
+    """
+    found = []
+    for band, others in zip(values, references.transpose(1, 0, 2), strict=True):
+        known = others[np.isfinite(others)]
+        edges = np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1])
+        one, other = (
+            np.bincount(np.searchsorted(edges, some), minlength=BINS) / some.size
+            for some in (band, known)
+        )
+        found.append(np.sqrt(max(0.0, 1 - np.sqrt(one * other).sum())))
+    return float(np.mean(found))
+
+
+def compare_maps(values: Values, references: Sequence[Values]) -> float:
+    """Mean difference of a map from the mean of others, over the places that both saw."""
+    others = np.stack(references)
+    known = np.isfinite(others).sum(axis=0)
+    usual = np.where(known > 0, np.nansum(others, axis=0) / np.maximum(known, 1), np.nan)
+    difference = values - usual
+    seen = np.isfinite(difference)
+    return float(difference[seen].mean()) if seen.any() else float("nan")
