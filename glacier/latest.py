@@ -30,6 +30,7 @@ from glacier.mapping.added_months import (
     describe_added,
     explain_fixed_archive,
     extend_sweep,
+    leave_held,
     read_month,
     span_added,
 )
@@ -38,6 +39,7 @@ from glacier.mapping.map_plan import find_maps, list_tasks, maps_folder, take_mo
 from glacier.mapping.maps import MapRecord
 from glacier.mapping.predict import map_images
 from glacier.mapping.stac_items import is_catalogued, write_catalog
+from glacier.monitoring.held import find_held, keep_held
 from glacier.progress import say
 from glacier.ray_files import remove_lost_folders
 from glacier.reports.series import digest_inputs, is_current, make_series
@@ -114,7 +116,9 @@ def is_up_to_date(run: Run) -> bool:
     if None in records.values():
         return False
     first, later = choose_months(run.config, records, before)
-    sweep, config = extend_sweep(run.sweep, later), run.config
+    held = keep_held(run.config, before)
+    published = leave_held(later, held)
+    sweep, config = extend_sweep(run.sweep, published), run.config
     encoders, _ = choose_encoders(sweep.result, config.predict)
     found = find_maps(run.maps, list_tasks(config, sweep, encoders), owned=False)
     maps = [record for record in found if record is not None]
@@ -122,7 +126,7 @@ def is_up_to_date(run: Run) -> bool:
         len(maps) == len(found)
         and is_catalogued(run.maps)
         and is_current(run.place, digest_inputs(config, sweep, encoders, maps), owned=False)
-        and describe_added(first, later, maps, before) == before
+        and describe_added(first, published, maps, before, held) == before
         and not list_unkept(run, before)
     )
 
@@ -135,8 +139,10 @@ def update_run(run: Run) -> int:
     first, later = choose_months(config, records, before)
     sweep = extend_sweep(run.sweep, later)
     maps = map_images(config, sweep)
-    make_series(config, sweep)
-    added = describe_added(first, later, maps, before)
+    held = find_held(config, sweep, maps, later, before)
+    published = leave_held(later, held)
+    make_series(config, extend_sweep(run.sweep, published))
+    added = describe_added(first, published, maps, before, held)
     if added != before:
         seals.write_model(added_address(config), added)
     remove_unkept(run, list_unkept(run, added))
@@ -236,6 +242,13 @@ def tell_added(
     for region, month in sorted(new, key=lambda each: each[1].day)[-SHOWN:]:
         what = tell_delay(month) if month.mapped else f"no map, {why[region, month.month]}"
         yield f"latest: {config.place(region)}, {month.month}: {what}"
+    for folder, waiting in added.held.items():
+        for each in waiting:
+            region = folder.rpartition("-")[0]
+            yield (
+                f"latest: {config.place(region)}, {each.month} is not published, {each.why}; once "
+                f"somebody has looked: monitor.looked: {{{region}/{each.month}: NAME}}"
+            )
     if added.first != before.first:
         yield f"latest: added months before {added.first} were removed"
 

@@ -44,6 +44,17 @@ class AddedMonth(Model):
         return read_month(self.month)
 
 
+class HeldMonth(Model):
+    """A month that is mapped and not published: an alarm that no person has looked at."""
+
+    month: Month
+    """YYYY-MM."""
+    image_sha256: Sha256
+    """Of its image; another one is judged anew."""
+    why: str
+    """What the alarm says."""
+
+
 class AddedMonths(Manifest):
     """All that was added to a run: ``latest.json``."""
 
@@ -52,6 +63,8 @@ class AddedMonths(Manifest):
     looked for again; None: none was removed."""
     archives: dict[BareName, tuple[AddedMonth, ...]] = Field(default_factory=dict)
     """Name of a region's folder in the archive to its added months, in order."""
+    held: dict[BareName, tuple[HeldMonth, ...]] = Field(default_factory=dict)
+    """The same to its months that wait for a person, in order."""
 
     @property
     def months(self) -> tuple[AddedMonth, ...]:
@@ -130,8 +143,12 @@ def read_added(config: Config) -> AddedMonths:
         ) from error
 
 
-def find_grown_sweep(config: Config) -> SavedSweep:
+def find_grown_sweep(config: Config, with_held: bool = False) -> SavedSweep:
     """The sweep that belongs to a configuration, with the months that were added to its run.
+
+    Args:
+        config: The run.
+        with_held: With those, too, that wait for a person.
 
     Raises:
         StoreError: It is not there, or an added month; the message names the job to run first.
@@ -140,10 +157,12 @@ def find_grown_sweep(config: Config) -> SavedSweep:
     later = {}
     for region, folder in zip(config.regions, sweep.archives, strict=False):  # or none are read
         name = folder.rpartition("/")[2]
+        told = [month.month for month in added.archives.get(name, ())]
+        told += [month.month for month in added.held.get(name, ())] if with_held else []
         months = [
-            ArchiveMonth(region, month.day, folder, key="")
-            for month in added.archives.get(name, ())
-            if month.day > read_month(config.months.last)
+            ArchiveMonth(region, read_month(month), folder, key="")
+            for month in sorted(told)
+            if month > config.months.last
         ]
         later[folder] = [read_added_record(month, config) for month in months]
     return extend_sweep(sweep, later)
@@ -208,16 +227,41 @@ def choose_months(
     return first, later
 
 
+def leave_held(
+    later: Mapping[str, Sequence[MonthRecord]], held: Mapping[str, Sequence[HeldMonth]]
+) -> dict[str, list[MonthRecord]]:
+    """Months that may be published: those of the same images as are held are left out.
+
+    Args:
+        later: Address of each archive to the records of its months, in order.
+        held: Name of a region's folder in the archive to what waits for a person.
+    """
+    kept = {}
+    for folder, records in later.items():
+        waits = {(m.month, m.image_sha256) for m in held.get(folder.rpartition("/")[2], ())}
+        if rest := [record for record in records if (record.month, record.sha256) not in waits]:
+            kept[folder] = rest
+    return kept
+
+
 def describe_added(
     first: str | None,
     later: Mapping[str, Sequence[MonthRecord]],
     maps: Sequence[MapRecord],
     before: AddedMonths,
+    held: Mapping[str, tuple[HeldMonth, ...]],
 ) -> AddedMonths:
     """What ``latest.json`` is to say.
 
     A map that is not told of yet was written today; one that is keeps its day as long as it is of
     the same image.
+
+    Args:
+        first: First month that is kept, YYYY-MM; None: all are.
+        later: Address of each archive to the records of its published months, in order.
+        maps: What became of all maps.
+        before: What was said so far.
+        held: What waits for a person.
     """
     mapped = {(record.region, record.name) for record in maps if record.status == "ok"}
     archives = {}
@@ -235,7 +279,7 @@ def describe_added(
             )
             for record in records
         )
-    return AddedMonths(first=first, archives=archives)
+    return AddedMonths(first=first, archives=archives, held=dict(held))
 
 
 def find_newest(scene_ids: Sequence[str]) -> date | None:

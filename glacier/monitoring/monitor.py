@@ -40,7 +40,7 @@ def run_monitor(config: Config) -> int:
         StoreError: Maps are missing, damaged, or nothing can be written.
     """
     config = take_months(config)
-    sweep, place = find_grown_sweep(config), store.results_folder(config)
+    sweep, place = find_grown_sweep(config, with_held=True), store.results_folder(config)
     encoders, _ = choose_encoders(sweep.result, config.predict)
     folder, tasks = maps_folder(config, sweep, encoders), list_tasks(config, sweep, encoders)
     records = read_maps(folder, tasks)

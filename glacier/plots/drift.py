@@ -8,7 +8,6 @@ from datetime import date
 from math import nan
 
 import numpy as np
-from matplotlib.dates import date2num
 from numpy.typing import NDArray
 
 from glacier.plots.figures import (
@@ -73,7 +72,7 @@ def draw_drift(region: str, months: Sequence[ScoredMonth]) -> Picture:
     axes.set_yscale("symlog", linthresh=10)
     axes.set_ylim(bottom=0, top=1.35 * max([*(m.score for m in ordered), 10]))
     for month in alarms[:NAMED]:
-        axes.annotate(f"{month.month:%Y-%m}", (date2num(month.month), month.score), (4, 4),
+        axes.annotate(f"{month.month:%Y-%m}", (place([month])[0], month.score), (4, 4),
                       textcoords="offset points", fontsize=9, color=INK)  # fmt: skip
     axes.axhline(0, color=HAIR, linewidth=0.7)
     add_legend(figure)
