@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any, Literal
 
 import cv2
@@ -119,7 +120,7 @@ def prepare_months(months: RunMonths, pending: NDArray[np.bool_]) -> list[pa.Tab
     joined = connect(config.cluster, storage=config.storage)
     with joined, Progress("prepare", count) as progress:
         blocks = min(count, max(64, 4 * count_cpus()))  # a cluster may grow later
-        plan = ray.data.from_arrow(months.choose(pending), override_num_blocks=blocks)
+        plan = ray.data.from_arrow(cut_table(months.choose(pending), blocks))
         for row in plan.map(prepare, num_cpus=1).iter_rows():
             if row["unwritten"]:
                 raise StoreError(row["unwritten"])
@@ -134,6 +135,17 @@ def prepare_months(months: RunMonths, pending: NDArray[np.bool_]) -> list[pa.Tab
     if damaged:
         raise DamagedError(damaged.partition(": ")[2])
     return note_states(made, MonthStates.read(months))
+
+
+def cut_table(table: pa.Table, parts: int) -> list[pa.Table]:
+    """A table in so many parts, in order, none without a row: Ray Data cannot go through such.
+
+    Args:
+        table: Of one row or more.
+        parts: At most as many as it has rows.
+    """
+    ends = [len(table) * part // parts for part in range(parts + 1)]
+    return [table.slice(first, last - first) for first, last in pairwise(ends)]
 
 
 def note_states(made: Sequence[pa.Table], states: MonthStates) -> list[pa.Table]:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
+import ray
 
 from glacier.archive import ingest
 from glacier.archive.contents import read_records
@@ -53,6 +55,23 @@ def test_what_comes_back_to_the_driver_does_not_grow_with_pixels(tmp_path: Path)
         assert SampleMonth.model_validate_json(back["month"]).status == "ok"
         sizes.append(len(back["month"]) + len(json.dumps(row)))
     assert abs(sizes[0] - sizes[1]) < 50 and max(sizes) < 2000  # bytes, at 9 times the pixels
+
+
+@pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 81, 127, 128, 129, 1000])
+def test_months_are_cut_into_parts_of_which_none_is_empty(count: int) -> None:
+    """Ray Data cuts 81 rows in 64 parts into 41 of rows and 23 empty ones, and fails at those."""
+    table, parts = pa.table({"name": [f"month {k}" for k in range(count)]}), min(count, 64)
+    cut = prepare.cut_table(table, parts)
+    sizes = {len(part) for part in cut}
+    assert len(cut) == parts and min(sizes) > 0 and max(sizes) - min(sizes) <= 1
+    assert pa.concat_tables(cut).equals(table)
+
+
+def test_more_months_than_parts_come_through_ray(ray_local: None) -> None:
+    archive = pa.array(["data/archive"] * 9).dictionary_encode()  # has bytes without rows, too
+    table = pa.table({"name": [f"month {k}" for k in range(9)], "archive": archive})
+    rows = ray.data.from_arrow(prepare.cut_table(table, 7)).map(lambda row: row).take_all()
+    assert [row["name"] for row in rows] == [f"month {k}" for k in range(9)]
 
 
 def test_samples_that_cannot_be_written_are_told_in_their_row(tmp_path: Path) -> None:
