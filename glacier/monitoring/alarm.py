@@ -52,8 +52,7 @@ class Finding:
 
     def __str__(self) -> str:
         """It in words."""
-        ratio = float(np.exp(np.clip(self.value, -20, 20)))
-        return self.trait.words.format(value=self.value, ratio=ratio)
+        return self.trait.tell(self.value)
 
 
 @dataclass(frozen=True)

@@ -131,20 +131,20 @@ def describe_region(
     count, judged = reference.count_false_alarms(share) if reference else (0, 0)
     new = [row for row in rows if not row.is_reference]
     alarms = [row.month for row in new if row.status == "alarm" and not row.looked]
-    looked = sum(row.status == "not judged" for row in new)
+    unjudged = sum(row.status == "not judged" for row in new)
     place = config.place(region)
     if not new:
         says = f"{place}: no month lies outside the reference months."
     elif alarms:
-        months = "month is" if len(alarms) == 1 else "months are"
+        unlike = "is unlike its" if len(alarms) == 1 else "are unlike their"
         says = (
-            f"{place}: {len(alarms)} of {len(new)} new {months} unlike their season in other "
-            f"years and should be looked at: {', '.join(alarms)}."
+            f"{place}: {len(alarms)} of {len(new)} new months {unlike} season in other years and "
+            f"should be looked at: {', '.join(alarms)}."
         )
     else:
         says = f"{place}: of {len(new)} new months none is an alarm."
-    if looked:
-        says += f" {looked} could not be judged."
+    if unjudged:
+        says += f" {unjudged} could not be judged."
     if judged:
         says += (
             f" Of {judged} reference months {count} would be alarms by the other years "

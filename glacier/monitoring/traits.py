@@ -32,37 +32,46 @@ class Trait:
     floor: float
     """Difference below which it is not worth a word, in the trait's own unit."""
     words: str
-    """What it says, with ``{value}`` for the number."""
+    """What it says: ``{size}`` stands for how far it lies off, ``{way}`` for where to, ``{ratio}``
+    for how many times as much it is."""
     kind: str
     """``input``, ``data`` or ``prediction``."""
+    ways: tuple[str, str] = ("more", "less")
+    """Above what is usual, and below."""
+
+    def tell(self, value: float) -> str:
+        """How a month differs in it, in words."""
+        ratio = float(np.exp(np.clip(value, -20, 20)))
+        return self.words.format(size=abs(value), way=self.ways[value < 0], ratio=ratio)
+
+
+LIGHT = ("brighter", "darker")
 
 
 def list_traits(bands: Sequence[str]) -> list[Trait]:
     """All traits of months of bands by these colours, in the order of :func:`compare_month`."""
+    level, dark, bright = (
+        [Trait(f"{name}_{c}", floor, f"{what.format(c)} is {{size:.3f}} {{way}} in reflectance",
+               "input", LIGHT) for c in bands]
+        for name, floor, what in (
+            ("level", 0.002, "{}"),
+            ("dark", 0.002, "{} of the darkest ground"),
+            ("bright", 0.005, "{} of the brightest ground"),
+        )
+    )  # fmt: skip
+    tint = [
+        Trait(f"tint_{one}_{other}", 0.002, f"{one} beside {other} is {{size:.3f}} {{way}}",
+              "input", LIGHT)
+        for one, other in pairwise(bands)
+    ]  # fmt: skip
     return [
-        *(
-            Trait(f"level_{c}", 0.002, f"{c} is {{value:+.3f}} in reflectance off", "input")
-            for c in bands
-        ),
-        *(
-            Trait(f"dark_{c}", 0.002, f"the darkest ground is {{value:+.3f}} off in {c}", "input")
-            for c in bands
-        ),
-        *(
-            Trait(f"bright_{c}", 0.005, f"the brightest is {{value:+.3f}} off in {c}", "input")
-            for c in bands
-        ),
-        *(
-            Trait(f"tint_{one}_{other}", 0.002,
-                  f"{one} less {other} is {{value:+.3f}} in reflectance off", "input")
-            for one, other in pairwise(bands)
-        ),
-        Trait("histogram", 0.005, "values are spread otherwise ({value:+.2f} in Hellinger "
-              "distance)", "input"),
+        *level, *dark, *bright, *tint,
+        Trait("histogram", 0.005, "the values are spread {way} otherwise than usual (Hellinger "
+              "distance {size:.2f})", "input"),
         Trait("stripes", 0.05, "rows or columns differ {ratio:.1f} times as much", "data"),
-        Trait("area", 0.002, "{value:+.1%} of the ground is called glacier on top", "prediction"),
-        Trait("confidence", 0.005, "the models are surer by {value:+.2f}", "prediction"),
-        Trait("model_spread", 0.002, "the models differ by {value:+.3f} more of the ground",
+        Trait("area", 0.002, "{size:.1%} {way} of the ground is called glacier", "prediction"),
+        Trait("confidence", 0.005, "the models are {way} sure by {size:.2f}", "prediction"),
+        Trait("model_spread", 0.002, "the models differ {way}, by {size:.3f} of the ground",
               "prediction"),
     ]  # fmt: skip
 

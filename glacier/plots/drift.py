@@ -8,6 +8,7 @@ from datetime import date
 from math import nan
 
 import numpy as np
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from glacier.plots.figures import (
@@ -24,6 +25,10 @@ from glacier.plots.figures import (
 
 NAMED = 8
 """Alarms that a picture names, the farthest first."""
+
+
+TICKS = (0, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+"""Scores that the axis names: even up to 10, where the months of every year lie."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,10 @@ def draw_drift(region: str, months: Sequence[ScoredMonth]) -> Picture:
     axes.scatter(place(alarms), [m.score for m in alarms], s=34, color=COLOURS[1],
                  marker="D", label="alarm", zorder=4)  # fmt: skip
     axes.set_yscale("symlog", linthresh=10)
-    axes.set_ylim(bottom=0, top=1.35 * max([*(m.score for m in ordered), 10]))
+    top = 1.35 * max([*(month.score for month in ordered), 10])
+    axes.set_ylim(bottom=0, top=top)
+    axes.set_yticks([tick for tick in TICKS if tick < top], minor=False)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     for month in alarms[:NAMED]:
         axes.annotate(f"{month.month:%Y-%m}", (place([month])[0], month.score), (4, 4),
                       textcoords="offset points", fontsize=9, color=INK)  # fmt: skip

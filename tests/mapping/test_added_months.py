@@ -129,13 +129,13 @@ def test_a_map_keeps_its_day_until_it_is_of_another_image() -> None:
             )
         }
     )
-    found = describe_added("2015-02", {FOLDER: records}, maps, told)
+    found = describe_added("2015-02", {FOLDER: records}, maps, told, {})
     assert found.first == "2015-02" and list(found.archives) == ["mendenhall-01234567"]
     assert [(month.month, month.mapped) for month in found.months] == [
         ("2015-02", TODAY), ("2015-03", date(2015, 3, 3)), ("2015-04", TODAY), ("2015-05", None)
     ]  # fmt: skip
     assert [month.newest for month in found.months] == [None, date(2015, 3, 21), None, None]
-    assert describe_added("2015-02", {FOLDER: records}, maps, found) == found  # twice is once
+    assert describe_added("2015-02", {FOLDER: records}, maps, found, {}) == found  # twice is once
 
 
 def test_the_day_of_a_scene_is_in_its_id() -> None:
