@@ -17,6 +17,8 @@ from glacier.config import Config
 from glacier.latest import run_latest
 from glacier.mapping.added_months import AddedMonth, read_added
 from glacier.mapping.area_table import AreaRow, read_area_rows
+from glacier.monitoring import held
+from glacier.monitoring.monitor import run_monitor
 from glacier.pipeline import run_pipeline
 from glacier.seals import read_json, write_json
 from glacier.store import checksum_file
@@ -185,3 +187,30 @@ def test_of_two_at_once_one_works_and_the_other_says_so(place: Path) -> None:
     told, _ = first.communicate(timeout=300)
     assert first.returncode == 0 and "2015-03: the newest image is of" in told, told
     assert not list(place.rglob(".lock*"))
+
+
+def test_an_alarm_is_mapped_and_waits_until_somebody_has_looked(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever it is that the watch takes for an alarm: here the newest month."""
+    name = f"mendenhall/{UNTIL}"
+    monkeypatch.setattr(
+        held, "find_alarms",
+        lambda config, *_: {} if name in config.monitor.looked else {("mendenhall", UNTIL): "dark"},
+    )  # fmt: skip
+
+    def watch(**monitor: object) -> list[str]:
+        config = tiny_config(place, latest={"until": UNTIL}, monitor={"hold": True} | monitor)
+        assert run_latest(config) == 0
+        return [f"{row.month:%Y-%m}" for row in read_months(place)]
+
+    assert watch()[-1] == "2015-02"
+    assert f"{UNTIL} is not published, dark; once somebody" in capsys.readouterr().out
+    assert list(place.glob(f"data/maps/*/*/{UNTIL}.class.tif"))
+    before = read_files(place)
+    assert watch()[-1] == "2015-02" and read_files(place) == before
+    config = tiny_config(place, latest={"until": UNTIL})
+    assert run_monitor(config) == 0  # which shows what waits
+    assert UNTIL in (place / "results/tiny/monitor.csv").read_text()
+    assert "2 could not be judged" in capsys.readouterr().out
+    assert watch(looked={name: "Ann"})[-1] == UNTIL

@@ -33,7 +33,9 @@ def test_an_alarm_is_said_first_and_whoever_looked_at_it(tmp_path: Path) -> None
     bad = replace(august, values=august.values + np.float32(0.1), platforms=("landsat-9",))
     summary = watch(make_config(tmp_path), make_sketch(date(2020, 7, 1)), bad)
     (region,) = summary.regions
-    assert region.says.startswith("Synthetic Ridge: 1 of 2 new months is unlike its season in other years")
+    assert region.says.startswith(
+        "Synthetic Ridge: 1 of 2 new months is unlike its season in other years"
+    )
     assert "should be looked at: 2020-08." in region.says
     row = summary.months[-1]
     assert (row.status, row.new_platforms, row.looked) == ("alarm", ("landsat-9",), "")
