@@ -409,6 +409,13 @@ def examine_machine(argv: Sequence[str]) -> int:
     return run_plainly("doctor", partial(run_doctor, argv))
 
 
+def correct_outlines(argv: Sequence[str]) -> int:
+    """Offer outlines to people to be corrected, or take them back."""
+    from glacier.corrections.command import run_corrections
+
+    return run_plainly("corrections", partial(run_corrections, argv))
+
+
 def explain_aside(argv: Sequence[str], usage: str) -> int:
     """Print how a verb without a configuration is typed: asked for, or by mistake."""
     asked = argv[:1] in (["--help"], ["-h"])
@@ -420,6 +427,7 @@ ASIDES: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "doctor": ("Say whether this machine, or a cluster, is fit for a run.", examine_machine),
     "plan": ("Predict what a run will take: time, memory, bytes, cost.", predict_run),
     "status": ("Say what the last job of a run is doing or has done.", tell_status),
+    "corrections": ("Offer outlines to be corrected by people; take them back.", correct_outlines),
     "configs": ("List the run configurations that ship, and where they lie.", show_configs),
     "list": ("Show what runs have left in storage and results.", show_runs),
     "clean": ("Remove what a run has left.", remove_runs),

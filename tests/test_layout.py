@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 ORDER = (
     "settings", "top", "geo", "plots", "sources", "archive", "samples", "evaluation", "training",
-    "mapping", "reports", "monitoring", "studies", "serving", "doctor", "planning",
+    "mapping", "reports", "monitoring", "corrections", "studies", "serving", "doctor", "planning",
     "entrance",
 )  # fmt: skip
 """Folders of ``glacier/`` in the order in which data flow; each imports those before it alone."""

@@ -18,7 +18,7 @@ def checksum_label(config: Config) -> list[tuple[str, str]]:
     Raises:
         StoreError: A file of polygons is not there.
     """
-    named = [*config.prepare.label.list_files(), *list_masks(config)]
+    named = [*config.prepare.label.list_files(), *list_masks(config), *list_corrections(config)]
     return [(name, checksum_files(store.absolute(path))) for name, path in named]
 
 
@@ -30,3 +30,16 @@ def list_masks(config: Config) -> Iterator[tuple[str, str]]:
         for path in dict.fromkeys(label.find_mask(region, month) for month in months):
             if path and store.exists(store.absolute(path)):
                 yield f"masks.{region}.{path.rpartition('/')[2]}", path
+
+
+def list_corrections(config: Config) -> Iterator[tuple[str, str]]:
+    """Masks of the months of a run that people have corrected: region and file name, and path."""
+    label = config.prepare.label
+    if label.corrections is not None:
+        for region in config.regions:
+            folder = store.join(store.absolute(label.corrections), region.name)
+            there = set(store.list_files(folder))
+            for month in months_between(*config.months.dates()):
+                path = label.find_correction(region.name, month)
+                if path and f"{month:%Y-%m}.tif" in there:
+                    yield f"corrections.{region.name}.{month:%Y-%m}", path

@@ -29,6 +29,7 @@ from glacier.samples.outlines import (
     glacier_on,
     list_notes,
     outlines_on,
+    read_mask,
 )
 from glacier.samples.quicklooks import write_quick_looks
 from glacier.samples.rows import month_address, write_rows
@@ -78,6 +79,10 @@ Rows = list[dict[str, Any]]
 """Samples by column of ``rows.SCHEMA``."""
 
 
+CORRECTED = "months that a person has corrected are labelled by that"
+"""Note of such a month."""
+
+
 def prepare_month(task: MonthTask) -> SampleMonth:
     """Write the samples and quick looks of one month; an expected error becomes a failed row."""
     rows: Rows = []
@@ -112,8 +117,9 @@ def make_rows(
     Raises:
         GlacierError: The image does not fit the settings.
     """
-    snow = measure_snow(task, bands, grid)
-    if snow is not None and snow > (most := task.settings.label.max_snow_outside):
+    snow, most = measure_snow(task, bands, grid), task.settings.label.max_snow_outside
+    correction = find_correction(task)
+    if snow is not None and snow > most and correction is None:
         reason = f"seasonal_snow: on {snow:.0%} of the ground outside the outlines, over {most:.0%}"
         notes = list_notes([glacier_file(task.label)], grid, task.samples)
         return [], task.outcome("empty", reason, snow_outside=snow, notes=notes)
@@ -135,6 +141,7 @@ def make_rows(
         task.record.region, task.month, numbers, coding, label, extra_numbers, surface
     )
     rows = cut_rows(month, task.settings)
+    notes = list_notes([glacier_file(task.label), debris_file(task.label)], grid, task.samples)
     return rows, task.outcome(
         "ok",
         "",
@@ -145,11 +152,7 @@ def make_rows(
         band_sums=sum_bands(month.image),
         snow_outside=snow,
         clipped=measure_clipped(image, label, task.settings),
-        notes=list_notes(
-            [glacier_file(task.label), debris_file(task.label)],
-            grid,
-            task.samples,
-        ),
+        notes=(*notes, CORRECTED) if correction else notes,
     )
 
 
@@ -245,6 +248,12 @@ def make_extra(bands: dict[str, NDArray[Any]], names: tuple[str, ...]) -> NDArra
     return np.stack(layers) if layers else np.zeros((0, *shape), np.float32)
 
 
+def find_correction(task: MonthTask) -> str | None:
+    """Mask of a month that a person has corrected; None of another."""
+    mask = task.label.find_correction(task.record.region, task.month)
+    return mask if mask is not None and store.exists(store.absolute(mask)) else None
+
+
 def make_label(
     task: MonthTask, bands: dict[str, NDArray[Any]], image: NDArray[np.float32], grid: Grid
 ) -> NDArray[np.uint8]:
@@ -255,7 +264,9 @@ def make_label(
         VectorError: The outlines cannot be used.
     """
     settings = task.settings.label
-    if settings.kind == "truth":
+    if (correction := find_correction(task)) is not None:
+        label = read_mask(correction, grid)
+    elif settings.kind == "truth":
         label = labels.label_truth(bands["surface"])
     elif settings.kind == "outlines":
         label = glacier_on(settings, task.record.region, task.month, grid, task.samples)

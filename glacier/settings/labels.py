@@ -58,6 +58,9 @@ class Label(Model):
     masks: Annotated[dict[Name, PathText], ADDRESS] = Field(default_factory=dict)
     """Region to a GeoTIFF of its glacier, in place of polygons: 1 glacier, 0 not, all else unknown.
     ``{year}`` and ``{month}`` in the path stand for those of the image, where each has its own."""
+    corrections: Annotated[PathText | None, ADDRESS] = None
+    """Folder of a run's corrections, ``<storage>/corrections/<name>``: a month that a person has
+    corrected is labelled by that, with any kind of label; None: none is."""
     layer: str | None = None
     """Layer of ``outlines``; None: the only one with polygons on a region's grid."""
     crs: CrsCode | None = None
@@ -119,7 +122,7 @@ class Label(Model):
                 unused |= {"ndsi_above", "nir_above"}
         files = {
             name: name_files(found)
-            for name in ("outlines", "debris", "masks")
+            for name in ("outlines", "debris", "masks", "corrections")
             if (found := getattr(self, name)) is not None
         }
         kept = self.model_dump(exclude=unused) | files
@@ -137,6 +140,11 @@ class Label(Model):
         if path is None:
             return None
         return path.replace("{year}", f"{month:%Y}").replace("{month}", f"{month:%m}")
+
+    def find_correction(self, region: str, month: date) -> str | None:
+        """Where the mask of a month lies, once a person has corrected it; None without a folder."""
+        folder = self.corrections
+        return None if folder is None else f"{folder.rstrip('/')}/{region}/{month:%Y-%m}.tif"
 
     def list_files(self) -> Iterator[tuple[str, str]]:
         """Each file of polygons, by the name of the field that names it."""
