@@ -13,6 +13,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from glacier.corrections.export import export_months
+from glacier.corrections.take import import_package
 from glacier.flags import load_config
 from glacier.geo.outline_files import read_outline_rows
 from glacier.mapping.area_table import read_area_rows
@@ -147,6 +149,18 @@ def test_an_image_of_ones_own_is_mapped_as_the_archive_is(unbroken: tuple[Path, 
     assert done.returncode == 0, done.stdout + done.stderr
     (record,) = (folder / "data/maps").glob("*/files/2014-07.json")
     assert len(json.loads(record.read_text())["models"]) == 2
+
+
+def test_outlines_go_to_people_and_come_back_as_they_are(unbroken: tuple[Path, str]) -> None:
+    folder, _ = unbroken
+    config = load_config([str(folder / "tiny.yaml")])
+    export_months(config, "entropy", 2)
+    package = folder / "results/tiny/corrections/mendenhall.gpkg"
+    before = package.read_bytes()
+    export_months(config, "entropy", 2)  # the same again
+    assert package.read_bytes() == before
+    taken = import_package(config, str(package), "Ann Lee")
+    assert taken.months == () and len(taken.untouched) == 2
 
 
 def test_hostile_images_are_refused_by_name_beside_one_that_is_mapped(

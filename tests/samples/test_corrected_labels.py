@@ -10,8 +10,8 @@ from glacier.labels import IGNORE
 from glacier.samples.label_files import checksum_label
 from glacier.samples.month import CORRECTED, make_label, prepare_month, read_archived
 from glacier.samples.sample_set import samples_folder
-from tests.samples.test_masks import write_mask
 from tests.support.tiny import make_task, tiny_config
+from tests.support.user_files import GRID, write_image
 
 
 def make_config(folder: Path, **label: object) -> Config:
@@ -28,7 +28,8 @@ def correct(folder: Path, month: str, value: int) -> None:
     """All of a month is glacier, or none of it."""
     _, grid = read_archived(make_task(make_config(folder), month))
     path = folder / "corrections/mendenhall" / f"{month}.tif"
-    write_mask(path, np.full(grid.shape, value), grid)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_image(path, np.full((1, *grid.shape), value, np.uint8), grid)
 
 
 def read_label(folder: Path, month: str, **label: object) -> np.ndarray:
@@ -60,7 +61,8 @@ def test_samples_are_others_once_a_month_is_corrected_and_again_differently(tmp_
         addresses.append(samples_folder(config, {}))
     assert len(set(addresses)) == 3
     assert [name for name, _ in checksum_label(config)] == ["corrections.mendenhall.2014-07"]
-    write_mask(tmp_path / "corrections/mendenhall/1999-01.tif", np.ones((3, 3)))  # no month of it
+    stray = tmp_path / "corrections/mendenhall/1999-01.tif"  # no month of the run
+    write_image(stray, np.ones((1, *GRID.shape), np.uint8), GRID)
     assert samples_folder(config, {}) == addresses[-1]
 
 
