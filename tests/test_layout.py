@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 ORDER = (
-    "settings", "top", "geo", "plots", "sources", "archive", "samples", "evaluation", "training",
-    "mapping", "reports", "studies", "serving", "doctor", "planning",
+    "settings", "top", "geo", "plots", "sources", "archive", "samples", "evaluation", "registry",
+    "training", "mapping", "reports", "studies", "serving", "doctor", "planning",
     "entrance",
 )  # fmt: skip
 """Folders of ``glacier/`` in the order in which data flow; each imports those before it alone."""
