@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from glacier.flags import load_config as load_config
     from glacier.geo.regions import read_regions as read_regions
     from glacier.latest import run_latest as run_latest
+    from glacier.learn import run_learn as run_learn
     from glacier.mapping.export import run_export as run_export
     from glacier.mapping.predict import run_predict as run_predict
     from glacier.pipeline import run_pipeline as run_pipeline
@@ -63,6 +64,7 @@ __all__ = [
     "run_export",
     "run_ingest",
     "run_latest",
+    "run_learn",
     "run_pipeline",
     "run_predict",
     "run_prepare",
@@ -81,6 +83,7 @@ _HOMES = {
     "flags": ("load_config",),
     "geo.regions": ("read_regions",),
     "latest": ("run_latest",),
+    "learn": ("run_learn",),
     "mapping.export": ("run_export",),
     "mapping.predict": ("run_predict",),
     "pipeline": ("run_pipeline",),

@@ -18,6 +18,7 @@ from glacier.settings.export import Export
 from glacier.settings.identity import digest, identity
 from glacier.settings.ingest import Ingest
 from glacier.settings.latest import Latest
+from glacier.settings.learn import Learn
 from glacier.settings.model import ADDRESS, PRIVATE, RUNTIME_ONLY, TEXT, Model
 from glacier.settings.months import Months
 from glacier.settings.paths import PathText
@@ -62,6 +63,8 @@ class Config(Model):
     """Maps -> outlines, area and change; likewise."""
     latest: Annotated[Latest, RUNTIME_ONLY] = Latest()
     """Months that come after a run -> its maps and series; it trains nothing."""
+    learn: Annotated[Learn, RUNTIME_ONLY] = Learn()
+    """What is new, and the model that serves -> a candidate for its place."""
     export: Annotated[Export, RUNTIME_ONLY] = Export()
     """Models -> files for other programs."""
     serve: Annotated[Serve, RUNTIME_ONLY] = Serve()

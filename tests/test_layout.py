@@ -30,14 +30,14 @@ TOP = {
 
 ENTRANCE = {
     "command", "pipeline", "verbs", "completion", "checks", "dry_runs", "faults", "runs", "verify",
-    "__main__", "input_checks", "plans", "latest", "status", "health", "predictions",
+    "__main__", "input_checks", "plans", "latest", "learn", "status", "health", "predictions",
 }  # fmt: skip
 """Modules that stand in no folder, and above all of them."""
 
 HOMES = {
     "ray": {
         "cluster", "cluster_version", "archive.ingest", "archive.workers", "samples.prepare",
-        "training.sweep", "training.tuning", "mapping.predict", "reports.series",
+        "training.sweep", "training.tuning", "training.candidate", "mapping.predict", "reports.series",
         "serving.on_ray",
     },
     "torch": {"training"},
