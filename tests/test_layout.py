@@ -37,8 +37,8 @@ ENTRANCE = {
 HOMES = {
     "ray": {
         "cluster", "cluster_version", "archive.ingest", "archive.workers", "samples.prepare",
-        "training.sweep", "training.tuning", "training.candidate", "mapping.predict", "reports.series",
-        "serving.on_ray",
+        "training.sweep", "training.tuning", "training.candidate", "mapping.predict",
+        "reports.series", "serving.on_ray",
     },
     "torch": {"training"},
     "torchvision": {"training.unet"},
