@@ -150,6 +150,11 @@ class Config(Model):
                 "sweep.folds.kind by_block parts the ground, which resized samples cannot be: "
                 "set prepare.layout chips"
             )
+        epochs, warm_up = self.learn.epochs, self.sweep.warm_up_epochs
+        if epochs is not None and epochs <= warm_up:
+            raise ValueError(
+                f"learn.epochs {epochs}: wanted more than sweep.warm_up_epochs, {warm_up:g}"
+            )
         if self.sweep.normalise == "imagenet" and len(self.prepare.image) != 3:
             raise ValueError(
                 f"sweep.normalise imagenet knows 3 bands, prepare.image has "

@@ -23,7 +23,12 @@ from glacier.registry.cells import Cells
 from glacier.registry.gate import judge
 from glacier.registry.ledger import Ledger
 from glacier.registry.records import Registry, Version
-from glacier.training.candidate import compare_models, measure_new, train_candidate
+from glacier.training.candidate import (
+    compare_models,
+    list_frozen,
+    measure_new,
+    train_candidate,
+)
 from glacier.training.continued import ContinuedPlan, describe_data, describe_set, plan_continued
 from glacier.training.saved import SavedSweep, find_sweep, open_sweep, open_version
 
@@ -108,7 +113,7 @@ def judge_candidate(
     """
     config = continued.plan.config
     encoders, _ = choose_encoders(candidate.result, config.predict)
-    cells = compare_models(continued, candidate, serving.encoders, encoders)
+    cells = compare_models(list_frozen(continued, candidate, serving.encoders, encoders))
     frozen = Cells.of(cell for cell in cells if cell.is_frozen)
     learn = config.learn
     return Version(

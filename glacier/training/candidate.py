@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import ray
 
-from glacier.cluster import connect, get_result
+from glacier.cluster import get_result
 from glacier.errors import SweepError
 from glacier.locks import hold
 from glacier.progress import Progress
@@ -40,13 +40,13 @@ def train_candidate(continued: ContinuedPlan) -> SavedSweep:
     return sweep
 
 
-def compare_models(
+def list_frozen(
     continued: ContinuedPlan,
     candidate: SavedSweep,
     serving_encoders: Sequence[str],
     candidate_encoders: Sequence[str],
-) -> list[Cell]:
-    """What serves and the candidate, on the test part of every fold.
+) -> list[FrozenFold]:
+    """The test part of every fold, and who is tested there.
 
     Args:
         continued: What the candidate was trained by.
@@ -54,19 +54,16 @@ def compare_models(
         serving_encoders: Whose networks answer of what serves; the mean of several.
         candidate_encoders: Likewise of the candidate.
     """
-    plan, serving = continued.plan, continued.serving
+    plan, old = continued.plan, continued.serving.places
     predict = plan.config.predict
-    task = ray.remote(num_cpus=predict.cpus_per_worker, num_gpus=predict.gpus_per_worker)(
-        compare_fold
-    )
-    folds = [
+    return [
         FrozenFold(
             folder=plan.places.samples,
             samples=plan.samples,
             masks=plan.masks,
             split=split,
             seen=continued.seen,
-            serving=tuple(serving.places.model(name, split.fold) for name in serving_encoders),
+            serving=tuple(old.model(name, split.fold) for name in serving_encoders),
             candidate=tuple(
                 candidate.places.model(name, split.fold) for name in candidate_encoders
             ),
@@ -75,8 +72,14 @@ def compare_models(
         )
         for split in plan.splits
     ]
+
+
+def compare_models(folds: Sequence[FrozenFold]) -> list[Cell]:
+    """What serves and the candidate, on every fold, side by side on Ray."""
+    first, *_ = folds
+    task = ray.remote(num_cpus=first.cpus, num_gpus=first.gpus)(compare_fold)
     cells: list[Cell] = []
-    with connect(plan.config.cluster), Progress("gate", len(folds)) as progress:
+    with Progress("gate", len(folds)) as progress:
         begun = [task.remote(fold) for fold in folds]
         for fold, ref in zip(folds, begun, strict=True):
             cells += get_result(ref)

@@ -80,8 +80,7 @@ def set_training(config: Config) -> Config:
     """The run with the epochs and the step size that learning has for itself."""
     own = {"epochs": config.learn.epochs, "learning_rate": config.learn.learning_rate}
     changes = {name: value for name, value in own.items() if value is not None}
-    sweep = type(config.sweep).model_validate(config.sweep.model_dump() | changes)
-    return config.model_copy(update={"sweep": sweep})
+    return config.model_copy(update={"sweep": config.sweep.model_copy(update=changes)})
 
 
 def refuse_unlike(config: Config, samples: SampleSet, serving: SavedSweep) -> None:
