@@ -20,6 +20,8 @@ from glacier.wording import nearest
 FOLDER = "registry"
 """Folder of a storage."""
 
+PUT_BACK = "no job can make a registry again: put back a copy of the file"
+
 Change = Callable[[Registry], Registry]
 
 
@@ -51,6 +53,9 @@ class Ledger:
             StoreError: It is damaged or of another version.
         """
         if not store.exists(self.address):
+            aside = store.join(self.storage, FOLDER, seals.ASIDE, f"{self.name}.json")
+            if store.exists(aside):
+                raise StoreError(f"{aside} was set aside since it is damaged; {PUT_BACK}")
             return None
         try:
             found = seals.read_json(self.address).get("format")
@@ -61,9 +66,7 @@ class Ledger:
                 )
             return seals.read_model(self.address, Registry)
         except DamagedError as error:  # a stage that is run again could not make it anew
-            raise StoreError(
-                f"{error}; no job can make a registry again: put back a copy of the file"
-            ) from error
+            raise StoreError(f"{error}; {PUT_BACK}") from error
 
     def read(self) -> Registry:
         """Its content.

@@ -110,6 +110,10 @@ def test_damage_is_told_and_nothing_is_put_aside(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="put back a copy") as caught:
         ledger.read()
     assert type(caught.value) is StoreError and path.exists()
+    (path.parent / seals.ASIDE).mkdir()
+    path.rename(path.parent / seals.ASIDE / path.name)
+    with pytest.raises(StoreError, match="was set aside since it is damaged; no job can make"):
+        ledger.begin(make_version(), "first")
 
 
 def test_a_missing_registry_is_named(ledger: Ledger) -> None:
