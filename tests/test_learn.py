@@ -1,5 +1,6 @@
 """Learning: a candidate from the weights that serve, and what becomes of it."""
 
+import multiprocessing
 import shutil
 from pathlib import Path
 
@@ -20,7 +21,15 @@ from glacier.training.fit import make_learner
 from glacier.training.model_files import load_model
 from glacier.training.sampler import WindowSampler
 from glacier.training.saved import SavedSweep, find_mapping_sweep, open_version
-from tests.support.learned import SEEN, disc_config, stay_here, train_serving, write_discs
+from tests.support.learned import (
+    EASY,
+    SEEN,
+    disc_config,
+    learn_until,
+    stay_here,
+    train_serving,
+    write_discs,
+)
 
 Said = pytest.CaptureFixture[str]
 
@@ -48,8 +57,7 @@ def find_only(folder: Path, kind: str, name: str) -> str:
 
 def begin(folder: Path, monkeypatch: pytest.MonkeyPatch, **learning: object) -> Config:
     """A configuration whose registry has its first version, and that has four new months."""
-    gate = {"gate": {"widest": 1.0, "tolerance": 0.1}, "epochs": 1}
-    config = disc_config(folder, **gate | learning)
+    config = disc_config(folder, **EASY | learning)
     first = {"learn": config.learn.model_copy(
         update={"serving": find_only(folder, "sweeps", "discs-*")})}  # fmt: skip
     assert run_learn(config.model_copy(update=first)) == 0
@@ -235,6 +243,43 @@ def test_a_second_learner_leaves(place: Path, monkeypatch: pytest.MonkeyPatch) -
     assert create(lock, Owner.of_this_process("other"))
     with pytest.raises(Occupied, match="this run leaves it to it"):
         run_learn(config)
+
+
+def learn_apart(folder: Path, moment: int = 0) -> int:
+    """Learn in a process of its own, see :func:`learn_until`; returns its exit code."""
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["tests.support.learned"])
+    learner = server.Process(target=learn_until, args=(folder, moment, folder / "steps"))
+    learner.start()
+    learner.join(120)
+    assert learner.exitcode is not None
+    return learner.exitcode
+
+
+@pytest.mark.slow
+def test_a_kill_at_20_moments_of_learning_leaves_a_whole_registry_and_one_of_the_two(
+    place: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = begin(place, monkeypatch)
+    whole = tmp_path_factory.mktemp("whole")
+    shutil.copytree(place, whole, dirs_exist_ok=True)
+    assert learn_apart(whole) == 0
+    steps = int((whole / "steps").read_text())
+    assert steps > 40
+    served = set()
+    for at in range(20):
+        folder = tmp_path_factory.mktemp(f"killed-{at}")
+        shutil.copytree(place, folder, dirs_exist_ok=True)
+        assert learn_apart(folder, 1 + at * (steps - 1) // 19) == 9
+        ledger = Ledger(str(folder / "data"), "discs", "leave")
+        found = ledger.read()
+        assert found.extends(open_ledger(config).read()), at
+        served.add(found.serving.id)
+        if at % 6 == 0 or at == 19:
+            assert learn_apart(folder) == 0
+            assert read_kinds(ledger.read()) == ["first", "promoted"], at
+            assert not list((folder / "data").rglob(".*.tmp"))
+    assert served == {1, 2}
 
 
 def test_a_model_that_is_not_what_was_promoted_does_not_serve(

@@ -1,5 +1,6 @@
 """A serving model of bright discs, and more months of them, without Ray and without an archive."""
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from glacier import learn, seals, store
+from glacier import learn, lock_file, seals, store
 from glacier.config import Config
 from glacier.evaluation.results import SweepResult, TrialResult
 from glacier.registry.cells import Cell
@@ -120,3 +121,32 @@ def stay_here(monkeypatch: pytest.MonkeyPatch, samples: Mapping[str, str]) -> No
     monkeypatch.setattr(candidate, "complete_sweep", run_plan)
     monkeypatch.setattr(learn, "compare_models", compare_here)
     monkeypatch.setattr(learn, "connect", lambda *_: nullcontext())
+
+
+def learn_until(folder: Path, moment: int, told: Path) -> None:
+    """Learn in a process that is killed at its so manieth step of writing.
+
+    Args:
+        folder: With a registry that has its first version.
+        moment: The step; 0: none.
+        told: File that the number of steps is written to where it comes to its end.
+    """
+    steps = 0
+
+    def reach(*_: str) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == moment:
+            os._exit(9)  # as a kill: nothing is tidied up
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (store, seals, lock_file):
+            patch.setattr(module, "reach", reach)
+        (samples,) = (folder / "data/samples").glob("discs-0012*")
+        stay_here(patch, {"at": str(samples)})
+        learn.run_learn(disc_config(folder, **EASY))
+    told.write_text(str(steps))
+
+
+EASY = {"gate": {"widest": 1.0, "tolerance": 0.1}, "epochs": 1}
+"""Settings by which a candidate passes."""
