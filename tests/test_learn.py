@@ -2,6 +2,7 @@
 
 import multiprocessing
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from glacier.errors import ConfigError, Occupied, StoreError
 from glacier.learn import open_ledger, run_learn
 from glacier.lock_file import create
 from glacier.owner import Owner
+from glacier.registry.cells import Cell
 from glacier.registry.ledger import Ledger
 from glacier.registry.records import Registry
 from glacier.samples.month_images import MonthImage, read_images
@@ -30,6 +32,7 @@ from tests.support.learned import (
     train_serving,
     write_discs,
 )
+from tests.support.versions import list_cells
 
 Said = pytest.CaptureFixture[str]
 
@@ -55,13 +58,18 @@ def find_only(folder: Path, kind: str, name: str) -> str:
     return str(found)
 
 
-def begin(folder: Path, monkeypatch: pytest.MonkeyPatch, **learning: object) -> Config:
+def begin(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cells: Sequence[Cell] | None = None,
+    **learning: object,
+) -> Config:
     """A configuration whose registry has its first version, and that has four new months."""
     config = disc_config(folder, **EASY | learning)
     first = {"learn": config.learn.model_copy(
         update={"serving": find_only(folder, "sweeps", "discs-*")})}  # fmt: skip
     assert run_learn(config.model_copy(update=first)) == 0
-    stay_here(monkeypatch, {"at": find_only(folder, "samples", "discs-0012*")})
+    stay_here(monkeypatch, find_only(folder, "samples", "discs-0012*"), cells)
     return config
 
 
@@ -81,7 +89,7 @@ def test_the_first_model_serves_and_asking_again_finds_nothing_new(
     assert (
         "learn: registry discs is new; version 1 serves, sweeps/discs-" in capsys.readouterr().out
     )
-    stay_here(monkeypatch, {"at": find_only(place, "samples", f"discs-{SEEN:04d}*")})
+    stay_here(monkeypatch, find_only(place, "samples", f"discs-{SEEN:04d}*"))
     assert run_learn(config) == 0
     assert capsys.readouterr().out == "learn: nothing is new since version 1, which serves\n"
     version = open_ledger(config).read().serving
@@ -172,8 +180,7 @@ def test_a_candidate_that_holds_is_promoted_and_maps(
 def test_a_refusal_is_a_result_and_what_serves_goes_on(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
 ) -> None:
-    gate = {"tolerance": 0.0, "widest": 1.0}
-    config = begin(place, monkeypatch, strategy="naive", learning_rate=0.5, gate=gate)
+    config = begin(place, monkeypatch, list(list_cells({1: 0.5})), strategy="naive")
     assert run_learn(config) == 0
     registry = open_ledger(config).read()
     assert read_kinds(registry) == ["first", "refused"], registry.history[-1]
@@ -188,7 +195,7 @@ def test_a_refusal_is_a_result_and_what_serves_goes_on(
 def test_a_candidate_waits_for_a_person_who_is_recorded(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = begin(place, monkeypatch, needs_approval=True)
+    config = begin(place, monkeypatch, list(list_cells()), needs_approval=True)
     assert run_learn(config) == 0
     ledger = open_ledger(config)
     assert read_kinds(ledger.read()) == ["first", "waits"] and ledger.read().serving.id == 1
@@ -199,14 +206,14 @@ def test_samples_that_lack_what_was_tested_are_refused(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = begin(place, monkeypatch)
-    stay_here(monkeypatch, {"at": write_discs(config, 5)})
+    stay_here(monkeypatch, write_discs(config, 5))
     with pytest.raises(ConfigError, match=r"a/2020-06, a/2020-07, a/2020-08 of the serving model"):
         run_learn(config)
 
 
 def test_images_that_changed_are_new_again(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = begin(place, monkeypatch)
-    stay_here(monkeypatch, {"at": write_discs(config, SEEN, seed=1)})
+    stay_here(monkeypatch, write_discs(config, SEEN, seed=1))
     assert len(plan_continued(config, open_serving(config)).fresh) == SEEN
 
 
@@ -275,7 +282,7 @@ def test_a_kill_at_20_moments_of_learning_leaves_a_whole_registry_and_one_of_the
         found = ledger.read()
         assert found.extends(open_ledger(config).read()), at
         served.add(found.serving.id)
-        if at % 6 == 0 or at == 19:
+        if at in (9, 19):
             assert learn_apart(folder) == 0
             assert read_kinds(ledger.read()) == ["first", "promoted"], at
             assert not list((folder / "data").rglob(".*.tmp"))

@@ -136,7 +136,7 @@ def test_stricter_levels_allow_more() -> None:
 
 def test_equals_are_refused_no_more_often_than_the_level_says() -> None:
     refused = 0
-    for seed in range(100):
+    for seed in range(40):
         rng = np.random.default_rng(seed)
         cells = make_cells()
         pieces = rng.integers(-3, 4, (2, len(cells)))
@@ -150,4 +150,4 @@ def test_equals_are_refused_no_more_often_than_the_level_says() -> None:
             Cells(cells.fold, cells.region, cells.image, cells.block, *models), Gate(tolerance=0)
         )
         refused += found.decision == "refused"
-    assert refused <= 15
+    assert refused <= 8

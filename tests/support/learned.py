@@ -1,7 +1,7 @@
 """A serving model of bright discs, and more months of them, without Ray and without an archive."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from glacier.training.frozen import FrozenFold, compare_fold
 from glacier.training.saved import place_sweep, settings_digest
 from glacier.training.sweep_plan import SweepPlan
 from tests.support.discs import TINY, make_images, make_samples
+from tests.support.versions import list_cells
 
 SEEN = 8
 """Months that the serving model has."""
@@ -104,12 +105,15 @@ def compare_here(folds: Sequence[FrozenFold]) -> list[Cell]:
     return [cell for fold in folds for cell in compare_fold(fold)]
 
 
-def stay_here(monkeypatch: pytest.MonkeyPatch, samples: Mapping[str, str]) -> None:
+def stay_here(
+    monkeypatch: pytest.MonkeyPatch, samples: str, cells: Sequence[Cell] | None = None
+) -> None:
     """Learn without Ray and without an archive.
 
     Args:
         monkeypatch: Undoes it.
-        samples: ``at`` to the address of the samples that are found.
+        samples: Address of the samples that are found.
+        cells: What both models are said to answer; None: what they do.
     """
 
     def nothing(*_: Any, **__: Any) -> Any:
@@ -117,9 +121,10 @@ def stay_here(monkeypatch: pytest.MonkeyPatch, samples: Mapping[str, str]) -> No
 
     monkeypatch.setattr(continued, "read_outcomes", nothing)
     monkeypatch.setattr(continued, "find_grids", nothing)
-    monkeypatch.setattr(continued, "samples_folder", lambda *_: samples["at"])
+    monkeypatch.setattr(continued, "samples_folder", lambda *_: samples)
     monkeypatch.setattr(candidate, "complete_sweep", run_plan)
-    monkeypatch.setattr(learn, "compare_models", compare_here)
+    compare = compare_here if cells is None else lambda _: list(cells)
+    monkeypatch.setattr(learn, "compare_models", compare)
     monkeypatch.setattr(learn, "connect", lambda *_: nullcontext())
 
 
@@ -143,7 +148,7 @@ def learn_until(folder: Path, moment: int, told: Path) -> None:
         for module in (store, seals, lock_file):
             patch.setattr(module, "reach", reach)
         (samples,) = (folder / "data/samples").glob("discs-0012*")
-        stay_here(patch, {"at": str(samples)})
+        stay_here(patch, str(samples), list(list_cells()))
         learn.run_learn(disc_config(folder, **EASY))
     told.write_text(str(steps))
 
