@@ -4,12 +4,14 @@ import multiprocessing
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from glacier.config import Config
+from glacier.dry_runs import plan_learn
 from glacier.errors import ConfigError, Occupied, StoreError
 from glacier.learn import open_ledger, run_learn
 from glacier.lock_file import create
@@ -150,6 +152,20 @@ def list_trained(sampler: WindowSampler, images: list[MonthImage]) -> set[str]:
         for image in images
         if any(np.allclose(image.image, window, equal_nan=True, atol=1e-3) for window in drawn)
     }
+
+
+def test_a_dry_run_says_what_would_be_learned(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = disc_config(place)
+    plan = SimpleNamespace(config=config, trials=2)
+    assert [*plan_learn(plan)] == [  # type: ignore[arg-type]
+        "learn: registry discs is new; the run's own sweep would be the first that serves"
+    ]
+    plan.config = begin(place, monkeypatch)
+    assert [*plan_learn(plan)] == [  # type: ignore[arg-type]
+        "learn: replay from version 1 of registry discs: 2 trials of up to 1 epochs, if anything "
+        "is new",
+        "learn: of candidates, the gate alone decides; at most 0.1 of equals are refused",
+    ]
 
 
 def test_a_candidate_that_holds_is_promoted_and_maps(
