@@ -18,7 +18,7 @@ from glacier.config import Config
 from glacier.locks import hold
 from glacier.machine import Room
 from glacier.mapping.assignment import choose_encoders
-from glacier.progress import enter_stage, say
+from glacier.progress import Progress, say
 from glacier.registry.cells import Cells
 from glacier.registry.gate import judge
 from glacier.registry.ledger import Ledger
@@ -87,17 +87,21 @@ def learn_on(config: Config, ledger: Ledger, registry: Registry) -> None:
         return
     model = ledger.name_model(continued.plan.places.sweep)
     if done := [version for version in registry.versions if version.model == model]:
-        tell_outcome(registry, done[-1].id)
+        say(f"learn: {describe_decision(registry, done[-1].id)}")
+        tell_rest(registry, done[-1])
         return
     say(
         f"learn: {len(continued.fresh)} images are new to version {registry.serving.id}; "
         f"{config.learn.strategy} from its weights"
     )
     room = Room.of(continued.plan.config)
-    with connect(config.cluster, room, config.storage), enter_stage("registry"):
+    with connect(config.cluster, room, config.storage):
         candidate = train_candidate(continued)
         version = judge_candidate(continued, candidate, ledger, registry.serving)
-        tell_outcome(recorded := ledger.record(version), recorded.versions[-1].id)
+        with Progress("learn", 1) as progress:  # the log of the job has the decision, too
+            registry = ledger.record(version)
+            progress.advance(describe_decision(registry, registry.versions[-1].id))
+    tell_rest(registry, registry.versions[-1])
 
 
 def judge_candidate(
@@ -130,11 +134,15 @@ def judge_candidate(
     )
 
 
-def tell_outcome(registry: Registry, number: int) -> None:
-    """Say what became of a candidate, and what serves."""
-    version, entry = registry.find(number), registry.last_entry(number)
+def describe_decision(registry: Registry, number: int) -> str:
+    """What became of a version, in a sentence."""
+    entry = registry.last_entry(number)
     said = {"waits": "waits for a person"}.get(entry.kind, entry.kind)
-    say(f"learn: version {number} {said}: {entry.why}")
+    return f"version {number} {said}: {entry.why}"
+
+
+def tell_rest(registry: Registry, version: Version) -> None:
+    """Say what a candidate scores on new ground, and what serves."""
     if new := version.new_ground:
         say(
             f"learn: on test ground that is new to both, IoU {new.candidate_iou:.3f}; what it "

@@ -181,7 +181,8 @@ def test_a_candidate_that_holds_is_promoted_and_maps(
     assert candidate.judgement and [p.kind for p in candidate.judgement.parts][-1] == "calibration"
     assert candidate.new_ground is not None
     assert (
-        "learn: version 2 promoted: no frozen fold and no region falls" in capsys.readouterr().out
+        "learn: 1/1; version 2 promoted: no frozen fold and no region falls"
+        in capsys.readouterr().out
     )
     assert run_learn(config) == 0
     assert "learn: nothing is new since version 2" in capsys.readouterr().out
@@ -202,7 +203,7 @@ def test_a_refusal_is_a_result_and_what_serves_goes_on(
     assert read_kinds(registry) == ["first", "refused"], registry.history[-1]
     assert registry.serving.id == 1
     said = capsys.readouterr().out
-    assert "learn: version 2 refused: " in said and "is what chance can make" in said
+    assert "learn: 1/1; version 2 refused: " in said and "is what chance can make" in said
     assert run_learn(config) == 0  # it is not trained again
     assert open_ledger(config).read() == registry
     assert "learn: version 2 refused: " in capsys.readouterr().out
