@@ -27,6 +27,7 @@ TITLES = {
     "archive": ("archive/", "one composite a month"),
     "samples": ("samples/", "images, labels and folds"),
     "evaluation": ("evaluation/", "scores, their spread and the verdict"),
+    "registry": ("registry/", "which model serves, and the gate before it"),
     "training": ("training/", "networks, trials and baselines"),
     "mapping": ("mapping/", "maps, outlines, areas and change"),
     "explaining": ("explaining/", "what a network looks at"),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from glacier.flags import load_config as load_config
     from glacier.geo.regions import read_regions as read_regions
     from glacier.latest import run_latest as run_latest
+    from glacier.learn import run_learn as run_learn
     from glacier.mapping.export import run_export as run_export
     from glacier.mapping.predict import run_predict as run_predict
     from glacier.monitoring.monitor import run_monitor as run_monitor
@@ -64,6 +65,7 @@ __all__ = [
     "run_export",
     "run_ingest",
     "run_latest",
+    "run_learn",
     "run_monitor",
     "run_pipeline",
     "run_predict",
@@ -83,6 +85,7 @@ _HOMES = {
     "flags": ("load_config",),
     "geo.regions": ("read_regions",),
     "latest": ("run_latest",),
+    "learn": ("run_learn",),
     "mapping.export": ("run_export",),
     "mapping.predict": ("run_predict",),
     "monitoring.monitor": ("run_monitor",),

@@ -17,7 +17,7 @@ from glacier import store
 from glacier.archive.dry_run import BAND_BYTES, RegionDryRun
 from glacier.archive.records import list_span
 from glacier.config import Config, explain_few_variants
-from glacier.errors import ConfigError, GlacierError
+from glacier.errors import ConfigError, GlacierError, StoreError
 from glacier.geo.frames import find_overlaps, is_southern
 from glacier.geo.raster import Grid
 from glacier.geo.raster_files import MAX_BYTES
@@ -34,6 +34,7 @@ from glacier.machine import (
 from glacier.mapping.added_months import explain_fixed_archive
 from glacier.mapping.images import find_images, name_files
 from glacier.plans import RunPlan, plan_run, show_gb
+from glacier.registry.ledger import Ledger
 from glacier.samples.folds import Split, block_rectangles, make_splits
 from glacier.samples.label_files import list_masks
 from glacier.serving.tokens import read_access
@@ -148,6 +149,8 @@ def refuse_work(config: Config, job: str) -> Iterator[str]:
         yield from refuse_images(config)
     if config.predict.sweep is not None:
         yield from refuse_borrowed(config.predict.sweep, job)
+    if config.predict.registry is not None:
+        yield from refuse_registry(config, config.predict.registry, job)
     for encoder in config.sweep.encoders:
         try:
             check_encoder(encoder)
@@ -162,13 +165,7 @@ def refuse_work(config: Config, job: str) -> Iterator[str]:
     yield from refuse_bands(config, source)
     yield from refuse_outlines(config, inputs.grids)
     yield from refuse_sizes(config, inputs.grids)
-    if config.predict.sweep is None or job not in (
-        "ingest",
-        "predict",
-        "series",
-        "latest",
-        "monitor",
-    ):
+    if not config.predict.borrows or job not in (*USES_MODELS, "ingest"):
         yield from refuse_folds(config, inputs)
     yield from refuse_space(config, job, inputs, source)
 
@@ -224,6 +221,17 @@ def refuse_borrowed(sweep: str, job: str) -> Iterator[str]:
     address = SweepPlaces("", store.absolute(sweep), "", "").result
     if "://" not in address and not os.path.exists(address):
         yield f"{said}no finished sweep is there; give a folder <storage>/sweeps/<name>-<hash>"
+
+
+def refuse_registry(config: Config, name: str, job: str) -> Iterator[str]:
+    """Why what a registry lets serve could not map the months of a run."""
+    said = f"predict.registry = {name!r}: "
+    if job == "pipeline":
+        yield f"{said}pipeline trains models of its own; run ingest, predict and series instead"
+    try:
+        Ledger(store.absolute(config.storage), name).read()
+    except (ConfigError, StoreError) as error:
+        yield f"{said}{error}"
 
 
 def list_inputs(config: Config, source: Source) -> Inputs:

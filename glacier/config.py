@@ -18,6 +18,7 @@ from glacier.settings.export import Export
 from glacier.settings.identity import digest, identity
 from glacier.settings.ingest import Ingest
 from glacier.settings.latest import Latest
+from glacier.settings.learn import Learn
 from glacier.settings.model import ADDRESS, PRIVATE, RUNTIME_ONLY, TEXT, Model
 from glacier.settings.monitor import Monitor
 from glacier.settings.months import Months
@@ -65,6 +66,8 @@ class Config(Model):
     """Months that come after a run -> its maps and series; it trains nothing."""
     monitor: Annotated[Monitor, RUNTIME_ONLY] = Monitor()
     """Months beside the same season of other years -> alarms."""
+    learn: Annotated[Learn, RUNTIME_ONLY] = Learn()
+    """What is new, and the model that serves -> a candidate for its place."""
     export: Annotated[Export, RUNTIME_ONLY] = Export()
     """Models -> files for other programs."""
     serve: Annotated[Serve, RUNTIME_ONLY] = Serve()
@@ -149,6 +152,11 @@ class Config(Model):
             raise ValueError(
                 "sweep.folds.kind by_block parts the ground, which resized samples cannot be: "
                 "set prepare.layout chips"
+            )
+        epochs, warm_up = self.learn.epochs, self.sweep.warm_up_epochs
+        if epochs is not None and epochs <= warm_up:
+            raise ValueError(
+                f"learn.epochs {epochs}: wanted more than sweep.warm_up_epochs, {warm_up:g}"
             )
         if self.sweep.normalise == "imagenet" and len(self.prepare.image) != 3:
             raise ValueError(

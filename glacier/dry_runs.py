@@ -13,6 +13,7 @@ from glacier.archive.dry_run import describe_frame, describe_ingest, describe_re
 from glacier.checks import find_refusals
 from glacier.config import Config
 from glacier.errors import ConfigError, GlacierError
+from glacier.learn import open_ledger
 from glacier.machine import Room
 from glacier.mapping.added_months import read_added, span_added
 from glacier.mapping.images import find_images
@@ -178,6 +179,25 @@ def plan_latest(plan: RunPlan) -> Iterator[str]:
     yield from plan_network(fetches=True, measures=True)(later)
 
 
+def plan_learn(plan: RunPlan) -> Iterator[str]:
+    """What would be learned anew, and for which registry."""
+    config = plan.config
+    ledger = open_ledger(config)
+    registry = ledger.find()
+    if registry is None:
+        which = config.learn.serving or "the run's own sweep"
+        yield f"learn: registry {ledger.name} is new; {which} would be the first that serves"
+        return
+    learn = config.learn
+    yield (
+        f"learn: {learn.strategy} from version {registry.serving.id} of registry {ledger.name}: "
+        f"{plan.trials} trials of up to {learn.epochs or config.sweep.epochs} epochs, if anything "
+        "is new"
+    )
+    who = "a person decides" if learn.needs_approval else "the gate alone decides"
+    yield f"learn: of candidates, {who}; at most {learn.gate.level:g} of equals are refused"
+
+
 def plan_export(plan: RunPlan) -> Iterator[str]:
     """Which models would be exported."""
     settings, sweep = plan.config.export, plan.config.sweep
@@ -257,6 +277,7 @@ STAGES: dict[str, tuple[Tell, ...]] = {
     "series": (plan_places, plan_series, plan_network(measures=True)),
     "latest": (plan_latest, plan_series),
     "monitor": (plan_monitor, plan_network()),
+    "learn": (plan_learn, plan_network()),
     "export": (plan_export, plan_network()),
     "pipeline": (
         plan_ingest, plan_prepare, plan_sweep, plan_report, plan_predict, plan_series,

@@ -25,6 +25,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Literal, Protocol
 
 from glacier import interrupts, store
 from glacier.config import Config
@@ -53,8 +54,20 @@ SHARED_S = 3600.0
 """Age from which an unfinished file belongs to a killed process where no lock tells, seconds."""
 
 
+class Holder(Protocol):
+    """Who wants a folder: a run, or whoever else changes what others read."""
+
+    @property
+    def name(self) -> str:
+        """As it is said to those who wait."""
+
+    @property
+    def when_locked(self) -> Literal["wait", "leave"]:
+        """What it does where another one works."""
+
+
 @contextmanager
-def hold(config: Config, *folders: str) -> Iterator[None]:
+def hold(config: Holder, *folders: str) -> Iterator[None]:
     """Own some folders for the length of the block, and keep them free of unfinished files.
 
     They are taken in the order of their names, so that no two runs wait for each other. A folder
@@ -62,7 +75,8 @@ def hold(config: Config, *folders: str) -> Iterator[None]:
     then looks again, since another run may have done it meanwhile.
 
     Args:
-        config: The run; its ``when_locked`` says what is done where another one works.
+        config: The run, or another holder; its ``when_locked`` says what is done where another one
+            works.
         folders: Local paths or object-store addresses.
 
     Raises:
@@ -138,7 +152,7 @@ def beat(held: list[Lock], done: threading.Event) -> None:
                     return
 
 
-def take_lock(folder: str, config: Config) -> Lock:
+def take_lock(folder: str, config: Holder) -> Lock:
     """Own a folder, waiting for it if need be, and remove what killed writers left in it.
 
     Raises:

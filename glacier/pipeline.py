@@ -90,7 +90,7 @@ def go_back(config: Config, stage: Stage, error: DamagedError) -> int:
         DamagedError: There is none before it.
     """
     before = list(takewhile(lambda each: each != stage, STAGES))
-    if config.predict.sweep is not None and stage not in STAGES:
+    if config.predict.borrows and stage not in STAGES:
         before = [run_ingest]  # the models are another run's
     if not before:
         raise error

@@ -97,12 +97,17 @@ VERBS = {
     "series": Verb(
         "Maps -> outlines of all dates, area by year with its uncertainty, and a page.",
         "run_series",
-        sections=(*MAPS, "predict.sweep", *PLACES, "cluster."),
+        sections=(*MAPS, "predict.sweep", "predict.registry", *PLACES, "cluster."),
     ),
     "latest": Verb(
         "Months that came after a run -> its maps, series and page; trains nothing.",
         "run_latest",
-        sections=("latest.", *SCENES, *MAPS, *PLACES, "cluster."),
+        sections=("latest.", *SCENES, *MAPS, "predict.registry", *PLACES, "cluster."),
+    ),
+    "learn": Verb(
+        "New labelled months -> a candidate for what serves, which a gate lets serve or not.",
+        "run_learn",
+        sections=("learn.", *PLACES, "seed", "cluster."),
     ),
     "monitor": Verb(
         "A run's months beside the same season of other years -> alarms, and a page of them.",
@@ -117,7 +122,14 @@ VERBS = {
     "serve": Verb(
         "A run's models and maps -> an HTTP service with a page, for others.",
         "run_serve",
-        sections=("serve.", "predict.encoder", "predict.sweep", *PLACES, "cluster.address"),
+        sections=(
+            "serve.",
+            "predict.encoder",
+            "predict.sweep",
+            "predict.registry",
+            *PLACES,
+            "cluster.address",
+        ),
     ),
     "study": Verb(
         "Run the variants of one configuration and compare them.",
@@ -416,6 +428,13 @@ def correct_outlines(argv: Sequence[str]) -> int:
     return run_plainly("corrections", partial(run_corrections, argv))
 
 
+def keep_registry(argv: Sequence[str]) -> int:
+    """Show a registry of models, or change which of them serves."""
+    from glacier.registry.command import run_registry
+
+    return run_plainly("registry", partial(run_registry, argv))
+
+
 def explain_aside(argv: Sequence[str], usage: str) -> int:
     """Print how a verb without a configuration is typed: asked for, or by mistake."""
     asked = argv[:1] in (["--help"], ["-h"])
@@ -428,6 +447,7 @@ ASIDES: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "plan": ("Predict what a run will take: time, memory, bytes, cost.", predict_run),
     "status": ("Say what the last job of a run is doing or has done.", tell_status),
     "corrections": ("Offer outlines to be corrected by people; take them back.", correct_outlines),
+    "registry": ("Show which model serves; promote one that waits; roll back.", keep_registry),
     "configs": ("List the run configurations that ship, and where they lie.", show_configs),
     "list": ("Show what runs have left in storage and results.", show_runs),
     "clean": ("Remove what a run has left.", remove_runs),

@@ -44,6 +44,18 @@ def test_a_run_that_can_be_is_not_refused(tmp_path: Path, job: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("job", ["predict", "latest", "pipeline"])
+def test_a_registry_that_is_not_there_is_refused(tmp_path: Path, job: str) -> None:
+    reasons = find_refusals(tiny_config(tmp_path, predict={"registry": "alps"}), job)
+    assert any("predict.registry = 'alps': " in r and "no registry 'alps'" in r for r in reasons)
+    assert any("pipeline trains models of its own" in r for r in reasons) == (job == "pipeline")
+
+
+def test_one_answer_alone_says_whose_models_map(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="sweep and registry each say whose models map"):
+        tiny_config(tmp_path, predict={"registry": "alps", "sweep": "x"})
+
+
 @pytest.mark.parametrize("job", ["ingest", "predict", "series", "latest", "sweep", "pipeline"])
 def test_with_models_of_another_run_only_what_trains_needs_folds(tmp_path: Path, job: str) -> None:
     (tmp_path / "other").mkdir()

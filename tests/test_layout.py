@@ -12,8 +12,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 ORDER = (
-    "settings", "top", "geo", "plots", "sources", "archive", "samples", "evaluation", "training",
-    "mapping", "reports", "monitoring", "corrections", "studies", "serving", "doctor", "planning",
+    "settings", "top", "geo", "plots", "sources", "archive", "samples", "evaluation", "registry",
+    "training", "mapping", "reports", "monitoring", "corrections", "studies", "serving", "doctor",
+    "planning",
     "entrance",
 )  # fmt: skip
 """Folders of ``glacier/`` in the order in which data flow; each imports those before it alone."""
@@ -30,15 +31,15 @@ TOP = {
 
 ENTRANCE = {
     "command", "pipeline", "verbs", "completion", "checks", "dry_runs", "faults", "runs", "verify",
-    "__main__", "input_checks", "plans", "latest", "status", "health", "predictions",
+    "__main__", "input_checks", "plans", "latest", "learn", "status", "health", "predictions",
 }  # fmt: skip
 """Modules that stand in no folder, and above all of them."""
 
 HOMES = {
     "ray": {
         "cluster", "cluster_version", "archive.ingest", "archive.workers", "samples.prepare",
-        "training.sweep", "training.tuning", "mapping.predict", "reports.series",
-        "monitoring.months", "serving.on_ray",
+        "training.sweep", "training.tuning", "training.candidate", "mapping.predict",
+        "reports.series", "monitoring.months", "serving.on_ray",
     },
     "torch": {"training"},
     "torchvision": {"training.unet"},

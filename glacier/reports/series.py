@@ -217,7 +217,7 @@ def find_snow(
     By the outlines that the run's own samples were made with, where there were some. Else, and of
     months that are no samples, by what is bare in late summer.
     """
-    months = sweep.samples.months if config.predict.sweep is None else ()
+    months = sweep.samples.months if not config.predict.borrows else ()
     told = {(month.region, f"{month.month:%Y-%m}"): month.snow_outside for month in months}
     if all(share is None for share in told.values()):
         told = {}

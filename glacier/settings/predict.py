@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from glacier.settings.folder import Band
 from glacier.settings.model import ADDRESS, RUNTIME_ONLY, Model
 from glacier.settings.paths import PathText
-from glacier.settings.values import BareName
+from glacier.settings.values import BareName, Name
 
 
 class Predict(Model):
@@ -25,6 +25,9 @@ class Predict(Model):
     sweep: Annotated[PathText | None, ADDRESS] = None
     """Folder of another run's finished sweep, ``<storage>/sweeps/<name>-<hash>``, whose models map
     in place of the run's own. A region of a name that is there, too, is the same ground."""
+    registry: Annotated[Name | None, ADDRESS] = None
+    """Name of a registry, ``<storage>/registry/<name>.json``, whose serving model maps in place of
+    the run's own, whichever that is at the time."""
     images: Annotated[PathText | None, ADDRESS] = None
     """A GeoTIFF, or a folder of them, to map in place of the archive's months; no fold holds
     them."""
@@ -42,6 +45,18 @@ class Predict(Model):
     """Workers that map side by side, each of which loads a model once; None: as many as fit."""
     max_failed: Annotated[int, RUNTIME_ONLY] = Field(0, ge=0)
     """Images that may fail before the job's exit code says so."""
+
+    @property
+    def borrows(self) -> bool:
+        """Whether models map that the run did not train itself."""
+        return self.sweep is not None or self.registry is not None
+
+    @model_validator(mode="after")
+    def check_models(self) -> Self:
+        """Refuse two answers to whose models map."""
+        if self.sweep is not None and self.registry is not None:
+            raise ValueError("sweep and registry each say whose models map: give one of them")
+        return self
 
     @model_validator(mode="after")
     def check_bands(self) -> Self:

@@ -71,7 +71,7 @@ def make_learner(trial: Trial, images: Sequence[MonthImage]) -> Learner:
     mean, std = band_statistics(trial, images)
     sampler = WindowSampler.plan(
         images,
-        (trial.mask(image, trial.split.train) for image in images),
+        (trial.training_mask(image) for image in images),
         trial.samples.size_px,
         whole=trial.samples.layout == "resize",
         bands=trial.samples.bands,

@@ -25,6 +25,7 @@ from glacier.training.checkpoint import Checkpoint, restore_checkpoint, save_che
 from glacier.training.inference import Viewer, choose_device
 from glacier.training.losses import choose_loss
 from glacier.training.model_card import Inference
+from glacier.training.model_files import load_model, read_card
 from glacier.training.process import give_back, short_products
 from glacier.training.sampler import WindowSampler
 from glacier.training.selection import Selection
@@ -47,12 +48,18 @@ OnEpoch = Callable[[Epoch], None]
 def band_statistics(
     trial: Trial, images: Sequence[MonthImage]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and standard deviation per band, (B,) float32, from training pixels alone."""
+    """Mean and standard deviation per band, (B,) float32, from training pixels alone.
+
+    A trial that goes on from a model keeps that one's: its weights are for such numbers.
+    """
+    if trial.start:
+        inference = read_card(trial.start.model).inference
+        return np.array(inference.mean, np.float32), np.array(inference.std, np.float32)
     if trial.settings.normalise == "imagenet":
         return np.array(IMAGENET_MEAN, np.float32), np.array(IMAGENET_STD, np.float32)
     pixels, total, squares = 0, 0.0, 0.0
     for image in images:
-        mask = trial.mask(image, trial.split.train)
+        mask = trial.training_mask(image)
         if not mask.any():
             continue
         pixels_seen = image.image[:, mask]
@@ -89,6 +96,8 @@ class Learner:
         torch.manual_seed(trial.trial_seed)
         weights = read_weights(trial.weights) if trial.weights else None
         model = build_unet(trial.encoder, len(mean), weights, settings.batch_norm_momentum)
+        if trial.start:
+            model.load_state_dict(load_model(trial.start.model)[0].state_dict())
         layout = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.model: nn.Module = model.to(self.device).to(memory_format=layout)
         self.layout = layout

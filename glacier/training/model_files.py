@@ -54,8 +54,7 @@ def load_model(folder: str) -> tuple[nn.Module, ModelCard]:
         StoreError: A file is missing, too large, of another version, or not of its checksum.
         WeightsError: There is no such encoder, or the weights do not fit its network.
     """
-    store.check_file(card_address(folder), MAX_CARD)
-    card = seals.read_model(card_address(folder), ModelCard)
+    card = read_card(folder)
     address, bands = store.join(folder, "model.safetensors"), len(card.bands)
     try:
         wanted = list_tensors(card.encoder, bands)
@@ -68,6 +67,16 @@ def load_model(folder: str) -> tuple[nn.Module, ModelCard]:
     model = build_unet(card.encoder, bands)
     model.load_state_dict(state)
     return model.eval(), card
+
+
+def read_card(folder: str) -> ModelCard:
+    """The card of a stored model, within its bounds.
+
+    Raises:
+        StoreError: It is missing, too large, or of another version.
+    """
+    store.check_file(card_address(folder), MAX_CARD)
+    return seals.read_model(card_address(folder), ModelCard)
 
 
 def load_viewer(folder: str, device: torch.device) -> tuple[Viewer, ModelCard]:

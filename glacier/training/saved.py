@@ -20,6 +20,8 @@ from glacier.errors import ConfigError, GlacierError, StoreError
 from glacier.evaluation.results import FORMAT, PREDICTIONS, SweepResult, TrialResult
 from glacier.geo.frames import is_southern
 from glacier.geo.raster import Grid
+from glacier.registry.ledger import Ledger
+from glacier.registry.records import Version
 from glacier.samples.label_files import checksum_label
 from glacier.samples.month_images import MonthImage, read_image
 from glacier.samples.sample_set import SampleSet, hold_months, read_set, samples_folder
@@ -61,14 +63,23 @@ class SweepPlaces:
         return store.join(self.models, encoder, f"fold-{fold}")
 
 
-def place_sweep(config: Config, samples_at: str) -> SweepPlaces:
-    """Addresses of a configuration's sweep over some samples."""
+def place_sweep(
+    config: Config, samples_at: str, start: Mapping[str, str | float] | None = None
+) -> SweepPlaces:
+    """Addresses of a configuration's sweep over some samples.
+
+    Args:
+        config: The run.
+        samples_at: Address of the samples.
+        start: What its trials go on from, and how; None: from new weights.
+    """
     storage = store.absolute(config.storage)
     inputs = {
         "format": FORMAT,
         "samples": describe_samples(samples_at),
         "seed": config.seed,
         **name_device_and_weights(config),
+        **({"start": dict(start)} if start else {}),
     }
     sweep = config.sweep
     if sweep.weights_file is not None:  # its content counts, not where it lies
@@ -179,15 +190,49 @@ def find_sweep(config: Config) -> SavedSweep:
 
 
 def find_mapping_sweep(config: Config) -> SavedSweep:
-    """The sweep whose models map the months of a run: its own, or that of ``predict.sweep``.
+    """The sweep whose models map the months of a run.
+
+    It is its own, or that of ``predict.sweep``, or what serves by ``predict.registry``.
 
     Raises:
-        ConfigError: A region of that sweep's lies elsewhere than the run's of the same name.
+        ConfigError: A region of that sweep's lies elsewhere than the run's of the same name, or
+            there is no such registry.
         StoreError: The sweep, its samples or the months are not there.
     """
-    if config.predict.sweep is None:
+    if config.predict.sweep is not None:
+        return borrow_sweep(config, store.absolute(config.predict.sweep))
+    if config.predict.registry is None:
         return find_sweep(config)
-    return borrow_sweep(config, store.absolute(config.predict.sweep))
+    ledger = Ledger(store.absolute(config.storage), config.predict.registry)
+    version = ledger.read().serving
+    sweep = borrow_sweep(config, ledger.locate(version))
+    refuse_other(sweep, ledger, version)
+    return sweep
+
+
+def open_version(ledger: Ledger, version: Version) -> SavedSweep:
+    """The sweep of a version of a registry, as it was when it was judged.
+
+    Raises:
+        StoreError: It is not there, or is another.
+    """
+    sweep = open_sweep(ledger.locate(version))
+    refuse_other(sweep, ledger, version)
+    return sweep
+
+
+def refuse_other(sweep: SavedSweep, ledger: Ledger, version: Version) -> None:
+    """Refuse a sweep that is not what a version of a registry was.
+
+    Raises:
+        StoreError: It is another.
+    """
+    if sweep.sha256 != version.sha256:
+        raise StoreError(
+            f"{sweep.places.result} is not what version {version.id} of registry {ledger.name} was "
+            f"(sha256 {sweep.sha256[:12]}, expected {version.sha256[:12]}): put that back, or let "
+            f"another version serve by `glacier registry rollback {ledger.name}`"
+        )
 
 
 def borrow_sweep(config: Config, folder: str) -> SavedSweep:
@@ -256,8 +301,8 @@ def refuse_moved(samples: SampleSet, grids: Mapping[str, Grid]) -> None:
     for name, grid in grids.items():
         if name in samples.regions and samples.regions[name].grid != grid:
             raise ConfigError(
-                f"region {name} of predict.sweep lies elsewhere, or has other pixels: models are "
-                "chosen by the region's name; give it another one"
+                f"region {name} of the models' sweep lies elsewhere, or has other pixels: models "
+                "are chosen by the region's name; give it another one"
             )
 
 

@@ -148,7 +148,8 @@ def train_and_score(plan: SweepPlan, found: Sequence[TrialResult | None]) -> Swe
     """
     config, places, began = plan.config, plan.places, time.monotonic()
     with connect(config.cluster, Room.of(config), config.storage), laid_out_images(plan):
-        plan = replace(plan, weights=await_weights(Networks.of(config)))
+        if not plan.starts:
+            plan = replace(plan, weights=await_weights(Networks.of(config)))
         shared = ray.put(plan)
         baselines = start_baselines(plan, shared)
         pending = [key for key, done in zip(plan.keys, found, strict=True) if done is None]

@@ -10,7 +10,7 @@ from glacier.geo.frames import find_overlaps, is_southern
 from glacier.samples.folds import FoldMasks, Split, make_splits
 from glacier.samples.sample_set import SampleSet, month_key, read_set
 from glacier.training.saved import SweepPlaces, TrialKey
-from glacier.training.trial import Trial
+from glacier.training.trial import Start, Trial
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,9 @@ class SweepPlan:
     masks: FoldMasks
     weights: Mapping[str, str | None] = field(default_factory=dict)
     """Encoder to the address of its initial weights; without one they are random."""
+
+    starts: Mapping[TrialKey, Start] = field(default_factory=dict)
+    """The models that trials go on from; without one they begin anew."""
 
     @property
     def keys(self) -> list[TrialKey]:
@@ -47,6 +50,7 @@ class SweepPlan:
             folder=self.places.trial(encoder, fold),
             model_folder=self.places.model(encoder, fold),
             weights=self.weights.get(encoder),
+            start=self.starts.get((encoder, fold)),
             label=self.config.prepare.label,
         )
 

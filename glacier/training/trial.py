@@ -21,6 +21,16 @@ from glacier.training.model_card import ModelCard, card_address
 
 
 @dataclass(frozen=True)
+class Start:
+    """A model that a trial goes on from, and what it is shown."""
+
+    model: str
+    """Address of the model's folder."""
+    left_out: frozenset[str] = frozenset()
+    """Keys of the images that do not train."""
+
+
+@dataclass(frozen=True)
 class Trial:
     """What to train and on which splits."""
 
@@ -39,6 +49,8 @@ class Trial:
     """Address that the best model is exported to."""
     weights: str | None = None
     """Address of the encoder's initial weights; None: random."""
+    start: Start | None = None
+    """The model that it goes on from, whose scaling of the bands it keeps; None: a new one."""
     label: Label = field(default_factory=Label)
     """What the labels are, provenance and all, for the model's card."""
 
@@ -110,6 +122,12 @@ class Trial:
     def mask(self, image: MonthImage, units: Collection[str]) -> NDArray[np.bool_]:
         """Pixels of an image that belong to some units; a held-out image has none."""
         return self.masks.mask(image, units)
+
+    def training_mask(self, image: MonthImage) -> NDArray[np.bool_]:
+        """Pixels of an image that train."""
+        if self.start and image.key in self.start.left_out:
+            return np.zeros(image.label.shape, bool)
+        return self.mask(image, self.split.train)
 
 
 def derive_seed(*source: str | int) -> int:
