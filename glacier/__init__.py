@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from glacier.mapping.export import run_export as run_export
     from glacier.mapping.predict import run_predict as run_predict
     from glacier.pipeline import run_pipeline as run_pipeline
+    from glacier.reports.explained import run_explain as run_explain
     from glacier.reports.report import run_report as run_report
     from glacier.reports.series import run_series as run_series
     from glacier.samples.month_images import MonthImage as MonthImage
@@ -60,6 +61,7 @@ __all__ = [
     "read_regions",
     "read_set",
     "run_claims",
+    "run_explain",
     "run_export",
     "run_ingest",
     "run_latest",
@@ -84,6 +86,7 @@ _HOMES = {
     "mapping.export": ("run_export",),
     "mapping.predict": ("run_predict",),
     "pipeline": ("run_pipeline",),
+    "reports.explained": ("run_explain",),
     "reports.report": ("run_report",),
     "reports.series": ("run_series",),
     "samples.month_images": ("MonthImage", "read_images"),

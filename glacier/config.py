@@ -14,6 +14,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, model_validator
 
 from glacier.settings.cluster import Cluster
+from glacier.settings.explain import Explain
 from glacier.settings.export import Export
 from glacier.settings.identity import digest, identity
 from glacier.settings.ingest import Ingest
@@ -64,6 +65,8 @@ class Config(Model):
     """Months that come after a run -> its maps and series; it trains nothing."""
     export: Annotated[Export, RUNTIME_ONLY] = Export()
     """Models -> files for other programs."""
+    explain: Annotated[Explain, RUNTIME_ONLY] = Explain()
+    """A map -> what decided it."""
     serve: Annotated[Serve, RUNTIME_ONLY] = Serve()
     """Maps and models -> an HTTP service."""
     plan: Annotated[PlanSettings, RUNTIME_ONLY] = PlanSettings()

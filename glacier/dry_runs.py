@@ -168,6 +168,18 @@ def plan_latest(plan: RunPlan) -> Iterator[str]:
     yield from plan_network(fetches=True, measures=True)(later)
 
 
+def plan_explain(plan: RunPlan) -> Iterator[str]:
+    """Which map would be explained, and how."""
+    settings, place = plan.config.explain, "the whole map"
+    if settings.point is not None:
+        place = f"{settings.side_m:g} m around longitude and latitude {settings.point}"
+    yield (
+        f"explain: {settings.region or plan.config.regions[0].name}, "
+        f"{settings.month or 'the month of which most was seen'}, {place}: "
+        f"{', '.join(settings.methods)}; up to about {settings.at_most_s:g} s"
+    )
+
+
 def plan_export(plan: RunPlan) -> Iterator[str]:
     """Which models would be exported."""
     settings, sweep = plan.config.export, plan.config.sweep
@@ -246,6 +258,7 @@ STAGES: dict[str, tuple[Tell, ...]] = {
     "predict": (plan_places, plan_predict, plan_network()),
     "series": (plan_places, plan_series, plan_network(measures=True)),
     "latest": (plan_latest, plan_series),
+    "explain": (plan_explain, plan_network()),
     "export": (plan_export, plan_network()),
     "pipeline": (
         plan_ingest, plan_prepare, plan_sweep, plan_report, plan_predict, plan_series,

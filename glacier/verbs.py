@@ -104,6 +104,11 @@ VERBS = {
         "run_latest",
         sections=("latest.", *SCENES, *MAPS, *PLACES, "cluster."),
     ),
+    "explain": Verb(
+        "A map, or a place on it -> what decided it, in numbers, pictures and words.",
+        "run_explain",
+        sections=("explain.", "predict.encoder", "predict.folds", "predict.sweep", *PLACES),
+    ),
     "export": Verb(
         "Models -> ONNX and PyTorch files for other programs, held against the models.",
         "run_export",
