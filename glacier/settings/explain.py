@@ -44,7 +44,7 @@ class Explain(Model):
     """Side of a square that is replaced, and about that of a patch of one colour, pixels."""
     steps: int = Field(24, ge=4, le=1000)
     """Steps of integrated gradients between nothing and the image."""
-    tiles: int = Field(2, ge=1, le=10_000)
+    tiles: int = Field(4, ge=1, le=10_000)
     """Squares of half a window on which all methods but bands and region look, spread over the
     place; those two look at all of it."""
     samples: int = Field(128, ge=16, le=100_000)
