@@ -26,7 +26,7 @@ from glacier.mapping.raster_map import check_models, resize_image
 from glacier.samples.image import make_image
 from glacier.samples.sample_set import SampleMonth
 from glacier.settings.explain import Explain
-from glacier.training.inference import Viewer, choose_device
+from glacier.training.inference import Viewer, take_device
 from glacier.training.model_card import ModelCard, card_address
 from glacier.training.model_files import load_model
 from glacier.training.saved import SavedSweep
@@ -36,14 +36,15 @@ from glacier.wording import nearest, shorten_list
 class Shelf:
     """Models of a sweep, each loaded once."""
 
-    def __init__(self, models: str, gpus: float) -> None:
+    def __init__(self, models: str, cpus: int, gpus: float) -> None:
         """Begin with none.
 
         Args:
             models: Address of the models' folder.
-            gpus: Share of a GPU that they have; 0: cores.
+            cpus: Cores that they have.
+            gpus: Share of a GPU that they have; 0: cores alone.
         """
-        self.models, self.device = models, choose_device(gpus)
+        self.models, self.device = models, take_device(cpus, gpus)
         self.loaded: dict[ModelName, Network] = {}
 
     def take(self, names: Iterator[ModelName] | set[ModelName]) -> dict[ModelName, Network]:

@@ -28,6 +28,15 @@ SURFACES = {
 }
 """Surfaces likewise."""
 
+METHODS = {
+    "patches": "squares replaced",
+    "gradients": "integrated gradients",
+    "cam": "Grad-CAM",
+    "shap": "SHAP",
+    "lime": "LIME",
+}
+"""Methods that draw, as people call them."""
+
 LITTLE = 0.01
 """Share of the ice whose change is not worth a word."""
 
@@ -134,7 +143,7 @@ def tell_checks(found: Explanation) -> Iterator[str]:
                 "out anew draws nearly the same."
             )
     weak = [
-        curve.method
+        METHODS[curve.method]
         for curve in found.curves
         if max(curve.beaten_deletion, curve.beaten_insertion) <= 0.5
     ]

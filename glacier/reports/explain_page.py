@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from glacier import __version__
 from glacier.config import Config
 from glacier.explaining.explanation import Explanation, Layers
-from glacier.explaining.words import BANDS, show_km2
+from glacier.explaining.words import BANDS, METHODS, show_km2
 from glacier.plots.attributions import (
     draw_bands,
     draw_change,
@@ -23,15 +23,6 @@ from glacier.plots.figures import Picture
 from glacier.plots.pictures import CLASSES
 from glacier.reports.templating import open_templates
 from glacier.wording import shorten_list
-
-METHODS = {
-    "patches": "squares replaced",
-    "gradients": "integrated gradients",
-    "cam": "Grad-CAM",
-    "shap": "SHAP",
-    "lime": "LIME",
-}
-"""Methods that draw, as pictures are headed."""
 
 CHANGED = (
     (1, "ice, with the band and without"),

@@ -36,7 +36,7 @@ def run_explain(config: Config) -> int:
     config = take_months(config)
     sweep = find_grown_sweep(config)
     task = choose_map(config, sweep)
-    shelf = Shelf(sweep.places.models, config.predict.gpus_per_worker)
+    shelf = Shelf(sweep.places.models, config.explain.cpus, config.predict.gpus_per_worker)
     inputs = digest_inputs(config, sweep, task, shelf)
     folder = place_explanation(config, task, inputs)
     if not is_current(folder, inputs, owned=False):

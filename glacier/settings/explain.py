@@ -53,6 +53,8 @@ class Explain(Model):
     """Tested images, spread over the region's months, on which region rests."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Of all that is drawn."""
+    cpus: Annotated[int, RUNTIME_ONLY] = Field(2, ge=1)
+    """Cores."""
     at_most_s: Annotated[float, RUNTIME_ONLY] = Field(50.0, gt=0)
     """Time, seconds, into which a method has to fit, as far as can be foreseen, to be begun; the
     page names those left out."""
