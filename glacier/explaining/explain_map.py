@@ -89,7 +89,7 @@ class Explainer:
         self.whole = subject.look(subject.image)
         self.found.strength = self.whole.strength
         self.found.ice_km2 = float(self.whole.is_ice.sum() * subject.pixel_km2)
-        self.window_s = (time.perf_counter() - self.begun) / self.whole_windows
+        self.window_s = self.time_window()
         self.layers = Layers(subject.image, self.whole.is_ice)
 
     def run(self) -> tuple[Findings, Layers]:
@@ -130,6 +130,12 @@ class Explainer:
             )
             return
         work()
+
+    def time_window(self) -> float:
+        """Seconds that a window takes, once the network has warmed up."""
+        begun = time.perf_counter()
+        measure_strength(self.windows, self.image)
+        return (time.perf_counter() - begun) / self.count
 
     def occlude_bands(self) -> None:
         """Each band replaced alone, over the whole place."""

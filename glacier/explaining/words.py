@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from glacier.explaining.explanation import BandEffect, Explanation, RegionWorth
+from glacier.labels import GLACIER
 
 BANDS = {
     "blue": "blue",
@@ -37,6 +38,15 @@ METHODS = {
 }
 """Methods that draw, as people call them."""
 
+ICE = {surface.name.lower() for surface in GLACIER}
+"""Surfaces that are glacier."""
+
+UNKNOWN = {
+    "would count as ice": "other ground",
+    "would no longer count as ice": "the mapped ice",
+}
+"""What changes its class where no surface is known."""
+
 LITTLE = 0.01
 """Share of the ice whose change is not worth a word."""
 
@@ -44,7 +54,7 @@ AHEAD = 2.0
 """How many times the next one's change a band's must be for it to decide alone."""
 
 NAMED = 0.1
-"""Share of a change from which a surface is named."""
+"""Share of a change from which a part of it is named."""
 
 GOOD_SUM = 0.05
 """Share of a difference that integrated gradients may lack."""
@@ -92,28 +102,47 @@ def tell_bands(found: Explanation) -> Iterator[str]:
 
 def tell_change(effect: BandEffect) -> str:
     """What would change without a band, as a clause."""
-    parts = []
-    if effect.gained_km2:
-        what = list_surfaces(effect.gained_on, effect.gained_km2) or (
-            f"{show_km2(effect.gained_km2)} of other ground"
-        )
-        parts.append(f"{what} would count as ice")
-    if effect.lost_km2:
-        what = list_surfaces(effect.lost_on, effect.lost_km2) or (
-            f"{show_km2(effect.lost_km2)} of the mapped ice"
-        )
-        parts.append(f"{what} would be missed" if effect.lost_on else f"{what} would not")
-    return " and ".join(parts) or "nothing would change its class"
+    clauses = (
+        *split_surfaces(
+            effect.gained_on, effect.gained_km2, "would count as ice", "would be found"
+        ),
+        *split_surfaces(
+            effect.lost_on, effect.lost_km2, "would no longer count as ice", "would be missed"
+        ),
+    )
+    told = [(area, clause) for area, clause in clauses if area >= NAMED * effect.changed_km2 > 0]
+    return " and ".join(clause for _, clause in told) or "nothing would change its class"
 
 
-def list_surfaces(areas: Mapping[str, float], whole_km2: float) -> str:
-    """Surfaces that make up much of an area; nothing where none is known."""
+def split_surfaces(
+    areas: Mapping[str, float], whole_km2: float, wrong: str, right: str
+) -> Iterator[tuple[float, str]]:
+    """What becomes of ground that is no glacier, and of ground that is one: area and clause.
+
+    Args:
+        areas: Surface to its area, km2; empty where no surface is known.
+        whole_km2: Of all of them.
+        wrong: What becomes of ground that is no glacier, or of which nobody knows.
+        right: What becomes of glacier.
+    """
+    if not areas:
+        yield whole_km2, f"{show_km2(whole_km2)} of {UNKNOWN[wrong]} {wrong}"
+        return
+    for is_ice, clause in ((False, wrong), (True, right)):
+        own = {name: area for name, area in areas.items() if (name in ICE) == is_ice}
+        if own:
+            yield sum(own.values()), f"{list_surfaces(own)} {clause}"
+
+
+def list_surfaces(areas: Mapping[str, float]) -> str:
+    """Surfaces that make up much of an area."""
+    whole_km2 = sum(areas.values())
     shown = [
         f"{show_km2(area)} of {SURFACES[name]}"
         for name, area in areas.items()
         if area >= NAMED * whole_km2
     ]
-    return ", ".join(shown[:-1]) + (" and " if len(shown) > 1 else "") + shown[-1] if shown else ""
+    return ", ".join(shown[:-1]) + (" and " if len(shown) > 1 else "") + shown[-1]
 
 
 def show_km2(area_km2: float) -> str:

@@ -41,7 +41,16 @@ def test_bands_that_change_alike_do_not_decide_alone() -> None:
     said = write_sentences(make_explanation(make_effect("nir", 0, 0.5), make_effect("red", 0.4)))
     assert said[0] == (
         "Near infrared weighs most here, but not alone: without it 0.5 km² of the mapped ice "
-        "would not."
+        "would no longer count as ice."
+    )
+
+
+def test_right_and_wrong_changes_are_told_apart_and_small_ones_left_out() -> None:
+    both = make_effect("nir", 1.05, 0.01, gained_on={"rock": 0.8, "clean_ice": 0.25},
+                       lost_on={"snow": 0.01})  # fmt: skip
+    (said,) = write_sentences(make_explanation(both))
+    assert said.endswith(
+        "without it 0.8 km² of rock would count as ice and 0.25 km² of clean ice would be found."
     )
 
 
