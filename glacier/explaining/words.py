@@ -89,7 +89,7 @@ def tell_bands(found: Explanation) -> Iterator[str]:
     yield f"{name_band(first.band)} {role}: without it {tell_change(first)}."
     for effect in others:
         if effect.changed_km2 >= LITTLE * found.ice_km2:
-            yield f"Without {BANDS.get(effect.band, effect.band)} {tell_change(effect)}."
+            yield f"Without {BANDS.get(effect.band, effect.band)}, {tell_change(effect)}."
     if found.shapley:
         most = max(found.shapley, key=lambda band: abs(found.shapley[band]))
         if most != first.band:

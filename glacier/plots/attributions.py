@@ -77,12 +77,15 @@ def enlarge(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pixels.repeat(times, axis=0).repeat(times, axis=1)
 
 
-def draw_bands(title: str, methods: Mapping[str, Mapping[str, float]]) -> Picture:
+def draw_bands(
+    title: str, methods: Mapping[str, Mapping[str, float]], colours: Sequence[str] = COLOURS
+) -> Picture:
     """What methods give each band, a group of bars a band.
 
     Args:
         title: What the lengths mean.
         methods: Method to the value of each band, whose order is that of the bars from the top.
+        colours: Of the methods.
     """
     bands = list(next(iter(methods.values())))
     figure = new_figure(5.4, 1.2 + 0.26 * len(methods) * len(bands))
@@ -92,7 +95,7 @@ def draw_bands(title: str, methods: Mapping[str, Mapping[str, float]]) -> Pictur
     height = 0.8 / len(methods)
     for k, (method, values) in enumerate(methods.items()):
         places = np.arange(len(bands)) + (k - (len(methods) - 1) / 2) * height
-        axes.barh(places, [values[b] for b in bands], height * 0.9, color=COLOURS[k], label=method)
+        axes.barh(places, [values[b] for b in bands], height * 0.9, color=colours[k], label=method)
     axes.axvline(0, color=MUTED, linewidth=0.8)
     axes.set_yticks(range(len(bands)), bands, color=INK, fontsize=11)
     axes.invert_yaxis()

@@ -20,9 +20,12 @@ from glacier.plots.attributions import (
     draw_walks,
 )
 from glacier.plots.figures import Picture
-from glacier.plots.pictures import CLASSES
+from glacier.plots.pictures import CLASSES, FALSE, MISSED
 from glacier.reports.templating import open_templates
 from glacier.wording import shorten_list
+
+COLOURS = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in (FALSE, MISSED)]
+"""Of what would be gained and lost, as on the pictures of it."""
 
 CHANGED = (
     (1, "ice, with the band and without"),
@@ -129,7 +132,9 @@ def draw_charts(found: Explanation) -> dict[str, Panel]:
             "would count as ice": {e.band: e.gained_km2 for e in found.bands},
             "would no longer": {e.band: e.lost_km2 for e in found.bands},
         }
-        charts["areas"] = Panel("", draw_bands("area that would change without a band, km²", areas))
+        charts["areas"] = Panel(
+            "", draw_bands("area that would change without a band, km²", areas, COLOURS)
+        )
     shares: dict[str, Mapping[str, float]] = {}
     if found.bands:
         shares["replaced alone"] = {e.band: e.strength_drop for e in found.bands}

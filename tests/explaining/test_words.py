@@ -33,7 +33,7 @@ def test_the_band_without_which_most_changes_decides() -> None:
     said = write_sentences(make_explanation(make_effect("nir", 0.1), water))
     assert said == (
         "Shortwave infrared 1 decides here: without it 0.88 km² of lake would count as ice.",
-        "Without near infrared 0.1 km² of other ground would count as ice.",
+        "Without near infrared, 0.1 km² of other ground would count as ice.",
     )
 
 
