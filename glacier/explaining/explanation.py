@@ -42,6 +42,17 @@ class BandEffect(Model):
         return self.gained_km2 + self.lost_km2
 
 
+class BandsExplained(Model):
+    """What each band does for a map, or why that is not said."""
+
+    sentences: tuple[str, ...] = ()
+    """In plain words."""
+    bands: tuple[BandEffect, ...] = ()
+    """A row each: the map made again with the band at the mean of the training images."""
+    reason: str = ""
+    """Why there are none."""
+
+
 class Worth(Model):
     """What a band is worth for tested images: the overlap lost with its values dealt out anew."""
 

@@ -74,7 +74,7 @@ def list_batches(
     windows: Windows, image: NDArray[np.float32], baseline: NDArray[np.float32]
 ) -> Iterator[tuple[Sequence[tuple[int, int]], torch.Tensor, torch.Tensor, torch.Tensor]]:
     """Starts of some windows, what their logits count, and the numbers of image and baseline."""
-    device = next(windows.network.module.parameters()).device
+    device = next(open_module(windows).parameters()).device
     ends, begins = (scale(windows, each) for each in (image, baseline))
     for first in range(0, len(windows.starts), TOGETHER):
         part = slice(first, first + TOGETHER)
@@ -83,6 +83,12 @@ def list_batches(
             for each in (windows.share, ends, begins)
         )
         yield windows.starts[part], share, end, start
+
+
+def open_module(windows: Windows) -> nn.Module:
+    """The network whose layers are looked into, as it answers."""
+    assert windows.network.module is not None
+    return windows.network.module.eval()
 
 
 def scale(windows: Windows, image: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -94,7 +100,7 @@ def scale(windows: Windows, image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def answer(windows: Windows, pixels: torch.Tensor) -> torch.Tensor:
     """Logits (n, size, size) of scaled windows, over as many turns as the model is asked for."""
-    module, turns = windows.network.module.eval(), windows.network.card.inference.orientations
+    module, turns = open_module(windows), windows.network.card.inference.orientations
     return torch.stack([ask_turned(module, pixels, way) for way in range(turns)]).mean(dim=0)
 
 
@@ -148,7 +154,7 @@ def weigh_features(
     def keep(_layer: nn.Module, _given: object, found: torch.Tensor) -> None:
         kept.append(found)
 
-    module = windows.network.module.eval()
+    module = open_module(windows)
     hook = find_layer(module).register_forward_hook(keep)
     try:
         with torch.enable_grad():

@@ -19,7 +19,7 @@ from scipy.stats import spearmanr
 from torch import nn
 
 from glacier.explaining.explanation import Randomised, Stage
-from glacier.explaining.gradients import integrate_gradients
+from glacier.explaining.gradients import integrate_gradients, open_module
 from glacier.explaining.subject import Windows
 
 STAGES = 5
@@ -50,15 +50,16 @@ def judge_weights(
         windows, starts=windows.starts[:MOST_WINDOWS], share=windows.share[:MOST_WINDOWS]
     )
 
-    plain = draw_map(some, some.network.module, image, baseline)
+    module = open_module(windows)
+    plain = draw_map(some, module, image, baseline)
     drawn = [
-        (layers, draw_map(some, module, image, baseline))
-        for layers, module in randomise(some.network.module, STAGES, seed)
+        (layers, draw_map(some, copy, image, baseline))
+        for layers, copy in randomise(module, STAGES, seed)
     ]
     ignorant = [drawn[-1][1]]
     for other in range(1, IGNORANT):
-        *_, (_, module) = randomise(some.network.module, 1, seed + other)
-        ignorant.append(draw_map(some, module, image, baseline))
+        *_, (_, copy) = randomise(module, 1, seed + other)
+        ignorant.append(draw_map(some, copy, image, baseline))
     pairs = [correlate(a, b) for k, a in enumerate(ignorant) for b in ignorant[:k]]
     left = float(np.mean([correlate(plain, other) for other in ignorant]))
     stages = [Stage(layers=n, correlation=correlate(plain, found)) for n, found in drawn]

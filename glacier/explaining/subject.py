@@ -34,7 +34,8 @@ class Network(NamedTuple):
 
     viewer: Viewer
     card: ModelCard
-    module: nn.Module
+    module: nn.Module | None = None
+    """None: only its answers are asked for."""
 
 
 class Look(NamedTuple):

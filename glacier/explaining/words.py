@@ -62,7 +62,11 @@ GOOD_SUM = 0.05
 
 def write_sentences(found: Explanation) -> tuple[str, ...]:
     """All that is said of an explanation, the most important first."""
-    parts = (tell_bands(found), tell_checks(found), tell_region(found.region))
+    parts = (
+        tell_bands(found.bands, found.ice_km2, found.shapley),
+        tell_checks(found),
+        tell_region(found.region),
+    )
     return tuple(sentence for part in parts for sentence in part)
 
 
@@ -72,15 +76,22 @@ def name_band(band: str) -> str:
     return name[0].upper() + name[1:]
 
 
-def tell_bands(found: Explanation) -> Iterator[str]:
-    """Which band decides, by the area that would change without it, and what of the others."""
-    if not found.bands:
+def tell_bands(
+    effects: Sequence[BandEffect], ice_km2: float, shapley: Mapping[str, float]
+) -> Iterator[str]:
+    """Which band decides, by the area that would change without it, and what of the others.
+
+    Args:
+        effects: Of all bands; none: nothing is said.
+        ice_km2: Of the map as it is.
+        shapley: Band to its Shapley value; empty: nobody knows.
+    """
+    if not effects:
         return
-    ranked = sorted(found.bands, key=lambda effect: -effect.changed_km2)
-    first, *others = ranked
-    if first.changed_km2 < LITTLE * max(found.ice_km2, found.place.pixel_km2 / LITTLE):
+    first, *others = sorted(effects, key=lambda effect: -effect.changed_km2)
+    if first.changed_km2 <= LITTLE * ice_km2:
         yield (
-            f"No single band decides here: of {show_km2(found.ice_km2)} of ice hardly any would "
+            f"No single band decides here: of {show_km2(ice_km2)} of ice hardly any would "
             "change its class without any one of them."
         )
         return
@@ -88,10 +99,10 @@ def tell_bands(found: Explanation) -> Iterator[str]:
     role = "decides here" if alone else "weighs most here, but not alone"
     yield f"{name_band(first.band)} {role}: without it {tell_change(first)}."
     for effect in others:
-        if effect.changed_km2 >= LITTLE * found.ice_km2:
+        if effect.changed_km2 >= LITTLE * ice_km2 and effect.changed_km2:
             yield f"Without {BANDS.get(effect.band, effect.band)}, {tell_change(effect)}."
-    if found.shapley:
-        most = max(found.shapley, key=lambda band: abs(found.shapley[band]))
+    if shapley:
+        most = max(shapley, key=lambda band: abs(shapley[band]))
         if most != first.band:
             yield (
                 f"Asked for the strength of the answer instead of the area, "
