@@ -88,10 +88,12 @@ class Randomised(Model):
     """Whether the picture of integrated gradients hangs on what the model learned."""
 
     stages: tuple[Stage, ...]
+    left: float
+    """Mean correlation of the picture with those of models all of whose layers were dealt out."""
     random_pairs: float
-    """Largest correlation of two pictures of models that know nothing."""
+    """Largest correlation of two pictures of such models."""
     passed: bool
-    """With all layers dealt out anew no more is left than two ignorant models share."""
+    """No more is left than two ignorant models share, or hardly anything at all."""
 
 
 class Curves(Model):

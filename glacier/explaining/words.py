@@ -179,8 +179,8 @@ def tell_checks(found: Explanation) -> Iterator[str]:
             )
         else:
             yield (
-                "Do not read the picture of the gradients here: a model whose weights were dealt "
-                "out anew draws nearly the same."
+                "Do not read the picture of the gradients here: models whose weights were dealt "
+                "out anew still draw much of it."
             )
     weak = [
         METHODS[curve.method]

@@ -97,8 +97,8 @@ def keep_checks(found: Any) -> dict[str, Any]:
     return {
         "gaps": {s.method: abs(s.gap) / max(abs(s.whole), 1e-12) for s in found.sums},
         "randomised": test and {
-            "passed": test.passed, "random_pairs": test.random_pairs,
-            "left": [stage.correlation for stage in test.stages],
+            "passed": test.passed, "random_pairs": test.random_pairs, "left": test.left,
+            "stages": [stage.correlation for stage in test.stages],
         },
     }  # fmt: skip
 
@@ -115,7 +115,8 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
             name: max(row["gaps"][name] for row in rows) for name in rows[0]["gaps"]
         },
         "randomisation_passed": sum(test["passed"] for test in tests),
-        "left_mean": np.mean([test["left"] for test in tests], axis=0).round(3).tolist(),
+        "left_mean": float(np.mean([test["left"] for test in tests])),
+        "stages_mean": np.mean([test["stages"] for test in tests], axis=0).round(3).tolist(),
         "random_pairs_mean": float(np.mean([test["random_pairs"] for test in tests])),
         **({
             "beaten_mean": {

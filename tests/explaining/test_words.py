@@ -82,7 +82,7 @@ def test_failed_checks_are_said() -> None:
     said = write_sentences(
         make_explanation(
             sums=(Sum(method="gradients", whole=2.0, gap=0.3),),
-            randomised=Randomised(stages=(), random_pairs=0.2, passed=False),
+            randomised=Randomised(stages=(), left=0.5, random_pairs=0.2, passed=False),
             curves=(curve,),
         )
     )
