@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from glacier.mapping.predict import run_predict as run_predict
     from glacier.monitoring.monitor import run_monitor as run_monitor
     from glacier.pipeline import run_pipeline as run_pipeline
+    from glacier.reports.explained import run_explain as run_explain
     from glacier.reports.report import run_report as run_report
     from glacier.reports.series import run_series as run_series
     from glacier.samples.month_images import MonthImage as MonthImage
@@ -62,6 +63,7 @@ __all__ = [
     "read_regions",
     "read_set",
     "run_claims",
+    "run_explain",
     "run_export",
     "run_ingest",
     "run_latest",
@@ -90,6 +92,7 @@ _HOMES = {
     "mapping.predict": ("run_predict",),
     "monitoring.monitor": ("run_monitor",),
     "pipeline": ("run_pipeline",),
+    "reports.explained": ("run_explain",),
     "reports.report": ("run_report",),
     "reports.series": ("run_series",),
     "samples.month_images": ("MonthImage", "read_images"),

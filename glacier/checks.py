@@ -81,7 +81,7 @@ def find_refusals(config: Config, job: str) -> list[str]:
         reasons[reason] = None
     if job == "serve":
         reasons |= dict.fromkeys(refuse_service(config))
-    if job in ("report", "export", "serve"):
+    if job in ("report", "explain", "export", "serve"):
         return list(reasons)
     if job == "latest" and (reason := explain_fixed_archive(config)):
         reasons[reason] = None

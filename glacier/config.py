@@ -14,6 +14,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, model_validator
 
 from glacier.settings.cluster import Cluster
+from glacier.settings.explain import Explain
 from glacier.settings.export import Export
 from glacier.settings.identity import digest, identity
 from glacier.settings.ingest import Ingest
@@ -70,6 +71,8 @@ class Config(Model):
     """What is new, and the model that serves -> a candidate for its place."""
     export: Annotated[Export, RUNTIME_ONLY] = Export()
     """Models -> files for other programs."""
+    explain: Annotated[Explain, RUNTIME_ONLY] = Explain()
+    """A map -> what decided it."""
     serve: Annotated[Serve, RUNTIME_ONLY] = Serve()
     """Maps and models -> an HTTP service."""
     plan: Annotated[PlanSettings, RUNTIME_ONLY] = PlanSettings()

@@ -198,6 +198,18 @@ def plan_learn(plan: RunPlan) -> Iterator[str]:
     yield f"learn: of candidates, {who}; at most {learn.gate.level:g} of equals are refused"
 
 
+def plan_explain(plan: RunPlan) -> Iterator[str]:
+    """Which map would be explained, and how."""
+    settings, place = plan.config.explain, "the whole map"
+    if settings.point is not None:
+        place = f"{settings.side_m:g} m around longitude and latitude {settings.point}"
+    yield (
+        f"explain: {settings.region or plan.config.regions[0].name}, "
+        f"{settings.month or 'the month of which most was seen'}, {place}: "
+        f"{', '.join(settings.methods)}; up to about {settings.at_most_s:g} s"
+    )
+
+
 def plan_export(plan: RunPlan) -> Iterator[str]:
     """Which models would be exported."""
     settings, sweep = plan.config.export, plan.config.sweep
@@ -278,6 +290,7 @@ STAGES: dict[str, tuple[Tell, ...]] = {
     "latest": (plan_latest, plan_series),
     "monitor": (plan_monitor, plan_network()),
     "learn": (plan_learn, plan_network()),
+    "explain": (plan_explain, plan_network()),
     "export": (plan_export, plan_network()),
     "pipeline": (
         plan_ingest, plan_prepare, plan_sweep, plan_report, plan_predict, plan_series,

@@ -114,6 +114,11 @@ VERBS = {
         "run_monitor",
         sections=("monitor.", "predict.sweep", *PLACES, "cluster."),
     ),
+    "explain": Verb(
+        "A map, or a place on it -> what decided it, in numbers, pictures and words.",
+        "run_explain",
+        sections=("explain.", "predict.encoder", "predict.folds", "predict.sweep", *PLACES),
+    ),
     "export": Verb(
         "Models -> ONNX and PyTorch files for other programs, held against the models.",
         "run_export",

@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1]
 
 ORDER = (
     "settings", "top", "geo", "plots", "sources", "archive", "samples", "evaluation", "registry",
-    "training", "mapping", "reports", "monitoring", "corrections", "studies", "serving", "doctor",
-    "planning",
+    "training", "mapping", "explaining", "reports", "monitoring", "corrections", "studies",
+    "serving", "doctor", "planning",
     "entrance",
 )  # fmt: skip
 """Folders of ``glacier/`` in the order in which data flow; each imports those before it alone."""
@@ -41,7 +41,7 @@ HOMES = {
         "training.sweep", "training.tuning", "training.candidate", "mapping.predict",
         "reports.series", "monitoring.months", "serving.on_ray",
     },
-    "torch": {"training"},
+    "torch": {"training", "explaining"},
     "torchvision": {"training.unet"},
     "onnx": {"training.export", "training.int8"},
     "onnxruntime": {"training.export", "training.int8"},

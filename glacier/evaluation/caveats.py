@@ -158,10 +158,17 @@ def explain_outlines(label: Label, months: Months) -> str:
         if margin
         else ""
     )
+    forbidden = (
+        " Their licence forbids commercial use: of these models and maps, too, unless their owner "
+        "says otherwise."
+        if provenance.forbids_trade
+        else ""
+    )
     return (
         f"The outlines are those of {provenance.source} ({provenance.owner}; "
         f"{provenance.licence}), drawn from images of "
-        f"{'-'.join(map(str, sorted(set(drawn))))}; the images here are {years}.{left_out}"
+        f"{'-'.join(map(str, sorted(set(drawn))))}; the images here are {years}.{forbidden}"
+        f"{left_out}"
     )
 
 

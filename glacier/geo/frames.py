@@ -79,3 +79,13 @@ def find_corners(grid: Grid) -> tuple[tuple[float, float], ...]:
     if np.ptp(lon) > 180:
         lon = [east + 360 if east < 0 else east for east in lon]
     return tuple(zip(map(float, lon), map(float, lat), strict=True))
+
+
+def locate_point(grid: Grid, longitude: float, latitude: float) -> tuple[float, float]:
+    """Row and column of a point in degrees, from the upper left corner; perhaps beyond the frame.
+
+    Those of the middle of the first pixel are 0.5.
+    """
+    to_metres = pyproj.Transformer.from_crs(WGS84, grid.crs, always_xy=True)
+    x, y = to_metres.transform(longitude, latitude)
+    return (grid.top_m - y) / grid.pixel_m, (x - grid.left_m) / grid.pixel_m

@@ -207,8 +207,7 @@ def map_whole(
     assert card.resize is not None
     pixels = make_image(image.read(0, image.grid.height), card.image)
     seen = np.isfinite(pixels[0])
-    small, _ = resize_sample(pixels, seen.astype(np.uint8), card.resize[0])
-    small = card.image.coding.decode(card.image.coding.encode(small))  # as samples hold them
+    small = resize_image(pixels, card)
     wanted = np.isfinite(small[0])
     logits = {
         (part, name): models[name].viewer.logits(fill_unseen(small, models[name].card), wanted)
@@ -220,6 +219,14 @@ def map_whole(
     probability = np.where(seen, between, np.float32(np.nan))
     threshold = enlarge(found.threshold, seen.shape)
     yield MapRows(probability, threshold, probability >= threshold)
+
+
+def resize_image(pixels: NDArray[np.float32], card: ModelCard) -> NDArray[np.float32]:
+    """An image, (B, H, W), in the one size that a model sees: (B, h, w) float32, NaN unseen."""
+    assert card.resize is not None
+    seen = np.isfinite(pixels[0])
+    small, _ = resize_sample(pixels, seen.astype(np.uint8), card.resize[0])
+    return card.image.coding.decode(card.image.coding.encode(small))  # as samples hold them
 
 
 def interpolate(values: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:

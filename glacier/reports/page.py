@@ -25,6 +25,7 @@ from glacier.plots.figures import Picture
 from glacier.progress import duration
 from glacier.published import INTRODUCTION, PUBLISHED, SLIPS
 from glacier.reports.gallery import Group
+from glacier.reports.groups import Groups
 from glacier.reports.portrait import Portrait
 from glacier.reports.sharing import share_config
 from glacier.reports.summary import Summary
@@ -55,8 +56,15 @@ class Drawn:
     """Of the archive; None where it holds fewer than two months."""
 
 
-def render_page(sweep: SavedSweep, summary: Summary, drawn: Drawn) -> str:
-    """The HTML page, with every picture inside it."""
+def render_page(sweep: SavedSweep, summary: Summary, drawn: Drawn, served: Groups) -> str:
+    """The HTML page, with every picture inside it.
+
+    Args:
+        sweep: The sweep.
+        summary: What is said of it.
+        drawn: The pictures.
+        served: Whom each method serves how well.
+    """
     result, samples = sweep.result, sweep.samples
     return load_template().render(
         s=summary,
@@ -72,6 +80,7 @@ def render_page(sweep: SavedSweep, summary: Summary, drawn: Drawn) -> str:
         pick=summary.shown,
         lead=summary.encoders.get(summary.shown) or summary.ensemble,
         best=summary.ranked[0],
+        served=served.get(summary.shown, ()),
         selection=result.selection_split,
         bare=sorted(result.bare),
         charts=drawn.charts,

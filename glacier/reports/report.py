@@ -18,6 +18,7 @@ from glacier.plots.figures import Picture
 from glacier.progress import say
 from glacier.reports.charts import draw_charts
 from glacier.reports.gallery import draw_strips, group_strips
+from glacier.reports.groups import find_groups, list_group_rows
 from glacier.reports.page import Drawn, render_page
 from glacier.reports.portrait import draw_portrait
 from glacier.reports.sharing import share_text
@@ -113,8 +114,11 @@ def write_report(sweep: SavedSweep, folder: str, wall_s: float | None) -> str:
     if calendar:
         pictures["calendar"] = calendar
     summary = summarise(sweep, found, strips, pictures, wall_s)
-    page = render_page(sweep, summary, Drawn(portrait, charts, groups, calendar))
+    served = find_groups(sweep)
+    page = render_page(sweep, summary, Drawn(portrait, charts, groups, calendar), served)
     contents = encode_tables(sweep.result, found) | encode_figures(pictures)
+    if served:
+        contents["groups.csv"] = encode_csv(list_group_rows(served))
     contents["report.html"] = page.encode()
     seals.write_whole(summary_address(folder), summary, contents)
     return summary.verdict

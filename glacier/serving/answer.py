@@ -9,6 +9,7 @@ from typing import Annotated, Protocol
 
 from pydantic import Field
 
+from glacier.explaining.explanation import BandsExplained
 from glacier.mapping.maps import PixelCounts
 from glacier.settings.model import Model
 from glacier.settings.values import Sha256
@@ -64,11 +65,13 @@ class Answer(Model):
     """West, south, east, north of the image, degrees; over the date line west is more than
     east."""
     seconds: float = Field(ge=0)
+    explanation: BandsExplained | None = None
+    """Which band decides; None: it was not asked for."""
 
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """How much one image may ask for."""
+    """How much one image may ask for, and what besides its map."""
 
     pixels: int
     """Height x width."""
@@ -76,6 +79,8 @@ class ImageLimits:
     """Of the process that opens it."""
     deadline_s: float
     """From the moment when it is its turn."""
+    explain: bool = False
+    """Which band decides."""
 
 
 class Mapper(Protocol):

@@ -132,9 +132,10 @@ async def execute(request: Request, state: State, client: Runner) -> Response:
             image = await find_image(state, wanted.inputs, folder)
         kept = await begin_map(state, client, image, held)
         if is_later(request):
-            state.work.make_later(kept, image, held.pop_all())
+            state.work.make_later(kept, image, held.pop_all(), wanted.inputs.explain)
             return answer_accepted(request, kept)
-        kept = await until_gone(request, state.work.make_now(kept, image))
+        explain = wanted.inputs.explain
+        kept = await until_gone(request, state.work.make_now(kept, image, explain))
     return send_results(request, kept)
 
 

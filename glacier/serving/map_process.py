@@ -24,6 +24,7 @@ from threading import Thread
 from typing import BinaryIO
 
 from glacier.errors import GlacierError
+from glacier.explaining.image_bands import explain_image
 from glacier.serving.answer import Answer
 from glacier.serving.map_image import LoadedCandidate, load_candidate, map_image, warm_up
 from glacier.serving.orders import DEFECT, MEMORY, Order, Reply
@@ -125,14 +126,18 @@ def prepare(candidate: Candidate) -> LoadedCandidate:
 
 
 def obey(loaded: LoadedCandidate, order: Order) -> Answer:
-    """Map the image of an order, within its limit of memory.
+    """Map the image of an order, and say what decided it where asked, within its memory.
 
     Raises:
         GlacierError: It cannot be mapped; the message names the file and not where it lies.
     """
     limit_memory(order.memory_mb)
     try:
-        return map_image(loaded, Path(order.image), Path(order.folder), order.pixels)
+        answer = map_image(loaded, Path(order.image), Path(order.folder), order.pixels)
+        if not order.explain:
+            return answer
+        found = explain_image(Path(order.image), loaded.models, loaded.candidate.predict)
+        return answer.model_copy(update={"explanation": found})
     except GlacierError as error:
         raise type(error)(hide_places(str(error), order)) from error
 

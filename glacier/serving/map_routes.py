@@ -85,12 +85,17 @@ REFUSED = describe_problems(400, 406, 408, 413, 415, 422, 429, 503, 504, 507)
 
 @router.post("/maps", responses=MADE | REFUSED, openapi_extra=BODY, response_class=Response)
 async def make_map(
-    request: Request, state: State, client: Runner, file: Literal["class", "probability"] = "class"
+    request: Request,
+    state: State,
+    client: Runner,
+    file: Literal["class", "probability"] = "class",
+    explain: bool = False,
 ) -> Response:
     """Map an image, sent or named.
 
     `Accept: application/geo+json` gives the outlines themselves, `image/tiff` the raster that
-    `file` names, `application/json` the area with its interval and links to all files.
+    `file` names, `application/json` the area with its interval and links to all files. With
+    `explain` that says also which band decides, by the map made again without each of them.
     """
     kind = choose_kind(request.headers.get("accept", ""))
     state.rates.count(client.key)
@@ -98,9 +103,9 @@ async def make_map(
         image = await receive_image(request, state, held)
         kept = await begin_map(state, client, image, held)
         if is_later(request):
-            state.work.make_later(kept, image, held.pop_all())
+            state.work.make_later(kept, image, held.pop_all(), explain)
             return answer_accepted(request, kept)
-        kept = await until_gone(request, state.work.make_now(kept, image))
+        kept = await until_gone(request, state.work.make_now(kept, image, explain))
     if kind == "json":
         return send_map(request, kept)
     return send_once(state.kept, kept, "outlines" if kind == "outlines" else file)

@@ -34,8 +34,13 @@ class MapWork:
         self.tasks: dict[str, asyncio.Task[None]] = {}
         """Id of a map to who makes it in the background."""
 
-    async def make_now(self, kept: KeptMap, image: Path) -> KeptMap:
+    async def make_now(self, kept: KeptMap, image: Path, explain: bool = False) -> KeptMap:
         """Make a map that a client waits for; of one that cannot be made nothing is kept.
+
+        Args:
+            kept: The map.
+            image: Its image.
+            explain: Say also which band decides.
 
         Raises:
             GlacierError: Why it could not be made.
@@ -43,7 +48,7 @@ class MapWork:
         deadline_s = self.limits.deadline_s
         try:
             async with asyncio.timeout(deadline_s):
-                answer = await self.make(kept, image, deadline_s)
+                answer = await self.make(kept, image, deadline_s, explain)
         except BaseException as error:
             self.kept.drop(kept)
             if isinstance(error, TimeoutError) and not isinstance(error, GlacierError):
@@ -54,23 +59,26 @@ class MapWork:
             raise
         return self.finish(kept, answer)
 
-    def make_later(self, kept: KeptMap, image: Path, held: ExitStack) -> None:
+    def make_later(
+        self, kept: KeptMap, image: Path, held: ExitStack, explain: bool = False
+    ) -> None:
         """Make a map while its client does something else.
 
         Args:
             kept: The map.
             image: Its image.
             held: What to give back at the end: the image's folder, and a place in the queue.
+            explain: Say also which band decides.
         """
-        task = asyncio.create_task(self.make_alone(kept, image, held), name=kept.id)
+        task = asyncio.create_task(self.make_alone(kept, image, held, explain), name=kept.id)
         self.tasks[kept.id] = task
         task.add_done_callback(lambda _: self.tasks.pop(kept.id, None))
 
-    async def make_alone(self, kept: KeptMap, image: Path, held: ExitStack) -> None:
+    async def make_alone(self, kept: KeptMap, image: Path, held: ExitStack, explain: bool) -> None:
         """Make a map and write down what became of it."""
         with held:
             try:
-                work = self.make(kept, image, self.limits.job_deadline_s)
+                work = self.make(kept, image, self.limits.job_deadline_s, explain)
                 answer = await self.while_wanted(kept, work)
             except Exception as error:
                 problem = make_problem(500, DEFECT)
@@ -95,13 +103,13 @@ class MapWork:
         finally:
             await end_task(task)
 
-    async def make(self, kept: KeptMap, image: Path, deadline_s: float) -> Answer:
+    async def make(self, kept: KeptMap, image: Path, deadline_s: float, explain: bool) -> Answer:
         """Have the map made, and count it.
 
         Raises:
             GlacierError: It could not be made.
         """
-        limits = ImageLimits(self.limits.pixels, self.limits.memory_mb, deadline_s)
+        limits = ImageLimits(self.limits.pixels, self.limits.memory_mb, deadline_s, explain)
         try:
             async with self.turn:
                 now = {"status": "running", "started": datetime.now(UTC)}

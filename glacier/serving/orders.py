@@ -31,6 +31,8 @@ class Order(Model):
     """Most height x width."""
     memory_mb: int
     """Most memory of the process."""
+    explain: bool = False
+    """Whether it is said which band decides."""
 
 
 class Reply(Model):

@@ -46,6 +46,11 @@ INPUTS: dict[str, dict[str, Any]] = {
     },
     "region": {"title": "Or a region of the run", "minOccurs": 0, "schema": {"type": "string"}},
     "month": {"title": "And its month", "minOccurs": 0, "schema": {"type": "string"}},
+    "explain": {
+        "title": "Whether the result says which band decides",
+        "minOccurs": 0,
+        "schema": {"type": "boolean", "default": False},
+    },
 }
 RESULT = {
     "title": "Area, its interval, and what made the map",
@@ -72,6 +77,7 @@ class Inputs(BaseModel):
     image: EncodedImage | None = None
     region: str | None = None
     month: str | None = None
+    explain: bool = False
 
 
 class Execute(BaseModel):

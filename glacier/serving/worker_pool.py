@@ -63,8 +63,9 @@ class WorkerPool:
             GlacierError: It cannot be mapped, or no process can be started any more.
         """
         order = Order(
-            image=str(image), folder=str(folder), pixels=limits.pixels, memory_mb=limits.memory_mb
-        )
+            image=str(image), folder=str(folder), pixels=limits.pixels,
+            memory_mb=limits.memory_mb, explain=limits.explain,
+        )  # fmt: skip
         self.in_work += 1
         self.at_rest.clear()
         try:

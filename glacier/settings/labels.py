@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Literal, Self
@@ -11,6 +12,9 @@ from pydantic import Field, model_validator
 from glacier.settings.model import ADDRESS, STORED, TEXT, Model
 from glacier.settings.paths import PathText
 from glacier.settings.values import CrsCode, Name
+
+NON_COMMERCIAL = re.compile(r"non[- ]?commercial|(?<![A-Z])NC(?![A-Z])", re.IGNORECASE)
+"""What licences say that forbid commercial use, such as ``CC BY-NC 4.0``."""
 
 NDSI_ABOVE = 0.4
 NIR_ABOVE = 0.11
@@ -31,6 +35,11 @@ class Provenance(Model):
     """Who made them."""
     licence: str
     """Terms of use."""
+
+    @property
+    def forbids_trade(self) -> bool:
+        """Whether its terms name commercial use as forbidden, by their usual words."""
+        return NON_COMMERCIAL.search(self.licence) is not None
 
     @model_validator(mode="after")
     def check_years(self) -> Self:

@@ -168,6 +168,12 @@ def describe_model(card: ModelCard) -> str:
             "safety."
         ),
         "Scores": describe_scores(card),
+        "Who is affected": (
+            "Those who live below the glacier or of its water, and who own the ground: an outline "
+            "may decide on hazard zones, dams, pastures and borders. Nobody was asked for consent "
+            "to be mapped, since no person is on the images; where outlines came from people, "
+            "their names stand above."
+        ),
         "Who should look": (
             "Someone who knows the glacier should hold its outlines against the images before "
             "anyone acts on them: debris, shadow, lakes and seasonal snow first."
@@ -213,6 +219,11 @@ def describe_data(card: ModelCard) -> str:
             f"The outlines are those of {escape(provenance.source)}, of {years}, by "
             f"{escape(provenance.owner)}, under {escape(provenance.licence)}."
         )
+        if provenance.forbids_trade:
+            lines.append(
+                "That licence forbids commercial use: of this model and its maps, too, unless "
+                "their owner says otherwise."
+            )
     elif label.kind == "outlines":
         lines.append("Where the outlines come from the run did not say.")
     return " ".join(lines)

@@ -106,3 +106,17 @@ def test_outlines_without_provenance_are_called_that() -> None:
 )
 def test_the_caveats_follow_from_the_settings(changes, words):
     assert words in explain(**changes)
+
+
+@pytest.mark.parametrize(
+    ("licence", "is_forbidden"),
+    [
+        ("CC BY-NC 4.0", True), ("cc-by-nc-sa", True), ("non-commercial use only", True),
+        ("Noncommercial", True), ("CC BY 4.0", False), ("INC. terms", False), ("NCAR", False),
+    ],
+)  # fmt: skip
+def test_a_licence_that_forbids_trade_is_said(licence: str, is_forbidden: bool) -> None:
+    provenance = Provenance(source="RGI", years=(2000, 2000), owner="RGI", licence=licence)
+    label = Label(kind="outlines", provenance=provenance)
+    said = caveats.explain_outlines(label, Months())
+    assert ("forbids commercial use" in said) == is_forbidden

@@ -11,12 +11,15 @@ from shapely.geometry import shape
 
 from glacier import store
 from glacier.errors import RasterError, WeightsError
+from glacier.explaining.image_bands import explain_image
 from glacier.geo.outline_json import COLUMNS
 from glacier.mapping.assignment import Part
 from glacier.mapping.map_plan import MapTask, begin_record
 from glacier.mapping.map_worker import MapWorker
 from glacier.serving.answer import CLASSES, FILES, OUTLINES, PROBABILITY
 from glacier.serving.map_image import LoadedCandidate, load_candidate, map_image, warm_up
+from glacier.serving.map_process import obey
+from glacier.serving.orders import Order
 from glacier.serving.served_models import ModelShelf
 from glacier.settings.predict import Predict
 from tests.support.served import serve_config, write_image, write_sweep
@@ -48,6 +51,23 @@ def predict_map(loaded: LoadedCandidate, image: Path, folder: Path) -> list[byte
     task = MapTask(record=begun, image=str(image), parts=(part,))
     assert '"status":"ok"' in worker({"task": task.model_dump_json()})["record"]
     return [(folder / "files" / f"a.{end}").read_bytes() for end in (PROBABILITY, CLASSES)]
+
+
+def test_what_decides_is_counted_on_the_map_itself(loaded: LoadedCandidate, tmp_path: Path) -> None:
+    image = write_image(tmp_path / "i.tif")
+    (tmp_path / "out").mkdir()
+    order = Order(image=str(image), folder=str(tmp_path / "out"), pixels=MOST_PX, memory_mb=10**6,
+                  explain=True)  # fmt: skip
+    answer = obey(loaded, order)
+    found = answer.explanation
+    assert found is not None and not found.reason and found.sentences
+    assert [effect.band for effect in found.bands] == ["nir", "red", "green"]
+    for effect in found.bands:
+        kept = answer.area_km2 + effect.gained_km2 - effect.lost_km2
+        assert effect.ice_km2 == pytest.approx(kept)
+    resampled = write_image(tmp_path / "fine.tif", pixel_m=15)
+    found = explain_image(resampled, loaded.models, loaded.candidate.predict)
+    assert "resampled" in found.reason and not found.bands
 
 
 @pytest.mark.parametrize("settings", [{}, {"resample": True}])

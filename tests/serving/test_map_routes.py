@@ -12,6 +12,8 @@ from tests.support.running_service import RAW, ask_app, list_maps, list_uploads
 from tests.support.stand_in_mapper import OUTLINE, TIFF, StandInMapper
 from tests.support.tiny import make_task, tiny_config
 
+LATER = {"prefer": "respond-async"}
+
 
 def post(client: TestClient, **headers: str):
     return client.post("/maps", content=TIFF, headers=RAW | headers)
@@ -29,6 +31,18 @@ def test_an_image_becomes_numbers_and_files(tmp_path: Path) -> None:
         assert files[0].content == OUTLINE and files[1].content == TIFF + b"class"
         assert all(file.headers[MODEL_HEADER] == values["model"]["sha256"] for file in files)
         assert list_uploads(tmp_path) == []
+
+
+def test_what_decides_is_said_where_it_is_asked_for(tmp_path: Path) -> None:
+    with ask_app(tmp_path) as client:
+        for query, told in (("", None), ("?explain=false", None), ("?explain=true", "Red")):
+            found = client.post(f"/maps{query}", content=TIFF, headers=RAW).json()["explanation"]
+            assert found is None if told is None else found["sentences"][0].startswith(told)
+        later = client.post("/maps?explain=true", content=TIFF, headers=RAW | LATER)
+        while client.get(later.headers["location"]).json()["status"] != "successful":
+            time.sleep(0.01)
+        found = client.get(f"{later.headers['location']}/results").json()["result"]["value"]
+        assert found["explanation"]["sentences"] == ["Red decides here."]
 
 
 def test_a_form_says_the_same_and_its_file_name_is_no_path(tmp_path: Path) -> None:

@@ -156,6 +156,25 @@ def test_an_own_image_is_sent_mapped_and_shown_after_what_the_model_says(
 
 
 @needs_browser
+def test_what_decides_is_said_of_an_image_where_its_box_is_ticked(
+    service: tuple[str, StandIn], browser: Any
+) -> None:
+    address, _ = service
+    with Visit(browser, address) as visit:
+        page = visit.page
+        for ticked in (False, True):
+            page.set_checked("#explain", ticked)
+            name = f"{ticked}.tif"
+            page.set_input_files("#file", {"name": name, "mimeType": "", "buffer": b"II*\0 image"})
+            card = page.locator(".job", has_text=name)
+            card.locator(".area").wait_for()
+            assert ("Red decides here." in card.inner_text()) == ticked
+            card.get_by_role("button", name=f"Remove {name}").click()
+            card.wait_for(state="detached")
+        assert not visit.complaints
+
+
+@needs_browser
 def test_long_work_can_be_ended(service: tuple[str, StandIn], browser: Any) -> None:
     address, jobs = service
     jobs.jobs.clear()

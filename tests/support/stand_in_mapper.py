@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from glacier.errors import ConfigError, OutOfTimeError, RasterError
+from glacier.explaining.explanation import BandsExplained
 from glacier.mapping.maps import PixelCounts
 from glacier.serving.answer import CLASSES, OUTLINES, PROBABILITY, Answer, ImageLimits, ServedModel
 
@@ -68,10 +69,12 @@ class StandInMapper:
         (folder / OUTLINES).write_bytes(self.change(image))
         (folder / PROBABILITY).write_bytes(TIFF + b"probability")
         (folder / CLASSES).write_bytes(TIFF + b"class")
+        said = BandsExplained(sentences=("Red decides here.",)) if limits.explain else None
         return Answer(
             model=model, area_km2=len(data) / 10, low_km2=0, high_km2=10, most_km2=10,
             why="a stand-in", outlines=0, pixels=PixelCounts(glacier=1, ground=2, unseen=3),
             bounds=(-134.6, 58.4, -134.4, 58.5), seconds=0.01,
+            explanation=said,
         )  # fmt: skip
 
     async def close(self) -> None:

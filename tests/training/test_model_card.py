@@ -35,6 +35,8 @@ def test_the_card_holds_network_data_and_scores() -> None:
     [
         ({"label": Label(kind="outlines", provenance=PROVENANCE)},
          "those of RGI 7.0, of 2000, by RGI Consortium, under CC BY 4.0"),
+        ({"label": Label(kind="outlines", provenance=PROVENANCE | {"licence": "CC BY-NC 4.0"})},
+         "forbids commercial use: of this model and its maps"),
         ({"label": Label(kind="outlines")}, "come from the run did not say"),
         ({"scores": CardScores(epoch_kept=1, was_chosen=True, tested=[make_image(Counts())])},
          "It was not tested"),
@@ -71,4 +73,4 @@ def test_words_from_outside_are_words_in_the_card(changes: dict) -> None:
         for text in (describe_model(CARD.model_copy(update=changes)), describe_model(CARD))
     ]
     assert kinds[0] == kinds[1]
-    assert describe_model(CARD.model_copy(update=changes)).count("\n#") == 6
+    assert describe_model(CARD.model_copy(update=changes)).count("\n#") == 7

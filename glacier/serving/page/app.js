@@ -210,6 +210,7 @@ const page = {
     map.showOutlines(features, { ...shownStyle(), pixelM: null });
     find("map").scrollIntoView({ block: "center" });
   },
+  explains: () => find("explain").checked,
 };
 const jobs = openJobs(find("jobs"), page);
 

@@ -76,10 +76,10 @@ export const linkFile = (href, name, words) => {
   return link;
 };
 
-// Send an image, or the name of one, to be mapped in the background; gives the job.
-export const sendImage = (body, kind, onSent) => new Promise((resolve, reject) => {
+// Send an image, or the name of one, to be mapped in the background, and explained; gives the job.
+export const sendImage = (body, kind, explains, onSent) => new Promise((resolve, reject) => {
   const request = new XMLHttpRequest();  // fetch does not tell how much is sent
-  request.open("POST", "maps");
+  request.open("POST", explains ? "maps?explain=true" : "maps");
   for (const [name, value] of Object.entries(headers({
     "Content-Type": kind, Prefer: "respond-async", Accept: "application/json",
   }))) request.setRequestHeader(name, value);

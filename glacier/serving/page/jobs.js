@@ -48,7 +48,7 @@ class Job {
 
   async send(body, kind) {
     try {
-      const job = await sendImage(body, kind, (share) => { this.bar.value = share; });
+      const job = await sendImage(body, kind, this.page.explains(), (share) => { this.bar.value = share; });
       this.id = job.jobID;
       this.onKnown(this.id);
       if (this.gone) await this.forget();
@@ -92,6 +92,12 @@ class Job {
     if (value.seen_pixel_m) {
       interval.append(` The model saw it in pixels of ${value.seen_pixel_m} m, not its own.`);
     }
+    const why = make("div", "", "why");
+    if (value.explanation) {
+      const { sentences: told, reason } = value.explanation, words = make("ul");
+      words.append(...(told.length ? told : [reason]).map((sentence) => make("li", sentence)));
+      why.append(make("h4", "What decides"), words);
+    }
     const links = make("ul", "", "files");
     const { outlines, class: classes, probability } = files;
     for (const [link, end] of [[outlines, "geojson"], [classes, "class.tif"],
@@ -105,7 +111,7 @@ class Job {
     onMap.addEventListener("click", () => this.draw(value, files));
     this.cancel.textContent = "Remove";
     this.cancel.setAttribute("aria-label", `Remove ${this.name}`);
-    this.cancel.before(sentences, area, interval, links, onMap, " ");
+    this.cancel.before(sentences, area, interval, why, links, onMap, " ");
     this.say("the map is made", isNew);
     if (isNew) await this.draw(value, files);
   }

@@ -1,0 +1,6 @@
+"""``glacier explain``, from a checkout: ``python -m jobs.explain <config.yaml>``."""
+
+from glacier.verbs import run_verb
+
+if __name__ == "__main__":
+    raise SystemExit(run_verb("explain"))
