@@ -121,6 +121,12 @@ VERBS = {
         ("variants", *RUN, *SCENES, *PREPARE, *SWEEP),
         has_variants=True,
     ),
+    "continual": Verb(
+        "Compare strategies that learn task after task without forgetting.",
+        "run_continual",
+        "continual.yaml",
+        ("continual.", "sweep.folds", "prepare.size", "prepare.blocks", *RUN),
+    ),
     "claims": Verb(
         "Test what the published experiment claims.",
         "run_claims",

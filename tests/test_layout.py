@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 ORDER = (
     "settings", "top", "geo", "plots", "sources", "archive", "samples", "evaluation", "training",
-    "mapping", "reports", "studies", "serving", "doctor", "planning",
+    "continual", "mapping", "reports", "studies", "serving", "doctor", "planning",
     "entrance",
 )  # fmt: skip
 """Folders of ``glacier/`` in the order in which data flow; each imports those before it alone."""
@@ -37,10 +37,10 @@ ENTRANCE = {
 HOMES = {
     "ray": {
         "cluster", "cluster_version", "archive.ingest", "archive.workers", "samples.prepare",
-        "training.sweep", "training.tuning", "mapping.predict", "reports.series",
-        "serving.on_ray",
+        "training.sweep", "training.tuning", "continual.tuning", "mapping.predict",
+        "reports.series", "serving.on_ray",
     },
-    "torch": {"training"},
+    "torch": {"training", "continual"},
     "torchvision": {"training.unet"},
     "onnx": {"training.export", "training.int8"},
     "onnxruntime": {"training.export", "training.int8"},

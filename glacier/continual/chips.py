@@ -22,6 +22,9 @@ from glacier.windows import centred_starts, pad_to, window_starts
 Window = tuple[NDArray[np.float32], NDArray[np.uint8]]
 """(B, S, S) float32 with NaN where unseen; (S, S) uint8 label."""
 
+LEAST_SPREAD = 1e-4
+"""Of a band that is scaled, reflectance."""
+
 
 class Batch(NamedTuple):
     """Chips with their labels."""
@@ -44,7 +47,10 @@ class Batch(NamedTuple):
         """Chips drawn at random, with repeats, each flipped and turned at random."""
         found = self.take(rng.integers(len(self), size=count))
         ways = rng.integers(8, size=count)
-        turned = [turn_chip(*pair, int(way)) for *pair, way in zip(*found, ways, strict=True)]
+        turned = [
+            turn_chip(image, label, int(way))
+            for image, label, way in zip(found.images, found.labels, ways, strict=True)
+        ]
         return join_chips(turned)
 
 
@@ -90,9 +96,8 @@ class ChipCutter:
         """
         parts = [self.cut_task(task) for task in tasks]
         first = np.stack([image for image, _ in parts[0][0]])
-        mean = np.nanmean(first, axis=(0, 2, 3), dtype=np.float64).astype(np.float32)
-        std = np.nanstd(first, axis=(0, 2, 3), dtype=np.float64).astype(np.float32)
-        std = np.maximum(std, np.float32(1e-4))
+        mean = np.asarray(np.nanmean(first, (0, 2, 3), np.float64), np.float32)
+        std = np.asarray(np.nanstd(first, (0, 2, 3), np.float64), np.float32).clip(LEAST_SPREAD)
         return [
             TaskChips(task.name, place, *(make_batch(part, mean, std) for part in found))
             for place, (task, found) in enumerate(zip(tasks, parts, strict=True))

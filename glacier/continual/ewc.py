@@ -63,6 +63,6 @@ class Ewc(Strategy):
     def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, JsonValue]) -> None:
         """Take the springs back."""
         self.springs = [
-            tuple(strip_tensors(f"{kind}.{at}.", tensors) for kind in ("importance", "anchor"))
+            (strip_tensors(f"importance.{at}.", tensors), strip_tensors(f"anchor.{at}.", tensors))
             for at in range(int(str(facts["springs"])))
-        ]  # type: ignore[misc]
+        ]

@@ -12,7 +12,6 @@ from safetensors.torch import save as save_tensors
 
 from glacier import seals, store
 from glacier.continual.chips import Batch, ChipCutter, TaskChips
-from glacier.continual.memory import bytes_of_chip
 from glacier.continual.registry import load_strategy
 from glacier.continual.strategy import Setup, Strategy
 from glacier.continual.trial import StreamKey, StreamOutcome, StreamPlan
@@ -156,8 +155,6 @@ def score_tasks(strategy: Strategy, parts: Sequence[Batch]) -> Row:
 def make_setup(plan: StreamPlan, key: StreamKey, tasks: Sequence[TaskChips]) -> Setup:
     """What the strategy of a trial is given."""
     settings, samples = plan.config.continual, plan.samples
-    chips = sum(len(task.train) for task in tasks)
-    kept = max(1, round((key.budget_percent or 0) / 100 * chips)) if key.budget_percent else 0
     return Setup(
         bands=len(samples.bands),
         size_px=samples.size_px,
@@ -168,7 +165,7 @@ def make_setup(plan: StreamPlan, key: StreamKey, tasks: Sequence[TaskChips]) -> 
         batch_size=settings.batch_size,
         rate=key.rate,
         strength=key.strength,
-        budget_bytes=kept * bytes_of_chip(len(samples.bands), samples.size_px),
+        budget_bytes=plan.budget_bytes(key.budget_percent, [len(task.train) for task in tasks]),
         seed=plan.config.seed + key.seed,
     )
 

@@ -16,11 +16,6 @@ SHORT = torch.float16
 """How images are kept: as many bytes as the samples have on disk."""
 
 
-def bytes_of_chip(bands: int, size_px: int) -> int:
-    """Bytes of a chip with its label, as samples hold it: two a band and pixel, one for a label."""
-    return size_px**2 * (2 * bands + 1)
-
-
 class Reservoir:
     """Chips with what belongs to each, at most ``capacity`` of them.
 

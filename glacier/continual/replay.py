@@ -8,8 +8,9 @@ from pydantic import JsonValue
 from torch import Tensor
 
 from glacier.continual.chips import Batch, TaskChips
-from glacier.continual.memory import Reservoir, bytes_of_chip
+from glacier.continual.memory import Reservoir
 from glacier.continual.strategy import Facts, Setup, Strategy, Tensors
+from glacier.continual.trial import bytes_of_chip
 from glacier.training.losses import dice_loss
 
 
@@ -24,9 +25,7 @@ class Replay(Strategy):
     def __init__(self, setup: Setup) -> None:
         """Begin with an empty memory."""
         super().__init__(setup)
-        self.memory = Reservoir(
-            setup.budget_bytes // bytes_of_chip(setup.bands, setup.size_px)
-        )
+        self.memory = Reservoir(setup.budget_bytes // bytes_of_chip(setup.bands, setup.size_px))
 
     def loss(self, batch: Batch) -> Tensor:
         """The mean of the Dice losses of the task's batch and of one from the memory."""

@@ -43,7 +43,8 @@ def list_tasks(settings: Continual, images: Sequence[Key]) -> list[StreamTask]:
     ]
     if empty := [task.name for task in tasks if not task.images]:
         raise ConfigError(
-            f"continual.tasks: no usable month is in {', '.join(empty)}; give other regions or years"
+            f"continual.tasks: no usable month is in {', '.join(empty)}; give other regions or "
+            "years"
         )
     if len(tasks) < FEWEST:
         raise ConfigError(

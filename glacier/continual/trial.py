@@ -26,6 +26,11 @@ FORMAT = 1
 """Counts up when a trial's outcome changes for the same settings."""
 
 
+def bytes_of_chip(bands: int, size_px: int) -> int:
+    """Bytes of a chip with its label, as samples hold it: two a band and pixel, one for a label."""
+    return size_px**2 * (2 * bands + 1)
+
+
 class StreamKey(Model):
     """What tells a trial from the others of its stream."""
 
@@ -110,6 +115,18 @@ class StreamPlan:
             owned: This run alone works there, so a damaged file is said and set aside.
         """
         return seals.read_whole(self.address(key), StreamOutcome, owned)
+
+    def budget_bytes(self, percent: float | None, train_chips: Sequence[int]) -> int:
+        """What may be kept of earlier tasks: the bytes of a share of all chips, of one at least.
+
+        Args:
+            percent: Of the chips; None: nothing.
+            train_chips: Training chips of each task.
+        """
+        if percent is None:
+            return 0
+        chips = max(1, round(percent / 100 * sum(train_chips)))
+        return chips * bytes_of_chip(len(self.samples.bands), self.samples.size_px)
 
     @property
     def methods(self) -> list[tuple[str, float | None]]:
@@ -196,7 +213,9 @@ def plan_stream(config: Config) -> StreamPlan:
         splits=splits,
         masks=FoldMasks(folds.kind, blocks, (), southern),
         folder=store.join(
-            store.absolute(config.storage), "continual", f"{config.name}-{name_stream(config, samples_at)}"
+            store.absolute(config.storage),
+            "continual",
+            f"{config.name}-{name_stream(config, samples_at)}",
         ),
     )
 

@@ -23,12 +23,20 @@ def test_a_stream_goes_on_from_a_saved_state_to_the_same_bits(name: str, tmp_pat
     stopped = Stream(make_strategy(name), tasks, str(tmp_path))
     with pytest.raises(InterruptedError):
         stopped.run(interrupt)
-    resumed = Stream(make_strategy(name, ), tasks, str(tmp_path))
+    resumed = Stream(
+        make_strategy(
+            name,
+        ),
+        tasks,
+        str(tmp_path),
+    )
     resumed.resume()
     assert resumed.done == 2
     resumed.run()
     assert (resumed.test, resumed.validation) == (whole.test, whole.validation)
-    for one, other in zip(whole.strategy.net.parameters(), resumed.strategy.net.parameters(), strict=True):
+    for one, other in zip(
+        whole.strategy.net.parameters(), resumed.strategy.net.parameters(), strict=True
+    ):
         assert torch.equal(one, other)
 
 

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from glacier.continual.chips import Batch, TaskChips
-from glacier.continual.memory import bytes_of_chip
 from glacier.continual.registry import load_strategy
 from glacier.continual.strategy import Setup, Strategy
+from glacier.continual.trial import bytes_of_chip
 
 BANDS, SIZE_PX = 2, 16
 
@@ -28,7 +28,9 @@ def make_chips(count: int, sign: float, seed: int) -> Batch:
     rows, cols = np.mgrid[:SIZE_PX, :SIZE_PX]
     centre = rng.uniform(4, SIZE_PX - 4, (count, 2, 1, 1))
     disc = (rows - centre[:, 0]) ** 2 + (cols - centre[:, 1]) ** 2 < 16
-    image = sign * np.where(disc, 1.0, -1.0)[:, None] + rng.normal(0, 0.3, (count, BANDS, *rows.shape))
+    image = sign * np.where(disc, 1.0, -1.0)[:, None] + rng.normal(
+        0, 0.3, (count, BANDS, *rows.shape)
+    )
     label = disc[:, None].astype(np.uint8)
     label[:, :, 0] = 255  # of a row nothing is known
     return Batch(torch.from_numpy(image.astype(np.float32)), torch.from_numpy(label))
