@@ -299,7 +299,7 @@ def describe_verb(name: str) -> str:
     """What a verb does, and how it is typed."""
     verb = VERBS[name]
     typed = f"    glacier {name} {verb.example}"
-    dry = f"{typed} {DRY_RUN}   says what would be done and refused, and does nothing"
+    dry = f"{typed} {DRY_RUN}   says what would be done and refused; does nothing"
     return "\n".join([verb.summary, "", typed, dry])
 
 

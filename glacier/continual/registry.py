@@ -30,11 +30,21 @@ class Entry:
     """Weights of its own term of the loss that are tried, as learning rates are."""
 
 
+PENALTIES = (10.0, 1e3, 1e5)
+"""Strengths of a quadratic penalty, whose scale nobody knows before."""
+
 STRATEGIES = {
     "naive": Entry("naive:Naive", "naive fine-tuning"),
-    "joint": Entry("joint:Joint", "joint training, the ceiling"),
+    "joint": Entry("joint:Joint", "joint training"),
+    "ewc": Entry("ewc:Ewc", "EWC", strengths=PENALTIES),
+    "online_ewc": Entry("online_ewc:OnlineEwc", "online EWC", strengths=PENALTIES),
+    "mas": Entry("mas:Mas", "MAS", strengths=(0.1, 1.0, 10.0)),
     "replay": Entry("replay:Replay", "experience replay", uses_budget=True),
-    "ewc": Entry("ewc:Ewc", "EWC", strengths=(10.0, 1e3, 1e5)),
+    "der": Entry("der:DarkReplay", "DER++", uses_budget=True, strengths=(0.01, 0.1)),
+    "lwf": Entry("lwf:Distillation", "distillation (LwF)", strengths=(0.3, 3.0)),
+    "progressive": Entry("progressive:Progressive", "progressive network", knows_task=True),
+    "reptile": Entry("reptile:Reptile", "Reptile, then naive"),
+    "maml": Entry("maml:Maml", "MAML, then naive"),
 }
 """Name in a configuration to the strategy. A new one is a file in this folder and a line here."""
 
