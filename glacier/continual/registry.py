@@ -41,10 +41,12 @@ STRATEGIES = {
     "mas": Entry("mas:Mas", "MAS", strengths=(0.1, 1.0, 10.0)),
     "replay": Entry("replay:Replay", "experience replay", uses_budget=True),
     "der": Entry("der:DarkReplay", "DER++", uses_budget=True, strengths=(0.01, 0.1)),
+    "som": Entry("som:MapReplay", "replay by a self-organising map", uses_budget=True),
     "lwf": Entry("lwf:Distillation", "distillation (LwF)", strengths=(0.3, 3.0)),
     "progressive": Entry("progressive:Progressive", "progressive network", knows_task=True),
     "reptile": Entry("reptile:Reptile", "Reptile, then naive"),
     "maml": Entry("maml:Maml", "MAML, then naive"),
+    "hebbian": Entry("hebbian:Hebbian", "Hebbian head"),
 }
 """Name in a configuration to the strategy. A new one is a file in this folder and a line here."""
 
