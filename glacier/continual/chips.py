@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -134,14 +135,27 @@ def cut_inside(
     image: MonthImage, mask: NDArray[np.bool_], size: int, rng: np.random.Generator
 ) -> Iterator[Window]:
     """Windows that lie wholly in a mask and hold a label, as many as cover it once by area."""
-    if not mask.any():
-        return
-    starts = np.unique(centred_starts(pad_to(mask, size, True), size), axis=0)
+    starts = find_starts(mask.tobytes(), mask.shape, size)
     count = min(len(starts), max(1, round(int(mask.sum()) / size**2)))
     for row, col in rng.permutation(starts)[:count]:
         window = image.window(int(row), int(col), size)
         if (window[1] != IGNORE).any():
             yield window
+
+
+@lru_cache(maxsize=64)
+def find_starts(mask: bytes, shape: tuple[int, ...], size: int) -> NDArray[np.int32]:
+    """(n, 2) first row and column of windows in a mask; months of a region have the same.
+
+    Args:
+        mask: Bytes of (H, W) bool.
+        shape: H and W.
+        size: Side of a window, pixels.
+    """
+    allowed = np.frombuffer(mask, bool).reshape(shape)
+    if not allowed.any():
+        return np.zeros((0, 2), np.int32)
+    return np.unique(centred_starts(pad_to(allowed, size, True), size), axis=0)
 
 
 def cut_over(image: MonthImage, mask: NDArray[np.bool_], size: int) -> Iterator[Window]:

@@ -39,7 +39,6 @@ class Progressed(seals.Manifest):
     """Tasks that have been learned."""
     facts: dict[str, JsonValue]
     test: tuple[Row, ...]
-    validation: tuple[Row, ...]
     train_s: float = Field(ge=0)
 
 
@@ -56,7 +55,6 @@ class Stream:
         """
         self.strategy, self.tasks, self.folder = strategy, tasks, folder
         self.test = [score_tasks(strategy, [task.test for task in tasks])]
-        self.validation = [score_tasks(strategy, [task.validation for task in tasks])]
         self.done, self.train_s = 0, 0.0
 
     def run(self, on_task: OnTask = lambda done: None) -> None:
@@ -70,12 +68,14 @@ class Stream:
             learn_task(self.strategy, task)
             self.train_s += time.monotonic() - began
             self.test.append(score_tasks(self.strategy, [each.test for each in self.tasks]))
-            parts = [each.validation for each in self.tasks]
-            self.validation.append(score_tasks(self.strategy, parts))
             self.done += 1
             if self.folder and self.done < len(self.tasks):
                 self.save()
             on_task(self.done)
+
+    def validate(self) -> Row:
+        """IoU of the validation part of each task, as the model is now."""
+        return score_tasks(self.strategy, [task.validation for task in self.tasks])
 
     @property
     def saved_at(self) -> str:
@@ -89,7 +89,6 @@ class Stream:
             done=self.done,
             facts=facts,
             test=tuple(self.test),
-            validation=tuple(self.validation),
             train_s=self.train_s,
         )
         seals.write_whole(self.saved_at, value, {TENSORS: save_tensors(tensors)})
@@ -104,7 +103,7 @@ class Stream:
         if found := seals.read_vouched(self.saved_at, Progressed, TENSORS, owned=True):
             value, data = found
             self.strategy.load(decode_tensors(self.saved_at, data), value.facts)
-            self.test, self.validation = list(value.test), list(value.validation)
+            self.test = list(value.test)
             self.done, self.train_s = value.done, value.train_s
 
 
@@ -194,7 +193,7 @@ def run_stream_trial(
     outcome = StreamOutcome(
         key=key,
         test=ScoreMatrix(tasks=names, rows=tuple(stream.test)),
-        validation=ScoreMatrix(tasks=names, rows=tuple(stream.validation)),
+        validation=stream.validate(),
         train_s=stream.train_s,
         kept_bytes=max(0, strategy.memory_bytes()),
         parameters=sum(value.numel() for value in strategy.net.parameters()),
