@@ -58,7 +58,7 @@ def test_only_what_is_told_the_task_looks_at_it(name: str) -> None:
 
 
 def test_a_strategy_learns_what_it_is_shown_and_naive_forgets_it() -> None:
-    strategy, tasks = make_strategy("naive", steps=60, rate=1e-2), make_tasks(2)
+    strategy, tasks = make_strategy("naive", steps=40, rate=2e-2), make_tasks(2)
     stream = Stream(strategy, tasks)
     stream.run()
     assert stream.test[1][0] > 0.8 and stream.test[2][1] > 0.8
@@ -67,7 +67,7 @@ def test_a_strategy_learns_what_it_is_shown_and_naive_forgets_it() -> None:
 
 def test_joint_forgets_nothing() -> None:
     first, second = make_tasks(3)[0], make_tasks(3)[2]
-    strategy = make_strategy("joint", steps=60, rate=1e-2)
+    strategy = make_strategy("joint", steps=40, rate=2e-2)
     learn_task(strategy, first)
     learn_task(strategy, second)
     assert min(score_tasks(strategy, [first.test, second.test])) > 0.8

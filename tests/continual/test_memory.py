@@ -29,7 +29,7 @@ def test_a_reservoir_never_exceeds_its_capacity() -> None:
 
 def test_a_reservoir_is_an_even_sample_of_all_that_came() -> None:
     """Of 40 chips each is among the 10 kept in a quarter of the cases, whenever it came."""
-    counts, rounds = np.zeros(40), 2000
+    counts, rounds = np.zeros(40), 400
     for seed in range(rounds):
         memory, rng = Reservoir(10), np.random.default_rng(seed)
         for first in range(0, 40, 8):
