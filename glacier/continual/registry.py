@@ -30,7 +30,7 @@ class Entry:
     """Weights of its own term of the loss that are tried, as learning rates are."""
 
 
-PENALTIES = (10.0, 1e3, 1e5)
+PENALTIES = (0.1, 3.0, 100.0)
 """Strengths of a quadratic penalty, whose scale nobody knows before."""
 
 STRATEGIES = {
@@ -38,7 +38,7 @@ STRATEGIES = {
     "joint": Entry("joint:Joint", "joint training"),
     "ewc": Entry("ewc:Ewc", "EWC", strengths=PENALTIES),
     "online_ewc": Entry("online_ewc:OnlineEwc", "online EWC", strengths=PENALTIES),
-    "mas": Entry("mas:Mas", "MAS", strengths=(0.1, 1.0, 10.0)),
+    "mas": Entry("mas:Mas", "MAS", strengths=(1e-3, 1e-2, 0.1)),
     "replay": Entry("replay:Replay", "experience replay", uses_budget=True),
     "der": Entry("der:DarkReplay", "DER++", uses_budget=True, strengths=(0.01, 0.1)),
     "som": Entry("som:MapReplay", "replay by a self-organising map", uses_budget=True),

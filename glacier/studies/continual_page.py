@@ -40,8 +40,8 @@ def write_stream_page(summary: ContinualSummary, alt: str) -> str:
         "",
         f"![{escape(alt)}](matrices.png)",
         "",
-        "Rows: after so many tasks; columns: the task that was learned as the so-manieth; numbers: "
-        "IoU x 100, mean of all orders and seeds.",
+        "Rows: after so many tasks; columns: the tasks by the place at which they were learned; "
+        "numbers: IoU x 100, mean of all orders and seeds.",
         "",
         *write_rows(MORE, [format_more(row) for row in summary.rows]),
         "",

@@ -56,7 +56,7 @@ class StrategyRow(Model):
     parameters: int
     knows_task: bool
     matrix: Matrix
-    """(T, T) mean IoU after so many tasks (row) in the task learned as the so-manieth (column)."""
+    """(T, T) mean IoU after so many tasks (row), in the task learned at that place (column)."""
 
 
 class LostRow(Model):
