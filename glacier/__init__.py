@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from glacier.samples.sample_set import read_set as read_set
     from glacier.serving.run import run_serve as run_serve
     from glacier.studies.claims import run_claims as run_claims
+    from glacier.studies.continual import run_continual as run_continual
     from glacier.studies.study import run_study as run_study
     from glacier.training.model_files import load_model as load_model
     from glacier.training.model_files import map_probability as map_probability
@@ -63,6 +64,7 @@ __all__ = [
     "read_regions",
     "read_set",
     "run_claims",
+    "run_continual",
     "run_explain",
     "run_export",
     "run_ingest",
@@ -100,6 +102,7 @@ _HOMES = {
     "samples.prepare": ("run_prepare",),
     "serving.run": ("run_serve",),
     "studies.claims": ("run_claims",),
+    "studies.continual": ("run_continual",),
     "studies.study": ("run_study",),
     "training.model_files": ("load_model", "map_probability"),
     "training.saved": ("SavedSweep", "find_sweep"),

@@ -17,6 +17,7 @@ from glacier import store
 from glacier.archive.dry_run import BAND_BYTES, RegionDryRun
 from glacier.archive.records import list_span
 from glacier.config import Config, explain_few_variants
+from glacier.continual.trial import explain_no_stream
 from glacier.errors import ConfigError, GlacierError, StoreError
 from glacier.geo.frames import find_overlaps, is_southern
 from glacier.geo.raster import Grid
@@ -87,6 +88,8 @@ def find_refusals(config: Config, job: str) -> list[str]:
         reasons[reason] = None
     trains = job not in (*USES_MODELS, "ingest", "prepare")
     reasons |= dict.fromkeys(refuse_machine(config, trains))
+    if job == "continual" and (reason := explain_no_stream(config)):
+        reasons[reason] = None
     if job == "study" and (reason := explain_few_variants(config)):
         reasons[reason] = None
     runs = {"": config}

@@ -14,6 +14,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, model_validator
 
 from glacier.settings.cluster import Cluster
+from glacier.settings.continual import Continual
 from glacier.settings.explain import Explain
 from glacier.settings.export import Export
 from glacier.settings.identity import digest, identity
@@ -77,6 +78,8 @@ class Config(Model):
     """Maps and models -> an HTTP service."""
     plan: Annotated[PlanSettings, RUNTIME_ONLY] = PlanSettings()
     """What a run will take, before it is run."""
+    continual: Annotated[Continual, RUNTIME_ONLY] = Continual()
+    """Samples -> a comparison of strategies that learn task after task; it has its own hash."""
     cluster: Annotated[Cluster, RUNTIME_ONLY] = Cluster()
     """Where Ray runs."""
     variants: Annotated[dict[Name, dict[str, JsonValue]], RUNTIME_ONLY] = Field(

@@ -12,6 +12,7 @@ from glacier import store
 from glacier.archive.dry_run import describe_frame, describe_ingest, describe_regions
 from glacier.checks import find_refusals
 from glacier.config import Config
+from glacier.continual.registry import STRATEGIES, choose_strategies
 from glacier.errors import ConfigError, GlacierError
 from glacier.learn import open_ledger
 from glacier.machine import Room
@@ -210,6 +211,21 @@ def plan_explain(plan: RunPlan) -> Iterator[str]:
     )
 
 
+def plan_continual(plan: RunPlan) -> Iterator[str]:
+    """What would be learned task after task."""
+    settings = plan.config.continual
+    names = choose_strategies(settings.strategies)
+    budgets = len(settings.budgets_percent)
+    methods = sum(budgets if STRATEGIES[name].uses_budget else 1 for name in names)
+    choices = len(settings.learning_rates) * sum(len(STRATEGIES[n].strengths) for n in names)
+    yield (
+        f"continual: {len(names)} strategies, {settings.orders} order(s) and {settings.seeds} "
+        f"seed(s) of a stream of {settings.stream}: {methods * settings.orders * settings.seeds} "
+        f"trials, and up to {choices} that choose learning rates; {settings.steps_per_task} "
+        f"batches a task, {settings.cpus_per_trial} core(s) a trial"
+    )
+
+
 def plan_export(plan: RunPlan) -> Iterator[str]:
     """Which models would be exported."""
     settings, sweep = plan.config.export, plan.config.sweep
@@ -298,6 +314,7 @@ STAGES: dict[str, tuple[Tell, ...]] = {
     ),
     "serve": (plan_serve, plan_network()),
     "study": (plan_ingest, plan_prepare, plan_sweep, EVERYTHING, plan_disk),
+    "continual": (plan_ingest, plan_prepare, plan_continual, plan_network(fetches=True), plan_disk),
     "claims": (plan_ingest, plan_prepare, plan_sweep, EVERYTHING, plan_disk),
 }  # fmt: skip
 """Verb to what is said of it."""

@@ -17,7 +17,8 @@ from glacier.locks import find_living
 from glacier.progress import say
 
 FOLDERS = (
-    "archive", "samples", "sweeps", "trials", "models", "maps", "weights", "catalogue", LOGS,
+    "archive", "samples", "sweeps", "trials", "models", "maps", "weights", "catalogue", "continual",
+    LOGS,
 )  # fmt: skip
 """Folders of a storage."""
 

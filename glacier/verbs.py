@@ -143,6 +143,12 @@ VERBS = {
         ("variants", *RUN, *SCENES, *PREPARE, *SWEEP),
         has_variants=True,
     ),
+    "continual": Verb(
+        "Compare strategies that learn task after task without forgetting.",
+        "run_continual",
+        "continual.yaml",
+        ("continual.", "sweep.folds", "prepare.size", "prepare.blocks", *RUN),
+    ),
     "claims": Verb(
         "Test what the published experiment claims.",
         "run_claims",
@@ -315,7 +321,7 @@ def describe_verb(name: str) -> str:
     """What a verb does, and how it is typed."""
     verb = VERBS[name]
     typed = f"    glacier {name} {verb.example}"
-    dry = f"{typed} {DRY_RUN}   says what would be done and refused, and does nothing"
+    dry = f"{typed} {DRY_RUN}   says what would be done and refused; does nothing"
     return "\n".join([verb.summary, "", typed, dry])
 
 

@@ -20,6 +20,7 @@ from glacier.sources.factory import open_source
 from glacier.training.trial import Trial
 from glacier.verbs import VERBS
 from tests.support.discs import SAMPLES
+from tests.support.stream_runs import stream_config
 from tests.support.sweeps import make_epochs
 from tests.support.tiny import ENCODER, make_task, tiny_config, write_tiny
 
@@ -42,7 +43,10 @@ def test_each_says_what_it_would_do_and_does_nothing(
     tmp_path: Path, job: str, capsys: Said
 ) -> None:
     variants = {"a": {}, "b": {"sweep.epochs": 3}}
-    assert dry_run(tiny_config(tmp_path, variants=variants), job) == 0
+    config = tiny_config(tmp_path, variants=variants)
+    if job == "continual":
+        config = stream_config(tmp_path)
+    assert dry_run(config, job) == 0
     lines = capsys.readouterr().out.splitlines()
     assert all(line.startswith("dry run: ") for line in lines) and len(set(lines)) == len(lines)
     assert lines[-1] == "dry run: nothing was fetched; the same command without --dry-run does it"

@@ -38,7 +38,11 @@ def test_a_field_says_what_it_takes(name: str, allowed: str, default: str) -> No
 def test_every_field_that_holds_a_value_is_there_with_what_it_means() -> None:
     names = set(field_names(Config))
     assert set(FIELDS) <= names
-    inside = ("regions.", "ingest.folder.images.")  # of values that only the file can hold
+    inside = (
+        "regions.",
+        "ingest.folder.images.",
+        "continual.tasks.",
+    )  # of values that only the file can hold
     leaves = {n for n in names if not any(m.startswith(f"{n}.") for m in names)}
     assert {n for n in leaves if not n.startswith(inside)} <= set(FIELDS)
     assert all(field.about for field in FIELDS.values())

@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1]
 
 ORDER = (
     "settings", "top", "geo", "plots", "sources", "archive", "samples", "evaluation", "registry",
-    "training", "mapping", "explaining", "reports", "monitoring", "corrections", "studies",
-    "serving", "doctor", "planning",
+    "training", "continual", "mapping", "explaining", "reports", "monitoring", "corrections",
+    "studies", "serving", "doctor", "planning",
     "entrance",
 )  # fmt: skip
 """Folders of ``glacier/`` in the order in which data flow; each imports those before it alone."""
@@ -38,10 +38,10 @@ ENTRANCE = {
 HOMES = {
     "ray": {
         "cluster", "cluster_version", "archive.ingest", "archive.workers", "samples.prepare",
-        "training.sweep", "training.tuning", "training.candidate", "mapping.predict",
-        "reports.series", "monitoring.months", "serving.on_ray",
+        "training.sweep", "training.tuning", "training.candidate", "continual.tuning",
+        "mapping.predict", "reports.series", "monitoring.months", "serving.on_ray",
     },
-    "torch": {"training", "explaining"},
+    "torch": {"training", "continual", "explaining"},
     "torchvision": {"training.unet"},
     "onnx": {"training.export", "training.int8"},
     "onnxruntime": {"training.export", "training.int8"},
