@@ -38,6 +38,7 @@ from glacier.samples.folds import Split, block_rectangles, make_splits
 from glacier.samples.label_files import list_masks
 from glacier.serving.tokens import read_access
 from glacier.settings.prepare import WINDOW_STEP_PX
+from glacier.settings.weights import WORDS
 from glacier.sources.factory import open_source
 from glacier.sources.night import is_dark
 from glacier.sources.source import Source
@@ -168,8 +169,8 @@ def refuse_files(config: Config, job: str) -> Iterator[str]:
     label = config.prepare.label
     named: dict[str, str | None] = {
         **{f"prepare.label.{field}": file for field, file in label.list_files()},
-        "sweep.encoder_weights": config.sweep.weights_file,
     }
+    named |= {f"sweep.{field}": file for field, file in config.sweep.weights_files.items()}
     for field, file in config.ingest.chosen.files.items():
         named[f"ingest.{config.ingest.source}.{field}"] = file
     if job in ("series", "latest", "pipeline"):
@@ -181,8 +182,8 @@ def refuse_files(config: Config, job: str) -> Iterator[str]:
             yield f"{name} = {place!r}: there is no such file; correct the path"
         elif not os.access(address, os.R_OK):
             yield f"{name} = {place!r}: you may not read it; change its permissions"
-        elif name == "sweep.encoder_weights" and not os.path.isfile(address):
-            yield f"{name} = {place!r} is no file: wanted imagenet, none or a file of weights"
+        elif name.startswith("sweep.encoder_weights") and not os.path.isfile(address):
+            yield f"{name} = {place!r} is no file: wanted {', '.join(WORDS)} or a file of weights"
 
 
 def refuse_masks(config: Config) -> Iterator[str]:

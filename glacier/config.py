@@ -160,10 +160,8 @@ def config_digest(config: Config) -> str:
 
     What is in the files that it names is for others to hash: they are read once it is needed.
     """
-    values = identity(config, (RUNTIME_ONLY, ADDRESS, TEXT))
-    if config.sweep.weights_file is not None:
-        values["sweep"]["encoder_weights"] = "a file"
-    return digest(values)
+    config = config.model_copy(update={"sweep": config.sweep.without_places()})
+    return digest(identity(config, (RUNTIME_ONLY, ADDRESS, TEXT)))
 
 
 def explain_few_variants(config: Config) -> str:

@@ -119,7 +119,7 @@ def test_files_of_a_series_are_looked_at_by_every_job_that_makes_one(
             {"sweep": {"encoder_weights": "/nowhere/w.pth"}},
             ["sweep.encoder_weights = '/nowhere/w.pth': there is no such file"],
         ),
-        ({"sweep": {"encoder_weights": "/tmp"}}, ["'/tmp' is no file: wanted imagenet, none"]),
+        ({"sweep": {"encoder_weights": "/tmp"}}, ["'/tmp' is no file: wanted none, imagenet"]),
         (
             {"prepare": {"label": {"outlines": "/nowhere/o.gpkg", "debris": "/nowhere/d.gpkg"}}},
             ["prepare.label.outlines = '/nowhere/o.gpkg'", "prepare.label.debris ="],

@@ -42,7 +42,7 @@ HOMES = {
     },
     "torch": {"training"},
     "torchvision": {"training.unet"},
-    "onnx": {"training.export", "training.int8"},
+    "onnx": {"training.export", "training.int8", "training.conversion"},
     "onnxruntime": {"training.export", "training.int8"},
     "segmentation_models_pytorch": {"training.unet"},
     "rasterio": {"geo", "sources"},

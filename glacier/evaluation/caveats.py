@@ -14,7 +14,8 @@ from glacier.samples.sample_set import SampleMonth
 from glacier.settings.labels import Label
 from glacier.settings.months import Months
 from glacier.settings.sweep import Sweep
-from glacier.wording import shorten_list
+from glacier.settings.weights import name_source
+from glacier.wording import join_words, shorten_list
 
 SHOWN = 3
 """Files that a sentence names; it counts the others."""
@@ -99,7 +100,7 @@ def explain_run(
         )
     if images == 1:
         sentences.append("There is one image, so nothing is said of other dates and seasons.")
-    sentences.append(explain_weights(config.sweep.encoder_weights))
+    sentences.append(explain_weights(config.sweep))
     return sentences
 
 
@@ -191,10 +192,12 @@ def explain_folds(config: Config) -> str:
     return FOLDS[config.sweep.folds.kind].worth.format(within=within)
 
 
-def explain_weights(weights: str) -> str:
+def explain_weights(sweep: Sweep) -> str:
     """Where the encoders began."""
-    if weights == "none":
-        return "The encoders began with random weights."
-    if weights == "imagenet":
-        return "The encoders began with weights trained on ImageNet."
-    return f"The encoders began with the weights of {weights.rpartition('/')[2]}."
+    began: dict[str, list[str]] = {}
+    for encoder in sweep.encoders:
+        began.setdefault(name_source(sweep.weights_of(encoder)), []).append(encoder)
+    if len(began) == 1:
+        return f"The encoders began with {next(iter(began))}."
+    told = [f"{join_words(encoders)} with {source}" for source, encoders in began.items()]
+    return f"Of the encoders began {'; '.join(told)}: this run alone does not say what that bought."
