@@ -131,11 +131,13 @@ class Config(Model):
             )
         label = self.prepare.label
         drawn = {region.name: label.of(region.name) for region in self.regions}
-        undrawn = [name for name, own in drawn.items() if not (own.outlines or own.masks)]
+        undrawn = [
+            name for name, own in drawn.items() if not (own.outlines or own.masks or own.bare)
+        ]
         if label.kind == "outlines" and undrawn:
             raise ValueError(
                 f"prepare.label.kind outlines: no file of region {', '.join(undrawn)}: name one in "
-                "prepare.label.outlines or prepare.label.masks"
+                "prepare.label.outlines or prepare.label.masks, or name it in prepare.label.bare"
             )
         if self.prepare.label.kind == "truth" and not self.ingest.chosen.knows_truth:
             raise ValueError(
@@ -146,6 +148,12 @@ class Config(Model):
             raise ValueError(
                 "sweep.folds.kind by_block parts the ground, which resized samples cannot be: "
                 "set prepare.layout chips"
+            )
+        named = {name for group in self.sweep.folds.together for name in group}
+        if odd := sorted(named - set(drawn)):
+            raise ValueError(
+                f"sweep.folds.together names {', '.join(odd)}, which is no region of the run: "
+                "correct it, or leave it out"
             )
         if self.sweep.normalise == "imagenet" and len(self.prepare.image) != 3:
             raise ValueError(

@@ -58,6 +58,11 @@ class Label(Model):
     masks: Annotated[dict[Name, PathText], ADDRESS] = Field(default_factory=dict)
     """Region to a GeoTIFF of its glacier, in place of polygons: 1 glacier, 0 not, all else unknown.
     ``{year}`` and ``{month}`` in the path stand for those of the image, where each has its own."""
+    debris_alone: tuple[Name, ...] = ()
+    """Regions whose masks show ice under debris alone: ice and snow outside it, by ``ndsi_above``
+    and ``nir_above``, is unknown, and the mask is scored as debris."""
+    bare: tuple[Name, ...] = ()
+    """Regions without any glacier, which need no file: all ground that is seen there is none."""
     layer: str | None = None
     """Layer of ``outlines``; None: the only one with polygons on a region's grid."""
     crs: CrsCode | None = None
@@ -94,8 +99,11 @@ class Label(Model):
             for name in names:
                 if getattr(self, file) is None and getattr(self, name) is not None:
                     raise ValueError(f"{name} {getattr(self, name)} is of {file}, which is None")
-        if self.masks and self.kind != "outlines":
-            raise ValueError(f"masks act on labels of kind outlines alone, not on {self.kind}")
+        for name in ("masks", "bare"):
+            if getattr(self, name) and self.kind != "outlines":
+                raise ValueError(f"{name} act on labels of kind outlines alone, not on {self.kind}")
+        if odd := sorted(set(self.debris_alone) - set(self.masks)):
+            raise ValueError(f"debris_alone {', '.join(odd)}: masks names no file of it; add one")
         if self.margin_m and self.kind != "outlines":
             raise ValueError(
                 f"margin_m {self.margin_m:g} acts on labels of kind outlines alone, not on "
@@ -115,7 +123,7 @@ class Label(Model):
             unused.add("margin_m")
         if self.outlines is None:
             unused.add("max_snow_outside")
-            if self.kind != "ndsi":
+            if self.kind != "ndsi" and not self.debris_alone:
                 unused |= {"ndsi_above", "nir_above"}
         files = {
             name: name_files(found)
@@ -129,7 +137,11 @@ class Label(Model):
         """The label as it is for one region: with its own files alone."""
         mask = {name: path for name, path in self.masks.items() if name == region}
         own = {name: pick_file(getattr(self, name), region) for name in ("outlines", "debris")}
-        return self.model_copy(update={**own, "masks": mask})
+        kinds = {
+            field: tuple(name for name in getattr(self, field) if name == region)
+            for field in ("debris_alone", "bare")
+        }
+        return self.model_copy(update={**own, **kinds, "masks": mask})
 
     def find_mask(self, region: str, month: date) -> str | None:
         """The raster of a region's glacier in a month; None of one without."""
