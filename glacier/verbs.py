@@ -404,6 +404,13 @@ def examine_machine(argv: Sequence[str]) -> int:
     return run_plainly("doctor", partial(run_doctor, argv))
 
 
+def score_masks(argv: Sequence[str]) -> int:
+    """Score masks of any method on real places."""
+    from glacier.places import run_places
+
+    return run_plainly("places", partial(run_places, argv))
+
+
 def explain_aside(argv: Sequence[str], usage: str) -> int:
     """Print how a verb without a configuration is typed: asked for, or by mistake."""
     asked = argv[:1] in (["--help"], ["-h"])
@@ -415,6 +422,7 @@ ASIDES: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "doctor": ("Say whether this machine, or a cluster, is fit for a run.", examine_machine),
     "plan": ("Predict what a run will take: time, memory, bytes, cost.", predict_run),
     "status": ("Say what the last job of a run is doing or has done.", tell_status),
+    "places": ("Score masks of any method on real places.", score_masks),
     "configs": ("List the run configurations that ship, and where they lie.", show_configs),
     "list": ("Show what runs have left in storage and results.", show_runs),
     "clean": ("Remove what a run has left.", remove_runs),

@@ -30,7 +30,7 @@ TOP = {
 
 ENTRANCE = {
     "command", "pipeline", "verbs", "completion", "checks", "dry_runs", "faults", "runs", "verify",
-    "__main__", "input_checks", "plans", "latest", "status", "health", "predictions",
+    "__main__", "input_checks", "plans", "latest", "status", "health", "predictions", "places",
 }  # fmt: skip
 """Modules that stand in no folder, and above all of them."""
 

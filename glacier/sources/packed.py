@@ -1,4 +1,4 @@
-"""Rasters that lie in an archive, as scenes are handed on: unpacked one at a time, within bounds."""
+"""Rasters that lie in an archive, or do not say where: a copy of one at a time, within bounds."""
 
 from __future__ import annotations
 
