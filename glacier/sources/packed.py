@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tarfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import rasterio
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader
 
 from glacier.errors import SourceError
@@ -64,16 +66,18 @@ def put_on_ground(copy: Path, place: FilePlace) -> None:
         RasterError: It is no plain GeoTIFF.
         SourceError: It says so already.
     """
-    with safe_open(copy) as source:
-        if source.crs is not None:
-            raise SourceError(
-                f"{copy.name} says itself that it lies in {source.crs}: leave `place` out of "
-                "ingest.folder.images"
-            )
-    with rasterio.open(copy, "r+", driver="GTiff") as target:
-        target.crs = rasterio.CRS.from_user_input(place.crs)
-        side = place.pixel_m
-        target.transform = rasterio.Affine(side, 0, place.left_m, 0, -side, place.top_m)
+    side = place.pixel_m
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # which is why it is put there
+        with safe_open(copy) as source:
+            if source.crs is not None:
+                raise SourceError(
+                    f"{copy.name} says itself that it lies in {source.crs}: leave `place` out of "
+                    "ingest.folder.images"
+                )
+        with rasterio.open(copy, "r+", driver="GTiff") as target:
+            target.crs = rasterio.CRS.from_user_input(place.crs)
+            target.transform = rasterio.Affine(side, 0, place.left_m, 0, -side, place.top_m)
 
 
 def find_archive(path: Path) -> Path | None:
