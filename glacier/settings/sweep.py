@@ -72,6 +72,12 @@ class Sweep(Model):
     brightness_jitter: float = Field(0.0, ge=0, lt=1)
     """Training samples are multiplied by a random factor within 1 - j .. 1 + j, the same for all
     bands, since the ratios between bands tell ice from rock."""
+    resolution_jitter: float = Field(0.0, ge=0, le=1)
+    """Chance that a training window is seen at a half or a quarter of its resolution, as a coarser
+    sensor would; its label stays."""
+    band_dropout: float = Field(0.0, ge=0, lt=1)
+    """Chance that a band of a training window is unseen, as if a sensor lacked it; one at least
+    stays."""
     calibrate: bool = False
     """Fit a temperature and a probability threshold to the validation part before the test."""
     test_time_augmentation: bool = False
