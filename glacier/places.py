@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from glacier import store
+from glacier import seals, store
 from glacier.archive.contents import read_outcomes
 from glacier.command import run_command
 from glacier.config import Config
@@ -80,8 +80,7 @@ def score_places(config: Config, folder: str) -> int:
         say(line)
     place = store.join(store.absolute(config.results), config.name, "scores", table.method)
     rows = [score.model_dump() for score in (*table.places, *table.images)]
-    store.write_bytes(store.join(place, "scores.csv"), encode_csv(rows))
-    store.write_bytes(store.join(place, "scores.json"), table.model_dump_json(indent=1).encode())
+    seals.write_whole(store.join(place, "scores.json"), table, {"scores.csv": encode_csv(rows)})
     say(f"places: scores.csv and scores.json in {place}")
     return 0
 

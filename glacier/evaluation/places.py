@@ -13,6 +13,7 @@ from glacier.evaluation.boundary import Boundary, measure_boundary, pool_boundar
 from glacier.evaluation.metrics import Counts, count_pixels, percent_of, pool_counts
 from glacier.labels import Surface, label_ndsi, surface_of
 from glacier.samples.month_images import MonthImage
+from glacier.seals import Manifest
 from glacier.settings.labels import NDSI_ABOVE, NIR_ABOVE
 from glacier.settings.model import Model
 
@@ -64,8 +65,8 @@ class Score(Model):
     """Share of the ground without ice that is called glacier."""
 
 
-class PlaceTable(Model):
-    """Scores of one method on all places."""
+class PlaceTable(Manifest):
+    """Scores of one method on all places: ``scores.json``, which vouches for the same as CSV."""
 
     format: int = FORMAT
     method: str
