@@ -137,7 +137,15 @@ def explain_labels(label: Label) -> str:
     worth = LABELS[label.kind].worth.format(name=name, **dict(label))
     if label.unseen == "background":
         return f"{worth} Pixels hidden by cloud count as bare ground, as published."
-    return f"{worth} Pixels that nobody saw count nowhere."
+    told = [worth, "Pixels that nobody saw count nowhere."]
+    if label.debris_alone:
+        told.append(
+            f"In {join_words(label.debris_alone)} the label is ice under debris alone, and what "
+            "may be clean ice counts nowhere."
+        )
+    if label.bare:
+        told.append(f"In {join_words(label.bare)} there is no glacier, by the configuration.")
+    return " ".join(told)
 
 
 def explain_outlines(label: Label, months: Months) -> str:
