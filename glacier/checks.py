@@ -18,7 +18,7 @@ from glacier.archive.dry_run import BAND_BYTES, RegionDryRun
 from glacier.archive.records import list_span
 from glacier.config import Config, explain_few_variants
 from glacier.continual.trial import explain_no_stream
-from glacier.errors import ConfigError, GlacierError, StoreError
+from glacier.errors import ConfigError, GlacierError, StoreError, WeightsError
 from glacier.geo.frames import find_overlaps, is_southern
 from glacier.geo.raster import Grid
 from glacier.geo.raster_files import MAX_BYTES
@@ -40,10 +40,13 @@ from glacier.samples.folds import Split, block_rectangles, make_splits
 from glacier.samples.label_files import list_masks
 from glacier.serving.tokens import read_access
 from glacier.settings.prepare import WINDOW_STEP_PX
+from glacier.settings.sweep import Sweep
+from glacier.settings.weights import PACKAGES, WORDS
 from glacier.sources.factory import open_source
 from glacier.sources.night import is_dark
 from glacier.sources.source import Source
 from glacier.training.encoders import check_encoder
+from glacier.training.packages import find_packaged
 from glacier.training.saved import SweepPlaces
 from glacier.wording import shorten_list
 
@@ -159,6 +162,8 @@ def refuse_work(config: Config, job: str) -> Iterator[str]:
             check_encoder(encoder)
         except ConfigError as error:
             yield str(error)
+    if job in ("pipeline", "sweep", "study", "claims"):
+        yield from refuse_packages(config.sweep)
     try:
         source = open_source(config)
         inputs = list_inputs(config, source)
@@ -178,8 +183,8 @@ def refuse_files(config: Config, job: str) -> Iterator[str]:
     label = config.prepare.label
     named: dict[str, str | None] = {
         **{f"prepare.label.{field}": file for field, file in label.list_files()},
-        "sweep.encoder_weights": config.sweep.weights_file,
     }
+    named |= {f"sweep.{field}": file for field, file in config.sweep.weights_files.items()}
     for field, file in config.ingest.chosen.files.items():
         named[f"ingest.{config.ingest.source}.{field}"] = file
     if job in ("series", "latest", "pipeline"):
@@ -191,8 +196,18 @@ def refuse_files(config: Config, job: str) -> Iterator[str]:
             yield f"{name} = {place!r}: there is no such file; correct the path"
         elif not os.access(address, os.R_OK):
             yield f"{name} = {place!r}: you may not read it; change its permissions"
-        elif name == "sweep.encoder_weights" and not os.path.isfile(address):
-            yield f"{name} = {place!r} is no file: wanted imagenet, none or a file of weights"
+        elif name.startswith("sweep.encoder_weights") and not os.path.isfile(address):
+            yield f"{name} = {place!r} is no file: wanted {', '.join(WORDS)} or a file of weights"
+
+
+def refuse_packages(sweep: Sweep) -> Iterator[str]:
+    """Why weights of a package could not be read."""
+    for encoder in sweep.encoders:
+        if (source := sweep.weights_of(encoder)) in PACKAGES:
+            try:
+                find_packaged(encoder, source)
+            except WeightsError as error:
+                yield str(error)
 
 
 def refuse_masks(config: Config) -> Iterator[str]:

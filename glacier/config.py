@@ -143,11 +143,13 @@ class Config(Model):
             )
         label = self.prepare.label
         drawn = {region.name: label.of(region.name) for region in self.regions}
-        undrawn = [name for name, own in drawn.items() if not (own.outlines or own.masks)]
+        undrawn = [
+            name for name, own in drawn.items() if not (own.outlines or own.masks or own.bare)
+        ]
         if label.kind == "outlines" and undrawn:
             raise ValueError(
                 f"prepare.label.kind outlines: no file of region {', '.join(undrawn)}: name one in "
-                "prepare.label.outlines or prepare.label.masks"
+                "prepare.label.outlines or prepare.label.masks, or name it in prepare.label.bare"
             )
         if self.prepare.label.kind == "truth" and not self.ingest.chosen.knows_truth:
             raise ValueError(
@@ -164,6 +166,12 @@ class Config(Model):
             raise ValueError(
                 f"learn.epochs {epochs}: wanted more than sweep.warm_up_epochs, {warm_up:g}"
             )
+        named = {name for group in self.sweep.folds.together for name in group}
+        if odd := sorted(named - set(drawn)):
+            raise ValueError(
+                f"sweep.folds.together names {', '.join(odd)}, which is no region of the run: "
+                "correct it, or leave it out"
+            )
         if self.sweep.normalise == "imagenet" and len(self.prepare.image) != 3:
             raise ValueError(
                 f"sweep.normalise imagenet knows 3 bands, prepare.image has "
@@ -177,10 +185,8 @@ def config_digest(config: Config) -> str:
 
     What is in the files that it names is for others to hash: they are read once it is needed.
     """
-    values = identity(config, (RUNTIME_ONLY, ADDRESS, TEXT))
-    if config.sweep.weights_file is not None:
-        values["sweep"]["encoder_weights"] = "a file"
-    return digest(values)
+    config = config.model_copy(update={"sweep": config.sweep.without_places()})
+    return digest(identity(config, (RUNTIME_ONLY, ADDRESS, TEXT)))
 
 
 def explain_few_variants(config: Config) -> str:

@@ -268,7 +268,8 @@ def plan_network(fetches: bool = False, trains: bool = False, measures: bool = F
         places += label.masks.values()
         places += config.series.named_files.values() if measures else []
         asked += [place for place in places if place and "://" in place]
-        if trains and config.sweep.encoder_weights == "imagenet" and not is_swept(config):
+        weights = {config.sweep.weights_of(encoder) for encoder in config.sweep.encoders}
+        if trains and "imagenet" in weights and not is_swept(config):
             asked.append(PRETRAINED)
         said = ", ".join(dict.fromkeys(asked))
         yield f"network: {said} would be asked, and no other" if said else "network: not asked"

@@ -134,6 +134,19 @@ def part_debris(label: NDArray[np.uint8], debris: NDArray[np.bool_]) -> NDArray[
     return np.where(label == 1, kinds, np.uint8(0))
 
 
+def ignore_ice(label: NDArray[np.uint8], ice: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A label of ice under debris alone that does not call clean ice bare ground.
+
+    Args:
+        label: (H, W) uint8: 1 ice under debris, 0 not, 255 unknown.
+        ice: (H, W) uint8: 1 ice or snow in the image, 0 neither, 255 unknown.
+
+    Returns:
+        The same with 255 on what is not debris and may be ice.
+    """
+    return np.where((label == 0) & (ice != 0), np.uint8(IGNORE), label)
+
+
 def ignore_margin(label: NDArray[np.uint8], pixel_m: float, margin_m: float) -> NDArray[np.uint8]:
     """A label that leaves out what lies near the border between glacier and ground.
 

@@ -446,6 +446,13 @@ def keep_registry(argv: Sequence[str]) -> int:
     return run_plainly("registry", partial(run_registry, argv))
 
 
+def score_masks(argv: Sequence[str]) -> int:
+    """Score masks of any method on real places."""
+    from glacier.places import run_places
+
+    return run_plainly("places", partial(run_places, argv))
+
+
 def explain_aside(argv: Sequence[str], usage: str) -> int:
     """Print how a verb without a configuration is typed: asked for, or by mistake."""
     asked = argv[:1] in (["--help"], ["-h"])
@@ -459,6 +466,7 @@ ASIDES: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "status": ("Say what the last job of a run is doing or has done.", tell_status),
     "corrections": ("Offer outlines to be corrected by people; take them back.", correct_outlines),
     "registry": ("Show which model serves; promote one that waits; roll back.", keep_registry),
+    "places": ("Score masks of any method on real places.", score_masks),
     "configs": ("List the run configurations that ship, and where they lie.", show_configs),
     "list": ("Show what runs have left in storage and results.", show_runs),
     "clean": ("Remove what a run has left.", remove_runs),

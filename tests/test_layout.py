@@ -32,6 +32,7 @@ TOP = {
 ENTRANCE = {
     "command", "pipeline", "verbs", "completion", "checks", "dry_runs", "faults", "runs", "verify",
     "__main__", "input_checks", "plans", "latest", "learn", "status", "health", "predictions",
+    "places",
 }  # fmt: skip
 """Modules that stand in no folder, and above all of them."""
 
@@ -43,7 +44,7 @@ HOMES = {
     },
     "torch": {"training", "continual", "explaining"},
     "torchvision": {"training.unet"},
-    "onnx": {"training.export", "training.int8"},
+    "onnx": {"training.export", "training.int8", "training.conversion"},
     "onnxruntime": {"training.export", "training.int8"},
     "segmentation_models_pytorch": {"training.unet"},
     "rasterio": {"geo", "sources"},

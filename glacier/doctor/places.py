@@ -13,7 +13,7 @@ from pathlib import Path
 from glacier import store
 from glacier.config import Config
 from glacier.doctor.findings import Answer, fail, ok, register, warn
-from glacier.errors import ConfigError
+from glacier.errors import ConfigError, WeightsError
 from glacier.locks import find_locks
 from glacier.machine import (
     choose_temp_folder,
@@ -24,6 +24,9 @@ from glacier.machine import (
 from glacier.progress import duration
 from glacier.scratch import list_dead_folders
 from glacier.settings.earthengine import EarthEngine
+from glacier.settings.sweep import Sweep
+from glacier.settings.weights import PACKAGES
+from glacier.training.packages import find_packaged
 
 LOW_GB, EMPTY_GB = 5.0, 0.5
 """Free disk that is little, and that no run fits into."""
@@ -142,16 +145,28 @@ def check_temporary(_: Config | None) -> Iterator[Answer]:
 
 @register("weights")
 def check_weights(config: Config | None) -> Iterator[Answer]:
-    """The file of initial weights, where one is named."""
-    if config is None or config.sweep.encoder_weights == "none":
+    """The initial weights: whether their files and packages are there."""
+    sweep = config.sweep if config else Sweep()
+    for source in dict.fromkeys(sweep.weights_of(encoder) for encoder in sweep.encoders):
+        yield from check_source(sweep, source)
+
+
+def check_source(sweep: Sweep, source: str) -> Iterator[Answer]:
+    """One source of weights of some encoders."""
+    if source == "none":
         yield ok("random ones")
-    elif config.sweep.weights_file is None:
+    elif source == "imagenet":
         yield ok("of ImageNet; a machine without network needs them in its cache beforehand")
+    elif source in PACKAGES:
+        for encoder in (name for name in sweep.encoders if sweep.weights_of(name) == source):
+            try:
+                yield ok(f"{find_packaged(encoder, source)}, for {encoder}")
+            except WeightsError as error:
+                yield fail(str(error), "")
     else:
-        address = store.absolute(config.sweep.weights_file)
-        with store.local_copy(address) as path:
+        with store.local_copy(store.absolute(source)) as path:
             sha256 = store.checksum_file(path)
-        yield ok(f"{config.sweep.weights_file}, sha256 {sha256[:12]}")
+        yield ok(f"{source}, sha256 {sha256[:12]}")
 
 
 @register("credentials")

@@ -14,7 +14,8 @@ from glacier.samples.sample_set import SampleMonth
 from glacier.settings.labels import Label
 from glacier.settings.months import Months
 from glacier.settings.sweep import Sweep
-from glacier.wording import shorten_list
+from glacier.settings.weights import name_source
+from glacier.wording import join_words, shorten_list
 
 SHOWN = 3
 """Files that a sentence names; it counts the others."""
@@ -99,7 +100,7 @@ def explain_run(
         )
     if images == 1:
         sentences.append("There is one image, so nothing is said of other dates and seasons.")
-    sentences.append(explain_weights(config.sweep.encoder_weights))
+    sentences.append(explain_weights(config.sweep))
     return sentences
 
 
@@ -136,7 +137,15 @@ def explain_labels(label: Label) -> str:
     worth = LABELS[label.kind].worth.format(name=name, **dict(label))
     if label.unseen == "background":
         return f"{worth} Pixels hidden by cloud count as bare ground, as published."
-    return f"{worth} Pixels that nobody saw count nowhere."
+    told = [worth, "Pixels that nobody saw count nowhere."]
+    if label.debris_alone:
+        told.append(
+            f"In {join_words(label.debris_alone)} the label is ice under debris alone, and what "
+            "may be clean ice counts nowhere."
+        )
+    if label.bare:
+        told.append(f"In {join_words(label.bare)} there is no glacier, by the configuration.")
+    return " ".join(told)
 
 
 def explain_outlines(label: Label, months: Months) -> str:
@@ -198,10 +207,12 @@ def explain_folds(config: Config) -> str:
     return FOLDS[config.sweep.folds.kind].worth.format(within=within)
 
 
-def explain_weights(weights: str) -> str:
+def explain_weights(sweep: Sweep) -> str:
     """Where the encoders began."""
-    if weights == "none":
-        return "The encoders began with random weights."
-    if weights == "imagenet":
-        return "The encoders began with weights trained on ImageNet."
-    return f"The encoders began with the weights of {weights.rpartition('/')[2]}."
+    began: dict[str, list[str]] = {}
+    for encoder in sweep.encoders:
+        began.setdefault(name_source(sweep.weights_of(encoder)), []).append(encoder)
+    if len(began) == 1:
+        return f"The encoders began with {next(iter(began))}."
+    told = [f"{join_words(encoders)} with {source}" for source, encoders in began.items()]
+    return f"Of the encoders began {'; '.join(told)}: this run alone does not say what that bought."

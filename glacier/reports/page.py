@@ -32,6 +32,7 @@ from glacier.reports.summary import Summary
 from glacier.reports.templating import keep_together, open_templates
 from glacier.reports.terms import TERMS
 from glacier.samples.sample_set import SampleMonth
+from glacier.settings.sweep import Sweep
 from glacier.training.saved import SavedSweep
 from glacier.wording import shorten_list
 
@@ -167,6 +168,14 @@ def name_sizes() -> dict[str, str]:
     }
 
 
+def list_sources(sweep: Sweep) -> str:
+    """Where the weights of the encoders come from; of a file its name alone."""
+    given = sweep.rename_weights(lambda source: source.rpartition("/")[2]).encoder_weights
+    if isinstance(given, str):
+        return given
+    return ", ".join(f"{encoder}: {source}" for encoder, source in given.items())
+
+
 def list_origin(sweep: SavedSweep, summary: Summary) -> list[tuple[str, str]]:
     """Where the numbers come from: names and values."""
     result, config = sweep.result, sweep.result.config
@@ -183,7 +192,7 @@ def list_origin(sweep: SavedSweep, summary: Summary) -> list[tuple[str, str]]:
         ("folds", f"{len(result.splits)}, {summary.fold_kind.replace('_', ' ')}"),
         ("protocol", summary.protocol),
         ("epochs", f"{config.sweep.epochs}, batches of {config.sweep.batch_size}"),
-        ("encoder weights", config.sweep.encoder_weights.rpartition("/")[2]),
+        ("encoder weights", list_sources(config.sweep)),
         ("seed", str(config.seed)),
         ("trials", f"{len(result.trials)} done, {failed}"),
         ("device", "; ".join(devices)),

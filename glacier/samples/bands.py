@@ -24,9 +24,12 @@ def image_bands(settings: Prepare) -> set[str]:
 def label_bands(settings: Label) -> set[str]:
     """Bands without which there is no label, by their Landsat names.
 
-    Outlines do without: theirs only tell snow, where they are there.
+    Outlines do without: theirs only tell snow, where they are there; but beside debris alone they
+    tell what may be ice.
     """
-    return set() if settings.kind == "outlines" else name_bands(LABEL_BANDS.get(settings.kind, ()))
+    if settings.kind == "outlines" and not settings.debris_alone:
+        return set()
+    return name_bands(LABEL_BANDS.get(settings.kind, ()))
 
 
 def name_bands(colours: Iterable[str]) -> set[str]:

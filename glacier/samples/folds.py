@@ -169,6 +169,7 @@ def make_splits(
             "keeps them together, or give them as one region"
         )
     ordered, held_out = hold_out(images, settings.hold_out_last)
+    overlaps = join_groups([*overlaps, *settings.together])
     groups = group_units(ordered, settings.kind, blocks, overlaps, southern)
     if len(groups) < settings.count:
         shared = " (regions whose frames share ground count as one)" if overlaps else ""
@@ -186,6 +187,16 @@ def make_splits(
         for fold, chosen in enumerate(part_groups(len(groups), settings, seed))
     ]
     return splits, held_out
+
+
+def join_groups(groups: Sequence[Collection[str]]) -> list[set[str]]:
+    """Groups of names, of which those that share a name are one."""
+    joined: list[set[str]] = []
+    for group in groups:
+        touching = [other for other in joined if not other.isdisjoint(group)]
+        joined = [other for other in joined if other not in touching]
+        joined.append(set(group).union(*touching))
+    return joined
 
 
 def hold_out(

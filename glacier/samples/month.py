@@ -270,10 +270,11 @@ def make_label(
         label = labels.label_truth(bands["surface"])
     elif settings.kind == "outlines":
         label = glacier_on(settings, task.record.region, task.month, grid, task.samples)
+        if task.label.debris_alone:
+            label = labels.ignore_ice(label, find_snow(settings, bands))
         label = labels.ignore_margin(label, grid.pixel_m, settings.margin_m)
     elif settings.kind == "ndsi":
-        green, nir, swir1 = (colour(bands, name) for name in ("green", "nir", "swir1"))
-        label = labels.label_ndsi(green, nir, swir1, settings.ndsi_above, settings.nir_above)
+        label = find_snow(settings, bands)
     else:
         own = ImageRecipe.of(task.settings)
         picture = own.model_copy(update={"bands": FALSE_COLOUR})
@@ -292,8 +293,8 @@ def make_surface(
 ) -> NDArray[np.uint8]:
     """Class map of a month, for scores by class.
 
-    With polygons of debris-covered ice it is those within the label's glacier, and clean ice;
-    else the truth, where the archive holds it.
+    With polygons of debris-covered ice it is those within the label's glacier, and clean ice; where
+    a mask shows debris alone it is all of it; else the truth, where the archive holds it.
 
     Returns:
         (H, W) uint8 codes of ``labels.Surface``, 0 unknown.
@@ -302,9 +303,17 @@ def make_surface(
         VectorError: The polygons cannot be used.
     """
     file = debris_file(task.label)
+    if task.label.debris_alone:
+        return labels.part_debris(label, np.ones(label.shape, bool))
     if file is None:
         return bands.get("surface", np.zeros_like(label))
     return labels.part_debris(label, outlines_on(file, grid, task.samples).mask == 1)
+
+
+def find_snow(settings: Label, bands: dict[str, NDArray[Any]]) -> NDArray[np.uint8]:
+    """Ice and snow by the thresholds of a label, as :func:`labels.label_ndsi`."""
+    green, nir, swir1 = (colour(bands, name) for name in ("green", "nir", "swir1"))
+    return labels.label_ndsi(green, nir, swir1, settings.ndsi_above, settings.nir_above)
 
 
 def measure_snow(task: MonthTask, bands: dict[str, NDArray[Any]], grid: Grid) -> float | None:
@@ -314,11 +323,10 @@ def measure_snow(task: MonthTask, bands: dict[str, NDArray[Any]], grid: Grid) ->
     both glacier. None where there are no outlines, no short-wave infrared, or no such ground.
     """
     settings = task.label
-    drawn = settings.outlines is not None or settings.masks
+    drawn = settings.outlines is not None or (settings.masks and not settings.debris_alone)
     if not drawn or not {"SR_B3", "SR_B5", "SR_B6"} <= set(bands):
         return None
-    green, nir, swir1 = (colour(bands, name) for name in ("green", "nir", "swir1"))
-    snow = labels.label_ndsi(green, nir, swir1, settings.ndsi_above, settings.nir_above)
+    snow = find_snow(settings, bands)
     ground = glacier_on(settings, task.record.region, task.month, grid, task.samples) == 0
     ground &= snow != labels.IGNORE
     return round(float((snow[ground] == 1).mean()), 4) if ground.any() else None

@@ -59,6 +59,8 @@ def glacier_on(
         VectorError: The outlines cannot be used.
         RasterError: The mask cannot be used.
     """
+    if region in label.bare:
+        return np.zeros(grid.shape, np.uint8)
     if (mask := label.find_mask(region, month)) is not None:
         return read_mask(mask, grid)
     file = glacier_file(label.of(region))

@@ -225,7 +225,7 @@ def pool_statistics(
 
 def name_classes(config: Config) -> Literal["polygons", "truth"] | None:
     """Where classes of the surface are known from."""
-    if config.prepare.label.debris:
+    if config.prepare.label.debris or config.prepare.label.debris_alone:
         return "polygons"
     return "truth" if config.ingest.chosen.knows_truth else None
 

@@ -10,7 +10,7 @@ from glacier.settings.model import ADDRESS, Model
 from glacier.settings.months import Month
 from glacier.settings.paths import PathText
 from glacier.settings.source import SourceSettings
-from glacier.settings.values import BareName, Name
+from glacier.settings.values import BareName, CrsCode, Name
 
 Band = Literal["SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B6", "SR_B7"]
 """Landsat-8 name of a reflectance band."""
@@ -28,9 +28,23 @@ class BandFile(Model):
     """Where one band of an image lies."""
 
     file: str
-    """File name within the source's folder; one that leads out of it is refused."""
+    """File name within the source's folder; one that leads out of it is refused. In an archive
+    ``.tar`` or ``.tar.gz``: its name, a slash, and the file's name there."""
     band: Annotated[int, Field(ge=1)] | Annotated[str, Field(min_length=1)] = 1
     """Position of the band in that file, from 1, or its description there, ``B04``."""
+
+
+class FilePlace(Model):
+    """Where files lie that do not say so themselves."""
+
+    crs: CrsCode
+    """Their coordinate reference system, such as EPSG:32630; in metres."""
+    left_m: float
+    """Easting of the left edge of the first pixel, not of its middle, metres."""
+    top_m: float
+    """Northing of the upper edge of the first pixel, metres."""
+    pixel_m: float = Field(gt=0, le=100_000)
+    """Side of a pixel, metres."""
 
 
 class Image(Model):
@@ -53,6 +67,8 @@ class Image(Model):
     offset: float | None = None
     """Added after the factor, reflectance; needs ``scale``. None: what the file declares, else
     Landsat's, -0.2."""
+    place: FilePlace | None = None
+    """Where its files lie; None: as they say themselves."""
     nodata: float | None = None
     """Number that means no data in the files, beside what they declare themselves (a number, a mask
     or an alpha band); None: no other."""

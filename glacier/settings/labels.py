@@ -70,6 +70,11 @@ class Label(Model):
     corrections: Annotated[PathText | None, ADDRESS] = None
     """Folder of a run's corrections, ``<storage>/corrections/<name>``: a month that a person has
     corrected is labelled by that, with any kind of label; None: none is."""
+    debris_alone: tuple[Name, ...] = ()
+    """Regions whose masks show ice under debris alone: ice and snow outside it, by ``ndsi_above``
+    and ``nir_above``, is unknown, and the mask is scored as debris."""
+    bare: tuple[Name, ...] = ()
+    """Regions without any glacier, which need no file: all ground that is seen there is none."""
     layer: str | None = None
     """Layer of ``outlines``; None: the only one with polygons on a region's grid."""
     crs: CrsCode | None = None
@@ -106,8 +111,11 @@ class Label(Model):
             for name in names:
                 if getattr(self, file) is None and getattr(self, name) is not None:
                     raise ValueError(f"{name} {getattr(self, name)} is of {file}, which is None")
-        if self.masks and self.kind != "outlines":
-            raise ValueError(f"masks act on labels of kind outlines alone, not on {self.kind}")
+        for name in ("masks", "bare"):
+            if getattr(self, name) and self.kind != "outlines":
+                raise ValueError(f"{name} act on labels of kind outlines alone, not on {self.kind}")
+        if odd := sorted(set(self.debris_alone) - set(self.masks)):
+            raise ValueError(f"debris_alone {', '.join(odd)}: masks names no file of it; add one")
         if self.margin_m and self.kind != "outlines":
             raise ValueError(
                 f"margin_m {self.margin_m:g} acts on labels of kind outlines alone, not on "
@@ -127,7 +135,7 @@ class Label(Model):
             unused.add("margin_m")
         if self.outlines is None:
             unused.add("max_snow_outside")
-            if self.kind != "ndsi":
+            if self.kind != "ndsi" and not self.debris_alone:
                 unused |= {"ndsi_above", "nir_above"}
         files = {
             name: name_files(found)
@@ -141,7 +149,11 @@ class Label(Model):
         """The label as it is for one region: with its own files alone."""
         mask = {name: path for name, path in self.masks.items() if name == region}
         own = {name: pick_file(getattr(self, name), region) for name in ("outlines", "debris")}
-        return self.model_copy(update={**own, "masks": mask})
+        kinds = {
+            field: tuple(name for name in getattr(self, field) if name == region)
+            for field in ("debris_alone", "bare")
+        }
+        return self.model_copy(update={**own, **kinds, "masks": mask})
 
     def find_mask(self, region: str, month: date) -> str | None:
         """The raster of a region's glacier in a month; None of one without."""

@@ -66,7 +66,7 @@ class Prepare(Model):
                 "none: leave it out"
             )
         label = self.label
-        if label.kind == "outlines" and label.outlines is None and not label.masks:
+        if label.kind == "outlines" and not (label.outlines or label.masks or label.bare):
             raise ValueError("label.kind outlines needs label.outlines, a vector file of polygons")
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -10,6 +11,7 @@ from glacier.settings.folds import VALIDATION_SHARE, Folds
 from glacier.settings.model import RUNTIME_ONLY, SELECTION, Model
 from glacier.settings.paths import PathText
 from glacier.settings.values import BareName
+from glacier.settings.weights import WORDS, explain_misfit
 
 GpuShare = Annotated[float, Field(ge=0)] | Literal["auto"]
 """Share of a GPU; auto: by measurement."""
@@ -30,8 +32,11 @@ class Sweep(Model):
         "efficientnet-b4",
     )
     """Encoder names of segmentation-models-pytorch."""
-    encoder_weights: PathText = "none"
-    """imagenet (needs the network once), none (random), or a local weights file, at most 8 GiB."""
+    encoder_weights: PathText | dict[BareName, PathText] = "none"
+    """What the encoders begin with: none (random), imagenet (needs the network once), package
+    (ImageNet's, tu-tf_efficientnet_lite0, 1, 2), satellite (six bands, efficientnet-b4; both of
+    the extra ``weights``), or a local weights file, at most 8 GiB. One for all, or encoder to its
+    own; one that is left out has none."""
     protocol: Literal["honest", "notebook"] = "honest"
     """honest: the checkpoint is chosen on a validation part and tested once. notebook: chosen
     on the test fold, as published."""
@@ -55,8 +60,11 @@ class Sweep(Model):
     """dice: as published. dice_bce: binary cross-entropy added, in equal parts."""
     patience_epochs: int | None = Field(None, ge=1)
     """Stop a trial whose validation loss has not fallen for so many epochs; None: never."""
-    normalise: Literal["training", "imagenet"] = "training"
-    """Mean and standard deviation from the training samples of the fold, or ImageNet's."""
+    normalise: Literal["training", "imagenet", "weights"] = "training"
+    """Mean and standard deviation of the bands. training: of the training samples of the fold.
+    weights: what the encoder's weights were trained with; random ones as training. imagenet:
+    ImageNet's, of three bands that are taken for red, green and blue in this order, as published;
+    else a first layer is widened by wavelength."""
     flips: bool = True
     """Random flips and quarter turns of the training samples. They help on ground never seen;
     where the same ground comes again, as in ``by_year`` folds, they keep a network from knowing
@@ -64,6 +72,12 @@ class Sweep(Model):
     brightness_jitter: float = Field(0.0, ge=0, lt=1)
     """Training samples are multiplied by a random factor within 1 - j .. 1 + j, the same for all
     bands, since the ratios between bands tell ice from rock."""
+    resolution_jitter: float = Field(0.0, ge=0, le=1)
+    """Chance that a training window is seen at a half or a quarter of its resolution, as a coarser
+    sensor would; its label stays."""
+    band_dropout: float = Field(0.0, ge=0, lt=1)
+    """Chance that a band of a training window is unseen, as if a sensor lacked it; one at least
+    stays."""
     calibrate: bool = False
     """Fit a temperature and a probability threshold to the validation part before the test."""
     test_time_augmentation: bool = False
@@ -115,16 +129,40 @@ class Sweep(Model):
         """GPUs that a trial is given; where its share is measured, it is given a whole one."""
         return 1.0 if self.gpus_per_trial == "auto" else self.gpus_per_trial
 
+    def weights_of(self, encoder: str) -> str:
+        """What an encoder begins with: a word, or a file."""
+        given = self.encoder_weights
+        return given if isinstance(given, str) else given.get(encoder, "none")
+
     @property
-    def weights_file(self) -> str | None:
-        """The file of weights that an encoder begins with; None where it is no file."""
-        return None if self.encoder_weights in ("none", "imagenet") else self.encoder_weights
+    def weights_files(self) -> dict[str, str]:
+        """Each file of weights by the name of the field that names it."""
+        name, given = "encoder_weights", self.encoder_weights
+        found = (
+            {name: given}
+            if isinstance(given, str)
+            else {f"{name}.{e}": f for e, f in given.items()}
+        )
+        return {name: file for name, file in found.items() if file not in WORDS}
+
+    def rename_weights(self, rename: Callable[[str], str]) -> Self:
+        """The same with other words for where weights come from."""
+        given = self.encoder_weights
+        if isinstance(given, str):
+            return self.model_copy(update={"encoder_weights": rename(given)})
+        renamed = {encoder: rename(source) for encoder, source in sorted(given.items())}
+        return self.model_copy(update={"encoder_weights": renamed})
+
+    def without_places(self) -> Self:
+        """The same wherever its files of weights lie: what is in them is for others to hash."""
+        return self.rename_weights(lambda source: source if source in WORDS else "a file")
 
     @model_validator(mode="after")
     def check_sweep(self) -> Self:
         """Refuse repeated encoders and shares of a GPU that cannot be scheduled."""
         if not self.encoders or len(set(self.encoders)) != len(self.encoders):
             raise ValueError(f"encoders {self.encoders}: wanted one or more, none twice")
+        self.check_weights()
         if self.warm_up_epochs >= self.epochs:
             raise ValueError(
                 f"warm_up_epochs {self.warm_up_epochs}: wanted less than epochs, {self.epochs}"
@@ -151,3 +189,15 @@ class Sweep(Model):
         if self.gpu_share > 1 and not self.gpu_share.is_integer():
             raise ValueError(f"gpus_per_trial {self.gpu_share}: above 1, wanted a whole number")
         return self
+
+    def check_weights(self) -> None:
+        """Refuse weights of another encoder, and of none of the run's."""
+        if not isinstance(self.encoder_weights, str):
+            if odd := sorted(self.encoder_weights.keys() - set(self.encoders)):
+                raise ValueError(
+                    f"encoder_weights names {', '.join(odd)}, and encoders are "
+                    f"{', '.join(self.encoders)}: leave it out, or add the encoder"
+                )
+        for encoder in self.encoders:
+            if reason := explain_misfit(encoder, self.weights_of(encoder)):
+                raise ValueError(reason)

@@ -19,13 +19,13 @@ from glacier.config import Config
 from glacier.errors import ConfigError, SourceError
 from glacier.geo.declared import declared_scale, find_hidden, same_scale
 from glacier.geo.raster import Grid, grid_of, grid_of_region
-from glacier.geo.raster_files import safe_open
 from glacier.landsat import BANDS, NODATA, SR_OFFSET, SR_SCALE, digital_number
 from glacier.settings.folder import BandFile, Folder, Image
 from glacier.settings.identity import identity
 from glacier.settings.regions import Region
 from glacier.sources.folders import base_folder, find_folder, identify_files
 from glacier.sources.limiter import RequestLimit
+from glacier.sources.packed import find_archive, open_placed
 from glacier.sources.resample import OwnPixels, place_layers
 from glacier.sources.source import Source
 from glacier.wording import shorten_list
@@ -70,7 +70,8 @@ class ImagesSource(Source):
     def identity(self, region: Region) -> Any:
         """The images' settings, and name and checksum of every file that is read."""
         folder, images = find_folder(self.settings, region), self.find_images(region)
-        paths = sorted({folder / band.file for i in images for band in i.bands.values()})
+        files = {folder / band.file for i in images for band in i.bands.values()}
+        paths = sorted({find_archive(path) or path for path in files})
         return {
             "files": identify_files(paths, base_folder(self.settings)),
             "images": [identity(image.model_copy(update={"region": None})) for image in images],
@@ -94,9 +95,9 @@ class ImagesSource(Source):
         """
         if region.polygon is not None:
             return grid_of_region(region)
-        first = next(iter(self.find_images(region)[0].bands.values()))
-        path = find_folder(self.settings, region) / first.file
-        with safe_open(path, within=base_folder(self.settings)) as source:
+        image = self.find_images(region)[0]
+        path = find_folder(self.settings, region) / next(iter(image.bands.values())).file
+        with open_placed(path, base_folder(self.settings), image.place) as source:
             return grid_of(source)
 
     def fetch_month(self, region: Region, month: date) -> Composite | Empty:
@@ -111,7 +112,7 @@ class ImagesSource(Source):
         bands: dict[str, NDArray[np.uint16]] = {}
         for name in (name for name in BANDS if name in files):
             path = folder / files[name].file
-            with safe_open(path, within=base_folder(self.settings)) as source:
+            with open_placed(path, base_folder(self.settings), image.place) as source:
                 read = place_band if region.polygon is not None else copy_band
                 bands[name] = read(source, files[name], image, grid)
         seen = np.all([band != NODATA for band in bands.values()], axis=0)

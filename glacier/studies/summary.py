@@ -239,8 +239,8 @@ def explain_setup(variant: Variant) -> str:
     months = len(samples.usable)
     size = f"{samples.size_px} x {samples.size_px} px"
     shape = f"resized to {size}" if samples.layout == "resize" else f"cut into windows of {size}"
-    weights = shorten_address(settings.encoder_weights)
-    start = "random weights" if weights == "none" else f"weights from {weights}"
+    sources = dict.fromkeys(shorten_address(settings.weights_of(e)) for e in settings.encoders)
+    start = " or ".join("random weights" if s == "none" else f"weights from {s}" for s in sources)
     places = ", ".join(map(variant.config.place, samples.regions))
     return (
         f"{months} month{'' if months == 1 else 's'} of {places} (source: "

@@ -53,12 +53,16 @@ class ResidentFeed:
         self.scaling = learner.scaling()
         sizes = learner.sampler.batch_sizes(learner.settings)
         self.rows = torch.tensor([[k < size for k in range(max(sizes))] for size in sizes])
-        shape = self.rows.shape
+        shape, settings = self.rows.shape, learner.settings
+        coarse = torch.ones(shape, dtype=torch.int64, device=device)
+        hidden = torch.zeros((*shape, images.bands), dtype=torch.bool, device=device)
         self.table = Places(
             image=torch.zeros(shape, dtype=torch.int64, device=device),
             start=torch.zeros((*shape, 2), dtype=torch.int64, device=device),
             way=torch.zeros(shape, dtype=torch.int64, device=device),
             factor=torch.ones(shape, device=device),
+            coarse=coarse if settings.resolution_jitter else None,
+            hidden=hidden if settings.band_dropout else None,
         )
 
     def load(self, table: WindowTable) -> None:
@@ -66,6 +70,8 @@ class ResidentFeed:
         given = Places.of(table, torch.device("cpu"))
         for name in Places.__dataclass_fields__:
             static, column = getattr(self.table, name), getattr(given, name)
+            if static is None:
+                continue
             padded = torch.zeros(static.shape, dtype=static.dtype)
             padded[self.rows] = column
             static.copy_(padded)
@@ -75,8 +81,7 @@ class ResidentFeed:
 
     def batch(self, size: int, at: Tensor) -> tuple[Tensor, Tensor]:
         """Gather the windows of a row of the table."""
-        columns = [getattr(self.table, name) for name in Places.__dataclass_fields__]
-        row = Places(*(column.index_select(0, at)[0, :size] for column in columns))
+        row = self.table.change(lambda column: column.index_select(0, at)[0, :size])
         return self.images.gather(row, *self.scaling)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,7 @@ from glacier.samples.image import ImageRecipe
 from glacier.samples.month_images import MonthImage
 from glacier.samples.sample_set import SampleSet
 from glacier.settings.labels import Label
-from glacier.settings.sweep import Sweep
+from glacier.settings.labels import name_files as name_of_files
 from glacier.training.checkpoint import Checkpoint, drop_checkpoint
 from glacier.training.inference import Viewer
 from glacier.training.learner import (
@@ -37,8 +36,6 @@ from glacier.training.process import configure_process
 from glacier.training.sampler import WindowSampler
 from glacier.training.trial import Trial
 from glacier.training.unet import count_gflop
-
-Settings = TypeVar("Settings", Label, Sweep)
 
 
 def run_trial(trial: Trial, images: Sequence[MonthImage], on_epoch: OnEpoch) -> TrialResult:
@@ -164,12 +161,12 @@ def make_card(trial: Trial, learner: Learner, result: TrialResult) -> ModelCard:
         pixel_m=(min(sides), max(sides)),
         fill=mean if samples.fill == "mean" else (float(samples.fill),) * len(mean),
         inference=learner.inference,
-        label=name_files(trial.label, "outlines", "debris"),
+        label=name_files(trial.label),
         data=span_data(samples),
         threshold=result.calibration.threshold,
         temperature=result.calibration.temperature,
         split=trial.split,
-        training=name_files(trial.settings, "encoder_weights"),
+        training=trial.settings.rename_weights(lambda source: source.rpartition("/")[2]),
         seed=trial.seed,
         scores=CardScores(
             epoch_kept=result.epoch_kept,
@@ -180,11 +177,12 @@ def make_card(trial: Trial, learner: Learner, result: TrialResult) -> ModelCard:
     )
 
 
-def name_files(part: Settings, *fields: str) -> Settings:
-    """A part of a configuration whose files have their names alone, wherever they lay."""
-    paths = {field: getattr(part, field) for field in fields}
-    names = {field: path.rpartition("/")[2] for field, path in paths.items() if path is not None}
-    return part.model_copy(update=names)
+def name_files(label: Label) -> Label:
+    """A label whose files have their names alone, wherever they lay."""
+    fields = {field: getattr(label, field) for field in ("outlines", "debris", "masks")}
+    return label.model_copy(
+        update={field: name_of_files(found) for field, found in fields.items() if found is not None}
+    )
 
 
 def span_data(samples: SampleSet) -> DataSpan:

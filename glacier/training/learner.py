@@ -26,10 +26,11 @@ from glacier.training.inference import Viewer, choose_device
 from glacier.training.losses import choose_loss
 from glacier.training.model_card import Inference
 from glacier.training.model_files import load_model, read_card
+from glacier.training.pretrained import Pretrained
 from glacier.training.process import give_back, short_products
 from glacier.training.sampler import WindowSampler
 from glacier.training.selection import Selection
-from glacier.training.tensors import compare_tensors, read_weights
+from glacier.training.tensors import Tensors, compare_tensors, read_weights
 from glacier.training.trial import Trial
 from glacier.training.unet import (
     IMAGENET_MEAN,
@@ -48,15 +49,33 @@ OnEpoch = Callable[[Epoch], None]
 def band_statistics(
     trial: Trial, images: Sequence[MonthImage]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean and standard deviation per band, (B,) float32, from training pixels alone.
+    """What is subtracted from each band, and what it is divided by, (B,) float32 each.
 
     A trial that goes on from a model keeps that one's: its weights are for such numbers.
+
+    Raises:
+        TrainingError: No training pixel was ever seen.
     """
     if trial.start:
         inference = read_card(trial.start.model).inference
         return np.array(inference.mean, np.float32), np.array(inference.std, np.float32)
     if trial.settings.normalise == "imagenet":
         return np.array(IMAGENET_MEAN, np.float32), np.array(IMAGENET_STD, np.float32)
+    mean, std = measure_bands(trial, images)
+    if trial.settings.normalise == "weights" and trial.weights:
+        training = Pretrained.decode(trial.weights, read_weights(trial.weights)).training
+        return training.scaling(trial.samples.bands, mean, std)
+    return mean, std
+
+
+def measure_bands(
+    trial: Trial, images: Sequence[MonthImage]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation of the training pixels, per band, (B,) float32.
+
+    Raises:
+        TrainingError: None was ever seen.
+    """
     pixels, total, squares = 0, 0.0, 0.0
     for image in images:
         mask = trial.training_mask(image)
@@ -74,6 +93,18 @@ def band_statistics(
     mean = total / pixels
     std = np.sqrt(np.maximum(squares / pixels - mean**2, 1e-8))
     return np.asarray(mean, np.float32), np.asarray(std, np.float32)
+
+
+def find_weights(trial: Trial) -> Tensors | None:
+    """Weights that the encoder of a trial begins with, for its bands; None: random ones.
+
+    Raises:
+        StoreError, WeightsError: They are not there, or damaged.
+    """
+    if trial.weights is None:
+        return None
+    found = Pretrained.decode(trial.weights, read_weights(trial.weights))
+    return found.widen(None if trial.settings.normalise == "imagenet" else trial.samples.bands)
 
 
 class Learner:
@@ -94,7 +125,7 @@ class Learner:
         self.saved_at = time.monotonic()
         self.device = choose_device(settings.gpu_share)
         torch.manual_seed(trial.trial_seed)
-        weights = read_weights(trial.weights) if trial.weights else None
+        weights = find_weights(trial)
         model = build_unet(trial.encoder, len(mean), weights, settings.batch_norm_momentum)
         if trial.start:
             model.load_state_dict(load_model(trial.start.model)[0].state_dict())

@@ -23,6 +23,7 @@ from glacier.settings.model import Model
 from glacier.settings.months import Month
 from glacier.settings.sweep import Sweep
 from glacier.settings.values import BareName, Name, Sha256
+from glacier.settings.weights import name_source
 from glacier.wording import shorten_list
 
 FORMAT = 5
@@ -192,10 +193,7 @@ def show_pixels(card: ModelCard) -> str:
 def describe_network(card: ModelCard) -> str:
     """The network and how it was trained."""
     training = card.training
-    weights = training.encoder_weights.rpartition("/")[2]
-    began = {"none": "random weights", "imagenet": "weights trained on ImageNet"}.get(
-        weights, f"the weights of {escape(weights)}"
-    )
+    began = escape(name_source(training.weights_of(card.encoder)))
     return (
         f"A U-Net with the encoder {escape(card.encoder)}, {card.parameters / 1e6:.1f} million "
         f"parameters, from {began}; loss {training.loss}, seed {card.seed}. Its logits are "

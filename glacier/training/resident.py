@@ -6,7 +6,7 @@ the same bits wherever it is cut.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Tensor
 from glacier.labels import IGNORE
 from glacier.landsat import NODATA
 from glacier.samples.month_images import MonthImage
-from glacier.training.sampler import WindowTable
+from glacier.training.sampler import SQUARES_PX, WindowTable
 from glacier.windows import turn
 
 
@@ -32,14 +32,36 @@ class Places:
     """(N,) int64, see :func:`windows.turn`."""
     factor: Tensor
     """(N,) float32 brightness."""
+    coarse: Tensor | None = None
+    """(N,) int64 side of the squares that pixels are averaged over; None: as they are."""
+    hidden: Tensor | None = None
+    """(N, B) bool bands that are unseen; None: none."""
 
     @classmethod
     def of(cls, table: WindowTable, device: torch.device) -> Places:
         """All windows of a table, on a device."""
-        columns = (
-            table.image, table.start.astype(np.int64), table.way.astype(np.int64), table.factor,
-        )  # fmt: skip
-        return cls(*(torch.from_numpy(column).to(device) for column in columns))
+        coarse = None if table.coarse is None else table.coarse.astype(np.int64)
+        columns = (table.image, table.start.astype(np.int64), table.way.astype(np.int64))
+        image, start, way = (torch.from_numpy(column).to(device) for column in columns)
+        return cls(
+            image,
+            start,
+            way,
+            torch.from_numpy(table.factor).to(device),
+            None if coarse is None else torch.from_numpy(coarse).to(device),
+            None if table.hidden is None else torch.from_numpy(table.hidden).to(device),
+        )
+
+    def change(self, change: Callable[[Tensor], Tensor]) -> Places:
+        """The same with every column changed alike."""
+        return Places(
+            change(self.image),
+            change(self.start),
+            change(self.way),
+            change(self.factor),
+            None if self.coarse is None else change(self.coarse),
+            None if self.hidden is None else change(self.hidden),
+        )
 
 
 class ResidentImages:
@@ -119,7 +141,52 @@ class ResidentImages:
         value = torch.clip(number.float() * scale + offset, low, high)
         value = torch.where(self.is_lit, value * places.factor[:, None, None], value)
         seen = (number != NODATA) & inside[:, None]
+        if places.coarse is not None:
+            value, seen = self.coarsen(value, seen, places.coarse)
+        if places.hidden is not None:
+            seen = seen & ~places.hidden[..., None]
         value = torch.where(seen, (value - mean) / std, 0.0)
         label = torch.where(inside, self.labels[first + pixel], IGNORE)
         square = (len(label), -1, self.size, self.size)
         return value.reshape(square), label.reshape(square)
+
+    def coarsen(self, value: Tensor, seen: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
+        """Windows as larger pixels would show them, by the sums of :func:`sampler.coarsen`.
+
+        Args:
+            value: (N, B, P) float32.
+            seen: (N, B, P) bool.
+            coarse: (N,) int64 side of the squares of each window.
+        """
+        shape, square = value.shape, (*value.shape[:2], self.size, self.size)
+        values = torch.where(seen, value, 0.0).reshape(square)
+        known = seen.reshape(square)
+        for side in SQUARES_PX:
+            mean, is_seen = average_squares(values, known, side)
+            chosen = (coarse == side)[:, None, None]
+            value = torch.where(chosen, mean.reshape(shape), value)
+            seen = torch.where(chosen, is_seen.reshape(shape), seen)
+        return value, seen
+
+
+def average_squares(values: Tensor, seen: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Mean of what is seen of each square, and whether that is half of it or more.
+
+    Args:
+        values: (N, B, H, W) float32, 0 where unseen.
+        seen: (N, B, H, W) bool.
+        side: Of the squares, pixels.
+
+    Returns:
+        Both in the shape of ``values``, every pixel that of its square.
+    """
+    parts = [
+        (..., slice(r, None, side), slice(c, None, side)) for r in range(side) for c in range(side)
+    ]
+    total, count = values[parts[0]], seen[parts[0]].long()
+    for part in parts[1:]:
+        total, count = total + values[part], count + seen[part]
+    mean = total / count.clamp(min=1).float()
+    is_seen = 2 * count >= side**2
+    both = [t.repeat_interleave(side, -2).repeat_interleave(side, -1) for t in (mean, is_seen)]
+    return both[0], both[1]

@@ -20,6 +20,9 @@ from glacier.windows import centred_starts, pad_to, turn
 Batch = tuple[NDArray[np.float32], NDArray[np.uint8]]
 """(N, B, size, size) float32 images, NaN unseen; (N, size, size) uint8 labels."""
 
+SQUARES_PX = (2, 4)
+"""Sides of squares that windows are averaged over, pixels; sizes of windows are multiples."""
+
 TRIES = 20
 """Draws of a window in search of a labelled pixel before any window is taken."""
 
@@ -38,26 +41,33 @@ class WindowTable:
     """(N,) brightness that it is multiplied by."""
     sizes: tuple[int, ...]
     """Windows of each batch, in order; N together."""
+    coarse: NDArray[np.uint8] | None = None
+    """(N,) side of the squares that its pixels are averaged over, 1, 2 or 4; None: as they are."""
+    hidden: NDArray[np.bool_] | None = None
+    """(N, B) bands that are unseen in it; None: none."""
 
     @classmethod
     def join(cls, parts: Sequence[WindowTable]) -> WindowTable:
         """Tables one after the other, at least one."""
-        return cls(
-            image=np.concatenate([part.image for part in parts]),
-            start=np.concatenate([part.start for part in parts]),
-            way=np.concatenate([part.way for part in parts]),
-            factor=np.concatenate([part.factor for part in parts]),
-            sizes=tuple(size for part in parts for size in part.sizes),
-        )
+        columns = {
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in COLUMNS
+            if getattr(parts[0], name) is not None
+        }
+        return cls(**columns, sizes=tuple(size for part in parts for size in part.sizes))
 
     def split(self) -> Iterator[WindowTable]:
         """A table for each batch."""
+        there = {name: column for name in COLUMNS if (column := getattr(self, name)) is not None}
         first = 0
         for size in self.sizes:
             part = slice(first, first + size)
-            columns = (self.image[part], self.start[part], self.way[part], self.factor[part])
-            yield WindowTable(*columns, sizes=(size,))
+            yield WindowTable(**{n: column[part] for n, column in there.items()}, sizes=(size,))
             first += size
+
+
+COLUMNS = ("image", "start", "way", "factor", "coarse", "hidden")
+"""What a table says of each of its windows."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +159,8 @@ class WindowSampler:
                 way=np.array(ways, np.uint8),
                 factor=factors.astype(np.float32),
                 sizes=(size,),
+                coarse=draw_squares(size, settings, rng),
+                hidden=draw_hidden((size, len(images[0].numbers)), settings, rng),
             )
 
     def cut_batch(self, images: Sequence[MonthImage], table: WindowTable) -> Batch:
@@ -162,6 +174,11 @@ class WindowSampler:
             by_band = np.repeat(table.factor[:, None, None, None], images_out.shape[1], axis=1)
             by_band[:, list(self.indices)] = 1
             images_out *= by_band
+        if table.coarse is not None:
+            pairs_out = zip(images_out, table.coarse, strict=True)
+            images_out = np.stack([coarsen(image, int(side)) for image, side in pairs_out])
+        if table.hidden is not None:
+            images_out[table.hidden] = np.nan
         return images_out, np.stack([label for _, label in pairs])
 
     def count_windows(self, settings: Sweep) -> int:
@@ -190,6 +207,46 @@ class WindowSampler:
             if (label[row : row + self.size, col : col + self.size] != IGNORE).any():
                 break
         return np.asarray(starts[chosen], np.int32)
+
+
+def draw_squares(count: int, settings: Sweep, rng: np.random.Generator) -> NDArray[np.uint8] | None:
+    """Sides of the squares that windows are averaged over; None where none ever is."""
+    if not settings.resolution_jitter:
+        return None
+    is_coarse = rng.random(count) < settings.resolution_jitter
+    return np.where(is_coarse, rng.choice(SQUARES_PX, count), 1).astype(np.uint8)
+
+
+def draw_hidden(
+    shape: tuple[int, int], settings: Sweep, rng: np.random.Generator
+) -> NDArray[np.bool_] | None:
+    """Which bands of which windows, (N, B), are unseen, never all; None where none ever is."""
+    if not settings.band_dropout:
+        return None
+    draws = rng.random(shape)
+    hidden = draws < settings.band_dropout
+    hidden[np.arange(shape[0]), draws.argmax(axis=1)] = False
+    return np.asarray(hidden)
+
+
+def coarsen(image: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """An image as pixels that are larger would show it: the mean of what is seen of each square.
+
+    Args:
+        image: (B, H, W) float32, NaN where unseen; H and W multiples of the side.
+        side: Of the squares, pixels; one that is less than half seen is unseen.
+    """
+    if side == 1:
+        return image
+    seen = np.isfinite(image)
+    values = np.where(seen, image, np.float32(0))
+    parts = [np.s_[..., row::side, col::side] for row in range(side) for col in range(side)]
+    total, count = values[parts[0]], seen[parts[0]].astype(np.int64)
+    for part in parts[1:]:
+        total, count = total + values[part], count + seen[part]
+    mean = total / np.maximum(count, 1).astype(np.float32)
+    mean[2 * count < side**2] = np.nan
+    return np.asarray(mean.repeat(side, axis=-2).repeat(side, axis=-1), np.float32)
 
 
 def split_batches(order: NDArray[np.int64], batch: int) -> list[NDArray[np.int64]]:

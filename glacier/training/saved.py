@@ -81,9 +81,7 @@ def place_sweep(
         **name_device_and_weights(config),
         **({"start": dict(start)} if start else {}),
     }
-    sweep = config.sweep
-    if sweep.weights_file is not None:  # its content counts, not where it lies
-        sweep = sweep.model_copy(update={"encoder_weights": "a file"})
+    sweep = config.sweep.without_places()
     keys = {
         kind: digest({**inputs, "settings": identity(sweep, without)})[:8]
         for kind, without in (
@@ -119,11 +117,18 @@ def is_swept(config: Config) -> bool:
         return False
 
 
-def name_device_and_weights(config: Config) -> dict[str, str]:
-    """What a sweep's answer depends on besides its settings: GPUs, and the bytes of weights."""
-    found = {"device": "gpu"} if config.sweep.gpus_per_trial else {}
-    if (weights := config.sweep.weights_file) is not None:
-        found["weights"] = store.checksum(store.read_bytes(store.absolute(weights)))
+def name_device_and_weights(config: Config) -> dict[str, Any]:
+    """What a sweep's answer depends on besides its settings: GPUs, and the bytes of weights.
+
+    Those of packages are the settings' own: their checksums stand in the code.
+    """
+    found: dict[str, Any] = {"device": "gpu"} if config.sweep.gpus_per_trial else {}
+    files = config.sweep.weights_files
+    if files:
+        found["weights"] = {
+            field: store.checksum(store.read_bytes(store.absolute(path)))
+            for field, path in files.items()
+        }
     return found
 
 

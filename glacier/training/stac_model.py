@@ -77,10 +77,19 @@ def span_data(card: ModelCard) -> Period:
     return Period(first, month_interval(last)[1].date() - timedelta(days=1))
 
 
+BEGINNINGS = {
+    "none": None,
+    "imagenet": "ImageNet",
+    "package": "ImageNet",
+    "satellite": "CloudSEN12+ and SPARCS",
+}
+"""Source of weights to what they were trained on."""
+
+
 def list_properties(card: ModelCard) -> Mapping[str, Any]:
     """What the extension says of a model."""
-    weights = card.training.encoder_weights.rpartition("/")[2]
-    began = {"none": None, "imagenet": "ImageNet"}.get(weights, weights)
+    weights = card.training.weights_of(card.encoder).rpartition("/")[2]
+    began = BEGINNINGS.get(weights, weights)
     return {
         "title": name_model(card.encoder, card.fold),
         "description": describe_scores(card),

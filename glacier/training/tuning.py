@@ -29,6 +29,7 @@ from glacier.evaluation.results import Epoch, FailedTrial
 from glacier.progress import Progress, duration, say
 from glacier.samples.mapped_images import open_images
 from glacier.settings.sweep import Sweep
+from glacier.settings.weights import WORDS
 from glacier.training.packing import Pack, gpus_of_pack, part_packs
 from glacier.training.saved import TrialKey
 from glacier.training.sweep_plan import SweepPlan
@@ -46,8 +47,8 @@ class Networks:
 
     encoders: tuple[str, ...]
     """Names in segmentation-models-pytorch."""
-    weights: str
-    """As in :func:`unet.fetch_encoder`."""
+    weights: tuple[str, ...]
+    """Of each encoder, as in :func:`unet.fetch_encoder`."""
     place: str
     """Folder that the weights are stored in."""
     bands: int
@@ -55,20 +56,25 @@ class Networks:
     """Side of a window."""
     gpus: float
     """Share of a GPU that a trial will have."""
-    sha256: str = ""
-    """Checksum of the file of weights; empty where none is given, or none is there."""
+    sha256: tuple[str, ...] = ()
+    """Checksums of the files of weights that are there."""
 
     @classmethod
     def of(cls, config: Config) -> Networks:
         """Those of a run."""
-        source, sweep, sha256 = config.sweep.encoder_weights, config.sweep, ""
-        if source not in ("none", "imagenet"):
-            source = store.absolute(source)
+        sweep, sums = config.sweep.rename_weights(make_absolute), []
+        for file in sweep.weights_files.values():
             with suppress(StoreError):  # a worker says what is wrong with the file
-                sha256 = store.checksum(store.read_bytes(source))
+                sums.append(store.checksum(store.read_bytes(file)))
+        weights = tuple(sweep.weights_of(encoder) for encoder in sweep.encoders)
         place = store.join(store.absolute(config.storage), "weights")
         bands, size = len(config.prepare.image), config.prepare.size_px
-        return cls(sweep.encoders, source, place, bands, size, sweep.gpu_share, sha256)
+        return cls(sweep.encoders, weights, place, bands, size, sweep.gpu_share, tuple(sums))
+
+
+def make_absolute(source: str) -> str:
+    """A source of weights, whose file is found from any folder."""
+    return source if source in WORDS else store.absolute(source)
 
 
 TUNE = ".tune"
@@ -97,9 +103,9 @@ def fetch_weights(networks: Networks, on_gpu: bool) -> dict[str, str | None]:
     if on_gpu:
         choose_device(networks.gpus)
     found: dict[str, str | None] = {}
-    for encoder in networks.encoders:
+    for encoder, source in zip(networks.encoders, networks.weights, strict=True):
         check_network(encoder, networks.bands, networks.size_px)
-        data = fetch_encoder(encoder, networks.weights)
+        data = fetch_encoder(encoder, source)
         found[encoder] = None
         if data is not None:
             found[encoder] = keep_weights(networks.place, encoder, data)

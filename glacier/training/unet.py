@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import segmentation_models_pytorch as smp
+import timm
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from glacier.errors import ConfigError, WeightsError
+from glacier.settings.weights import PACKAGES
+from glacier.training.conversion import read_packaged
 from glacier.training.encoders import TIMM, check_encoder
-from glacier.training.tensors import read_state, shorten
+from glacier.training.pretrained import RGB, Pretrained, Training
+from glacier.training.tensors import Tensors, read_state, shorten
 from glacier.windows import Predictor
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -101,12 +103,15 @@ def name_imagenet(encoder: str) -> str:
 
 
 def fetch_encoder(encoder: str, source: str) -> bytes | None:
-    """Encoder weights for three bands as safetensors bytes; None for random ones.
+    """Weights that an encoder begins with, and what they were trained on; None for random ones.
 
     Args:
         encoder: Name in segmentation-models-pytorch.
-        source: ``none``, ``imagenet``, or a local ``.pth`` or ``.safetensors`` file of the
-            encoder's state.
+        source: ``none``, ``imagenet``, ``package``, ``satellite``, or a local ``.pth`` or
+            ``.safetensors`` file of the state of an encoder of red, green and blue.
+
+    Returns:
+        What :meth:`pretrained.Pretrained.decode` reads.
 
     Raises:
         ConfigError: The encoder is unknown.
@@ -115,38 +120,68 @@ def fetch_encoder(encoder: str, source: str) -> bytes | None:
     check_encoder(encoder)
     if source == "none":
         return None
-    choices = (
-        "choose sweep.encoder_weights imagenet (needs the network once), a local file of encoder "
-        "weights, or none (random weights)"
-    )
     try:
-        if source == "imagenet":
-            part = smp.encoders.get_encoder(encoder, in_channels=3, weights="imagenet")
-        else:
-            part = smp.encoders.get_encoder(encoder, in_channels=3, weights=None)
-            part.load_state_dict(read_state(source))
+        return load_encoder(encoder, source).encode()
     except WeightsError as error:
-        raise WeightsError(f"{error}; {choices}") from error
+        raise WeightsError(f"{error}; {CHOICES}") from error
     except Exception as error:  # the hub, the network and torch each raise their own kinds
         reason = shorten(error)
         if source == "imagenet":
             reason = f"{reason.rstrip('.')}; {name_imagenet(encoder)}"
         raise WeightsError(
-            f"sweep.encoder_weights = {source!r} cannot be used for {encoder}: {reason}; {choices}"
+            f"sweep.encoder_weights = {source!r} cannot be used for {encoder}: {reason}; {CHOICES}"
         ) from error
-    return save_tensors({k: v.contiguous() for k, v in part.state_dict().items()})
+
+
+CHOICES = (
+    "choose sweep.encoder_weights imagenet (needs the network once), package or satellite (of the "
+    "package index), a local file of encoder weights, or none (random weights)"
+)
+
+
+UNUSED, COUNTER = ("_conv_head.", "_bn1."), "num_batches_tracked"
+"""Layers of an EfficientNet that no U-Net runs, and what changes no answer: ONNX has neither."""
+
+
+def load_encoder(encoder: str, source: str) -> Pretrained:
+    """As :func:`fetch_encoder`, after the tensors were loaded into the encoder itself.
+
+    Raises:
+        Exception: Whatever the libraries raise.
+    """
+    if source == "imagenet":
+        part = smp.encoders.get_encoder(encoder, in_channels=3, weights="imagenet")
+        return Pretrained.of(part.state_dict(), describe_photographs(encoder))
+    if source in PACKAGES:
+        state, training = read_packaged(encoder, source)
+    else:
+        state, training = read_state(source), describe_photographs(encoder)
+    count = len(training.bands)
+    part = smp.encoders.get_encoder(encoder, in_channels=count, weights=None)
+    unused = [n for n in part.state_dict() if n.startswith(UNUSED) or n.endswith(COUNTER)]
+    blank = {name: torch.zeros_like(part.state_dict()[name]) for name in unused}
+    part.load_state_dict(blank | state if source == "satellite" else state)
+    return Pretrained.of(part.state_dict(), training)
+
+
+def describe_photographs(encoder: str) -> Training:
+    """How the pictures of ImageNet were scaled for an encoder."""
+    if encoder.startswith(TIMM):
+        known = timm.models.get_pretrained_cfg(encoder.removeprefix(TIMM))
+        if known is not None:
+            return Training(RGB, tuple(known.mean), tuple(known.std))
+    return Training(RGB, IMAGENET_MEAN, IMAGENET_STD)
 
 
 def build_unet(
-    encoder: str, bands: int, weights: bytes | None = None, momentum: float | None = None
+    encoder: str, bands: int, weights: Tensors | None = None, momentum: float | None = None
 ) -> nn.Module:
     """A U-Net with one output, the logit of glacier.
 
     Args:
         encoder: Name in segmentation-models-pytorch.
         bands: Number of input bands B.
-        weights: Three-band encoder weights from :func:`fetch_encoder`; None: random. For other
-            band counts the first layer's weights are repeated and rescaled.
+        weights: Of the encoder, with a first layer for so many bands; None: random.
         momentum: Of all batch normalisations; None: the encoder's own.
 
     Returns:
@@ -155,8 +190,7 @@ def build_unet(
     """
     model: nn.Module = smp.Unet(encoder, encoder_weights=None, in_channels=bands, classes=1)
     if weights is not None:
-        state = widen_first_layer(load_tensors(weights), bands)
-        nn.Module.load_state_dict(model.get_submodule("encoder"), state)
+        nn.Module.load_state_dict(model.get_submodule("encoder"), weights)
     if momentum is not None:
         for layer in model.modules():
             if isinstance(layer, nn.modules.batchnorm._BatchNorm):
@@ -208,18 +242,6 @@ def train_in_float32(layer: nn.Conv2d) -> None:
             return forward(input.float()).to(input.dtype)
 
     layer.forward = run  # type: ignore[method-assign]
-
-
-def widen_first_layer(state: dict[str, torch.Tensor], bands: int) -> dict[str, torch.Tensor]:
-    """Encoder weights for another band count: the first layer repeated and rescaled.
-
-    Args:
-        state: Tensors of a three-band encoder, the first layer's weights first.
-        bands: Number of input bands.
-    """
-    name = next(key for key, value in state.items() if value.ndim == 4 and value.shape[1] == 3)
-    repeated = state[name][:, [band % 3 for band in range(bands)]]
-    return state | {name: repeated * (3 / bands)}
 
 
 def normalise(

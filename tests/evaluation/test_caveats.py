@@ -102,6 +102,26 @@ def test_outlines_without_provenance_are_called_that() -> None:
         ({"folds": {"kind": "by_block"}}, "columns of ground"),
         ({"encoder_weights": "imagenet"}, "ImageNet"),
         ({"encoder_weights": "/w/mine.safetensors"}, "weights of mine.safetensors"),
+        (
+            {
+                "encoders": ["resnet34", "resnet50", "efficientnet-b4"],
+                "encoder_weights": {"efficientnet-b4": "satellite"},
+            },
+            "Of the encoders began resnet34 and resnet50 with random weights; efficientnet-b4 with "
+            "weights trained on six bands of satellite images to find clouds: this run alone does",
+        ),
+        (
+            {
+                "label": {
+                    "kind": "outlines",
+                    "masks": {"a": "/x/d.tif"},
+                    "debris_alone": ["a"],
+                    "bare": ["sea"],
+                }
+            },
+            "In a the label is ice under debris alone, and what may be clean ice counts "
+            "nowhere. In sea there is no glacier",
+        ),
     ],
 )
 def test_the_caveats_follow_from_the_settings(changes, words):

@@ -296,3 +296,15 @@ def test_a_southern_summer_is_in_one_year() -> None:
     folds = Folds(kind="by_year", count=3, validation_share=0)
     splits, _ = make_splits(images, folds, (1, 1), 0, southern=("south",))
     assert [split.test for split in splits] == [("2017",), ("2018",), ("2019",)]
+
+
+def test_neighbours_are_kept_in_one_part_and_join_those_that_share_ground() -> None:
+    images = [(name, date(2020, 7, 1)) for name in "abcdefg"]
+    folds = Folds(kind="by_region", count=4, together=(("a", "g"), ("b", "c")), validation_share=0)
+    splits, _ = make_splits(images, folds, (1, 1), 0, overlaps=[{"c", "d"}])
+    tests = {split.test for split in splits}
+    assert tests == {("a", "g"), ("b", "c", "d"), ("e",), ("f",)}
+    with pytest.raises(ValueError, match="together acts on folds by_region alone, not on by_block"):
+        Folds(together=(("a", "b"),))
+    with pytest.raises(ValueError, match="together names b twice: make one group of both"):
+        Folds(kind="by_region", together=(("a", "b"), ("b", "c")))

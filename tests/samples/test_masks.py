@@ -15,7 +15,16 @@ from glacier.checks import refuse_masks
 from glacier.config import Config
 from glacier.errors import RasterError, SampleError
 from glacier.geo.raster import Grid, grid_of_region, read_named
-from glacier.samples.month import prepare_month
+from glacier.labels import Surface
+from glacier.samples.image import ImageRecipe, make_image
+from glacier.samples.month import (
+    find_snow,
+    make_label,
+    make_surface,
+    measure_snow,
+    prepare_month,
+    read_archived,
+)
 from glacier.samples.outlines import glacier_file, glacier_on, read_mask
 from glacier.samples.sample_set import samples_folder
 from glacier.settings.labels import Label
@@ -157,3 +166,37 @@ def test_hand_masks_of_a_real_glacier_keep_their_area(real_data: Path, tmp_path:
         ice, halves = ((found[drawn] == code).sum() * grid.pixel_km2 for code in (1, 255))
         assert ice <= area_km2 <= ice + halves
         assert ice + halves / 2 == pytest.approx(area_km2, rel=0.02)
+
+
+def test_beside_debris_alone_ice_is_unknown_and_the_mask_is_scored_as_debris(
+    tmp_path: Path,
+) -> None:
+    config = tiny_config(tmp_path)
+    task = make_task(config)
+    bands, grid = read_archived(task)
+    name = config.regions[0].name
+    drawn = np.zeros(grid.shape, int)
+    drawn[:, :20] = 1
+    path = write_mask(tmp_path / "debris.tif", drawn, grid)
+    label = {"kind": "outlines", "masks": {name: path}, "debris_alone": [name]}
+    made = replace(task, settings=Prepare(layout="chips", size_px=32, blocks=[2, 2], label=label))
+    image = make_image(bands, ImageRecipe.of(made.settings))
+    seen, ice = np.isfinite(image[0]), find_snow(made.label, bands)
+    found = make_label(made, bands, image, grid)
+    assert (found[seen & (drawn == 1)] == 1).all() and not seen.all()
+    beside = seen & (drawn == 0)
+    assert {0, 1} <= set(ice[beside])
+    np.testing.assert_array_equal(found[beside] == 255, ice[beside] != 0)
+    surface = make_surface(made, bands, found, grid)
+    assert set(surface[found == 1]) == {Surface.DEBRIS_ICE} and not surface[found != 1].any()
+    assert measure_snow(made, bands, grid) is None  # ice beside debris is no sign of a snowy month
+
+
+def test_a_region_without_ice_needs_no_file() -> None:
+    label = Label(kind="outlines", bare=("a",))
+    assert not glacier_on(label, "a", JULY, GRID, "s").any()
+    assert label.of("a").bare == ("a",) and label.of("b").bare == ()
+    with pytest.raises(ValueError, match="bare act on labels of kind outlines alone"):
+        Label(kind="ndsi", bare=("a",))
+    with pytest.raises(ValueError, match="debris_alone b: masks names no file of it"):
+        Label(kind="outlines", masks={"a": "a.tif"}, debris_alone=("b",))

@@ -87,7 +87,7 @@ def test_folds_without_known_ice_are_in_no_test_score():
         ("sweep.epochs", 30),
         ("sweep.encoders", ["net", "deep"]),  # as JSON has it, to be compared with what is read
         ("sweep.folds", {"kind": "by_year", "count": 5, "validation_share": 0.2,
-                         "hold_out_last": False}),
+                         "together": [], "hold_out_last": False}),
         ("prepare.label.provenance.years", None),  # nobody says where outlines come from
     ],
 )  # fmt: skip

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import segmentation_models_pytorch as smp
 import torch
 
 from glacier.errors import TrainingError
@@ -20,12 +21,14 @@ from glacier.settings.folds import Folds
 from glacier.settings.labels import Label, Provenance
 from glacier.settings.sweep import Sweep
 from glacier.training import learner
-from glacier.training.fit import run_trial
+from glacier.training.fit import make_learner, run_trial
 from glacier.training.learner import Learner
 from glacier.training.losses import dice_loss
 from glacier.training.model_card import describe_model
 from glacier.training.model_files import load_model, map_probability
-from tests.support.discs import SIZE, SPLIT, make_images, make_samples, make_trial
+from glacier.training.pretrained import RGB, Pretrained, Training
+from glacier.training.tuning import keep_weights
+from tests.support.discs import SIZE, SPLIT, TINY, make_images, make_samples, make_trial
 from tests.support.months import make_month
 
 
@@ -221,6 +224,44 @@ def test_a_model_is_the_same_wherever_its_files_lay(tmp_path: Path) -> None:
     assert (card["label"]["outlines"], card["label"]["debris"]) == ("rgi.gpkg", "d.gpkg")
     assert card["label"]["provenance"]["source"] == "RGI 7.0"
     assert card["training"]["encoder_weights"] == "w.safetensors"
+
+
+def test_a_card_names_the_files_of_each_region_and_the_weights_of_each_encoder(
+    tmp_path: Path,
+) -> None:
+    trial = make_trial(tmp_path, epochs=1, encoder_weights={TINY: "/home/alice/w.safetensors"})
+    label = Label(kind="outlines", outlines={"a": "/x/a.gpkg"}, masks={"b": "/x/{year}.tif"})
+    run_trial(dataclasses.replace(trial, label=label), make_images(), lambda row: None)
+    card = json.loads(Path(trial.model_folder, "model.json").read_text())
+    assert card["label"]["outlines"] == {"a": "a.gpkg"}
+    assert card["label"]["masks"] == {"b": "{year}.tif"}
+    assert card["training"]["encoder_weights"] == {TINY: "w.safetensors"}
+    assert "from the weights of w.safetensors;" in Path(trial.model_folder, "model.md").read_text()
+
+
+@pytest.mark.parametrize("normalise", ["training", "weights"])
+def test_a_network_begins_with_its_weights_and_looks_at_images_as_they_were_trained(
+    tmp_path: Path, normalise: str
+) -> None:
+    """Our bands are near infrared, red and green; green has the weights of blue, too."""
+    state = smp.encoders.get_encoder(TINY, weights=None).state_dict()
+    training = Training(RGB, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    data = Pretrained.of(state, training).encode()
+    address = keep_weights(str(tmp_path / "weights"), TINY, data)
+    trial = dataclasses.replace(
+        make_trial(tmp_path, normalise=normalise, encoder_weights="/w.pt"), weights=address
+    )
+    made = make_learner(trial, make_images())
+    first, own = "model.conv_stem.weight", state["model.conv_stem.weight"]
+    found = made.model.get_submodule("encoder").state_dict()[first]
+    wanted = torch.stack([own[:, 0] / 2, own[:, 0] / 2, own[:, 1] + own[:, 2]], dim=1)
+    torch.testing.assert_close(found, wanted)
+    means = made.inference.mean
+    if normalise == "weights":
+        assert means == pytest.approx((0.1, 0.1, 0.2))
+        assert made.inference.std == pytest.approx((0.4, 0.4, 0.5))
+    else:
+        assert means == make_learner(make_trial(tmp_path / "x"), make_images()).inference.mean
 
 
 def test_the_exported_model_gives_the_tested_answer(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ IMAGES = make_images()
 
 def make_fold(folder: Path, **settings: object) -> PackedFold:
     """A fold whose samples lie where it works: steps with batches of 3, and a last one of 4."""
-    plain = {"epochs": 2, "steps_per_epoch": None, "batch_size": 3, "brightness_jitter": 0.2}
+    plain = {"epochs": 2, "steps_per_epoch": None, "batch_size": 3, "brightness_jitter": 0.2,
+             "resolution_jitter": 0.5, "band_dropout": 0.3}  # fmt: skip
     learner = make_learner(make_trial(folder, **(plain | settings)), IMAGES)
     resident = ResidentImages(IMAGES, SIZE, (), learner.device)
     return PackedFold(learner, IMAGES, resident, lambda row: None)

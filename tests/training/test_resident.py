@@ -83,7 +83,16 @@ def test_any_window_is_gathered_as_it_is_cut(
     compare(table, indices)
 
 
-@pytest.mark.parametrize("changes", [{"flips": False}, {"brightness_jitter": 0.4}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"flips": False},
+        {"brightness_jitter": 0.4},
+        {"resolution_jitter": 0.7, "brightness_jitter": 0.2},
+        {"band_dropout": 0.4},
+        {"resolution_jitter": 1, "band_dropout": 0.9, "brightness_jitter": 0.3},
+    ],
+)
 def test_the_table_of_an_epoch_is_what_its_batches_are_cut_by(changes: dict) -> None:
     masks = [np.ones(shape, bool) for shape in SHAPES]
     sampler = WindowSampler.plan(IMAGES, iter(masks), SIZE, whole=False, bands=("a", "ndsi", "b"))

@@ -1,4 +1,5 @@
 import hashlib
+import warnings
 from datetime import date
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from glacier.errors import TrainingError
 from glacier.samples.month_images import MonthImage
 from glacier.settings.sweep import Sweep
-from glacier.training.sampler import WindowSampler, split_batches
+from glacier.training.sampler import WindowSampler, coarsen, split_batches
 from glacier.windows import turn, turn_back
 from tests.support.months import make_month
 
@@ -157,3 +158,39 @@ def test_a_last_batch_of_one_joins_the_one_before() -> None:
 def test_turning_back_undoes_turning(way: int) -> None:
     array = np.arange(24).reshape(2, 3, 4)
     assert (turn_back(turn(array, way), way) == array).all()
+
+
+def test_a_coarse_window_has_the_means_of_its_squares_and_the_same_label() -> None:
+    rng = np.random.default_rng(0)
+    picture = rng.random((2, 32, 32)).astype(np.float32)
+    picture[0, :2, :2] = np.nan
+    picture[0, 2, 2] = np.nan
+    for side in (2, 4):
+        found = coarsen(picture, side)
+        blocks = picture.reshape(2, 32 // side, side, 32 // side, side)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of squares that nobody saw
+            mean = np.nanmean(blocks, axis=(2, 4))
+        seen = np.isfinite(blocks).mean(axis=(2, 4)) >= 0.5
+        wanted = np.where(seen, mean, np.nan).repeat(side, 1).repeat(side, 2)
+        np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    assert np.isnan(coarsen(picture, 2)[0, :2, :2]).all() and coarsen(picture, 1) is picture
+    image = make_month("a", date(2020, 1, 1), picture, rng.integers(0, 2, (32, 32), np.uint8))
+    crops = WindowSampler.plan([image], [np.ones((32, 32), bool)], 32, whole=True)
+    plain, coarse = (
+        draw(crops, [image], steps_per_epoch=8, resolution_jitter=jitter) for jitter in (0, 1)
+    )
+    for (sharp, label), (blurred, same) in zip(plain, coarse, strict=True):
+        assert not np.array_equal(sharp, blurred, equal_nan=True)
+        np.testing.assert_array_equal(label, same)
+
+
+def test_some_bands_are_unseen_and_never_all() -> None:
+    images = make_images(2, (32, 32))
+    crops = WindowSampler.plan(images, [np.ones((32, 32), bool)] * 2, 32, whole=True)
+    for chance in (0.3, 0.99):
+        batches = draw(crops, images, steps_per_epoch=50, band_dropout=chance)
+        gone = np.concatenate([np.isnan(image).all(axis=(2, 3)) for image, _ in batches])
+        part = np.concatenate([np.isnan(image).any(axis=(2, 3)) for image, _ in batches])
+        assert (gone == part).all() and not gone.all(axis=1).any()
+        assert gone.mean() == pytest.approx(chance if chance < 0.5 else 2 / 3, abs=0.05)

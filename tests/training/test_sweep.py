@@ -111,6 +111,19 @@ def test_weights_that_were_moved_are_the_same(tmp_path: Path) -> None:
     assert places[0] == places[1] and len(set(places)) == 3
 
 
+def test_of_a_table_of_weights_the_content_of_each_file_counts(tmp_path: Path) -> None:
+    write_set(str(tmp_path), make_samples())
+
+    def place(source: str) -> SweepPlaces:
+        weights = {"tu-test_efficientnet": source}
+        return place_sweep(tiny_config(tmp_path, sweep={"encoder_weights": weights}), str(tmp_path))
+
+    for name, data in {"a.pt": b"one", "b.pt": b"one", "c.pt": b"two"}.items():
+        (tmp_path / name).write_bytes(data)
+    here, moved, other = (place(str(tmp_path / f"{name}.pt")) for name in "abc")
+    assert here == moved != other and len({here.trials, other.trials, place("none").trials}) == 3
+
+
 def test_samples_are_told_by_what_they_hold_and_not_by_how_a_file_was_called(
     tmp_path: Path,
 ) -> None:

@@ -229,12 +229,14 @@ def test_damaged_weights_are_written_over_and_never_lack(
 def test_weights_are_asked_for_again_where_their_file_changed_or_the_stored_ones_are_gone(
     tmp_path: Path, ray_local: None
 ) -> None:
-    from glacier.training.unet import build_unet, save_tensors
+    from safetensors.torch import save
+
+    from glacier.training.unet import build_unet
 
     def write_weights() -> None:
         """Random ones, others each time."""
         state = build_unet(ENCODER, 3).get_submodule("encoder").state_dict()
-        path.write_bytes(save_tensors({name: value.contiguous() for name, value in state.items()}))
+        path.write_bytes(save({name: value.contiguous() for name, value in state.items()}))
 
     path = tmp_path / "w.safetensors"
     write_weights()

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from glacier.errors import ConfigError, WeightsError
+from glacier.training.pretrained import RGB, WAVELENGTH_UM, Pretrained
 from glacier.training.unet import (
     build_unet,
     check_network,
@@ -36,7 +37,8 @@ def test_weights_of_a_local_file_are_the_encoders(
         torch.save(state, path)
     else:
         save_file({k: v.contiguous() for k, v in state.items()}, path)
-    model = build_unet(encoder, 3, fetch_encoder(encoder, str(path)))
+    weights = Pretrained.decode("w", fetch_encoder(encoder, str(path))).tensors
+    model = build_unet(encoder, 3, weights)
     loaded = model.encoder.state_dict()
     assert loaded.keys() == state.keys()
     assert all(torch.equal(loaded[k], state[k]) for k in state)
@@ -56,8 +58,11 @@ def test_weights_for_another_band_count_keep_the_answer_to_grey(
     """A grey picture has the same value in all bands, so their number must not matter."""
     state = encoder_state(encoder)
     torch.save(state, tmp_path / "weights.pth")
-    weights = fetch_encoder(encoder, str(tmp_path / "weights.pth"))
-    three, six = (build_unet(encoder, bands, weights).encoder.eval() for bands in (3, 6))
+    weights = Pretrained.decode("w", fetch_encoder(encoder, str(tmp_path / "weights.pth")))
+    three, six = (
+        build_unet(encoder, len(bands), weights.widen(bands)).encoder.eval()
+        for bands in (RGB, tuple(WAVELENGTH_UM))
+    )
     loaded = six.state_dict()
     assert loaded[first].shape[1] == 6
     assert all(torch.equal(loaded[k], state[k]) for k in state if k != first)
