@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from glacier.evaluation.calibration import measure_reliability
 from glacier.evaluation.metrics import count_pixels
 from glacier.registry.cells import Answer, Cell, Cells, measure_iou
-from glacier.registry.gate import Judgement, Pieces, judge, measure_scatter
+from glacier.registry.gate import Judgement, judge
+from glacier.registry.scatter import Pieces, measure_scatter
 from glacier.samples.folds import block_rectangles
 from glacier.settings.learn import Gate
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from glacier.registry.cells import Cells, measure_ece, measure_ground, measure_iou
-from glacier.registry.gate import Part, judge, measure_scatter
+from glacier.registry.gate import Part, judge
+from glacier.registry.scatter import measure_scatter
 from glacier.settings.learn import Gate
 from tests.support.versions import answer, list_cells, make_cells
 
