@@ -1,10 +1,14 @@
 """The gate: what falls is refused, what nobody can tell waits, and equals pass."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from glacier.registry.cells import Cells, measure_ece, measure_ground, measure_iou
-from glacier.registry.gate import Part, judge, measure_scatter
+from glacier.registry.gate import Part, judge
+from glacier.registry.scatter import measure_scatter
 from glacier.settings.learn import Gate
 from tests.support.versions import answer, list_cells, make_cells
 
@@ -126,6 +130,19 @@ def test_a_piece_that_holds_all_the_ice_counts_as_one() -> None:
     cells = Cells.of(rows)
     scatter = measure_scatter(cells.take(cells.fold == 0), "block", measure_iou)
     assert scatter is not None and scatter.evenness == 1 and scatter.bound(0.1) is None
+
+
+def test_the_kept_experiment_says_so_of_simulated_maps() -> None:
+    """``tests/experiments/gate.py``: equals, and 20 candidates worse by 0.5 to 10 points."""
+    kept = json.loads((Path(__file__).parents[2] / "results/continual/gate.json").read_text())
+    assert all(shares["the gate"] <= 0.1 for shares in kept["refused"].values())
+    for rows in kept["worse"].values():
+        assert [round(1000 * row["loss"]) for row in rows] == [*range(5, 101, 5)]
+        for row in rows:
+            is_above = row["fall"] > row["allowed"] + GATE.tolerance
+            assert (row["decision"] == "refused") == is_above, row
+            assert row["fallen"] == (["fold 2"] if is_above else [])
+        assert {row["decision"] for row in rows} == {"promoted", "refused"}
 
 
 def test_stricter_levels_allow_more() -> None:

@@ -62,7 +62,7 @@ def test_other_ground_of_a_known_name_is_refused(tmp_path: Path) -> None:
     sweep = places_of(other, write_sweep(other)).sweep
     (region,) = tiny_values(tmp_path)["regions"]
     config = borrow(tmp_path, sweep, regions=[region | {"name": "ridge"}])
-    with pytest.raises(ConfigError, match=r"region ridge of predict\.sweep lies elsewhere"):
+    with pytest.raises(ConfigError, match=r"region ridge of the models. sweep lies elsewhere"):
         find_mapping_sweep(config)
 
 
