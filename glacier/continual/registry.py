@@ -41,7 +41,7 @@ STRATEGIES = {
     "mas": Entry("mas:Mas", "MAS", strengths=(1e-3, 1e-2, 0.1)),
     "replay": Entry("replay:Replay", "experience replay", uses_budget=True),
     "der": Entry("der:DarkReplay", "DER++", uses_budget=True, strengths=(0.01, 0.1)),
-    "som": Entry("som:MapReplay", "replay by a self-organising map", uses_budget=True),
+    "som": Entry("som:MapReplay", "replay by a map (SOM)", uses_budget=True),
     "generative": Entry("generative:GenerativeReplay", "generative replay", uses_budget=True),
     "lwf": Entry("lwf:Distillation", "distillation (LwF)", strengths=(0.3, 3.0)),
     "progressive": Entry("progressive:Progressive", "progressive network", knows_task=True),

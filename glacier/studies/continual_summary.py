@@ -191,8 +191,8 @@ def tell_forgetting(rows: Sequence[MethodRow], floor: str) -> str:
     for row in rows:
         if row.method == floor:
             return (
-                f"{floor} forgets {row.forgetting.mean:.3f} of IoU: so much lower is an earlier "
-                "task in the end than at its best, on average."
+                f"{floor.capitalize()} forgets {row.forgetting.mean:.3f} of IoU: so much lower "
+                "is an earlier task in the end than at its best, on average."
             )
     return f"No trial of {floor} ended."
 

@@ -43,11 +43,11 @@ def test_the_penalty_is_the_weighted_squared_distance() -> None:
 
 def test_the_fisher_information_of_one_weight_is_that_of_logistic_regression() -> None:
     """For one pixel x with weight w it is x^2 p (1 - p), with p the probability at w x."""
-    chips = Batch(torch.full((4000, 1, 1, 1), 2.0), torch.ones(4000, 1, 1, 1, dtype=torch.uint8))
+    chips = Batch(torch.full((1000, 1, 1, 1), 2.0), torch.ones(1000, 1, 1, 1, dtype=torch.uint8))
     torch.manual_seed(0)
     (found,) = measure_fisher(make_scale(), chips).values()
     p = 1 / (1 + np.exp(-1.0))
-    assert found.item() == pytest.approx(4 * p * (1 - p), rel=0.05)
+    assert found.item() == pytest.approx(4 * p * (1 - p), rel=0.1)
 
 
 def test_unknown_pixels_have_no_information() -> None:
