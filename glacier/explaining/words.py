@@ -173,9 +173,13 @@ def tell_checks(found: Explanation) -> Iterator[str]:
             )
     if found.randomised is not None:
         if found.randomised.passed:
+            little = found.randomised.left > found.randomised.random_pairs
+            left = "hardly anything of it is left" if little else (
+                "no more of it is left than two ignorant models share"
+            )  # fmt: skip
             yield (
                 "The picture of the gradients hangs on what the model learned: with its weights "
-                "dealt out anew no more of it is left than any two ignorant models share."
+                f"dealt out anew {left}."
             )
         else:
             yield (

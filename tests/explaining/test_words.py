@@ -1,5 +1,7 @@
 """Sentences follow from the numbers, and say no more."""
 
+import pytest
+
 from glacier.explaining.explanation import (
     BandEffect,
     Curves,
@@ -89,6 +91,16 @@ def test_failed_checks_are_said() -> None:
     assert "they lack +0.3 of +2" in said[0] and "raise explain.steps" in said[0]
     assert said[1].startswith("Do not read the picture of the gradients")
     assert "Grad-CAM name move the answer no more than patches named at random" in said[2]
+
+
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [(0.07, "hardly anything of it is left"), (0.04, "than two ignorant models share")],
+)
+def test_a_picture_that_hangs_on_the_weights_is_said_to(left: float, words: str) -> None:
+    test = Randomised(stages=(), left=left, random_pairs=0.05, passed=True)
+    (said,) = write_sentences(make_explanation(randomised=test))
+    assert words in said
 
 
 def test_what_bands_are_worth_for_the_region_is_said_where_it_is_more_than_chance() -> None:

@@ -27,7 +27,7 @@ from tests.support.saved_sweeps import describe_samples, make_config
 from tests.support.sweeps import make_sweep
 from tests.support.tiny import ENCODER, tiny_config
 
-QUICK = {"patch_px": 16, "steps": 4, "samples": 16, "tiles": 1, "at_most_s": 1e4, "cpus": 1}
+QUICK = {"patch_px": 32, "steps": 4, "samples": 16, "tiles": 1, "at_most_s": 1e4, "cpus": 1}
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_an_explanation_is_the_same_each_time(config: Config) -> None:
     folders = []
     for place in ("a", "b"):
         own = config.model_copy(update={"results": f"{config.results}-{place}"})
-        run_explain(ask(own, methods=("bands", "patches"), patch_px=32))
+        run_explain(ask(own, methods=("bands", "patches")))
         folders.append(find_folders(own).pop())
     first, second = (json.loads((f / "explanation.json").read_text()) for f in folders)
     for values in (first, second):
@@ -112,7 +112,7 @@ def test_an_explanation_is_the_same_each_time(config: Config) -> None:
 
 def test_a_page_without_time_for_all_is_made_again(config: Config) -> None:
     before = find_folders(config)
-    few = {"methods": ("bands", "patches"), "patch_px": 32, "seed": 1}
+    few = {"methods": ("bands", "patches"), "seed": 1}
     run_explain(ask(config, **few, at_most_s=1e-6))
     (folder,) = find_folders(config) - before
     found = seals.read_model(str(folder / "explanation.json"), Explanation)
