@@ -12,7 +12,7 @@ from glacier import store
 from glacier.archive.dry_run import describe_frame, describe_ingest, describe_regions
 from glacier.checks import find_refusals
 from glacier.config import Config
-from glacier.continual.registry import STRATEGIES, choose_strategies
+from glacier.continual.strategies import STRATEGIES, choose_strategies
 from glacier.errors import ConfigError, GlacierError
 from glacier.learn import open_ledger
 from glacier.machine import Room

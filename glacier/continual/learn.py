@@ -12,7 +12,7 @@ from safetensors.torch import save as save_tensors
 
 from glacier import seals, store
 from glacier.continual.chips import Batch, ChipCutter, TaskChips
-from glacier.continual.registry import load_strategy
+from glacier.continual.strategies import load_strategy
 from glacier.continual.strategy import Setup, Strategy
 from glacier.continual.trial import StreamKey, StreamOutcome, StreamPlan
 from glacier.errors import TrainingError

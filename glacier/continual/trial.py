@@ -12,7 +12,7 @@ from pydantic import Field
 from glacier import seals, store
 from glacier.archive.contents import read_outcomes
 from glacier.config import Config
-from glacier.continual.registry import STRATEGIES, choose_strategies
+from glacier.continual.strategies import STRATEGIES, choose_strategies
 from glacier.continual.stream import StreamTask, draw_orders, list_tasks
 from glacier.errors import ConfigError
 from glacier.evaluation.forgetting import ScoreMatrix

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from glacier.continual.registry import STRATEGIES
+from glacier.continual.strategies import STRATEGIES
 from glacier.evaluation.streams import Against, Spread
 from glacier.markdown import escape
 from glacier.progress import duration

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import ConfigDict, Field
 
 from glacier import seals
-from glacier.continual.registry import CEILING, FLOOR, STRATEGIES
+from glacier.continual.strategies import CEILING, FLOOR, STRATEGIES
 from glacier.continual.trial import StreamKey, StreamOutcome, StreamPlan
 from glacier.continual.tuning import StreamResults
 from glacier.evaluation.streams import MethodRow, Runs, judge_replay, rank_methods, recommend

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from glacier.continual.learn import Stream, learn_task, score_tasks
-from glacier.continual.registry import STRATEGIES
+from glacier.continual.strategies import STRATEGIES
 from glacier.continual.strategy import Setup
 from glacier.errors import TrainingError
 from tests.support.streams import make_strategy, make_tasks

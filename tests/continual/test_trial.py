@@ -6,7 +6,7 @@ import pytest
 
 from glacier import seals
 from glacier.continual import tuning
-from glacier.continual.registry import STRATEGIES, choose_strategies, load_strategy
+from glacier.continual.strategies import STRATEGIES, choose_strategies, load_strategy
 from glacier.continual.strategy import Strategy
 from glacier.continual.trial import StreamKey, choose_best, explain_no_stream, name_stream
 from glacier.continual.tuning import find_all

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from glacier.continual.chips import Batch, TaskChips
-from glacier.continual.registry import load_strategy
+from glacier.continual.strategies import load_strategy
 from glacier.continual.strategy import Setup, Strategy
 from glacier.continual.trial import bytes_of_chip
 
