@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 from pydantic import AwareDatetime, Field
@@ -93,6 +94,12 @@ class Registry(Model):
     def serving(self) -> Version:
         """The version that serves."""
         return self.find(self.history[-1].serving)
+
+    @property
+    def changes(self) -> int:
+        """How often another version has come to serve, the first one included."""
+        served = [entry.serving for entry in self.history]
+        return 1 + sum(one != other for one, other in pairwise(served))
 
     def find(self, number: int) -> Version:
         """A version by its number.

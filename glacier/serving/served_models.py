@@ -70,9 +70,7 @@ class ModelShelf:
             ConfigError: There is no such encoder.
             StoreError: A network of it is missing or damaged.
         """
-        sweep = open_sweep(self.own)
-        encoders, _ = choose_encoders(sweep.result, self.config.predict)
-        return describe_candidate(self.config, sweep, encoders)
+        return choose_candidate(self.config, open_sweep(self.own))
 
     def list_candidates(self) -> list[Candidate]:
         """All that can answer: of the run's own sweep first, then of its storage by name."""
@@ -109,6 +107,17 @@ class ModelShelf:
         if model_id not in by_id:
             raise ConfigError(f"there is no model {model_id!r:.160}{nearest(model_id, [*by_id])}")
         return by_id[model_id]
+
+
+def choose_candidate(config: Config, sweep: SavedSweep) -> Candidate:
+    """The model of a sweep that answers: that of ``predict.encoder``.
+
+    Raises:
+        ConfigError: There is no such encoder.
+        StoreError: A network of it is missing or damaged.
+    """
+    encoders, _ = choose_encoders(sweep.result, config.predict)
+    return describe_candidate(config, sweep, encoders)
 
 
 def list_sweep(config: Config, sweep: SavedSweep) -> Iterator[Candidate]:

@@ -17,6 +17,7 @@ from glacier.serving.limits import Places, Rates
 from glacier.serving.map_work import MapWork
 from glacier.serving.meters import Meters
 from glacier.serving.promotion import Promotion
+from glacier.serving.registered import RegistryWatch
 from glacier.serving.spool import Spool
 from glacier.serving.tokens import Access
 
@@ -72,7 +73,7 @@ def build_state(config: Config, mapper: Mapper, access: Access, folder: Path) ->
         uploads=uploads,
         turns=turns,
         rates=Rates(limits.requests_per_min),
-        promotion=Promotion(lasting, mapper),
+        promotion=Promotion(lasting, mapper, RegistryWatch(config)),
     )
 
 
