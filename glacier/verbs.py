@@ -236,6 +236,7 @@ def make_stage(name: str, verb: Verb) -> Stage:
     run = late(verb.runs)
 
     def stage(config: glacier.Config) -> int:
+        """Run the verb, and log what it does."""
         from glacier.job_log import open_log  # late: it takes half a second
         from glacier.progress import enter_stage
 

@@ -18,16 +18,13 @@ from glacier.geo.map_strips import MapStrips
 from glacier.geo.outline_files import STYLE
 from glacier.geo.polygonise import polygonise
 from glacier.locks import hold
-from glacier.map_codes import UNSEEN
+from glacier.map_codes import STEPS, decode_probability
 from glacier.mapping.added_months import find_grown_sweep
 from glacier.mapping.assignment import choose_encoders
 from glacier.mapping.map_plan import list_tasks, maps_folder, take_months
 from glacier.mapping.maps import CLASSES, PROBABILITY, MapRecord
 from glacier.progress import Progress, say
 from glacier.reports.series import read_maps
-
-STEPS = 254
-"""Code of probability 1."""
 
 
 def export_months(config: Config, way: Way, count: int) -> None:
@@ -69,9 +66,7 @@ def weigh_map(record: MapRecord, folder: str) -> Doubt:
     grid = record.grid
     assert grid is not None
     with open_map(record, folder) as strips:
-        bits = sum(
-            measure_entropy(np.where(s.values == UNSEEN, np.nan, s.values / STEPS)) for s in strips
-        )
+        bits = sum(measure_entropy(decode_probability(strip.values)) for strip in strips)
     shares = [used.glacier_px / used.asked_px for used in record.models if used.asked_px]
     pixels = record.pixels
     seen_km2 = (pixels.glacier + pixels.ground) * grid.pixel_km2 if pixels else 0.0

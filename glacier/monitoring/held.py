@@ -56,7 +56,7 @@ def find_held(
     Raises:
         DamagedError: A map or an image differs from its checksum.
     """
-    known = keep_held(config, before)
+    known = drop_gone(keep_held(config, before), later)
     if not config.monitor.hold or not list_new(later, before, known):
         return known
     alarms = find_alarms(config, sweep, maps)
@@ -72,6 +72,16 @@ def find_held(
         if waits:
             held[name] = tuple(waits)
     return held
+
+
+def drop_gone(held: Held, later: Later) -> Held:
+    """What waits without months that are kept no longer, whose files go."""
+    there = {(folder.rpartition("/")[2], r.month) for folder, all_ in later.items() for r in all_}
+    kept = {
+        folder: tuple(month for month in months if (folder, month.month) in there)
+        for folder, months in held.items()
+    }
+    return {folder: months for folder, months in kept.items() if months}
 
 
 def find_alarms(

@@ -18,7 +18,7 @@ from glacier import store
 from glacier.geo.map_strips import read_class_strips
 from glacier.geo.raster import read_named
 from glacier.landsat import BAND_OF, OPTICAL, reflectance
-from glacier.map_codes import UNSEEN
+from glacier.map_codes import UNSEEN, decode_probability
 from glacier.mapping.maps import CLASSES, PROBABILITY, MapRecord
 
 SIDE = 64
@@ -90,8 +90,8 @@ def sketch_month(task: SketchTask) -> MonthSketch:
         bands=tuple(bands),
         values=np.stack([choose_places(band).ravel() for band in bands.values()]),
         stripes=measure_stripes(bands),
-        glacier=hide_unseen(choose_places(kinds), kinds.dtype.type(1)).ravel(),
-        confidence=np.abs(2 * hide_unseen(choose_places(shades), np.uint8(254)).ravel() - 1),
+        glacier=hide_unseen(choose_places(kinds)).ravel(),
+        confidence=np.abs(2 * decode_probability(choose_places(shades)).ravel() - 1),
         model_spread=measure_spread(record),
         image_sha256=record.image_sha256,
         platforms=task.platforms,
@@ -107,10 +107,9 @@ def choose_places(image: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(image[np.ix_(rows, columns)])
 
 
-def hide_unseen(codes: NDArray[np.uint8], most: np.uint8) -> Values:
-    """Codes as shares of the highest; NaN where nothing was seen."""
-    shares = codes.astype(np.float32) / np.float32(most)
-    return np.where(codes == UNSEEN, np.float32(np.nan), shares)
+def hide_unseen(classes: NDArray[np.uint8]) -> Values:
+    """Classes of a map as numbers; NaN where nothing was seen."""
+    return np.where(classes == UNSEEN, np.float32(np.nan), classes.astype(np.float32))
 
 
 def measure_stripes(bands: Mapping[str, Values]) -> float:

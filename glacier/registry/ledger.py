@@ -125,6 +125,7 @@ class Ledger:
         """
 
         def add(registry: Registry) -> Registry:
+            """The registry with the candidate, and what is decided of it as it stands now."""
             judgement = candidate.judgement
             assert judgement is not None
             kind, why = judgement.decision, judgement.reason
@@ -149,6 +150,7 @@ class Ledger:
         """
 
         def promote(registry: Registry) -> Registry:
+            """The registry once the version that waits serves."""
             waiting = registry.waiting
             if waiting is None:
                 raise ConfigError(
@@ -172,6 +174,7 @@ class Ledger:
         """
 
         def go_back(registry: Registry) -> Registry:
+            """The registry once the earlier version serves."""
             version = registry.find_earlier() if to is None else registry.find(to)
             if version.id not in {entry.serving for entry in registry.history}:
                 raise ConfigError(f"registry {self.name}: version {version.id} has never served")

@@ -49,6 +49,7 @@ class LimitSilence:
         has_body, begun = True, time.monotonic()
 
         async def receive_soon() -> Message:
+            """The next part of a body, in time."""
             nonlocal has_body
             if not has_body:
                 return await receive()

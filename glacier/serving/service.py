@@ -111,6 +111,7 @@ def live_with(state: ServiceState) -> Lifespan:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        """What runs beside the requests for as long as the service does."""
         await state.promotion.follow_once()
         beside = [asyncio.create_task(work) for work in (tidy(state), state.promotion.follow())]
         app.state.is_ready = True

@@ -14,7 +14,7 @@ from glacier.corrections.records import Correction, Offers, corrections_folder, 
 from glacier.corrections.take import import_package
 from glacier.errors import StoreError, VectorError
 from glacier.geo.correction_files import GLACIER, MONTHS
-from glacier.mapping.maps import MapRecord, UsedModel, map_address
+from glacier.mapping.maps import MapRecord, PixelCounts, UsedModel, map_address
 from glacier.samples.outlines import read_mask
 from tests.support.finished_runs import GRID, REGION, make_run
 from tests.support.finished_runs import MONTHS as MAPPED
@@ -150,5 +150,9 @@ def test_doubt_is_of_ground(config: Config) -> None:
 
     wanted = ice_px * bits(230 / 254) + (seen_px - ice_px) * bits(20 / 254)
     assert doubt.doubtful_km2 == pytest.approx(wanted * 0.0009, rel=1e-6)
-    assert doubt.spread_km2 == 0  # the record counts no pixels
+    counts = PixelCounts(glacier=ice_px, ground=seen_px - ice_px, unseen=100)
+    counted = record.model_copy(update={"models": tuple(models), "pixels": counts})
+    assert weigh_map(counted, maps).spread_km2 == pytest.approx(0.1 * seen_px * 0.0009)
+    alone = counted.model_copy(update={"models": tuple(models[:1])})
+    assert weigh_map(alone, maps).spread_km2 == 0
     assert date.fromisoformat(f"{doubt.month}-01") == date(2019, 8, 1)

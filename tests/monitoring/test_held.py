@@ -74,6 +74,17 @@ def test_what_waits_is_not_judged_again_until_its_image_is_another(
     ]
 
 
+def test_a_month_that_is_kept_no_longer_waits_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty month came, which nothing is judged for, and moved the first that is kept."""
+    march = AddedMonth(month="2015-03", image_sha256=64 * "a")
+    before = AddedMonths(archives={NAME: (march,)}, held=wait())
+    later = {FOLDER: [LATER[FOLDER][1], MonthRecord("mendenhall", "2015-04", "empty")]}
+    monkeypatch.setattr(held, "find_alarms", lambda *_: pytest.fail("nothing is new"))
+    assert find_held(make_config(tmp_path), None, [], later, before) == {}  # type: ignore[arg-type]
+
+
 def test_what_was_published_stays_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     february = AddedMonth(month="2015-02", image_sha256=64 * "a")
     before = AddedMonths(archives={NAME: (february,)})
