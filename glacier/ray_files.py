@@ -12,7 +12,7 @@ from pathlib import Path
 
 from glacier.interrupts import STDERR, Ending, has_given_up
 from glacier.machine import RAY_FOLDER, choose_temp_folder, list_temp_folders
-from glacier.scratch import own_folder, remove_dead_folders, remove_folder
+from glacier.scratch import await_removal, own_folder, remove_dead_folders
 
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 """Permissions of what only its owner may read."""
@@ -38,9 +38,9 @@ def open_temp_folder() -> Iterator[str]:
             yield str(folder / RAY_FOLDER)
         except KeyboardInterrupt:
             if not has_given_up():
-                remove_folder(folder)
+                await_removal(folder)
             raise
-        remove_folder(folder)
+        await_removal(folder)
 
 
 def remove_lost_folders() -> None:

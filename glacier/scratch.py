@@ -10,6 +10,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +23,12 @@ SCRATCH_PREFIX = "glacier-scratch-"
 
 LOCK = "in-use.lock"
 """Marks a folder as ours; it is locked for as long as the process lives that made it."""
+
+LINGER_S = 5.0
+"""Longest that processes may write into a folder after what they worked for has ended, seconds."""
+
+AGAIN_S = 0.1
+"""Seconds between two tries to remove it."""
 
 FILES = "files"
 """Name of the folder within it that the files lie in, so that the mark is none of them."""
@@ -76,6 +83,15 @@ def list_dead_folders(base: Path, prefix: str = FOLDER_PREFIX) -> Iterator[Path]
             with open(mark, encoding="utf-8") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails where the process lives
                 yield folder
+
+
+def await_removal(folder: Path) -> None:
+    """Remove a folder of ours that processes which are about to end may still write into."""
+    until = time.monotonic() + LINGER_S
+    remove_folder(folder)
+    while folder.exists() and time.monotonic() < until:
+        time.sleep(AGAIN_S)
+        remove_folder(folder)
 
 
 def remove_folder(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Folders and the token of a private Ray: who may read them, and when they go."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,6 +68,23 @@ def test_of_two_who_make_it_at_once_the_first_one_s_stays(
 
 def test_a_home_that_cannot_be_written_to_is_ray_s_to_refuse() -> None:
     secure_token(Path("/dev/null"))
+
+
+def test_a_folder_goes_also_where_a_process_that_is_about_to_end_still_writes(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove, late = shutil.rmtree, iter(("raylet.out", "agent.log"))
+
+    def be_written_into(place: Path, **how: bool) -> None:
+        remove(place, **how)
+        if name := next(late, None):
+            place.mkdir()
+            (place / name).write_text("x")
+
+    monkeypatch.setattr(shutil, "rmtree", be_written_into)
+    with open_temp_folder() as name:
+        Path(name).mkdir()
+    assert next(late, None) is None and list(base.iterdir()) == []
 
 
 def test_a_folder_is_private_and_goes_with_its_run(base: Path) -> None:
