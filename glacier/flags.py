@@ -8,7 +8,6 @@ The flags are derived from the models of ``config`` and ``settings``: a paramete
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,10 @@ from pydantic_settings import (
 
 from glacier.config import Config
 from glacier.errors import ConfigError
+from glacier.field_faults import correct_field, describe
 from glacier.field_help import describe_fields, list_models
 from glacier.settings.regions import Region, RegionFile
 from glacier.shipped import find_configuration, list_shipped
-from glacier.wording import nearest
 
 
 class Settings(Config, BaseSettings):
@@ -240,50 +239,3 @@ def field_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
         yield prefix + name
         for inner in list_models(field.annotation):
             yield from field_names(inner, f"{prefix}{name}.")
-
-
-RENAMED = {
-    "arms": "variants",
-    "sweep.average_turns": "sweep.test_time_augmentation",
-    "sweep.forest": "sweep.random_forest",
-    "prepare.label.pedigree": "prepare.label.provenance",
-    "ingest.stac.tiers": "ingest.tiers",
-}
-"""Fields that had another name once."""
-
-
-def correct_field(name: str, known: Sequence[str]) -> str:
-    """What to say after a field that there is not: its new name, or what is near to it."""
-    for old, new in RENAMED.items():
-        if name == old or name.startswith(f"{old}."):
-            return f"; it is called {new}{name.removeprefix(old)} now"
-    return nearest(name, known)
-
-
-def describe(error: ValidationError, path: str, model: type[BaseModel] = Config) -> Iterator[str]:
-    """One line for every fault: field, value, what is allowed, nearest spelling."""
-    for fault in error.errors():
-        where = ".".join(str(part) for part in fault["loc"])
-        given = textwrap.shorten(repr(fault["input"]), 80, placeholder="...")
-        kind, message = fault["type"], fault["msg"]
-        if kind == "value_error":  # ours: it names field and value itself
-            message = message.removeprefix("Value error, ")
-            yield f"{path}: {where}: {message}" if where else f"{path}: {message}"
-            continue
-        if kind == "extra_forbidden":
-            message = f"no such field{correct_field(where, siblings_of(fault['loc'], model))}"
-        elif kind == "missing":
-            given, message = "nothing", "this field is needed"
-        elif kind == "literal_error":
-            allowed = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
-            message = f"allowed are {', '.join(allowed)}{nearest(given, allowed)}"
-        yield f"{path}: {where} = {given}: {message[0].lower()}{message[1:]}"
-
-
-def siblings_of(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
-    """Dotted names of the fields that could stand at a location below a model."""
-    for part in loc[:-1]:
-        if part in model.model_fields:
-            model = next(list_models(model.model_fields[str(part)].annotation), model)
-    prefix = "".join(f"{part}." for part in loc[:-1])
-    return [prefix + name for name in model.model_fields]

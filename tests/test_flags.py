@@ -96,6 +96,40 @@ def test_mistyped_key_is_named_with_its_value_and_nearest_spelling(tmp_path: Pat
     assert "glacier.config" in modules and not {"torch", "ray"} & modules
 
 
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        (
+            {"sweep.gpus_per_trial": "half"},
+            [
+                "sweep.gpus_per_trial = 'half': input should be a valid number, unable to parse "
+                "string as a number; or allowed are auto; known: auto"
+            ],
+        ),
+        (
+            {"prepare.label.outlines": {"demo": "$NOWHERE/a.gpkg"}},
+            [
+                "prepare.label.outlines.demo: the environment variable NOWHERE is not set; set it, "
+                "or write the path out, with $$ for a dollar that is meant"
+            ],
+        ),
+        (
+            {"prepare.label.outlines": 3},
+            [
+                "prepare.label.outlines = 3: input should be a valid string; or input should be a "
+                "valid dictionary"
+            ],
+        ),
+    ],
+)
+def test_a_field_of_several_types_has_one_line_and_no_name_of_a_type(
+    place: Path, values: dict[str, object], wanted: list[str]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(place, BASE | nest(values))
+    assert [line.split(".yaml: ", 1)[1] for line in str(caught.value).splitlines()] == wanted
+
+
 # Flags over the file, nothing from the environment.
 
 

@@ -22,7 +22,7 @@ ORDER = (
 TOP = {
     "config", "flags", "errors", "wording", "progress", "store", "seals", "cluster", "landsat",
     "indices", "composite", "labels", "windows", "published", "shipped", "machine", "field_help",
-    "checksums", "map_codes",
+    "field_faults", "checksums", "map_codes",
     "owner", "lock_file", "locks", "markdown", "interrupts", "ray_files", "scratch",
     "kill_points", "table_rows", "satellites", "job_log", "memory_use", "processor",
     "cluster_version",
