@@ -36,8 +36,9 @@ from glacier.mapping.added_months import explain_fixed_archive
 from glacier.mapping.images import find_images, name_files
 from glacier.plans import RunPlan, plan_run, show_gb
 from glacier.registry.ledger import Ledger
-from glacier.samples.folds import Split, block_rectangles, make_splits
+from glacier.samples.folds import Split, make_splits
 from glacier.samples.label_files import list_masks
+from glacier.samples.units import block_rectangles
 from glacier.serving.tokens import read_access
 from glacier.settings.prepare import WINDOW_STEP_PX
 from glacier.settings.sweep import Sweep
@@ -322,16 +323,19 @@ def refuse_folds(config: Config, inputs: Inputs) -> Iterator[str]:
             "want of sun or of files; give others"
         )
         return
-    overlaps = find_overlaps(inputs.grids) if kind in ("by_block", "by_region") else []
-    southern = [name for name, grid in inputs.grids.items() if is_southern(grid)]
+    apart = config.ingest.synthetic_regions
+    grids = {name: grid for name, grid in inputs.grids.items() if name not in apart}
+    images = [image for image in inputs.images if image[0] not in apart]
+    overlaps = find_overlaps(grids) if kind in ("by_block", "by_region") else []
+    southern = [name for name, grid in grids.items() if is_southern(grid)]
     folds, blocks = config.sweep.parts, config.prepare.blocks
     try:
-        splits, _ = make_splits(inputs.images, folds, blocks, config.seed, overlaps, southern)
+        splits, _ = make_splits(images, folds, blocks, config.seed, overlaps, southern)
     except ConfigError as error:
         yield str(error)
         return
     if kind == "by_block":
-        yield from refuse_windows(config, inputs.grids, splits)
+        yield from refuse_windows(config, grids, splits)
 
 
 def refuse_windows(config: Config, grids: Mapping[str, Grid], splits: list[Split]) -> Iterator[str]:

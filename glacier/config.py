@@ -113,7 +113,7 @@ class Config(Model):
     def place(self, name: str) -> str:
         """A region's name as people write it, which says so where its scenes are made up."""
         titles = {region.name: region.title for region in self.regions}
-        return name_place(name, self.ingest.chosen.knows_truth, titles.get(name))
+        return name_place(name, self.ingest.settings_of(name).knows_truth, titles.get(name))
 
     @model_validator(mode="after")
     def check_regions(self) -> Self:
@@ -121,8 +121,19 @@ class Config(Model):
         names = [region.name for region in self.regions]
         if not names or len(set(names)) != len(names):
             raise ValueError(f"regions {names}: wanted one or more, no name twice")
-        source = self.ingest.chosen
+        made_up = self.ingest.synthetic_regions
+        if odd := sorted(set(made_up) - set(names)):
+            raise ValueError(
+                f"ingest.synthetic_regions names {', '.join(odd)}, which is no region of the run: "
+                "correct it, or leave it out"
+            )
+        if set(made_up) == set(names):
+            raise ValueError(
+                "ingest.synthetic_regions names all regions, so that nothing could be tested: set "
+                "ingest.source synthetic in its place"
+            )
         for region in self.regions:
+            source = self.ingest.settings_of(region.name)
             if region.polygon is None and not source.brings_grid:
                 raise ValueError(f"region {region.name} needs a polygon; only files bring a grid")
             if region.polygon is not None and not source.uses_frames:
@@ -144,7 +155,9 @@ class Config(Model):
         label = self.prepare.label
         drawn = {region.name: label.of(region.name) for region in self.regions}
         undrawn = [
-            name for name, own in drawn.items() if not (own.outlines or own.masks or own.bare)
+            name
+            for name, own in drawn.items()
+            if not (own.is_drawn or self.ingest.settings_of(name).knows_truth)
         ]
         if label.kind == "outlines" and undrawn:
             raise ValueError(
@@ -155,6 +168,11 @@ class Config(Model):
             raise ValueError(
                 f"prepare.label.kind truth is known only to the synthetic source, not to "
                 f"{self.ingest.source}; use outlines, ndsi or threshold"
+            )
+        if self.sweep.folds.kind == "by_year" and self.ingest.synthetic_regions:
+            raise ValueError(
+                "sweep.folds.kind by_year parts all regions alike, and those of "
+                "ingest.synthetic_regions are tested by no fold: use by_region or by_block"
             )
         if self.sweep.folds.kind == "by_block" and self.prepare.layout != "chips":
             raise ValueError(

@@ -17,7 +17,10 @@ from glacier.wording import join_words
 
 WIDTH = 100
 MOST_LINES = 118
-"""Of the help of one verb; where two lines a field are more, each has one."""
+"""Of the help of one verb; where two lines a field are more, the last ones have one each."""
+
+HEAD_LINES = 20
+"""What stands around the fields, at most."""
 
 INDENT = " " * 6
 
@@ -145,8 +148,9 @@ def describe_fields(sections: Collection[str] | None = None) -> str:
     if sections is None:
         return "\n".join(line for field in fields for line in show_whole(field))
     chosen = [field for start in sections for field in fields if field.name.startswith(start)]
-    two = 2 * len(chosen) <= MOST_LINES - 20
-    lines = [line for field in chosen for line in (show_two if two else show_one)(field)]
+    long = max(0, MOST_LINES - HEAD_LINES - len(chosen))
+    shown = [*map(show_two, chosen[:long]), *map(show_one, chosen[long:])]
+    lines = [line for field in shown for line in field]
     rest = len(fields) - len(chosen)
     more = (
         f"{rest} more fields, and all that is said of each" if rest else "All that is said of each"

@@ -17,7 +17,8 @@ from glacier.checks import find_refusals, fits_window, refuse_run
 from glacier.config import Config
 from glacier.errors import ConfigError
 from glacier.geo.raster import Grid
-from glacier.samples.folds import Split, block_rectangles
+from glacier.samples.folds import Split
+from glacier.samples.units import block_rectangles
 from glacier.sources.factory import open_source
 from glacier.windows import free_starts, pad_to
 from tests.support.tiny import tiny_config, tiny_values, write_tiny

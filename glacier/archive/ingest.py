@@ -168,10 +168,11 @@ def begin_record(config: Config, target: ArchiveMonth) -> MonthRecord:
         region=target.region.name,
         month=target.name,
         status="failed",
-        source=config.ingest.source,
+        source=config.ingest.source_of(target.region.name),
         cloud_profile=config.ingest.cloud_profile,
         config_sha256=target.key,
-        unsettled=config.ingest.chosen.grows and not is_settled(target.month),
+        unsettled=config.ingest.settings_of(target.region.name).grows
+        and not is_settled(target.month),
         attempts=count_attempts(target),
     )
 

@@ -195,7 +195,7 @@ def archive_key(config: Config, region: Region, source: Source) -> str:
             "format": FORMAT,
             "region": identity(region, (RUNTIME_ONLY, TEXT)),
             "grid": grid,
-            "source": config.ingest.source,
+            "source": config.ingest.source_of(region.name),
             "identity": source.identity(region),
             "cloud_profile": config.ingest.cloud_profile,
         }
@@ -211,7 +211,11 @@ def list_span(config: Config, region: Region, source: Source) -> list[date]:
     """Months of a region that a run works on: those of the span that the source can have."""
     span, held = months_between(*config.months.dates()), source.months(region)
     there = set(span if held is None else held)
-    return [month for month in span if month in there and config.months.wants(month)]
+    return [
+        month
+        for month in span
+        if month in there and config.months.wants(month) and config.ingest.wants(region.name, month)
+    ]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from glacier.evaluation.calibration import Calibration
 from glacier.map_codes import GLACIER, UNSEEN
 from glacier.mapping.assignment import ModelName, Part
 from glacier.mapping.maps import PixelCounts
-from glacier.samples.folds import Rectangle
+from glacier.samples.units import Rectangle
 from glacier.training.inference import Viewer
 from glacier.training.model_card import ModelCard
 

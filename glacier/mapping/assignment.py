@@ -8,8 +8,8 @@ from datetime import date
 from glacier.errors import ConfigError, SweepError
 from glacier.evaluation.comparison import compare_methods
 from glacier.evaluation.results import SweepResult
-from glacier.samples.folds import Rectangle, unit_rectangles
 from glacier.samples.sample_set import month_key
+from glacier.samples.units import Rectangle, unit_rectangles
 from glacier.settings.export import Export
 from glacier.settings.model import Model
 from glacier.settings.predict import Predict

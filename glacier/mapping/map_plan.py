@@ -66,7 +66,7 @@ def maps_folder(config: Config, sweep: SavedSweep, encoders: Sequence[str]) -> s
 
 
 def list_tasks(config: Config, sweep: SavedSweep, encoders: Sequence[str]) -> list[MapTask]:
-    """What there is to map.
+    """What there is to map; regions that are made up beside the observed ones are not.
 
     Raises:
         ConfigError: The file or the folder of other images is not there.
@@ -82,6 +82,7 @@ def list_tasks(config: Config, sweep: SavedSweep, encoders: Sequence[str]) -> li
         plan_month(sweep, encoders, store.join(archive, f"{record.month}.tif"), record, config)
         for archive, records in sweep.archives.items()
         for record in records
+        if record.region not in config.ingest.synthetic_regions
     ]
 
 

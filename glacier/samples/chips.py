@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from glacier import labels
 from glacier.landsat import NODATA
-from glacier.samples.folds import block_rectangles
 from glacier.samples.month_images import MonthImage
+from glacier.samples.units import block_rectangles
 from glacier.settings.prepare import Prepare
 from glacier.windows import pad_to, window_starts
 

@@ -7,9 +7,8 @@ is its test units; of the rest a share is set aside to choose the checkpoint.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,8 @@ from numpy.typing import NDArray
 
 from glacier.errors import ConfigError
 from glacier.samples.month_images import MonthImage
-from glacier.samples.sample_set import month_key
+from glacier.samples.units import Rectangle, block_index, unit_rectangles
 from glacier.settings.folds import FoldKind, Folds
-
-Rectangle = tuple[int, int, int, int]
-"""First row, end row, first column, end column; ends are exclusive; pixels."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,7 @@ class FoldMasks:
     held_out: tuple[str, ...] = ()
     """Keys of images that are in no fold, and so hold no unit."""
     southern: tuple[str, ...] = ()
-    """Regions south of the equator, whose years are those of :func:`glaciological_year`."""
+    """Regions south of the equator, whose years are those of :func:`units.glaciological_year`."""
 
     def rectangles(self, image: MonthImage) -> dict[str, Rectangle]:
         """Units that an image holds, and the pixels of each."""
@@ -72,66 +68,6 @@ def text_order(month: date) -> str:
     2014-10 comes before 2014-2.
     """
     return f"{month.year}-{month.month}"
-
-
-def block_rectangles(shape: tuple[int, int], blocks: tuple[int, int]) -> dict[str, Rectangle]:
-    """Grid of ground blocks over an image, in row-major order.
-
-    Args:
-        shape: Image height x width, pixels.
-        blocks: Rows and columns of the grid.
-
-    Returns:
-        ``r<row>c<column>`` to rectangle; the rectangles part the image.
-    """
-    rows, cols = (
-        [round(k * length / parts) for k in range(parts + 1)]
-        for length, parts in zip(shape, blocks, strict=True)
-    )
-    return {
-        f"r{i}c{j}": (top, bottom, left, right)
-        for i, (top, bottom) in enumerate(pairwise(rows))
-        for j, (left, right) in enumerate(pairwise(cols))
-    }
-
-
-def glaciological_year(month: date) -> int:
-    """Year that a month of the southern hemisphere belongs to, so that no summer is cut in two.
-
-    It ends with March, and has the number of the calendar year in which it ends.
-
-    Source:
-        Cogley et al. 2011, Glossary of Glacier Mass Balance, "hydrological year": it begins on
-        1 April in the southern hemisphere.
-    """
-    return month.year + (month.month >= 4)
-
-
-def unit_rectangles(
-    kind: FoldKind,
-    region: str,
-    month: date,
-    shape: tuple[int, int],
-    blocks: tuple[int, int],
-    southern: Collection[str] = (),
-) -> dict[str, Rectangle]:
-    """Units that an image holds, and the pixels of each.
-
-    Args:
-        kind: What the folds keep whole.
-        region: Region of the image.
-        month: Month of the image.
-        shape: Image height x width, pixels.
-        blocks: Grid of ground blocks, rows and columns.
-        southern: Regions south of the equator.
-    """
-    whole = (0, shape[0], 0, shape[1])
-    if kind == "by_block":
-        return {f"{region}/{name}": box for name, box in block_rectangles(shape, blocks).items()}
-    if kind == "by_year":
-        year = glaciological_year(month) if region in southern else month.year
-        return {str(year): whole}
-    return {region if kind == "by_region" else month_key(region, month): whole}
 
 
 def make_splits(
@@ -189,6 +125,25 @@ def make_splits(
     return splits, held_out
 
 
+def add_training(
+    splits: Sequence[Split],
+    images: Iterable[tuple[str, date]],
+    kind: FoldKind,
+    blocks: tuple[int, int],
+) -> list[Split]:
+    """Folds that all train on some more images, of regions that none of them tests.
+
+    Args:
+        splits: The folds.
+        images: (region, month) of each.
+        kind: What the folds keep whole; not years, which all regions share.
+        blocks: Grid of ground blocks, rows and columns.
+    """
+    groups = group_units(sorted(images), kind, blocks)
+    more = tuple(unit for group in groups for unit in group)
+    return [replace(split, train=(*split.train, *more)) for split in splits]
+
+
 def join_groups(groups: Sequence[Collection[str]]) -> list[set[str]]:
     """Groups of names, of which those that share a name are one."""
     joined: list[set[str]] = []
@@ -235,12 +190,6 @@ def split_fold(
             "outside its test part, too few for validation and training"
         )
     return Split(fold, tuple(sorted(test)), tuple(sorted(validation)), tuple(train))
-
-
-def block_index(unit: str) -> tuple[int, int]:
-    """Row and column of a block unit's name, ``<region>/r<row>c<column>``."""
-    row, _, col = unit.rpartition("/r")[2].partition("c")
-    return int(row), int(col)
 
 
 def group_units(

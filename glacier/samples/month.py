@@ -266,7 +266,7 @@ def make_label(
     settings = task.settings.label
     if (correction := find_correction(task)) is not None:
         label = read_mask(correction, grid)
-    elif settings.kind == "truth":
+    elif settings.kind == "truth" or (settings.kind == "outlines" and not task.label.is_drawn):
         label = labels.label_truth(bands["surface"])
     elif settings.kind == "outlines":
         label = glacier_on(settings, task.record.region, task.month, grid, task.samples)

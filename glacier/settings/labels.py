@@ -155,6 +155,11 @@ class Label(Model):
         }
         return self.model_copy(update={**own, **kinds, "masks": mask})
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether any file, or the lack of any glacier, says what is one."""
+        return bool(self.outlines or self.masks or self.bare)
+
     def find_mask(self, region: str, month: date) -> str | None:
         """The raster of a region's glacier in a month; None of one without."""
         path = self.masks.get(region)

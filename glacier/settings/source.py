@@ -44,7 +44,7 @@ class SourceSettings(Model):
 
     @property
     def reader(self) -> str:
-        """What reads by these settings: a key of ``sources.factory.SOURCES``."""
+        """What reads by these settings: a key of ``sources.readers.SOURCES``."""
         raise NotImplementedError
 
     @property

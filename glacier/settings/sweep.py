@@ -83,6 +83,8 @@ class Sweep(Model):
     test_time_augmentation: bool = False
     """Test with the mean over the eight flips and quarter turns of every window; needs
     ``flips``."""
+    train_synthetic: bool = True
+    """The made-up regions of ``ingest.synthetic_regions`` train in every fold; else in none."""
     batch_norm_momentum: float | None = Field(None, gt=0, le=1)
     """Momentum of the running statistics; None: the encoder's own (efficientnet's 0.01 needs
     hundreds of steps from random weights)."""

@@ -1,23 +1,12 @@
-"""Which source a configuration names: the one place that knows all of them."""
+"""Which source a configuration names."""
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from glacier.config import Config
 from glacier.sources.limiter import RequestLimit
+from glacier.sources.mixed import MixedSource
+from glacier.sources.readers import open_reader
 from glacier.sources.source import Source
-
-SOURCES = {
-    "synthetic": ("synthetic.source", "SyntheticSource"),
-    "earthengine": ("earthengine", "EarthEngineSource"),
-    "stac": ("stac", "StacSource"),
-    "month_files": ("month_files", "MonthFilesSource"),
-    "images": ("images", "ImagesSource"),
-    "scene_files": ("scene_files", "SceneFilesSource"),
-}
-"""``SourceSettings.reader`` to module and class. Only the chosen one is imported: the libraries of
-each take seconds."""
 
 
 def open_source(config: Config, limiter: RequestLimit | None = None) -> Source:
@@ -27,6 +16,6 @@ def open_source(config: Config, limiter: RequestLimit | None = None) -> Source:
         config: The configuration.
         limiter: Of the requests in flight, shared with other workers; None: the source's own.
     """
-    module, name = SOURCES[config.ingest.chosen.reader]
-    source: type[Source] = getattr(import_module(f"glacier.sources.{module}"), name)
-    return source.from_config(config, limiter)
+    if config.ingest.synthetic_regions:
+        return MixedSource.from_config(config, limiter)
+    return open_reader(config.ingest.chosen, config, limiter)

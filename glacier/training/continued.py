@@ -13,9 +13,10 @@ from glacier.config import Config
 from glacier.errors import ConfigError
 from glacier.geo.frames import find_overlaps, is_southern
 from glacier.registry.records import LearnedData
-from glacier.samples.folds import FoldMasks, Split, unit_rectangles
+from glacier.samples.folds import FoldMasks, Split
 from glacier.samples.grown_folds import Growth, draw_memory, grow_splits
 from glacier.samples.sample_set import SampleSet, month_key, read_set, samples_folder
+from glacier.samples.units import unit_rectangles
 from glacier.settings.identity import digest
 from glacier.training.saved import (
     SavedSweep,

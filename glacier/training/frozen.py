@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from glacier.evaluation.calibration import Calibration, measure_reliability
 from glacier.evaluation.metrics import count_pixels
 from glacier.registry.cells import Answer, Cell
-from glacier.samples.folds import FoldMasks, Rectangle, Split, block_rectangles
+from glacier.samples.folds import FoldMasks, Split
 from glacier.samples.mapped_images import open_images
 from glacier.samples.month_images import MonthImage
 from glacier.samples.sample_set import SampleSet
+from glacier.samples.units import Rectangle, block_rectangles
 from glacier.training.inference import Viewer, take_device
 from glacier.training.model_files import load_viewer
 

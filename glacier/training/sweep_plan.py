@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from glacier.config import Config
 from glacier.geo.frames import find_overlaps, is_southern
-from glacier.samples.folds import FoldMasks, Split, make_splits
+from glacier.samples.folds import FoldMasks, Split, add_training, make_splits
 from glacier.samples.sample_set import SampleSet, month_key, read_set
 from glacier.training.saved import SweepPlaces, TrialKey
 from glacier.training.trial import Start, Trial
@@ -62,11 +62,16 @@ def plan_sweep(config: Config, places: SweepPlaces) -> SweepPlan:
         ConfigError: The samples hold too few units for the folds.
     """
     samples = read_set(places.samples)
-    grids = {name: frame.grid for name, frame in samples.regions.items()}
+    apart = config.ingest.synthetic_regions
+    grids = {n: frame.grid for n, frame in samples.regions.items() if n not in apart}
     overlaps = find_overlaps(grids)
     southern = tuple(name for name, grid in grids.items() if is_southern(grid))
     folds, blocks = config.sweep.parts, samples.blocks
-    splits, held = make_splits(samples.images, folds, blocks, config.seed, overlaps, southern)
+    observed = [image for image in samples.images if image[0] not in apart]
+    made_up = [image for image in samples.images if image[0] in apart]
+    splits, held = make_splits(observed, folds, blocks, config.seed, overlaps, southern)
+    if config.sweep.train_synthetic:
+        splits = add_training(splits, made_up, folds.kind, blocks)
     if config.sweep.protocol == "notebook":  # the test split chooses, so validation trains
         splits = [Split(s.fold, s.test, (), tuple(sorted(s.train + s.validation))) for s in splits]
     held_out = tuple(month_key(region, month) for region, month in held)

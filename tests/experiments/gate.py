@@ -28,7 +28,7 @@ from glacier.evaluation.metrics import count_pixels
 from glacier.registry.cells import Answer, Cell, Cells, measure_iou
 from glacier.registry.gate import Judgement, judge
 from glacier.registry.scatter import Pieces, measure_scatter
-from glacier.samples.folds import block_rectangles
+from glacier.samples.units import block_rectangles
 from glacier.settings.learn import Gate
 
 SIDE_PX, BLOCKS = 80, (5, 5)

@@ -23,7 +23,7 @@ from glacier.reports import report
 from glacier.reports.gallery import plan_views
 from glacier.reports.page import split_verdict
 from glacier.reports.summary import SCHEMA, Summary
-from glacier.samples.folds import unit_rectangles
+from glacier.samples.units import unit_rectangles
 from glacier.settings.labels import Label
 from glacier.training import saved
 from glacier.training.saved import find_sweep

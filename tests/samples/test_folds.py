@@ -9,16 +9,9 @@ from sklearn.model_selection import KFold
 
 from glacier.errors import ConfigError
 from glacier.landsat import months_between
-from glacier.samples.folds import (
-    FoldMasks,
-    Split,
-    block_rectangles,
-    make_splits,
-    pick_evenly,
-    text_order,
-    unit_rectangles,
-)
+from glacier.samples.folds import FoldMasks, Split, make_splits, pick_evenly, text_order
 from glacier.samples.month_images import MonthImage
+from glacier.samples.units import block_rectangles, unit_rectangles
 from glacier.settings.folds import Folds
 from glacier.windows import free_starts
 from tests.support.months import make_month
