@@ -152,13 +152,9 @@ class Config(Model):
                 "prepare.label.unseen background counts clouds as bare ground: only for "
                 "sweep.protocol notebook; use ignore"
             )
-        label = self.prepare.label
+        label, made_up = self.prepare.label, self.ingest.synthetic_regions
         drawn = {region.name: label.of(region.name) for region in self.regions}
-        undrawn = [
-            name
-            for name, own in drawn.items()
-            if not (own.is_drawn or self.ingest.settings_of(name).knows_truth)
-        ]
+        undrawn = [name for name, own in drawn.items() if not own.is_drawn and name not in made_up]
         if label.kind == "outlines" and undrawn:
             raise ValueError(
                 f"prepare.label.kind outlines: no file of region {', '.join(undrawn)}: name one in "
@@ -169,7 +165,7 @@ class Config(Model):
                 f"prepare.label.kind truth is known only to the synthetic source, not to "
                 f"{self.ingest.source}; use outlines, ndsi or threshold"
             )
-        if self.sweep.folds.kind == "by_year" and self.ingest.synthetic_regions:
+        if self.sweep.folds.kind == "by_year" and made_up:
             raise ValueError(
                 "sweep.folds.kind by_year parts all regions alike, and those of "
                 "ingest.synthetic_regions are tested by no fold: use by_region or by_block"

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from glacier.config import Config
-from glacier.sources.factory import SOURCES, open_source
+from glacier.sources.factory import open_source
 from glacier.sources.limiter import LEASE_MARGIN_S
+from glacier.sources.readers import SOURCES
 from glacier.sources.source import Source
 from tests.support.tiny import tiny_config
 
