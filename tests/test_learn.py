@@ -22,7 +22,7 @@ from glacier.registry.records import Registry
 from glacier.samples.month_images import MonthImage, read_images
 from glacier.training.continued import plan_continued
 from glacier.training.fit import make_learner
-from glacier.training.model_files import load_model
+from glacier.training.model_files import load_model, read_card
 from glacier.training.sampler import WindowSampler
 from glacier.training.saved import SavedSweep, find_mapping_sweep, open_version
 from tests.support.learned import (
@@ -180,6 +180,10 @@ def test_a_candidate_that_holds_is_promoted_and_maps(
     assert candidate.strategy == "replay" and len(candidate.data.fresh) == 4
     assert candidate.judgement and [p.kind for p in candidate.judgement.parts][-1] == "calibration"
     assert candidate.new_ground is not None
+    serving, grown = (open_version(open_ledger(config), registry.find(n)) for n in (1, 2))
+    for encoder, fold in ((trial.encoder, trial.fold) for trial in grown.result.trials):
+        parent, child = (read_card(each.places.model(encoder, fold)) for each in (serving, grown))
+        assert (parent.parent, child.parent) == ("", parent.sha256)
     assert (
         "learn: 1/1; version 2 promoted: no frozen fold and no region falls"
         in capsys.readouterr().out

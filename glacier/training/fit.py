@@ -31,7 +31,7 @@ from glacier.training.learner import (
     describe_device,
 )
 from glacier.training.model_card import CardScores, DataSpan, ModelCard
-from glacier.training.model_files import save_model
+from glacier.training.model_files import read_card, save_model
 from glacier.training.process import configure_process
 from glacier.training.sampler import WindowSampler
 from glacier.training.trial import Trial
@@ -174,6 +174,7 @@ def make_card(trial: Trial, learner: Learner, result: TrialResult) -> ModelCard:
             tested=result.scorecard.images,
         ),
         parameters=result.parameters,
+        parent=read_card(trial.start.model).sha256 if trial.start else "",
     )
 
 

@@ -26,7 +26,7 @@ from glacier.settings.values import BareName, Name, Sha256
 from glacier.settings.weights import name_source
 from glacier.wording import shorten_list
 
-FORMAT = 5
+FORMAT = 6
 """Counts up when ``model.json`` changes for the same model."""
 
 MAX_UNITS = 24
@@ -123,6 +123,8 @@ class ModelCard(Manifest):
     """Seed of the run."""
     scores: CardScores
     parameters: int = Field(ge=1)
+    parent: Sha256 = ""
+    """Of the weights of the model that it went on from; empty: of none."""
     sha256: Sha256 = ""
     """Of the weights."""
 
@@ -194,6 +196,8 @@ def describe_network(card: ModelCard) -> str:
     """The network and how it was trained."""
     training = card.training
     began = escape(name_source(training.weights_of(card.encoder)))
+    if card.parent:
+        began = f"the weights of an earlier model, {card.parent[:12]}, with which it went on"
     return (
         f"A U-Net with the encoder {escape(card.encoder)}, {card.parameters / 1e6:.1f} million "
         f"parameters, from {began}; loss {training.loss}, seed {card.seed}. Its logits are "

@@ -48,6 +48,7 @@ def test_the_card_holds_network_data_and_scores() -> None:
          "from weights trained on ImageNet"),
         ({"training": Sweep(**TRAINING, encoder_weights="/a/b/w.safetensors")},
          "from the weights of w.safetensors"),
+        ({"parent": "ab" * 32}, "from the weights of an earlier model, abababababab, with which"),
     ],
 )  # fmt: skip
 def test_what_weakens_a_model_is_said(changes: dict, words: str) -> None:
