@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from glacier import machine, store
 from glacier.archive.ingest import ingest_month
 from glacier.archive.records import list_months
-from glacier.checks import find_refusals, fits_window, refuse_run
+from glacier.checks import find_refusals, refuse_run
 from glacier.config import Config
 from glacier.errors import ConfigError
+from glacier.fold_checks import fits_window
 from glacier.geo.raster import Grid
 from glacier.samples.folds import Split
 from glacier.samples.units import block_rectangles

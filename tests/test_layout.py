@@ -31,8 +31,8 @@ TOP = {
 
 ENTRANCE = {
     "command", "pipeline", "verbs", "completion", "checks", "dry_runs", "faults", "runs", "verify",
-    "__main__", "input_checks", "plans", "latest", "learn", "status", "health", "predictions",
-    "places",
+    "__main__", "input_checks", "file_checks", "fold_checks", "plans", "latest", "learn", "status",
+    "health", "predictions", "places",
 }  # fmt: skip
 """Modules that stand in no folder, and above all of them."""
 
