@@ -192,8 +192,9 @@ def tell_checks(found: Explanation) -> Iterator[str]:
         if max(curve.beaten_deletion, curve.beaten_insertion) <= 0.5
     ]
     if weak:
+        verb = "names" if len(weak) == 1 else "name"
         yield (
-            f"The patches that {' and '.join(weak)} name move the answer no more than patches "
+            f"The patches that {' and '.join(weak)} {verb} move the answer no more than patches "
             "named at random."
         )
 

@@ -23,9 +23,9 @@ from glacier.plots.figures import (
     style_axes,
 )
 
-NAMED = 8
-"""Alarms that a picture names, the farthest first."""
-
+NAMED, APART_DAYS = 8, 150
+"""Alarms that a picture names, the farthest first; of those that lie nearer only the farthest, as
+their names would cover each other."""
 
 TICKS = (0, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Scores that the axis names: even up to 10, where the months of every year lie."""
@@ -79,13 +79,22 @@ def draw_drift(region: str, months: Sequence[ScoredMonth]) -> Picture:
     axes.set_ylim(bottom=0, top=top)
     axes.set_yticks([tick for tick in TICKS if tick < top], minor=False)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    for month in alarms[:NAMED]:
+    for month in choose_named(alarms):
         axes.annotate(f"{month.month:%Y-%m}", (place([month])[0], month.score), (4, 4),
                       textcoords="offset points", fontsize=9, color=INK)  # fmt: skip
     axes.axhline(0, color=HAIR, linewidth=0.7)
     add_legend(figure)
     names = ", ".join(f"{month.month:%Y-%m}" for month in alarms) or "none"
     return encode_figure(figure, f"{region}: {len(ordered)} months; alarms: {names}")
+
+
+def choose_named(alarms: Sequence[ScoredMonth]) -> list[ScoredMonth]:
+    """Alarms that are named, of those that are given the farthest first."""
+    named: list[ScoredMonth] = []
+    for alarm in alarms:
+        if all(abs((alarm.month - other.month).days) >= APART_DAYS for other in named):
+            named.append(alarm)
+    return named[:NAMED]
 
 
 def place(months: Sequence[ScoredMonth]) -> NDArray[np.datetime64]:

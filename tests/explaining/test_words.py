@@ -90,7 +90,7 @@ def test_failed_checks_are_said() -> None:
     )
     assert "they lack +0.3 of +2" in said[0] and "raise explain.steps" in said[0]
     assert said[1].startswith("Do not read the picture of the gradients")
-    assert "Grad-CAM name move the answer no more than patches named at random" in said[2]
+    assert "Grad-CAM names move the answer no more than patches named at random" in said[2]
 
 
 @pytest.mark.parametrize(
