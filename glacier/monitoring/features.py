@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier.mapping.raster_map import resize_image
-from glacier.monitoring.sketch import Values
 from glacier.samples.image import make_image
 from glacier.training.encoding import WindowEncoder
 from glacier.training.model_files import fill_unseen
@@ -26,7 +25,7 @@ MIN_SEEN = 0.5
 """Share of a window that was seen, at least: of what is filled there is nothing to be learned."""
 
 
-def encode_month(bands: Mapping[str, NDArray[Any]], encoder: WindowEncoder) -> Values:
+def encode_month(bands: Mapping[str, NDArray[Any]], encoder: WindowEncoder) -> NDArray[np.float32]:
     """Features of a month.
 
     Args:

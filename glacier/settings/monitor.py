@@ -28,7 +28,7 @@ class Monitor(Model):
     """Share of usual months that may be called an alarm; 0.05 needs 19 reference months."""
     features: bool = True
     """The encoder of a network looks at every month, too, in up to 16 windows, which takes about
-    half of the time of mapping them."""
+    two thirds of the time of mapping them."""
     hold: Annotated[bool, RUNTIME_ONLY] = False
     """An alarm keeps ``glacier latest`` from publishing a month until a person has looked."""
     looked: Annotated[dict[MonthOfRegion, Person], RUNTIME_ONLY] = Field(default_factory=dict)
