@@ -69,8 +69,8 @@ def list_traits(bands: Sequence[str]) -> list[Trait]:
         *level, *dark, *bright, *tint,
         Trait("histogram", 0.005, "the values are spread {way} otherwise than usual (Hellinger "
               "distance {size:.2f})", "input"),
-        Trait("features", 0.01, "to the network the ground looks {way} like its season than usual, "
-              "by a kernel distance of {size:.2f}", "input", ("less", "more")),
+        Trait("features", 0.002, "to the network the ground looks {way} like its season than usual "
+              "(squared discrepancy {size:.2f})", "input", ("less", "more")),
         Trait("stripes", 0.05, "rows or columns differ {ratio:.1f} times as much", "data"),
         Trait("area", 0.002, "{size:.1%} {way} of the ground is called glacier", "prediction"),
         Trait("confidence", 0.005, "the models are {way} sure by {size:.2f}", "prediction"),
@@ -161,7 +161,7 @@ def compare_features(features: Values, references: Sequence[Values]) -> float:
         references: The same of others. The kernel is as wide as theirs lie apart.
 
     Returns:
-        Root of the squared discrepancy, 0..1.4; NaN where it cannot be told.
+        The squared discrepancy, 0..2; NaN where it cannot be told.
     """
     seen = np.isfinite(features).all(axis=1)
     same = [other[seen] for other in references if other.shape == features.shape]
@@ -172,7 +172,7 @@ def compare_features(features: Values, references: Sequence[Values]) -> float:
     width = find_bandwidth(usual)
     if not np.isfinite(width):
         return float("nan")
-    return float(np.sqrt(measure_discrepancy(features[seen], usual, width)))
+    return measure_discrepancy(features[seen], usual, width)
 
 
 def compare_maps(values: Values, references: Sequence[Values]) -> float:

@@ -235,7 +235,7 @@ def tell_change(name: str, rows: Sequence[Row]) -> dict[str, object]:
 
 
 def rank(rows: Sequence[Row]) -> dict[str, float | None]:
-    """Rank correlation in late summer of the IoU that is lost with the score, and with its parts."""
+    """Rank correlation of the score, and of its parts, with the IoU that is lost in late summer."""
     late = [row for row in rows if row.is_late and row.found.status != "not judged"]
     found = {}
     for k, name in enumerate(("score", "score_without_features", "features_alone")):

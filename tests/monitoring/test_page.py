@@ -57,7 +57,7 @@ def test_ground_that_only_a_network_finds_strange_is_said_in_plain_words(tmp_pat
     assert row.status == "alarm" and row.traits[0] == "features"
     assert row.says.startswith(
         "the image is unlike its season: to the network the ground looks less like its season than "
-        "usual, by a kernel distance of "
+        "usual (squared discrepancy "
     )
 
 

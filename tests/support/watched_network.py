@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from glacier.labels import IGNORE
 from glacier.landsat import BAND_OF, digital_number
 from glacier.monitoring.features import encode_month
 from glacier.samples.image import ImageRecipe, make_image
@@ -64,10 +65,11 @@ def train_network(months: Sequence[Month], steps: int) -> WatchedNetwork:
     mean, std = pixels.mean(axis=1), pixels.std(axis=1)
     torch.manual_seed(0)
     model = build_unet(ENCODER, len(colours))
-    labels = [np.where(np.isfinite(i[0]), label, 255) for i, (_, label) in zip(images, months,
-                                                                              strict=True)]  # fmt: skip
-    padded = [(pad_to(normalise(image, mean, std), SIZE, 0), pad_to(label, SIZE, 255))
-              for image, label in zip(images, labels, strict=True)]  # fmt: skip
+    padded = []
+    for image, (_, truth) in zip(images, months, strict=True):
+        label = np.where(np.isfinite(image[0]), truth, IGNORE).astype(np.uint8)
+        scaled = normalise(image, mean, std)
+        padded.append((pad_to(scaled, SIZE, 0), pad_to(label, SIZE, IGNORE)))
     teach(model, padded, steps)
     look = Inference(size_px=SIZE, stride_px=STRIDE, mean=mean.tolist(), std=std.tolist())
     card = make_card(colours, encoder=ENCODER, image=recipe, inference=look, fill=look.mean)
@@ -76,10 +78,12 @@ def train_network(months: Sequence[Month], steps: int) -> WatchedNetwork:
     return WatchedNetwork(Viewer.of(model, look), WindowEncoder(pooled, card))
 
 
-def teach(
-    model: torch.nn.Module, months: Sequence[tuple[np.ndarray, np.ndarray]], steps: int
-) -> None:
-    """Train on windows of (B, H, W) images and (H, W) labels, flipped at random."""
+Scaled = tuple[NDArray[np.float32], NDArray[np.uint8]]
+"""(B, H, W) image as a network sees it, and (H, W) label."""
+
+
+def teach(model: torch.nn.Module, months: Sequence[Scaled], steps: int) -> None:
+    """Train on windows of months, mirrored at random."""
     rng = np.random.default_rng(0)
     optimizer = torch.optim.Adam(model.parameters(), RATE)
     model.train()
@@ -92,9 +96,7 @@ def teach(
         optimizer.step()
 
 
-def cut(
-    image: np.ndarray, label: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def cut(image: NDArray[np.float32], label: NDArray[np.uint8], rng: np.random.Generator) -> Scaled:
     """A window of a month at random, mirrored at random."""
     row, col = (rng.integers(length - SIZE + 1) for length in label.shape)
     place = np.s_[..., row : row + SIZE, col : col + SIZE]
