@@ -11,13 +11,14 @@ from glacier import store
 from glacier.config import Config
 from glacier.monitoring.alarm import Judgement, Reference, Status
 from glacier.monitoring.months import is_reference
+from glacier.monitoring.network import Looker
 from glacier.monitoring.sketch import MonthSketch
 from glacier.seals import Manifest
 from glacier.settings.model import Model
 from glacier.settings.months import Month
 from glacier.settings.values import Name, Sha256
 
-FORMAT = 1
+FORMAT = 2
 """Counts up when the files of a watch change for the same maps."""
 
 TABLE, PAGE = "monitor.csv", "monitor.html"
@@ -59,6 +60,8 @@ class RegionRow(Model):
     """Reference months that the other years would call an alarm."""
     judged: int = Field(ge=0)
     """Reference months that could be judged."""
+    network: Looker
+    """Whose encoder looked at all of its months."""
 
 
 class MonitorSummary(Manifest):
@@ -124,15 +127,15 @@ def tell_findings(found: Judgement) -> str:
 
 
 def describe_region(
-    config: Config, rows: Sequence[MonthRow], reference: Reference | None, region: str
+    config: Config, rows: Sequence[MonthRow], reference: Reference | None, network: Looker
 ) -> RegionRow:
-    """What a region's months come to."""
+    """What the months of a region come to that a network has looked at, or none."""
     share = config.monitor.false_alarms
     count, judged = reference.count_false_alarms(share) if reference else (0, 0)
     new = [row for row in rows if not row.is_reference]
     alarms = [row.month for row in new if row.status == "alarm" and not row.looked]
     unjudged = sum(row.status == "not judged" for row in new)
-    place = config.place(region)
+    place = config.place(network.region)
     if not new:
         says = f"{place}: no month lies outside the reference months."
     elif alarms:
@@ -151,9 +154,10 @@ def describe_region(
             f"({count / judged:.0%}; asked: at most {share:.0%})."
         )
     return RegionRow(
-        region=region,
+        region=network.region,
         says=says,
         reference_months=len(reference.sketches) if reference else 0,
         false_alarms=count,
         judged=judged,
+        network=network,
     )

@@ -12,6 +12,7 @@ from glacier.mapping.map_plan import list_tasks, maps_folder
 from glacier.mapping.maps import MapRecord
 from glacier.monitoring.findings import name_month, tell_findings
 from glacier.monitoring.months import is_reference, judge_months, sketch_months
+from glacier.monitoring.network import choose_lookers
 from glacier.training.saved import SavedSweep
 
 Held = dict[str, tuple[HeldMonth, ...]]
@@ -90,7 +91,8 @@ def find_alarms(
     """New months that are an alarm nobody has looked at: region and YYYY-MM to what it says."""
     encoders, _ = choose_encoders(sweep.result, config.predict)
     tasks = list_tasks(config, sweep, encoders)
-    sketches = sketch_months(config, sweep, maps_folder(config, sweep, encoders), tasks, maps)
+    folder, months = maps_folder(config, sweep, encoders), list(zip(tasks, maps, strict=True))
+    sketches = sketch_months(config, sweep, folder, months, choose_lookers(config, sweep, maps))
     return {
         (found.region, f"{found.month:%Y-%m}"): tell_findings(found)
         for months in sketches.values()

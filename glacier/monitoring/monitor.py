@@ -21,6 +21,7 @@ from glacier.monitoring.findings import (
     summary_address,
 )
 from glacier.monitoring.months import judge_months, sketch_months
+from glacier.monitoring.network import Lookers, choose_lookers
 from glacier.monitoring.page import render_page
 from glacier.progress import say
 from glacier.reports.series import read_maps
@@ -44,16 +45,18 @@ def run_monitor(config: Config) -> int:
     encoders, _ = choose_encoders(sweep.result, config.predict)
     folder, tasks = maps_folder(config, sweep, encoders), list_tasks(config, sweep, encoders)
     records = read_maps(folder, tasks)
-    inputs = digest_inputs(config, sweep, records)
+    lookers = choose_lookers(config, sweep, records)
+    inputs = digest_inputs(config, sweep, records, lookers)
     if not is_current(place, inputs, owned=False):
         with hold(config, place):
             if not is_current(place, inputs, owned=True):  # another run may have written it
-                sketches = sketch_months(config, sweep, folder, tasks, records)
+                months = list(zip(tasks, records, strict=True))
+                sketches = sketch_months(config, sweep, folder, months, lookers)
                 summary = MonitorSummary(inputs_sha256=inputs)
                 for region in sorted(sketches):
                     found, reference = judge_months(config, sketches[region])
                     rows = describe_months(config, sketches[region], found, reference)
-                    whole = describe_region(config, rows, reference, region)
+                    whole = describe_region(config, rows, reference, lookers[region])
                     summary = summary.model_copy(
                         update={
                             "regions": (*summary.regions, whole),
@@ -69,15 +72,18 @@ def run_monitor(config: Config) -> int:
     return 0
 
 
-def digest_inputs(config: Config, sweep: SavedSweep, records: Sequence[MapRecord]) -> str:
-    """Hash of all that changes a byte of the findings: images, maps, settings and names."""
+def digest_inputs(
+    config: Config, sweep: SavedSweep, records: Sequence[MapRecord], lookers: Lookers
+) -> str:
+    """Hash of all that changes a byte of the findings: images, maps, networks, settings, names."""
     maps = [
         (config.place(r.region), r.name, r.status, r.image_sha256, identity(r.models), r.files)
         for r in records
     ]
     platforms = [[r.region, r.month, r.platforms] for a in sweep.archives.values() for r in a]
     own = identity(config.monitor, (ADDRESS,))
-    return digest([FORMAT, own, identity(config.months, ()), maps, platforms])
+    networks = [looker.model_dump(mode="json") for looker in lookers.values()]
+    return digest([FORMAT, own, identity(config.months, ()), maps, platforms, networks])
 
 
 def is_current(place: str, inputs: str, owned: bool) -> bool:

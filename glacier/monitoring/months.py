@@ -14,6 +14,7 @@ from glacier.config import Config
 from glacier.mapping.map_plan import MapTask
 from glacier.mapping.maps import MapRecord
 from glacier.monitoring.alarm import Judgement, Reference, judge_month, learn_reference
+from glacier.monitoring.network import Looker, Lookers
 from glacier.monitoring.sketch import MonthSketch, SketchTask, sketch_month
 from glacier.progress import Progress
 from glacier.training.saved import SavedSweep
@@ -26,8 +27,8 @@ def sketch_months(
     config: Config,
     sweep: SavedSweep,
     folder: str,
-    tasks: Sequence[MapTask],
-    records: Sequence[MapRecord],
+    months: Sequence[tuple[MapTask, MapRecord]],
+    lookers: Lookers,
 ) -> Sketches:
     """Look at every month that has a map.
 
@@ -35,17 +36,23 @@ def sketch_months(
         config: The run.
         sweep: Its sweep, with the months.
         folder: Address of its maps.
-        tasks: What was mapped.
-        records: What became of it.
+        months: What was mapped, and what became of it.
+        lookers: The network of each region that looks at them too.
 
     Raises:
         DamagedError: A map or an image differs from its checksum.
     """
     platforms = {(r.region, r.month): r.platforms for all_ in sweep.archives.values() for r in all_}
     wanted = [
-        SketchTask(r, store.join(folder, r.region), t.image, platforms.get((r.region, r.name), ()))
-        for t, r in zip(tasks, records, strict=True)
-        if r.grid is not None
+        SketchTask(
+            record,
+            store.join(folder, record.region),
+            task.image,
+            platforms.get((record.region, record.name), ()),
+            *name_network(sweep, lookers[record.region]),
+        )
+        for task, record in months
+        if record.grid is not None
     ]
     found: dict[str, list[MonthSketch]] = defaultdict(list)
     with (
@@ -58,6 +65,13 @@ def sketch_months(
             found[sketch.region].append(sketch)
             progress.advance(f"{task.record.region} {task.record.name}")
     return found
+
+
+def name_network(sweep: SavedSweep, looker: Looker) -> tuple[str, str]:
+    """Address of a region's network and the checksum of its weights; empty where none looks."""
+    if looker.encoder is None:
+        return "", ""
+    return sweep.places.model(looker.encoder, looker.fold), looker.sha256
 
 
 def judge_months(

@@ -20,6 +20,7 @@ def render_page(config: Config, summary: MonitorSummary) -> str:
             {
                 "title": config.place(row.region),
                 "says": row.says,
+                "network": row.network,
                 "picture": draw_region(config, row.region, summary),
                 "alarms": [m for m in list_months(row.region, summary) if m.status == "alarm"],
                 "unjudged": [

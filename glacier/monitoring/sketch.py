@@ -7,7 +7,7 @@ the ground.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -38,6 +38,10 @@ class SketchTask:
     """Address of the month in the archive."""
     platforms: tuple[str, ...] = ()
     """Satellites of its scenes, where they are known."""
+    network: str = ""
+    """Address of the network whose encoder looks at it; empty: none does."""
+    network_sha256: str = ""
+    """Of its weights."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,9 @@ class MonthSketch:
     """Standard deviation over the models of the share of glacier that each called; NaN of one."""
     image_sha256: str = ""
     platforms: tuple[str, ...] = ()
+    features: Values = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    """(T, D) of T windows by the encoder of a network, the same for all months of the region; NaN
+    where too little was seen, and without a row where no network looks."""
 
 
 def sketch_month(task: SketchTask) -> MonthSketch:
@@ -95,7 +102,23 @@ def sketch_month(task: SketchTask) -> MonthSketch:
         model_spread=measure_spread(record),
         image_sha256=record.image_sha256,
         platforms=task.platforms,
+        features=look_by_network(task, numbers),
     )
+
+
+def look_by_network(task: SketchTask, numbers: Mapping[str, NDArray[Any]]) -> Values:
+    """Features of a month, (T, D); without a row where no network looks.
+
+    Args:
+        task: Which network looks.
+        numbers: Digital numbers by band name, (H, W) uint16.
+    """
+    if not task.network:
+        return np.empty((0, 0), np.float32)
+    from glacier.monitoring.features import encode_month  # late: torch takes seconds
+    from glacier.training.encoding import load_encoder
+
+    return encode_month(numbers, load_encoder(task.network, task.network_sha256))
 
 
 def choose_places(image: NDArray[Any]) -> NDArray[Any]:

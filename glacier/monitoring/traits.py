@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier.monitoring.sketch import MonthSketch, Values
+from glacier.monitoring.two_sample import find_bandwidth, measure_discrepancy
 
 MIN_SHARE = 0.5
-"""Share of the places that both a month and its references must have seen."""
+"""Share of the places, or of the windows, that both a month and its references must have seen."""
 
 BINS = 10
 """Of a histogram, of equally many reference values each; they are frozen there."""
@@ -68,6 +69,8 @@ def list_traits(bands: Sequence[str]) -> list[Trait]:
         *level, *dark, *bright, *tint,
         Trait("histogram", 0.005, "the values are spread {way} otherwise than usual (Hellinger "
               "distance {size:.2f})", "input"),
+        Trait("features", 0.002, "to the network the ground looks {way} like its season than usual "
+              "(squared discrepancy {size:.2f})", "input", ("less", "more")),
         Trait("stripes", 0.05, "rows or columns differ {ratio:.1f} times as much", "data"),
         Trait("area", 0.002, "{size:.1%} {way} of the ground is called glacier", "prediction"),
         Trait("confidence", 0.005, "the models are {way} sure by {size:.2f}", "prediction"),
@@ -108,6 +111,7 @@ def compare_month(month: MonthSketch, references: Sequence[MonthSketch]) -> Row 
             *bright,
             *tint,
             measure_histograms(now, stack[:, :, both]),
+            compare_features(month.features, [r.features for r in references]),
             np.log(month.stripes / find_middle(np.array([r.stripes for r in references]))),
             compare_maps(month.glacier, [r.glacier for r in references]),
             compare_maps(month.confidence, [r.confidence for r in references]),
@@ -145,6 +149,30 @@ def measure_histograms(values: Values, references: Values) -> float:
         )
         found.append(np.sqrt(max(0.0, 1 - np.sqrt(one * other).sum())))
     return float(np.mean(found))
+
+
+def compare_features(features: Values, references: Sequence[Values]) -> float:
+    """How far what a network makes of a month lies from what it makes of others.
+
+    Only windows that the month shows are compared, so that clouds do not change the ground.
+
+    Args:
+        features: (T, D) of the month, NaN where a window was not seen.
+        references: The same of others. The kernel is as wide as theirs lie apart.
+
+    Returns:
+        The squared discrepancy, 0..2; NaN where it cannot be told.
+    """
+    seen = np.isfinite(features).all(axis=1)
+    same = [other[seen] for other in references if other.shape == features.shape]
+    if not seen.any() or seen.mean() < MIN_SHARE or not same:
+        return float("nan")
+    usual = np.concatenate(same)
+    usual = usual[np.isfinite(usual).all(axis=1)]
+    width = find_bandwidth(usual)
+    if not np.isfinite(width):
+        return float("nan")
+    return measure_discrepancy(features[seen], usual, width)
 
 
 def compare_maps(values: Values, references: Sequence[Values]) -> float:

@@ -18,12 +18,13 @@ from glacier.latest import run_latest
 from glacier.mapping.added_months import AddedMonth, read_added
 from glacier.mapping.area_table import AreaRow, read_area_rows
 from glacier.monitoring import held
+from glacier.monitoring.findings import MonitorSummary, summary_address
 from glacier.monitoring.monitor import run_monitor
 from glacier.pipeline import run_pipeline
-from glacier.seals import read_json, write_json
+from glacier.seals import read_json, read_model, write_json
 from glacier.store import checksum_file
 from glacier.verify import run_verify
-from tests.support.tiny import tiny_config, write_tiny
+from tests.support.tiny import ENCODER, tiny_config, write_tiny
 from tests.support.trees import list_differences
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -212,5 +213,7 @@ def test_an_alarm_is_mapped_and_waits_until_somebody_has_looked(
     config = tiny_config(place, latest={"until": UNTIL})
     assert run_monitor(config) == 0  # which shows what waits
     assert UNTIL in (place / "results/tiny/monitor.csv").read_text()
+    (region,) = read_model(summary_address(f"{place}/results/tiny"), MonitorSummary).regions
+    assert (region.network.encoder, region.network.why_none) == (ENCODER, "")
     assert "2 could not be judged" in capsys.readouterr().out
     assert watch(looked={name: "Ann"})[-1] == UNTIL

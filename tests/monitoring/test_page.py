@@ -9,9 +9,12 @@ import numpy as np
 from glacier.config import Config
 from glacier.monitoring.findings import MonitorSummary, describe_months, describe_region
 from glacier.monitoring.months import judge_months
+from glacier.monitoring.network import Looker
 from glacier.monitoring.page import render_page
 from tests.support.sketches import make_sketch, make_years
 from tests.support.tiny import tiny_config
+
+LOOKER = Looker(region="ridge", encoder="resnet34", fold=2, sha256="a" * 64)
 
 
 def watch(config: Config, *new: object) -> MonitorSummary:
@@ -19,7 +22,7 @@ def watch(config: Config, *new: object) -> MonitorSummary:
     sketches = [*make_years(range(2011, 2020)), *new]
     found, reference = judge_months(config, sketches)  # type: ignore[arg-type]
     rows = describe_months(config, sketches, found, reference)  # type: ignore[arg-type]
-    region = describe_region(config, rows, reference, "ridge")
+    region = describe_region(config, rows, reference, LOOKER)
     return MonitorSummary(regions=(region,), months=tuple(rows))
 
 
@@ -47,6 +50,17 @@ def test_an_alarm_is_said_first_and_whoever_looked_at_it(tmp_path: Path) -> None
     assert looked.months[-1].looked == "Ann" and "none is an alarm" in looked.regions[0].says
 
 
+def test_ground_that_only_a_network_finds_strange_is_said_in_plain_words(tmp_path: Path) -> None:
+    august = make_sketch(date(2020, 8, 1))
+    strange = replace(august, features=august.features + np.float32(3))
+    row = watch(make_config(tmp_path), strange).months[-1]
+    assert row.status == "alarm" and row.traits[0] == "features"
+    assert row.says.startswith(
+        "the image is unlike its season: to the network the ground looks less like its season than "
+        "usual (squared discrepancy "
+    )
+
+
 def test_the_page_shows_every_region_and_loads_nothing(tmp_path: Path) -> None:
     august = make_sketch(date(2020, 8, 1))
     config = make_config(tmp_path, hold=True)
@@ -55,6 +69,7 @@ def test_the_page_shows_every_region_and_loads_nothing(tmp_path: Path) -> None:
     assert page.count("data:image/png;base64,") == 1
     assert "http:" not in page and "https:" not in page
     assert "<script>" not in page and "&lt;script&gt;" in page
+    assert "has looked at all of them: resnet34, fold 2" in page
     assert "2020-08" in page and "until then it is not published" in page
 
 
@@ -63,8 +78,9 @@ def test_without_reference_months_nothing_is_judged_and_the_page_says_why(tmp_pa
     sketches = [make_sketch(date(2020, 8, 1))]
     found, reference = judge_months(config, sketches)
     rows = describe_months(config, sketches, found, reference)
-    region = describe_region(config, rows, reference, "ridge")
+    region = describe_region(config, rows, reference, Looker(region="ridge", why_none="a test"))
     assert reference is None and rows[0].says == "there is no reference month"
     assert "1 could not be judged" in region.says
     page = render_page(config, MonitorSummary(regions=(region,), months=tuple(rows)))
     assert "there is no reference month" in page
+    assert "No network has looked at them: a test" in page

@@ -25,6 +25,8 @@ def make_sketch(month: date) -> MonthSketch:
     snow = (ground.random(count) < winter * rng.uniform(0.2, 0.5)) & ~is_ice
     values = np.where(snow, SNOW, values) * (1 + rng.normal(0, 0.01))
     values = values + rng.normal(0, 0.002, (6, 1)) + rng.normal(0, 0.01, values.shape)
+    looks = np.random.default_rng([month.year, month.month, 1])
+    features = ground.normal(0, 1, (9, 5)) + winter + looks.normal(0, 0.1, (9, 5))
     return MonthSketch(
         region="ridge",
         month=month,
@@ -35,6 +37,7 @@ def make_sketch(month: date) -> MonthSketch:
         confidence=np.clip(rng.normal(0.9, 0.05, count), 0, 1).astype(np.float32),
         model_spread=abs(float(rng.normal(0.02, 0.005))),
         platforms=("landsat-8",),
+        features=features.astype(np.float32),
     )
 
 
