@@ -25,7 +25,7 @@ class RegionRow(Model):
     variant: str
     encoder: str
     region: str
-    """The region with the lowest IoU, mean over the folds."""
+    """As people call the region with the lowest IoU, mean over the folds."""
     worst_iou: float
     """IoU of the worst region of each fold, mean over the folds."""
     mean_iou: float
@@ -71,7 +71,7 @@ def make_region_row(variant: Variant, reference: Variant, encoder: str) -> Regio
     return RegionRow(
         variant=variant.name,
         encoder=encoder,
-        region=find_worst(own),
+        region=variant.config.place(find_worst(own)),
         worst_iou=float(np.mean(list_lowest(own))),
         mean_iou=float(np.mean(list_means(own))),
         worst=subtract(list_lowest),

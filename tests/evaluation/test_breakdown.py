@@ -81,7 +81,7 @@ def test_the_same_month_of_all_years_and_folds_counts_together() -> None:
     }
     assert found.by_region == {"a": GroupScore(dice=14 / 20, images=3, iou=7 / 13)}
     assert list(found.by_seen) == ["below 50 %", "95 % and more"]
-    assert found.by_seen["below 50 %"] == GroupScore(dice=0.0, images=1, iou=0.0)
+    assert found.by_seen["below 50 %"] == GroupScore(dice=0.0, images=1, iou=None)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_the_worst_region_of_each_fold_is_compared_and_one_without_ice_is_none()
     better = [0.60, 0.69, 0.52, 0.64]
     fair = make_fair("dro", "group_dro", ALPS, better)
     reference, row = list_region_rows([PLAIN, fair])
-    assert (reference.region, reference.worst) == ("andes", None)
+    assert (reference.region, reference.worst) == ("Synthetic Andes", None)
     assert reference.worst_iou == pytest.approx(np.mean(ANDES))
     assert reference.mean_iou == pytest.approx((np.mean(ALPS) + np.mean(ANDES)) / 2)
     assert row.worst and row.worst.difference == pytest.approx(np.mean(better) - np.mean(ANDES))
@@ -65,7 +65,9 @@ def test_the_page_begins_with_what_the_worst_region_gains_or_that_there_is_no_ga
     page = write_page(summarise_study(PLAIN, noisy, shown), "picture").splitlines()
     assert page[2].startswith("IoU of the worst region against none. What raises it: dro (+0.138)")
     assert "## The worst region" in page
-    assert any(line.startswith("| none | net | andes | 0.512 |  | 0.662 |  |") for line in page)
+    assert any(
+        line.startswith("| none | net | Synthetic Andes | 0.512 |  | 0.662 |  |") for line in page
+    )
 
 
 def test_without_regions_to_weigh_a_study_says_nothing_of_them() -> None:
