@@ -21,6 +21,8 @@ def digest(value: Any) -> str:
 def identity(value: Any, without: Collection[str] = (RUNTIME_ONLY,)) -> Any:
     """What a configuration, or a part of it, computes, as JSON values.
 
+    A field that does nothing as it comes (``WHEN_SET``) is left out until it is set.
+
     Args:
         value: A model, or anything that a field of one holds.
         without: Marks of the fields that are left out.

@@ -65,9 +65,7 @@ def test_the_page_begins_with_what_the_worst_region_gains_or_that_there_is_no_ga
     page = write_page(summarise_study(PLAIN, noisy, shown), "picture").splitlines()
     assert page[2].startswith("IoU of the worst region against none. What raises it: dro (+0.138)")
     assert "## The worst region" in page
-    assert any(
-        line.startswith("| none | net | Synthetic Andes | 0.512 |  | 0.662 |  |") for line in page
-    )
+    assert "| none | net | Synthetic Andes | 0.512 |  | 0.662 |  |" in page
 
 
 def test_without_regions_to_weigh_a_study_says_nothing_of_them() -> None:
