@@ -186,6 +186,12 @@ class Config(Model):
                 f"sweep.folds.together names {', '.join(odd)}, which is no region of the run: "
                 "correct it, or leave it out"
             )
+        compares = self.sweep.fairness.kind != "none" or self.sweep.choose_by != "mean"
+        if compares and len(self.regions) < 2:
+            raise ValueError(
+                f"sweep.fairness and sweep.choose_by worst_region weigh regions against each "
+                f"other, and {self.regions[0].name} is the only one: add regions, or leave both out"
+            )
         if self.sweep.normalise == "imagenet" and len(self.prepare.image) != 3:
             raise ValueError(
                 f"sweep.normalise imagenet knows 3 bands, prepare.image has "

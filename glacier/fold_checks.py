@@ -69,6 +69,13 @@ def refuse_folds(config: Config, inputs: Inputs) -> Iterator[str]:
     except ConfigError as error:
         yield str(error)
         return
+    alone = [str(split.fold) for split in splits if len(split.train) < 2]
+    if kind == "by_region" and config.sweep.fairness.kind != "none" and alone:
+        yield (
+            f"sweep.fairness.kind = {config.sweep.fairness.kind}: fold {', '.join(alone)} trains "
+            "on a single region, which there is nothing to weigh against; add regions, lower "
+            "sweep.folds.validation_share, or take none"
+        )
     if kind == "by_block":
         yield from refuse_windows(config, grids, splits)
 

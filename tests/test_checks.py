@@ -296,9 +296,25 @@ def test_the_shipped_configurations_pass_but_for_the_machine(
     from glacier.flags import load_config
 
     monkeypatch.setattr(machine, "may_have_gpu", lambda: True)
-    for name in ("demo", "mendenhall", "claims", "leakage", "ablation", "realism"):
+    for name in ("demo", "mendenhall", "claims", "leakage", "ablation", "realism", "fairness"):
         config: Config = load_config([str(ROOT / "jobs" / f"{name}.yaml")])
         assert find_refusals(config, "study" if len(config.variants) > 1 else "pipeline") == []
+
+
+def test_folds_that_train_on_one_region_have_nothing_to_weigh_it_against(tmp_path: Path) -> None:
+    regions = [
+        {"name": name, "polygon": [[west, 60], [west + 0.05, 60], [west + 0.05, 60.05]]}
+        for name, west in (("a", 7.0), ("b", 8.0), ("c", 9.0))
+    ]
+    folds = {"kind": "by_region", "count": 3, "validation_share": 0.5}
+    sweep = {"folds": folds, "fairness": {"kind": "group_dro"}}
+    (reason,) = find_refusals(tiny_config(tmp_path, regions=regions, sweep=sweep), "sweep")
+    assert reason.startswith(
+        "sweep.fairness.kind = group_dro: fold 0, 1, 2 trains on a single region, which there is "
+        "nothing to weigh against; add regions, lower sweep.folds.validation_share"
+    )
+    sweep["folds"] |= {"validation_share": 0.0}
+    assert find_refusals(tiny_config(tmp_path, regions=regions, sweep=sweep), "sweep") == []
 
 
 def test_a_package_of_weights_that_is_not_there_is_refused_before_any_work(

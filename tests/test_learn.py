@@ -144,8 +144,8 @@ def list_trained(sampler: WindowSampler, images: list[MonthImage]) -> set[str]:
     )
     drawn = [
         window
-        for batch, _ in sampler.draw_epoch(images, np.random.default_rng(0), settings)
-        for window in batch
+        for part in sampler.draw_batches(images, np.random.default_rng(0), settings)
+        for window in sampler.cut_batch(images, part)[0]
     ]
     return {
         image.key

@@ -55,6 +55,8 @@ class GroupScore(Model):
 
     dice: float
     images: int
+    iou: float | None
+    """None where no ice is known."""
 
 
 class TruthDice(Model):
@@ -147,13 +149,17 @@ def pool_images(
     groups: dict[Kind, list[ImageScore]] = defaultdict(list)
     for image in images:
         groups[kind(image)].append(image)
-    return {
-        name: GroupScore(
-            dice=pool_counts(image.counts for image in groups[name]).dice,
-            images=len({image.key for image in groups[name]}),
-        )
-        for name in order(list(groups))
-    }
+    return {name: score_group(groups[name]) for name in order(list(groups))}
+
+
+def score_group(images: Sequence[ImageScore]) -> GroupScore:
+    """Dice and IoU of images of one kind together."""
+    counts = pool_counts(image.counts for image in images)
+    return GroupScore(
+        dice=counts.dice,
+        images=len({image.key for image in images}),
+        iou=counts.iou if counts.glacier_pixels else None,
+    )
 
 
 def name_share(image: ImageScore) -> str:

@@ -37,6 +37,16 @@ CHANGES: dict[tuple[str, Any], str] = {
 }
 """Setting and new value to what the change means."""
 
+FAIRNESS = {
+    "reweighted": "Training drew every region equally often.",
+    "group_dro": "Training drew every region equally often, and regions with the higher losses "
+    "weighed more (group DRO).",
+    "adversarial": "The encoder was trained to hide the region that it sees (an adversarial head).",
+    "worst_group": "Training drew every region equally often, and penalised a loss far above the "
+    "mean of the regions.",
+}
+"""Way against unfairness to what was done."""
+
 EARLIER_LOOKS = (
     "Whether settings were changed after an earlier run had shown its test scores, a run cannot "
     "know."
@@ -101,6 +111,8 @@ def explain_run(
     if images == 1:
         sentences.append("There is one image, so nothing is said of other dates and seasons.")
     sentences.append(explain_weights(config.sweep))
+    if (kind := config.sweep.fairness.kind) in FAIRNESS:
+        sentences.append(FAIRNESS[kind])
     return sentences
 
 

@@ -26,6 +26,7 @@ from glacier.evaluation.scores import (
     score_ensemble,
 )
 from glacier.evaluation.verdict import Pair, count_folds, judge
+from glacier.evaluation.worst_region import recommend_by_worst_region
 from glacier.samples.folds import Split
 from glacier.samples.sample_set import SampleMonth
 from glacier.settings.model import Model
@@ -196,6 +197,8 @@ def rank_methods(
         folder=f"models/{sweep.models}" if sweep.models else "",
     )
     found = recommend(field, verdict, ratio)
+    if sweep.config.sweep.choose_by == "worst_region":
+        found = recommend_by_worst_region(field, found, sweep.config.place)
     return Ranking(
         winner=verdict.winner if verdict.winner == found.choice else None,
         choice=found.choice,

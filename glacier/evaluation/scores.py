@@ -124,6 +124,12 @@ class MethodScores(Breakdown):
         """Test Dice of the folds that decide."""
         return tuple(fold.dice for fold in self.folds if fold.decides)
 
+    @property
+    def worst_region(self) -> tuple[str, float] | None:
+        """The region with the lowest IoU over all folds, and that; None where none shows ice."""
+        found = [(s.iou, name) for name, s in self.by_region.items() if s.iou is not None]
+        return min(found)[::-1] if found else None
+
 
 class LeftOut(Model):
     """A method without scores."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from glacier.settings.model import RUNTIME_ONLY
+from glacier.settings.model import RUNTIME_ONLY, WHEN_SET
 
 
 def digest(value: Any) -> str:
@@ -21,6 +21,8 @@ def digest(value: Any) -> str:
 def identity(value: Any, without: Collection[str] = (RUNTIME_ONLY,)) -> Any:
     """What a configuration, or a part of it, computes, as JSON values.
 
+    A field that does nothing as it comes (``WHEN_SET``) is left out until it is set.
+
     Args:
         value: A model, or anything that a field of one holds.
         without: Marks of the fields that are left out.
@@ -30,6 +32,7 @@ def identity(value: Any, without: Collection[str] = (RUNTIME_ONLY,)) -> Any:
             name: identity(getattr(value, name), without)
             for name, field in type(value).model_fields.items()
             if not any(mark in field.metadata for mark in without)
+            and not (WHEN_SET in field.metadata and getattr(value, name) == field.default)
         }
     if isinstance(value, dict):
         return {name: identity(inner, without) for name, inner in value.items()}

@@ -20,6 +20,12 @@ TEXT = "text"
 SELECTION = "selection"
 """Mark of a field that says which units there are, never what is in one of them."""
 
+WHEN_SET = "when set"
+"""Mark of a field that does nothing as it comes: only another value tells a run from others."""
+
+JUDGEMENT = "judgement"
+"""Mark of a field that says how results are read: no result depends on it, their report does."""
+
 PRIVATE = "private"
 """Mark of a field that names an account or a machine: no page that is passed on shows it."""
 

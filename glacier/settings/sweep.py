@@ -7,8 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from glacier.settings.fairness import Fairness
 from glacier.settings.folds import VALIDATION_SHARE, Folds
-from glacier.settings.model import RUNTIME_ONLY, SELECTION, Model
+from glacier.settings.model import JUDGEMENT, RUNTIME_ONLY, SELECTION, WHEN_SET, Model
 from glacier.settings.paths import PathText
 from glacier.settings.values import BareName
 from glacier.settings.weights import WORDS, explain_misfit
@@ -58,6 +59,11 @@ class Sweep(Model):
     """Decoupled weight decay (AdamW); 0: plain Adam."""
     loss: Literal["dice", "dice_bce"] = "dice"
     """dice: as published. dice_bce: binary cross-entropy added, in equal parts."""
+    fairness: Annotated[Fairness, WHEN_SET] = Fairness()
+    """What training does so that no region is served worst."""
+    choose_by: Annotated[Literal["mean", "worst_region"], WHEN_SET, JUDGEMENT] = "mean"
+    """What the encoder to take is chosen by. mean: the mean test Dice of the folds.
+    worst_region: the lowest IoU of a region, over the test pixels of all folds."""
     patience_epochs: int | None = Field(None, ge=1)
     """Stop a trial whose validation loss has not fallen for so many epochs; None: never."""
     normalise: Literal["training", "imagenet", "weights"] = "training"
@@ -83,7 +89,7 @@ class Sweep(Model):
     test_time_augmentation: bool = False
     """Test with the mean over the eight flips and quarter turns of every window; needs
     ``flips``."""
-    train_synthetic: bool = True
+    train_synthetic: Annotated[bool, WHEN_SET] = True
     """The made-up regions of ``ingest.synthetic_regions`` train in every fold; else in none."""
     batch_norm_momentum: float | None = Field(None, gt=0, le=1)
     """Momentum of the running statistics; None: the encoder's own (efficientnet's 0.01 needs
@@ -187,6 +193,12 @@ class Sweep(Model):
             raise ValueError(
                 "test_time_augmentation needs flips: a network that never saw a turned image "
                 "fails on them"
+            )
+        if self.fairness.asks_regions and self.gpu_share:
+            raise ValueError(
+                f"fairness.kind {self.fairness.kind} trains on cores alone, since steps that are "
+                "recorded on a GPU do not know regions; set gpus_per_trial to 0, or fairness.kind "
+                "to reweighted or none"
             )
         if self.gpu_share > 1 and not self.gpu_share.is_integer():
             raise ValueError(f"gpus_per_trial {self.gpu_share}: above 1, wanted a whole number")

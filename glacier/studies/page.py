@@ -14,9 +14,13 @@ from glacier.reports.terms import TERMS
 from glacier.studies.rows import Column, VariantRow
 from glacier.studies.sentences import describe_interval
 from glacier.studies.summary import Losses, StudySummary
+from glacier.studies.worst_region import RegionRow, conclude_regions
 
 COLUMNS = ("variant", "what differs", "method", "test Dice", "difference")
 """Columns of the page's first table, few enough for a narrow screen."""
+
+REGIONS = ("variant", "encoder", "worst region", "its IoU", "difference", "mean IoU", "difference")
+"""Columns of the table by the worst region."""
 
 MORE = ("variant", "method", "Dice of all test pixels", "IoU of all", "validation Dice", "training")
 """Columns of its second one."""
@@ -43,6 +47,7 @@ def write_page(summary: StudySummary, alt: str) -> str:
         "",
         *write_table(summary),
         "",
+        *write_regions(summary),
         f"![{escape(alt)}](variants.png)",
         "",
         explain_measures(summary),
@@ -62,6 +67,8 @@ def write_page(summary: StudySummary, alt: str) -> str:
 
 def write_verdicts(summary: StudySummary) -> list[str]:
     """What the study found, first of all: which settings help, or the verdict of every variant."""
+    if summary.regions:
+        return [conclude_regions(summary.regions, summary.reference)]
     if summary.column == "val":
         return [conclude_settings(summary.rows, summary.reference)]
     verdicts = [f"- **{variant.name}**: {escape(variant.verdict)}" for variant in summary.variants]
@@ -105,6 +112,36 @@ def write_table(summary: StudySummary) -> list[str]:
             for row in list_shown(summary)
         ),
     ]
+
+
+def write_regions(summary: StudySummary) -> list[str]:
+    """The page's part on the worst region; empty where there is none."""
+    if not summary.regions:
+        return []
+    return [
+        "## The worst region",
+        "",
+        join_cells(REGIONS),
+        "|" + "---|" * len(REGIONS),
+        *map(format_regions, summary.regions),
+        "",
+        f"Test parts, fold by fold: the IoU of the region that is served worst, and the mean over "
+        f"the regions, each counted once; differences to {summary.reference} are paired over the "
+        "folds (corrected paired test, 95 % interval; p among all variants by Holm's correction). "
+        "The region that is named has the lowest IoU, mean over the folds; a fold's own worst may "
+        "be another.",
+        "",
+    ]
+
+
+def format_regions(row: RegionRow) -> str:
+    """A row of the table by the worst region."""
+    told = [
+        f"{found.difference:+.3f} ({describe_interval(found)})" if found else ""
+        for found in (row.worst, row.mean)
+    ]
+    cells = (f"{row.worst_iou:.3f}", told[0], f"{row.mean_iou:.3f}", told[1])
+    return join_cells((row.variant, escape(row.encoder), escape(row.region), *cells))
 
 
 def write_more(summary: StudySummary) -> list[str]:

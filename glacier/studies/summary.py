@@ -27,8 +27,9 @@ from glacier.studies.variants import (
     is_about_settings,
     is_synthetic,
 )
+from glacier.studies.worst_region import RegionRow, list_region_rows
 
-SCHEMA = 8
+SCHEMA = 9
 """Counts up when a study's content changes for the same sweeps."""
 
 SweepKey = tuple[Name, str]
@@ -98,6 +99,8 @@ class StudySummary(Stamp):
     failed_variants: dict[str, str]
     """Name to reason."""
     rows: tuple[VariantRow, ...]
+    regions: tuple[RegionRow, ...]
+    """By the worst region; empty where no variant's training was told of regions."""
     losses: tuple[Losses, ...]
     sentences: tuple[str, ...]
     """How each encoder of each variant differs from the reference."""
@@ -183,7 +186,8 @@ def summarise(config: Config, variants: Sequence[Variant], lost: Mapping[str, st
         lost: Name to reason of the others.
     """
     first = variants[0]
-    rows = list_rows(variants, count_lost(config, first, lost))
+    missing = count_lost(config, first, lost)
+    rows = list_rows(variants, missing)
     column: Column = "val" if is_about_settings(variants) else "test"
     encoders = [row for row in rows if row.kind == "encoder"]
     return StudySummary(
@@ -197,6 +201,7 @@ def summarise(config: Config, variants: Sequence[Variant], lost: Mapping[str, st
         variants=tuple(summarise_variant(variant, first) for variant in variants),
         failed_variants=share_reasons(lost, config),
         rows=tuple(rows),
+        regions=tuple(list_region_rows(variants, missing)),
         losses=tuple(losses for variant in variants for losses in list_losses(variant)),
         sentences=tuple(explain_row(row, first.name, column) for row in encoders),
         leakage=tuple(explain_leakage(variants, rows)),

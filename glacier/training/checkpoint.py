@@ -33,6 +33,8 @@ class Checkpoint:
     best_epoch: int = -1
     epochs: list[Epoch] = field(default_factory=list)
     """Metrics of every finished epoch."""
+    loss: State = field(default_factory=dict)
+    """Of a loss that learns with the network, see ``sweep.fairness``; empty of others."""
 
     def __post_init__(self) -> None:
         """Refuse epochs that do not follow one another up to the last, or lack the best.

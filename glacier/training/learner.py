@@ -22,6 +22,7 @@ from glacier.evaluation.results import Epoch
 from glacier.labels import IGNORE
 from glacier.samples.month_images import MonthImage
 from glacier.training.checkpoint import Checkpoint, restore_checkpoint, save_checkpoint
+from glacier.training.fairness import count_channels, make_batch_loss
 from glacier.training.inference import Viewer, choose_device
 from glacier.training.losses import choose_loss
 from glacier.training.model_card import Inference
@@ -132,10 +133,16 @@ class Learner:
         layout = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.model: nn.Module = model.to(self.device).to(memory_format=layout)
         self.layout = layout
+        self.loss = make_batch_loss(
+            choose_loss(settings.loss),
+            settings.fairness,
+            regions=int(sampler.groups.max(initial=-1)) + 1,
+            channels=count_channels(model),
+        )
         on_gpu = self.device.type == "cuda"
         rate = settings.learning_rate  # in a tensor, a step that was recorded follows it
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(),
+            [*self.model.parameters(), *self.loss.parameters()],
             torch.tensor(rate, device=self.device) if on_gpu else rate,
             weight_decay=settings.weight_decay,
             fused=True,
@@ -144,7 +151,6 @@ class Learner:
         self.forward: Callable[[Tensor], Tensor] = self.model
         if settings.compile and on_gpu:
             self.forward = torch.compile(self.model)
-        self.loss = choose_loss(settings.loss)
         self.predict: Predictor = make_predictor(self.model, mean, std, settings.precision)
         self.inference = Inference(
             size_px=self.size,
@@ -210,32 +216,36 @@ class Learner:
         losses: list[Tensor] = []
         seen = 0
         steps = self.sampler.count_steps(self.settings)
-        for step, (image, label) in enumerate(self.sampler.draw_epoch(images, rng, self.settings)):
+        for step, part in enumerate(self.sampler.draw_batches(images, rng, self.settings)):
+            image, label = self.sampler.cut_batch(images, part)
             self.set_step_size(epoch + step / steps, 1 / steps)
             batch = torch.from_numpy(normalise(image, self.mean, self.std)).to(self.device)
             target = torch.from_numpy(label.astype(np.int64))[:, None].to(self.device)
-            losses.append(self.step(batch, target))
+            regions = torch.from_numpy(self.sampler.groups[part.image])
+            losses.append(self.step(batch, target, regions))
             seen += len(image)
         return self.mean_loss(torch.stack(losses), epoch), seen
 
-    def step(self, batch: Tensor, target: Tensor) -> Tensor:
+    def step(self, batch: Tensor, target: Tensor, regions: Tensor | None = None) -> Tensor:
         """Lower the loss of one batch. Nothing in here waits for a GPU, so it can be recorded.
 
         Args:
             batch: (N, B, H, W) float32 of mean 0 and deviation 1, on the network's device.
             target: (N, 1, H, W) labels, 255 unknown.
+            regions: (N,) number of the region of each window; None where the loss does not ask.
 
         Returns:
             () float32, the loss before the step.
         """
         with short_products(self.settings.tf32):
-            with autocast(self.device, self.settings.precision):
+            with autocast(self.device, self.settings.precision), self.loss.watch(self.model):
                 logits = self.forward(batch.contiguous(memory_format=self.layout))
-            loss = self.loss(logits.float(), target)
+            losses: tuple[Tensor, Tensor] = self.loss(logits.float(), target, regions)
+            lowered, noted = losses
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            lowered.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
-        return loss.detach()
+        return noted.detach()
 
     def mean_loss(self, losses: Tensor, epoch: int) -> float:
         """Mean loss of an epoch's batches, which are looked at once: each look waits for a GPU.
@@ -328,6 +338,7 @@ class Learner:
         """Write a checkpoint with the state of the network and of the optimizer."""
         checkpoint.model = self.model.state_dict()
         checkpoint.optimizer = self.optimizer.state_dict()
+        checkpoint.loss = self.loss.state_dict()
         save_checkpoint(self.trial, checkpoint)
         give_back()
 
@@ -340,6 +351,7 @@ class Learner:
         try:
             compare_tensors(checkpoint.model, own)
             compare_tensors(checkpoint.best or own, own)
+            compare_tensors(checkpoint.loss, self.loss.state_dict())
             self.optimizer.load_state_dict(checkpoint.optimizer)
         except (WeightsError, RuntimeError, ValueError, LookupError, TypeError) as error:
             print(
@@ -347,6 +359,7 @@ class Learner:
             )
             return Checkpoint()
         self.model.load_state_dict(checkpoint.model)
+        self.loss.load_state_dict(checkpoint.loss)
         return checkpoint
 
 

@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +86,8 @@ class WindowSampler:
     """Windows an epoch that together have the size of the training ground."""
     indices: tuple[int, ...] = ()
     """Places of bands that are ratios of others, which brightness does not change."""
+    regions: tuple[str, ...] = ()
+    """Region of each image."""
 
     @classmethod
     def plan(
@@ -108,8 +111,9 @@ class WindowSampler:
             TrainingError: No window fits.
         """
         known: dict[bytes, NDArray[np.int32]] = {}
-        starts, pixels = [], 0
+        starts, regions, pixels = [], [], 0
         for image, mask in zip(images, masks, strict=True):
+            regions.append(image.region)
             if not mask.any() or (image.label[mask] == IGNORE).all():
                 starts.append(np.zeros((0, 2), np.int32))
                 continue
@@ -125,29 +129,39 @@ class WindowSampler:
                 "or use fewer blocks (prepare.blocks)"
             )
         indices = tuple(at for at, name in enumerate(bands) if name in INDICES)
-        return cls(size, whole, starts, math.ceil(pixels / size**2), indices)
+        per_epoch = math.ceil(pixels / size**2)
+        return cls(size, whole, starts, per_epoch, indices, tuple(regions))
 
-    def draw_epoch(
-        self, images: Sequence[MonthImage], rng: np.random.Generator, settings: Sweep
-    ) -> Iterator[Batch]:
-        """Batches of one epoch, in an order and at places that follow from ``rng`` alone."""
-        for part in self.draw_batches(images, rng, settings):
-            yield self.cut_batch(images, part)
+    @cached_property
+    def groups(self) -> NDArray[np.int64]:
+        """(images,) number of the region of each image among those that have windows, by name.
+
+        It is -1 where an image has none.
+        """
+        pairs = zip(self.regions, self.starts, strict=True)
+        used = [region if len(found) else "" for region, found in pairs]
+        numbers = {region: k for k, region in enumerate(sorted({*used} - {""}))}
+        return np.array([numbers.get(region, -1) for region in used], np.int64)
 
     def draw_table(
         self, images: Sequence[MonthImage], rng: np.random.Generator, settings: Sweep
     ) -> WindowTable:
-        """The windows of one epoch, by the same draws as :meth:`draw_epoch`."""
+        """The windows of one epoch, by the same draws as :meth:`draw_batches`."""
         return WindowTable.join(list(self.draw_batches(images, rng, settings)))
 
     def draw_batches(
         self, images: Sequence[MonthImage], rng: np.random.Generator, settings: Sweep
     ) -> Iterator[WindowTable]:
-        """The windows of one epoch, batch by batch, nothing of which is cut."""
+        """The windows of one epoch, batch by batch, nothing of which is cut.
+
+        Their order and places follow from ``rng`` alone.
+        """
         usable = np.array([k for k, found in enumerate(self.starts) if len(found)])
         count = self.count_windows(settings)
-        rounds = [rng.permutation(usable) for _ in range(math.ceil(count / len(usable)))]
-        order = np.concatenate(rounds)[:count]
+        if settings.fairness.is_balanced:
+            order = draw_evenly(usable, self.groups[usable], count, rng)
+        else:
+            order = draw_rounds(usable, count, rng)
         for chosen in split_batches(order, settings.batch_size):
             starts = [self.draw_start(images[k].label, self.starts[k], rng) for k in chosen]
             size, jitter = len(chosen), settings.brightness_jitter
@@ -207,6 +221,37 @@ class WindowSampler:
             if (label[row : row + self.size, col : col + self.size] != IGNORE).any():
                 break
         return np.asarray(starts[chosen], np.int32)
+
+
+def draw_rounds(
+    places: NDArray[np.int64], count: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Some of the places, none twice before each has come."""
+    rounds = [rng.permutation(places) for _ in range(math.ceil(count / len(places)))]
+    return np.concatenate(rounds)[:count]
+
+
+def draw_evenly(
+    places: NDArray[np.int64], groups: NDArray[np.int64], count: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Some of the places, such that every group comes as often as any other, but for one.
+
+    Args:
+        places: (P,) what is drawn.
+        groups: (P,) the group of each.
+        count: How many.
+        rng: What decides the order.
+
+    Source:
+        Idrissi et al. 2022, Simple Data Balancing Achieves Competitive Worst-Group Accuracy
+        (there RWG); Byrd & Lipton 2019.
+    """
+    turns = draw_rounds(np.unique(groups), count, rng)
+    order = np.zeros(count, np.int64)
+    for group in np.unique(turns):
+        turn = turns == group
+        order[turn] = draw_rounds(places[groups == group], int(turn.sum()), rng)
+    return order
 
 
 def draw_squares(count: int, settings: Sweep, rng: np.random.Generator) -> NDArray[np.uint8] | None:

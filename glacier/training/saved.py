@@ -26,7 +26,7 @@ from glacier.samples.label_files import checksum_label
 from glacier.samples.month_images import MonthImage, read_image
 from glacier.samples.sample_set import SampleSet, hold_months, read_set, samples_folder
 from glacier.settings.identity import digest, identity
-from glacier.settings.model import RUNTIME_ONLY, SELECTION
+from glacier.settings.model import JUDGEMENT, RUNTIME_ONLY, SELECTION
 from glacier.sources.factory import open_source
 
 TABLE = "trials.parquet"
@@ -85,9 +85,9 @@ def place_sweep(
     keys = {
         kind: digest({**inputs, "settings": identity(sweep, without)})[:8]
         for kind, without in (
-            ("sweeps", (RUNTIME_ONLY,)),
-            ("trials", (RUNTIME_ONLY, SELECTION)),
-            ("models", (RUNTIME_ONLY, SELECTION)),
+            ("sweeps", (RUNTIME_ONLY, JUDGEMENT)),
+            ("trials", (RUNTIME_ONLY, JUDGEMENT, SELECTION)),
+            ("models", (RUNTIME_ONLY, JUDGEMENT, SELECTION)),
         )
     }
     places = [store.join(storage, kind, f"{config.name}-{key}") for kind, key in keys.items()]

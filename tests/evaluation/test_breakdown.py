@@ -76,12 +76,12 @@ def test_the_same_month_of_all_years_and_folds_counts_together() -> None:
     ]
     found = break_down(cards)
     assert found.by_month == {
-        3: GroupScore(dice=0.5, images=1),
-        8: GroupScore(dice=12 / 16, images=2),
+        3: GroupScore(dice=0.5, images=1, iou=1 / 3),
+        8: GroupScore(dice=12 / 16, images=2, iou=6 / 10),
     }
-    assert found.by_region == {"a": GroupScore(dice=14 / 20, images=3)}
+    assert found.by_region == {"a": GroupScore(dice=14 / 20, images=3, iou=7 / 13)}
     assert list(found.by_seen) == ["below 50 %", "95 % and more"]
-    assert found.by_seen["below 50 %"] == GroupScore(dice=0.0, images=1)
+    assert found.by_seen["below 50 %"] == GroupScore(dice=0.0, images=1, iou=None)
 
 
 @pytest.mark.parametrize(

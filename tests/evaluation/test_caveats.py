@@ -140,3 +140,13 @@ def test_a_licence_that_forbids_trade_is_said(licence: str, is_forbidden: bool) 
     label = Label(kind="outlines", provenance=provenance)
     said = caveats.explain_outlines(label, Months())
     assert ("forbids commercial use" in said) == is_forbidden
+
+
+@pytest.mark.parametrize("kind", ["none", "reweighted", "group_dro", "adversarial", "worst_group"])
+def test_how_regions_were_weighed_is_said_where_they_were(kind: str) -> None:
+    polygon = [[7, 60], [8, 60], [8, 61]]
+    regions = [{"name": name, "polygon": polygon} for name in ("a", "b")]
+    config = make_config(["net"], regions=regions, sweep={"fairness": {"kind": kind}})
+    said = " ".join(caveats.explain_run(config, 12, 5))
+    assert ("region equally" in said) is (kind in ("reweighted", "group_dro", "worst_group"))
+    assert ("hide the region" in said) is (kind == "adversarial")

@@ -186,7 +186,8 @@ def plan_windows(plan: SweepPlan, images: list[MonthImage]) -> None:
         masks = [plan.masks.mask(image, split.train) for image in images]
         sampler = WindowSampler.plan(images, masks, size, whole)
         rng = np.random.default_rng(0)
-        image, label = next(sampler.draw_epoch(images, rng, plan.config.sweep))
+        part = next(sampler.draw_batches(images, rng, plan.config.sweep))
+        image, label = sampler.cut_batch(images, part)
         assert image.shape[-2:] == label.shape[-2:] == (size, size)
 
 

@@ -162,6 +162,7 @@ def summarise_study(*variants: Variant, lost: Mapping[str, str] | None = None) -
     changes |= {name: {} for name in lost or {}}
     source = variants[0].config.ingest.source
     parts = {} if source == "synthetic" else archive_of(source)
+    parts |= {"regions": [region.model_dump() for region in variants[0].config.regions]}
     return summarise(make_config(["net"], variants=changes, **parts), variants, lost or {})
 
 

@@ -45,6 +45,7 @@ from glacier.training.checkpoint import (
 from glacier.training.encoders import check_encoder
 from glacier.training.learner import Learner
 from glacier.training.model_files import load_model, save_model
+from glacier.training.sampler import WindowSampler
 from glacier.training.tensors import read_weights
 from glacier.training.trial import Trial
 from glacier.training.unet import build_unet, fetch_encoder
@@ -476,15 +477,17 @@ def test_a_sealed_checkpoint_of_something_else_is_left(
     assert not (folder / "ran.txt").exists()
 
 
-@pytest.mark.parametrize("part", ["model", "best", "optimizer"])
+@pytest.mark.parametrize("part", ["model", "best", "optimizer", "loss"])
 def test_of_a_checkpoint_of_another_network_nothing_is_loaded(
     part: str, trial: Trial, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The network stays as its seed made it, so that the trial ends as one without a checkpoint."""
-    learner = Learner(trial, None, np.zeros(3, np.float32), np.ones(3, np.float32))
+    sampler = WindowSampler(32, True, [], 0)
+    learner = Learner(trial, sampler, np.zeros(3, np.float32), np.ones(3, np.float32))
     own = {name: value.clone() for name, value in learner.model.state_dict().items()}
     state = {name: value + 1 for name, value in own.items()}
-    parts = {"model": dict(state), "best": dict(state), "optimizer": learner.optimizer.state_dict()}
+    parts = {"model": dict(state), "best": dict(state), "optimizer": learner.optimizer.state_dict(),
+             "loss": {}}  # fmt: skip
     parts[part] = {} if part == "optimizer" else {**state, "evil": torch.zeros(1)}
     save_checkpoint(trial, replace(make_checkpoint(), **parts))
     assert learner.restore() == Checkpoint()

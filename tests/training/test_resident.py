@@ -98,7 +98,8 @@ def test_the_table_of_an_epoch_is_what_its_batches_are_cut_by(changes: dict) -> 
     sampler = WindowSampler.plan(IMAGES, iter(masks), SIZE, whole=False, bands=("a", "ndsi", "b"))
     settings = Sweep(batch_size=4, **changes)
     table = sampler.draw_table(IMAGES, np.random.default_rng(3), settings)
-    batches = list(sampler.draw_epoch(IMAGES, np.random.default_rng(3), settings))
+    parts = sampler.draw_batches(IMAGES, np.random.default_rng(3), settings)
+    batches = [sampler.cut_batch(IMAGES, part) for part in parts]
     assert table.sizes == tuple(len(label) for _, label in batches)
     for part, (image, label) in zip(table.split(), batches, strict=True):
         again = sampler.cut_batch(IMAGES, part)

@@ -25,7 +25,8 @@ def make_images(count: int = 3, shape: tuple[int, int] = (80, 96)) -> list[Month
 
 def draw(crops: WindowSampler, images: list[MonthImage], seed: int = 0, **settings: object) -> list:
     config = Sweep(**({"flips": False, "batch_size": 4} | settings))
-    return list(crops.draw_epoch(images, np.random.default_rng(seed), config))
+    drawn = crops.draw_batches(images, np.random.default_rng(seed), config)
+    return [crops.cut_batch(images, part) for part in drawn]
 
 
 def test_windows_lie_wholly_in_training_ground() -> None:
