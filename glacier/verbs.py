@@ -60,6 +60,10 @@ SCENES = ("ingest.source", "ingest.cloud", "ingest.min", "ingest.platforms")
 INGEST = (*SCENES, "ingest.mask", "ingest.max", "ingest.synthetic", "ingest.folder.holds",
           "ingest.folder.path", "ingest.folder.images")  # fmt: skip
 PREPARE, SWEEP, MAPS = ("prepare.",), ("sweep.",), ("predict.encoder", "predict.folds", "series.")
+BRIEF_SWEEP = ("sweep.enc", "sweep.protocol", "sweep.folds", "sweep.epochs", "sweep.steps",
+               "sweep.batch_size", "sweep.learning", "sweep.schedule", "sweep.loss",
+               "sweep.choose", "sweep.patience", "sweep.normalise", "sweep.flips",
+               "sweep.precision", "sweep.cpus", "sweep.gpus", "sweep.random")  # fmt: skip
 """Fields in groups, by how their names begin."""
 
 VERBS = {
@@ -67,7 +71,7 @@ VERBS = {
         "From scenes to maps in one driver; what is complete is not done again.",
         "run_pipeline",
         has_stages=True,
-        sections=(*RUN, *INGEST, *PREPARE, *SWEEP, *MAPS),
+        sections=(*RUN, *INGEST, *PREPARE, *BRIEF_SWEEP, *MAPS),
     ),
     "ingest": Verb(
         "Region and months -> one cloud-masked composite a month, in the archive.",

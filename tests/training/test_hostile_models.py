@@ -196,7 +196,7 @@ CARDS: dict[str, tuple[dict[str, object], str]] = {
     "temperature 1e30": ({"temperature": 1e30}, "temperature"),
     "seed -1": ({"seed": -1}, "seed"),
     "no parameters": ({"parameters": 0}, "parameters"),
-    "format 3": ({"format": 3}, "format 3: this version reads 5"),
+    "format 3": ({"format": 3}, "format 3: this version reads 6"),
     "batches of 10**9": ({"training__batch_size": 10**9}, "batch_size"),
     "a training encoder of a hub": ({"training__encoders": ["tu-hf-hub:a/b"]}, "bare name"),
     "a region that is a path": ({"data__regions": ["../../x"]}, "regions"),
