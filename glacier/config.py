@@ -144,8 +144,8 @@ class Config(Model):
         return self
 
     @model_validator(mode="after")
-    def check_run(self) -> Self:
-        """Refuse combinations that no stage could honour."""
+    def check_labels(self) -> Self:
+        """Refuse labels that could not be made of the run's months."""
         published = self.sweep.protocol == "notebook"
         if not published and self.prepare.label.unseen == "background":
             raise ValueError(
@@ -165,7 +165,12 @@ class Config(Model):
                 f"prepare.label.kind truth is known only to the synthetic source, not to "
                 f"{self.ingest.source}; use outlines, ndsi or threshold"
             )
-        if self.sweep.folds.kind == "by_year" and made_up:
+        return self
+
+    @model_validator(mode="after")
+    def check_run(self) -> Self:
+        """Refuse combinations that no stage could honour."""
+        if self.sweep.folds.kind == "by_year" and self.ingest.synthetic_regions:
             raise ValueError(
                 "sweep.folds.kind by_year parts all regions alike, and those of "
                 "ingest.synthetic_regions are tested by no fold: use by_region or by_block"
@@ -181,7 +186,7 @@ class Config(Model):
                 f"learn.epochs {epochs}: wanted more than sweep.warm_up_epochs, {warm_up:g}"
             )
         named = {name for group in self.sweep.folds.together for name in group}
-        if odd := sorted(named - set(drawn)):
+        if odd := sorted(named - {region.name for region in self.regions}):
             raise ValueError(
                 f"sweep.folds.together names {', '.join(odd)}, which is no region of the run: "
                 "correct it, or leave it out"

@@ -38,6 +38,7 @@ from glacier.monitoring.alarm import (
 )
 from glacier.monitoring.sketch import MonthSketch, choose_places, measure_stripes
 from glacier.sources.factory import open_source
+from tests.support.shuffled import shuffle_squares
 from tests.support.watched_network import train_network
 
 PLACE = Path(__file__).parents[2] / "results/monitor"
@@ -76,17 +77,6 @@ def stripe(band: NDArray[np.float32]) -> NDArray[np.float32]:
     return band + np.where(np.arange(len(band)) % 2, 0.02, -0.02).astype(np.float32)[:, None]
 
 
-def shuffle(band: NDArray[np.float32], side: int = 8) -> NDArray[np.float32]:
-    """Pixels in another order within every square, the same in every band."""
-    out = band.copy()
-    for row in range(0, band.shape[0], side):
-        for col in range(0, band.shape[1], side):
-            part = out[row : row + side, col : col + side]
-            order = np.random.default_rng([row, col]).permutation(part.size)
-            part[:] = part.ravel()[order].reshape(part.shape)
-    return out
-
-
 CHANGES: dict[str, Change] = {
     "none": lambda bands: bands,
     "gain x 1.2": each(lambda _, v: 1.2 * v),
@@ -98,7 +88,7 @@ CHANGES: dict[str, Change] = {
     "red and near infrared swapped": lambda b: {**b, "nir": b["red"], "red": b["nir"]},
     "stripes of 0.04": each(lambda _, v: stripe(v)),
     "new snow on all ground": each(lambda c, v: np.float32(0.4) * v + np.float32(0.6 * SNOW[c])),
-    "pixels in another order within squares of 8": each(lambda _, v: shuffle(v)),
+    "pixels in another order within squares of 8": each(lambda _, v: shuffle_squares(v)),
     "the place upside down": each(lambda _, v: v[::-1, ::-1]),
 }
 

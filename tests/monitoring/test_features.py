@@ -19,6 +19,7 @@ from glacier.training.model_files import load_model, save_model
 from glacier.training.unet import build_unet
 from tests.support.finished_runs import MONTHS, REGION, make_run
 from tests.support.model_cards import make_card
+from tests.support.shuffled import shuffle_squares
 from tests.support.sketches import make_sketch
 from tests.support.tiny import ENCODER
 
@@ -58,17 +59,6 @@ def number(bands: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {BAND_OF[colour]: digital_number(band) for colour, band in bands.items()}
 
 
-def shuffle(band: np.ndarray, side: int) -> np.ndarray:
-    """Pixels in another order within every square, the same in every band."""
-    out = band.copy()
-    for row in range(0, band.shape[0], side):
-        for col in range(0, band.shape[1], side):
-            part = out[row : row + side, col : col + side]
-            order = np.random.default_rng([row, col]).permutation(part.size)
-            part[:] = part.ravel()[order].reshape(part.shape)
-    return out
-
-
 def test_pixels_shuffled_within_windows_are_seen_by_the_network_and_by_no_histogram(
     encoder: WindowEncoder,
 ) -> None:
@@ -82,7 +72,7 @@ def test_pixels_shuffled_within_windows_are_seen_by_the_network_and_by_no_histog
 
     years = [look(make_bands(year), year) for year in range(2011, 2019)]
     plain = make_bands(2020)
-    mixed = {colour: shuffle(band, 16) for colour, band in plain.items()}
+    mixed = {colour: shuffle_squares(band, 16) for colour, band in plain.items()}
     for colour in COLOURS:
         np.testing.assert_array_equal(np.sort(plain[colour], None), np.sort(mixed[colour], None))
     names = [trait.name for trait in list_traits(COLOURS)]
