@@ -76,16 +76,23 @@ def find_refusals(config: Config, job: str) -> list[str]:
     reasons |= dict.fromkeys(refuse_machine(config, trains))
     if job == "continual" and (reason := explain_no_stream(config)):
         reasons[reason] = None
-    if job == "study" and (reason := explain_few_variants(config)):
-        reasons[reason] = None
+    reasons |= dict.fromkeys(refuse_variants(config, job))
     runs = {"": config}
     if job in ("study", "claims") and config.variants:
-        runs = {f"variants.{name}: ": config.variant(name) for name in config.variants}
+        runs = {f"variants.{name}: ": run for name, run in config.runs().items()}
     for prefix, run in runs.items():
         if trains and prefix:
             reasons |= dict.fromkeys(prefix + reason for reason in refuse_room(run))
         reasons |= dict.fromkeys(prefix + reason for reason in refuse_work(run, job))
     return list(reasons)
+
+
+def refuse_variants(config: Config, job: str) -> Iterator[str]:
+    """Why variants are too few, or would be trained again in vain."""
+    if job == "study" and (reason := explain_few_variants(config)):
+        yield reason
+    if job == "claims" and config.repeats:
+        yield "repeats: only glacier study trains variants from other seeds; leave it out"
 
 
 def refuse_places(config: Config) -> Iterator[str]:

@@ -29,6 +29,7 @@ from glacier.settings.plan import PlanSettings
 from glacier.settings.predict import Predict
 from glacier.settings.prepare import Prepare
 from glacier.settings.regions import Region
+from glacier.settings.repeats import Repeats
 from glacier.settings.series import Series
 from glacier.settings.serve import Serve
 from glacier.settings.sweep import Sweep
@@ -87,6 +88,14 @@ class Config(Model):
     )
     """Variants that ``glacier study`` compares: name to dotted fields and values, such as
     ``{sweep.folds.kind: shuffled}``; the first is the reference, and ``{}`` the run itself."""
+    repeats: Annotated[Repeats | None, RUNTIME_ONLY] = None
+    """Variants that ``glacier study`` trains from other seeds as well; None: it does not."""
+
+    @property
+    def training_seed(self) -> int:
+        """Seed of the networks' first weights and of the order of samples."""
+        own = self.sweep.training_seed
+        return self.seed if own is None else own
 
     def variant(self, name: str) -> Config:
         """The full configuration of a variant; it keeps the name, so that equal parts are shared.
@@ -97,7 +106,7 @@ class Config(Model):
         Raises:
             ValidationError: A field of the variant is unknown, or its value cannot be used.
         """
-        values = self.model_dump(mode="json", exclude={"variants"})
+        values = self.model_dump(mode="json", exclude={"variants", "repeats"})
         if self.variants[name].get("ingest.source", self.ingest.source) != self.ingest.source:
             del values["ingest"][self.ingest.source]  # what the run says of its own is not for it
         for field, value in self.variants[name].items():
@@ -109,6 +118,34 @@ class Config(Model):
                 level = level[part]
             level[last] = value
         return Config.model_validate(values)
+
+    @property
+    def repeated(self) -> tuple[str, ...]:
+        """Names of the variants that are trained from other seeds as well."""
+        if self.repeats is None:
+            return ()
+        return self.repeats.variants or tuple(self.variants)
+
+    def repeat(self, name: str, seed: int) -> Config:
+        """The full configuration of a variant from another training seed.
+
+        Args:
+            name: One of ``repeated``.
+            seed: One of ``repeats.seeds``.
+        """
+        run = self.variant(name)
+        encoders = self.repeats.encoders if self.repeats else ()
+        return run.model_copy(update={"sweep": run.sweep.repeated(seed, encoders)})
+
+    def runs(self) -> dict[str, Config]:
+        """Everything that a study runs, as messages name it: its variants, then their repeats."""
+        seeds = self.repeats.seeds if self.repeats else ()
+        found = {name: self.variant(name) for name in self.variants}
+        return found | {
+            f"{name}, seed {seed}": self.repeat(name, seed)
+            for seed in seeds
+            for name in self.repeated
+        }
 
     def place(self, name: str) -> str:
         """A region's name as people write it, which says so where its scenes are made up."""
@@ -225,5 +262,5 @@ def explain_few_variants(config: Config) -> str:
 
 
 def variants_digest(config: Config) -> str:
-    """Hash of what a study computes: of every variant by its name, in their order."""
-    return digest([[name, config_digest(config.variant(name))] for name in config.variants])
+    """Hash of what a study computes: of every run of it by its name, in their order."""
+    return digest([[name, config_digest(run)] for name, run in config.runs().items()])

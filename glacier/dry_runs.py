@@ -52,7 +52,7 @@ def dry_run(config: Config, job: str = "pipeline") -> int:
     refusals = find_refusals(config, job)
     runs = {"": config}
     if job in ("study", "claims") and config.variants:
-        runs = {name: config.variant(name) for name in config.variants}
+        runs = config.runs()
     said: set[str] = set()
     for name, run in runs.items():
         if name:

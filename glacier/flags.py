@@ -103,7 +103,7 @@ def check_variants(config: Config, path: str) -> None:
     Raises:
         ConfigError: With the variant, the field, its value and what is allowed.
     """
-    shared = ("name", "storage", "results", "cluster", "variants")
+    shared = ("name", "storage", "results", "cluster", "variants", "repeats")
     for name, changes in config.variants.items():
         where = f"{path}: variants.{name}"
         for field, value in changes.items():
@@ -116,6 +116,41 @@ def check_variants(config: Config, path: str) -> None:
             config.variant(name)
         except ValidationError as error:
             raise ConfigError("\n".join(describe(error, where))) from None
+    check_repeats(config, path)
+
+
+def check_repeats(config: Config, path: str) -> None:
+    """Refuse repeats of variants that are not there, or of encoders that none of them has.
+
+    Raises:
+        ConfigError: With the field, its value and what is allowed.
+    """
+    wanted, known = config.repeats, list(config.variants)
+    if wanted is None:
+        return
+    if odd := [name for name in config.repeated if name not in known]:
+        raise ConfigError(
+            f"{path}: repeats.variants names {', '.join(odd)}, and variants are "
+            f"{', '.join(known)}: correct it, or leave it out"
+        )
+    if known and known[0] not in config.repeated:
+        raise ConfigError(
+            f"{path}: repeats.variants lacks {known[0]}, the first variant, which all others are "
+            "compared with: add it"
+        )
+    for name in config.repeated:
+        run = config.variant(name)
+        if run.training_seed in wanted.seeds:
+            raise ConfigError(
+                f"{path}: repeats.seeds has {run.training_seed}, from which {name} is trained "
+                "anyway: leave it out"
+            )
+        if wanted.encoders and not set(wanted.encoders) & set(run.sweep.encoders):
+            raise ConfigError(
+                f"{path}: repeats.encoders {', '.join(wanted.encoders)}: {name} has "
+                f"{', '.join(run.sweep.encoders)}; name one of them, or leave {name} out of "
+                "repeats.variants"
+            )
 
 
 def read_regions(entries: list[Any], read_file: ReadFile, path: str) -> Iterator[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Sequence
 
 MARKS = re.compile(
     r"[\\`*\[\]{}]|(?<![^\W_])_|_(?![^\W_])|[<>&|~$@]|(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE
@@ -51,3 +52,18 @@ def blank_control(letter: str) -> str:
 def escape_sign(sign: str) -> str:
     """A sign that stands for itself alone."""
     return f"&#{ord(sign)};" if sign in ENTITIES else f"\\{sign}"
+
+
+def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table.
+
+    Args:
+        columns: What stands above.
+        rows: A cell a column, already Markdown.
+    """
+    return [join_cells(columns), "|" + "---|" * len(columns), *map(join_cells, rows)]
+
+
+def join_cells(cells: Sequence[str]) -> str:
+    """A row of a table."""
+    return "| " + " | ".join(cells) + " |"

@@ -116,9 +116,9 @@ def run_variants(config: Config, stage: Stage) -> int:
     if not config.variants:
         return stage(config)  # which says so
     with connect(config.cluster, storage=config.storage):
-        for name in config.variants:
+        for name, run in config.runs().items():
             try:
-                check_trials(config.variant(name))
+                check_trials(run)
             except ConfigError as error:
                 raise ConfigError(f"variants.{name}: {error}") from error
         return stage(config)

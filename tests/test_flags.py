@@ -272,6 +272,59 @@ def test_a_wrong_variant_is_named_with_field_value_and_remedy(
     assert all(part in str(caught.value) for part in parts), caught.value
 
 
+# Repeats: variants from other training seeds.
+
+STARTS = {"base": {"sweep.encoders": ["resnet18", "resnet34"]},
+          "loss": {"sweep.encoders": ["resnet18"], "sweep.loss": "dice_bce"}}  # fmt: skip
+
+
+def test_repeats_train_again_on_the_same_folds_without_what_no_seed_moves(place: Path) -> None:
+    repeats = {"seeds": [7, 8], "encoders": ["resnet18"]}
+    config = load(place, BASE | {"variants": STARTS, "repeats": repeats})
+    runs = config.runs()
+    assert list(runs) == [
+        "base", "loss", "base, seed 7", "loss, seed 7", "base, seed 8", "loss, seed 8"
+    ]  # fmt: skip
+    plain, again = runs["base"], runs["base, seed 7"]
+    assert (plain.training_seed, again.training_seed, again.seed) == (42, 7, 42)
+    assert again.sweep.encoders == ("resnet18",) and not again.sweep.random_forest
+    assert again.prepare == plain.prepare and again.sweep.folds == plain.sweep.folds
+    assert len({config_digest(run) for run in runs.values()}) == 6
+    alone = load(place, BASE | {"variants": STARTS})
+    assert variants_digest(alone) != variants_digest(config)
+    assert config_digest(alone) == config_digest(config)
+
+
+def test_a_repeat_begins_only_its_own_encoders_from_weights(place: Path) -> None:
+    weights = {"efficientnet-b4": "satellite", "tu-tf_efficientnet_lite0": "package"}
+    variants = {"a": {"sweep.encoders": list(weights), "sweep.encoder_weights": weights}, "b": {}}
+    repeats = {"seeds": [7], "variants": ["a"], "encoders": ["tu-tf_efficientnet_lite0"]}
+    config = load(place, BASE | {"variants": variants, "repeats": repeats})
+    again = config.repeat("a", 7)
+    assert again.sweep.encoder_weights == {"tu-tf_efficientnet_lite0": "package"}
+    assert again == Config.model_validate(again.model_dump(mode="json"))
+
+
+@pytest.mark.parametrize(
+    ("repeats", "parts"),
+    [
+        ({"seeds": []}, ["repeats", "wanted one or more"]),
+        ({"seeds": [7, 7]}, ["repeats", "none twice"]),
+        ({"seeds": [-1]}, ["repeats.seeds", "-1", "greater than or equal to 0"]),
+        ({"seeds": [42]}, ["repeats.seeds has 42", "base is trained", "leave it out"]),
+        ({"seeds": [7], "variants": ["los"]}, ["repeats.variants names los", "base, loss"]),
+        ({"seeds": [7], "variants": ["loss"]}, ["lacks base", "add it"]),
+        ({"seeds": [7], "encoders": ["resnet34"]}, ["loss has resnet18", "leave loss out"]),
+    ],
+)
+def test_wrong_repeats_are_named_with_the_remedy(
+    place: Path, repeats: dict[str, Any], parts: list[str]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(place, BASE | {"variants": STARTS, "repeats": repeats})
+    assert all(part in str(caught.value) for part in parts), caught.value
+
+
 # Bad values: field, value, what is allowed, nearest spelling.
 
 

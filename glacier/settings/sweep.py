@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -11,6 +11,7 @@ from glacier.settings.fairness import Fairness
 from glacier.settings.folds import VALIDATION_SHARE, Folds
 from glacier.settings.model import JUDGEMENT, RUNTIME_ONLY, SELECTION, WHEN_SET, Model
 from glacier.settings.paths import PathText
+from glacier.settings.repeats import TrainingSeed
 from glacier.settings.values import BareName
 from glacier.settings.weights import WORDS, explain_misfit
 
@@ -89,6 +90,9 @@ class Sweep(Model):
     test_time_augmentation: bool = False
     """Test with the mean over the eight flips and quarter turns of every window; needs
     ``flips``."""
+    training_seed: Annotated[TrainingSeed | None, WHEN_SET] = None
+    """Seed of the first weights and of the order of samples; None: the run's ``seed``. Folds and
+    samples do not depend on it, so two of them differ by the luck of training alone."""
     train_synthetic: Annotated[bool, WHEN_SET] = True
     """The made-up regions of ``ingest.synthetic_regions`` train in every fold; else in none."""
     batch_norm_momentum: float | None = Field(None, gt=0, le=1)
@@ -152,6 +156,20 @@ class Sweep(Model):
             else {f"{name}.{e}": f for e, f in given.items()}
         )
         return {name: file for name, file in found.items() if file not in WORDS}
+
+    def repeated(self, seed: int, encoders: Collection[str]) -> Self:
+        """The same from another training seed, of some of the encoders, and without the forest.
+
+        Args:
+            seed: The training seed.
+            encoders: Those to keep, at least one of which it has; empty: all.
+        """
+        kept = tuple(e for e in self.encoders if not encoders or e in encoders)
+        given = self.encoder_weights
+        if not isinstance(given, str):
+            given = {encoder: source for encoder, source in given.items() if encoder in kept}
+        changes = {"training_seed": seed, "encoders": kept, "encoder_weights": given}
+        return self.model_copy(update={**changes, "random_forest": False})
 
     def rename_weights(self, rename: Callable[[str], str]) -> Self:
         """The same with other words for where weights come from."""

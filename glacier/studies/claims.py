@@ -31,8 +31,9 @@ from glacier.studies.claim_list import (
     list_departures,
 )
 from glacier.studies.page import describe_changes
+from glacier.studies.stamp import Stamp, is_current, keep_earlier, list_sweeps
 from glacier.studies.study import make_variants
-from glacier.studies.summary import Stamp, is_current, keep_earlier, list_sweeps, share_reasons
+from glacier.studies.summary import share_reasons
 from glacier.studies.variants import Variant, is_synthetic
 
 SCHEMA = 6

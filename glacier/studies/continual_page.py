@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from glacier.continual.strategies import STRATEGIES
 from glacier.evaluation.streams import Against, Spread
-from glacier.markdown import escape
+from glacier.markdown import escape, write_table
 from glacier.progress import duration
 from glacier.studies.continual_summary import ContinualSummary, StrategyRow
 
@@ -36,14 +34,14 @@ def write_stream_page(summary: ContinualSummary, alt: str) -> str:
         "",
         escape(summary.setup),
         "",
-        *write_rows(COLUMNS, [format_row(row) for row in summary.rows]),
+        *write_table(COLUMNS, [format_row(row) for row in summary.rows]),
         "",
         f"![{escape(alt)}](matrices.png)",
         "",
         "Rows: after so many tasks; columns: the tasks by the place at which they were learned; "
         "numbers: IoU x 100, mean of all orders and seeds.",
         "",
-        *write_rows(MORE, [format_more(row) for row in summary.rows]),
+        *write_table(MORE, [format_more(row) for row in summary.rows]),
         "",
         explain_measures(summary),
         "",
@@ -54,16 +52,6 @@ def write_stream_page(summary: ContinualSummary, alt: str) -> str:
         + ". All numbers: `strategies.csv`, `trials.csv` (with every matrix) and `continual.json`.",
     ]
     return "\n".join(lines) + "\n"
-
-
-def write_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A table."""
-    return [join_cells(columns), "|" + "---|" * len(columns), *map(join_cells, rows)]
-
-
-def join_cells(cells: Sequence[str]) -> str:
-    """A row of a table."""
-    return "| " + " | ".join(cells) + " |"
 
 
 def name_row(row: StrategyRow) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
 
 from glacier.evaluation.scores import MethodScores
-from glacier.evaluation.verdict import SIGNIFICANCE_LEVEL, compare_pairs
+from glacier.evaluation.verdict import SIGNIFICANCE_LEVEL, compare_pairs, correct_holm
+from glacier.settings.model import Model
 from glacier.studies.variants import Variant
+
+Row = TypeVar("Row", bound=Model)
+"""A row of a table, with differences in some of its fields."""
 
 AT_TEST_TIME = {"sweep.test_time_augmentation", "sweep.calibrate"}
 """Settings that move no validation score of an epoch."""
@@ -96,3 +100,19 @@ def compare_validation(variant: Variant, reference: Variant, method: str) -> Dif
     if not first or silent or list(first) != list(second):
         return None
     return pair_scores(list(first.values()), list(second.values()), variant.ratio("validation"))
+
+
+def correct_column(rows: Sequence[Row], field: str, lost: int = 0) -> list[Row]:
+    """The rows with ``p_holm`` in the differences of one field, which are a family together.
+
+    Args:
+        rows: Rows, of which some have no difference there.
+        field: Name of the field.
+        lost: Members of the family that failed.
+    """
+    found = list(rows)
+    compared = {at: value for at, row in enumerate(rows) if (value := getattr(row, field))}
+    corrected = correct_holm([value.p for value in compared.values()], len(compared) + lost)
+    for (at, value), p in zip(compared.items(), corrected, strict=True):
+        found[at] = found[at].model_copy(update={field: replace(value, p_holm=p)})
+    return found

@@ -7,20 +7,18 @@ from dataclasses import asdict
 
 from pydantic import JsonValue
 
-from glacier.markdown import escape
+from glacier.markdown import escape, write_table
 from glacier.progress import duration
 from glacier.published import INTRODUCTION, PUBLISHED
 from glacier.reports.terms import TERMS
 from glacier.studies.rows import Column, VariantRow
-from glacier.studies.sentences import describe_interval
+from glacier.studies.seeds import write_seeds
+from glacier.studies.sentences import describe_difference
 from glacier.studies.summary import Losses, StudySummary
-from glacier.studies.worst_region import RegionRow, conclude_regions
+from glacier.studies.worst_region import conclude_regions, write_regions
 
 COLUMNS = ("variant", "what differs", "method", "test Dice", "difference")
 """Columns of the page's first table, few enough for a narrow screen."""
-
-REGIONS = ("variant", "encoder", "worst region", "its IoU", "difference", "mean IoU", "difference")
-"""Columns of the table by the worst region."""
 
 MORE = ("variant", "method", "Dice of all test pixels", "IoU of all", "validation Dice", "training")
 """Columns of its second one."""
@@ -45,9 +43,10 @@ def write_page(summary: StudySummary, alt: str) -> str:
         "",
         f"{escape(summary.setup)} Variants differ as said.",
         "",
-        *write_table(summary),
+        *write_scores(summary),
         "",
-        *write_regions(summary),
+        *write_regions(summary.regions, summary.reference),
+        *write_seeds(summary.seeds, summary.reference, summary.compared_on),
         f"![{escape(alt)}](variants.png)",
         "",
         explain_measures(summary),
@@ -101,52 +100,21 @@ def write_labels(labels: Mapping[str, str]) -> list[str]:
     ]
 
 
-def write_table(summary: StudySummary) -> list[str]:
+def write_scores(summary: StudySummary) -> list[str]:
     """A row for every encoder of every variant, for their mean, and for the best baseline."""
     variants = summary.variants_by_name
-    return [
-        join_cells(COLUMNS),
-        "|" + "---|" * len(COLUMNS),
-        *(
+    return write_table(
+        COLUMNS,
+        (
             format_row(row, variants[row.variant].changes, summary.column)
             for row in list_shown(summary)
         ),
-    ]
-
-
-def write_regions(summary: StudySummary) -> list[str]:
-    """The page's part on the worst region; empty where there is none."""
-    if not summary.regions:
-        return []
-    return [
-        "## The worst region",
-        "",
-        join_cells(REGIONS),
-        "|" + "---|" * len(REGIONS),
-        *map(format_regions, summary.regions),
-        "",
-        f"Test parts, fold by fold: the IoU of the region that is served worst, and the mean over "
-        f"the regions, each counted once; differences to {summary.reference} are paired over the "
-        "folds (corrected paired test, 95 % interval; p among all variants by Holm's correction). "
-        "The region that is named has the lowest IoU, mean over the folds; a fold's own worst may "
-        "be another.",
-        "",
-    ]
-
-
-def format_regions(row: RegionRow) -> str:
-    """A row of the table by the worst region."""
-    told = [
-        f"{found.difference:+.3f} ({describe_interval(found)})" if found else ""
-        for found in (row.worst, row.mean)
-    ]
-    cells = (f"{row.worst_iou:.3f}", told[0], f"{row.mean_iou:.3f}", told[1])
-    return join_cells((row.variant, escape(row.encoder), escape(row.region), *cells))
+    )
 
 
 def write_more(summary: StudySummary) -> list[str]:
     """The same rows with scores over all pixels, validation and what training took."""
-    return [join_cells(MORE), "|" + "---|" * len(MORE), *map(format_more, list_shown(summary))]
+    return write_table(MORE, map(format_more, list_shown(summary)))
 
 
 def list_shown(summary: StudySummary) -> list[VariantRow]:
@@ -157,38 +125,31 @@ def list_shown(summary: StudySummary) -> list[VariantRow]:
     ]
 
 
-def join_cells(cells: Sequence[str]) -> str:
-    """A row of a table."""
-    return "| " + " | ".join(cells) + " |"
-
-
-def format_row(row: VariantRow, changes: Mapping[str, JsonValue], column: Column) -> str:
+def format_row(
+    row: VariantRow, changes: Mapping[str, JsonValue], column: Column
+) -> tuple[str, ...]:
     """A row of the page's first table."""
     found = row.difference(column)
-    return join_cells(
-        (
-            row.variant,
-            f"{len(changes)} settings, below" if len(changes) > 1 else describe_changes(changes),
-            escape(row.title),
-            f"{row.dice_mean:.3f} ± {row.dice_sd:.3f}" if row.folds else "no known ice",
-            f"{found.difference:+.3f} ({describe_interval(found)})" if found else "",
-        )
+    return (
+        row.variant,
+        f"{len(changes)} settings, below" if len(changes) > 1 else describe_changes(changes),
+        escape(row.title),
+        f"{row.dice_mean:.3f} ± {row.dice_sd:.3f}" if row.folds else "no known ice",
+        describe_difference(found),
     )
 
 
-def format_more(row: VariantRow) -> str:
+def format_more(row: VariantRow) -> tuple[str, ...]:
     """A row of the page's second table."""
     span = "" if row.dice_low is None else f"{row.dice_low:.3f} to {row.dice_high:.3f}, "
     trained = "" if row.train_s is None else duration(row.train_s)
-    return join_cells(
-        (
-            row.variant,
-            escape(row.title),
-            f"{row.dice_all_test_pixels:.3f} ({span}{row.units} units)",
-            f"{row.iou_all_test_pixels:.3f}",
-            "" if row.val_dice_mean is None else f"{row.val_dice_mean:.3f}",
-            trained if row.epochs_run is None else f"{trained}, {row.epochs_run:g} epochs",
-        )
+    return (
+        row.variant,
+        escape(row.title),
+        f"{row.dice_all_test_pixels:.3f} ({span}{row.units} units)",
+        f"{row.iou_all_test_pixels:.3f}",
+        "" if row.val_dice_mean is None else f"{row.val_dice_mean:.3f}",
+        trained if row.epochs_run is None else f"{trained}, {row.epochs_run:g} epochs",
     )
 
 

@@ -46,6 +46,11 @@ def describe_interval(found: Difference) -> str:
     return f"{found.how}, {span}{chance}"
 
 
+def describe_difference(found: Difference | None) -> str:
+    """A difference with its interval, as a cell of a table; empty where there is none."""
+    return f"{found.difference:+.3f} ({describe_interval(found)})" if found else ""
+
+
 def explain_leakage(variants: Sequence[Variant], rows: Sequence[VariantRow]) -> list[str]:
     """What folds of random months flatter against a stricter first variant, by encoder."""
     kinds = {variant.name: variant.settings.folds.kind for variant in variants}

@@ -22,9 +22,11 @@ from glacier.reports.report import make_report
 from glacier.reports.tables import encode_csv
 from glacier.samples.prepare import run_prepare
 from glacier.studies.page import write_page
-from glacier.studies.summary import SCHEMA, is_current, keep_earlier, summarise
+from glacier.studies.seeds import Repeats
+from glacier.studies.stamp import is_current, keep_earlier
+from glacier.studies.summary import SCHEMA, summarise
 from glacier.studies.variants import Score, Variant
-from glacier.training.saved import find_sweep
+from glacier.training.saved import SavedSweep, find_sweep
 from glacier.training.sweep import run_sweep
 
 
@@ -38,15 +40,17 @@ def run_study(config: Config) -> int:
     if reason := explain_few_variants(config):
         raise ConfigError(reason)
     variants, lost, failed = make_variants(config)
+    repeats, missed = make_repeats(config, variants)
+    failed += missed
     folder = store.results_folder(config)
     address = store.join(folder, "study.json")
     keep_earlier(address, config, "study")
     report_variants(config, variants, folder)
-    if not is_current(address, variants, SCHEMA, owned=False):
+    if not is_current(address, variants, SCHEMA, owned=False, repeats=repeats):
         with hold(config, folder):
             # Another run may have written it meanwhile.
-            if not is_current(address, variants, SCHEMA, owned=True):
-                write_study(config, variants, lost)
+            if not is_current(address, variants, SCHEMA, owned=True, repeats=repeats):
+                write_study(config, variants, lost, repeats)
                 return failed
     remove_dead(config, folder)
     say(f"study: complete in {folder}")
@@ -74,35 +78,83 @@ def make_variants(config: Config) -> tuple[list[Variant], dict[str, str], int]:
     failed = 0
     with connect(config.cluster, storage=config.storage):
         for at, name in enumerate(config.variants):
-            started = time.monotonic()
-            say(f"study: variant {name} ({at + 1} of {len(config.variants)})")
-            try:
-                variant, missed = make_variant(config, name)
-            except GlacierError as error:
-                if not variants:
-                    raise
-                lost[name], missed = f"{type(error).__name__}: {error}", 1
-                say(f"study: variant {name} failed: {lost[name]}")
+            said = f"variant {name} ({at + 1} of {len(config.variants)})"
+            found, missed = attempt(config.variant(name), said, needed=not variants)
+            if isinstance(found, str):
+                lost[name] = found
             else:
-                variants.append(variant)
+                variants.append(make_variant(config, name, found))
             failed += missed
-            say(f"study: variant {name} took {duration(time.monotonic() - started)}")
     return variants, lost, failed
 
 
-def make_variant(config: Config, name: str) -> tuple[Variant, int]:
-    """Run one variant as far as its sweep; returns it, and how many of its units failed."""
-    resolved = config.variant(name)
-    failed = sum(stage(resolved) for stage in (run_ingest, run_prepare, run_sweep))
-    found = find_sweep(resolved)
-    changes = config.variants[name]
-    return Variant(name, changes, found.result, found.sha256, found.samples), failed
+def make_repeats(config: Config, variants: Sequence[Variant]) -> tuple[Repeats, int]:
+    """Run variants from other training seeds as well.
+
+    Args:
+        config: The study.
+        variants: Those that have a sweep.
+
+    Returns:
+        What was found by variant and training seed, the run's own included, empty where nothing
+        is repeated; and how many trials and repeats failed past the allowed numbers.
+    """
+    if config.repeats is None:
+        return {}, 0
+    failed = 0
+    known = [variant for variant in variants if variant.name in config.repeated]
+    repeats = {variant.name: {variant.config.training_seed: variant} for variant in known}
+    runs = [(seed, variant.name) for seed in config.repeats.seeds for variant in known]
+    with connect(config.cluster, storage=config.storage):
+        for at, (seed, name) in enumerate(runs):
+            said = f"variant {name} from seed {seed} ({at + 1} of {len(runs)})"
+            found, missed = attempt(config.repeat(name, seed), said)
+            if not isinstance(found, str):
+                repeats[name][seed] = make_variant(config, name, found)
+            failed += missed
+    return repeats, failed
 
 
-def write_study(config: Config, variants: Sequence[Variant], lost: Mapping[str, str]) -> None:
+def attempt(run: Config, said: str, needed: bool = False) -> tuple[SavedSweep | str, int]:
+    """Run one configuration as far as its sweep.
+
+    Args:
+        run: The configuration.
+        said: What messages call it.
+        needed: Nothing can be compared without it.
+
+    Returns:
+        Its sweep, or why it has none; and how many of its units failed.
+
+    Raises:
+        GlacierError: It is needed and cannot be run.
+    """
+    started = time.monotonic()
+    say(f"study: {said}")
+    found: SavedSweep | str
+    try:
+        failed = sum(stage(run) for stage in (run_ingest, run_prepare, run_sweep))
+        found = find_sweep(run)
+    except GlacierError as error:
+        if needed:
+            raise
+        found, failed = f"{type(error).__name__}: {error}", 1
+        say(f"study: {said.partition(' (')[0]} failed: {found}")
+    say(f"study: {said.partition(' (')[0]} took {duration(time.monotonic() - started)}")
+    return found, failed
+
+
+def make_variant(config: Config, name: str, found: SavedSweep) -> Variant:
+    """A variant of a study with its sweep."""
+    return Variant(name, config.variants[name], found.result, found.sha256, found.samples)
+
+
+def write_study(
+    config: Config, variants: Sequence[Variant], lost: Mapping[str, str], repeats: Repeats
+) -> None:
     """Write table, picture and page, and the summary last."""
     folder = store.results_folder(config)
-    summary, picture = summarise(config, variants, lost), draw_scores(variants)
+    summary, picture = summarise(config, variants, lost, repeats), draw_scores(variants)
     contents = {
         "variants.csv": encode_csv([row.columns() for row in summary.rows]),
         "variants.png": picture.png,

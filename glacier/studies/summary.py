@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, JsonValue
 
-from glacier import seals, store
 from glacier.config import Config, variants_digest
-from glacier.errors import DamagedError
 from glacier.evaluation.caveats import explain_change, explain_labels
 from glacier.evaluation.comparison import MonthCounts, count_months
 from glacier.evaluation.results import FailedTrial
-from glacier.locks import hold
-from glacier.reports.report import list_files, move_aside
 from glacier.reports.sharing import share_changes, share_text, shorten_address
 from glacier.settings.model import Model
-from glacier.settings.values import Name, Sha256
 from glacier.studies.rows import SPLITS, Column, VariantRow, list_rows
+from glacier.studies.seeds import Repeats, SeedRow, list_seed_rows
 from glacier.studies.sentences import explain_leakage, explain_row
+from glacier.studies.stamp import NOTHING_REPEATED, Stamp, list_repeats, list_sweeps
 from glacier.studies.variants import (
     SplitName,
     Variant,
@@ -29,24 +26,8 @@ from glacier.studies.variants import (
 )
 from glacier.studies.worst_region import RegionRow, list_region_rows
 
-SCHEMA = 9
+SCHEMA = 10
 """Counts up when a study's content changes for the same sweeps."""
-
-SweepKey = tuple[Name, str]
-"""Name of a variant, and checksum of its sweep."""
-
-
-class Stamp(seals.Manifest):
-    """What a summary was made from; read alone, it may be of any version."""
-
-    model_config = ConfigDict(extra="ignore", populate_by_name=True)
-
-    format: int = Field(0, alias="schema")
-    """Version of the content."""
-    sweeps: tuple[SweepKey, ...] = ()
-    """In the order of the variants."""
-    config_sha256: Sha256 = ""
-    """Of all variants."""
 
 
 class Losses(Model):
@@ -101,6 +82,8 @@ class StudySummary(Stamp):
     rows: tuple[VariantRow, ...]
     regions: tuple[RegionRow, ...]
     """By the worst region; empty where no variant's training was told of regions."""
+    seeds: tuple[SeedRow, ...]
+    """By training seed; empty where no variant is repeated."""
     losses: tuple[Losses, ...]
     sentences: tuple[str, ...]
     """How each encoder of each variant differs from the reference."""
@@ -118,72 +101,19 @@ class StudySummary(Stamp):
         return {variant.name: variant for variant in self.variants}
 
 
-def keep_earlier(address: str, config: Config, what: str) -> None:
-    """Move what variants of other settings have left aside, with the reports of the variants.
-
-    Args:
-        address: Of the summary, which vouches for the other files of its folder.
-        config: The run.
-        what: What they are together, as messages name it.
-    """
-    if find_earlier(address, config) is None:
-        return
-    folder, _, summary = address.rpartition("/")
-    with hold(config, folder):
-        found = find_earlier(address, config)  # another run may have moved it meanwhile
-        if found is None:
-            return
-        with hold(config, *(store.join(folder, variant) for variant, _ in found.sweeps)):
-            names = [*list_reports(folder, found), *found.files, summary]
-            move_aside(folder, found.config_sha256, names, what)
-
-
-def find_earlier(address: str, config: Config) -> Stamp | None:
-    """What variants of other settings have left, though it may have lost files; None without it.
-
-    A damaged summary stays where it is: it may be in another run's hands.
-    """
-    try:
-        found = seals.read_model(address, Stamp) if store.exists(address) else Stamp()
-    except DamagedError:
-        return None
-    return None if found.config_sha256 in ("", variants_digest(config)) else found
-
-
-def list_reports(folder: str, found: Stamp) -> Iterator[str]:
-    """Names of the files of the variants' reports; a damaged summary is said and set aside."""
-    for variant, _ in found.sweeps:
-        try:
-            yield from (f"{variant}/{name}" for name in list_files(store.join(folder, variant)))
-        except DamagedError as error:
-            seals.set_aside(error)
-
-
-def list_sweeps(variants: Sequence[Variant]) -> tuple[SweepKey, ...]:
-    """Name of each variant and checksum of its sweep."""
-    return tuple((variant.name, variant.sha256) for variant in variants)
-
-
-def is_current(address: str, variants: Sequence[Variant], schema: int, owned: bool) -> bool:
-    """Whether a summary, with its files whole, is of the very sweeps of these variants.
-
-    Args:
-        address: Of the summary.
-        variants: The variants, in order.
-        schema: Version of the content.
-        owned: This run alone works there, so damaged files are said and set aside.
-    """
-    found = seals.read_whole(address, Stamp, owned) or Stamp()
-    return found.sweeps == list_sweeps(variants) and found.format == schema
-
-
-def summarise(config: Config, variants: Sequence[Variant], lost: Mapping[str, str]) -> StudySummary:
+def summarise(
+    config: Config,
+    variants: Sequence[Variant],
+    lost: Mapping[str, str],
+    repeats: Repeats = NOTHING_REPEATED,
+) -> StudySummary:
     """Everything that the page says.
 
     Args:
         config: The study.
         variants: Those that have a sweep, the reference first.
         lost: Name to reason of the others.
+        repeats: The variants that were trained from other seeds as well.
     """
     first = variants[0]
     missing = count_lost(config, first, lost)
@@ -202,10 +132,12 @@ def summarise(config: Config, variants: Sequence[Variant], lost: Mapping[str, st
         failed_variants=share_reasons(lost, config),
         rows=tuple(rows),
         regions=tuple(list_region_rows(variants, missing)),
+        seeds=tuple(list_seed_rows(repeats, first.name, SPLITS[column])),
         losses=tuple(losses for variant in variants for losses in list_losses(variant)),
         sentences=tuple(explain_row(row, first.name, column) for row in encoders),
         leakage=tuple(explain_leakage(variants, rows)),
         sweeps=list_sweeps(variants),
+        repeats=list_repeats(repeats),
         config_sha256=variants_digest(config),
     )
 

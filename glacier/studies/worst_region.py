@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from glacier.evaluation.metrics import Counts
 from glacier.evaluation.scorecard import ImageScore
-from glacier.evaluation.verdict import correct_holm
+from glacier.markdown import escape, write_table
 from glacier.settings.model import Model
-from glacier.studies.differences import Difference, pair_scores
+from glacier.studies.differences import Difference, correct_column, pair_scores
+from glacier.studies.sentences import describe_difference
 from glacier.studies.variants import Variant
+
+COLUMNS = ("variant", "encoder", "worst region", "its IoU", "difference", "mean IoU", "difference")
+"""Columns of the page's table."""
 
 RegionScores = Mapping[int, Mapping[str, float]]
 """Fold to region to IoU."""
@@ -52,7 +55,8 @@ def list_region_rows(variants: Sequence[Variant], lost: int = 0) -> list[RegionR
         for variant in variants
         for encoder in variant.trials
     ]
-    return correct_rows([row for row in rows if row], lost)
+    found = [row for row in rows if row]
+    return correct_column(correct_column(found, "worst", lost), "mean", lost)
 
 
 def make_region_row(variant: Variant, reference: Variant, encoder: str) -> RegionRow | None:
@@ -118,18 +122,6 @@ def find_worst(scores: RegionScores) -> str:
     return min(by_region, key=lambda name: (np.mean(by_region[name]), name))
 
 
-def correct_rows(rows: Sequence[RegionRow], lost: int) -> list[RegionRow]:
-    """The rows with Holm's correction of the worst regions' p values, and of the means'."""
-    rows = list(rows)
-    for column in ("worst", "mean"):
-        compared = {at: found for at, row in enumerate(rows) if (found := getattr(row, column))}
-        ps = [found.p for found in compared.values()]
-        corrected = correct_holm(ps, len(ps) + lost)
-        for (at, found), p in zip(compared.items(), corrected, strict=True):
-            rows[at] = rows[at].model_copy(update={column: replace(found, p_holm=p)})
-    return rows
-
-
 def conclude_regions(rows: Sequence[RegionRow], reference: str) -> str:
     """Which variants are shown to serve the worst region better, or that none is."""
     kinds: dict[str, list[str]] = {"raises": [], "lowers": [], "is not shown to change": []}
@@ -143,3 +135,28 @@ def conclude_regions(rows: Sequence[RegionRow], reference: str) -> str:
         return f"No variant can be compared with {reference} by its worst region."
     gain = "" if kinds["raises"] else "No gain. "
     return f"{gain}IoU of the worst region against {reference}. What {'; what '.join(parts)}."
+
+
+def write_regions(rows: Sequence[RegionRow], reference: str) -> list[str]:
+    """The page's part on the worst region; empty where there is none."""
+    if not rows:
+        return []
+    return [
+        "## The worst region",
+        "",
+        *write_table(COLUMNS, map(format_row, rows)),
+        "",
+        f"Test parts, fold by fold: the IoU of the region that is served worst, and the mean over "
+        f"the regions, each counted once; differences to {reference} are paired over the folds "
+        "(corrected paired test, 95 % interval; p among all variants by Holm's correction). The "
+        "region that is named has the lowest IoU, mean over the folds; a fold's own worst may be "
+        "another.",
+        "",
+    ]
+
+
+def format_row(row: RegionRow) -> tuple[str, ...]:
+    """A row of the table."""
+    told = [describe_difference(found) for found in (row.worst, row.mean)]
+    cells = (f"{row.worst_iou:.3f}", told[0], f"{row.mean_iou:.3f}", told[1])
+    return (row.variant, escape(row.encoder), escape(row.region), *cells)

@@ -44,7 +44,7 @@ class SweepPlan:
             encoder=encoder,
             split=self.split(fold),
             settings=self.config.sweep,
-            seed=self.config.seed,
+            seed=self.config.training_seed,
             samples=self.samples,
             masks=self.masks,
             folder=self.places.trial(encoder, fold),

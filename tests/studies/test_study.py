@@ -24,18 +24,21 @@ VARIANTS = {
 }
 
 
-def make_config(folder: Path, variants: dict):
-    return tiny_config(folder, variants=variants, sweep={"random_forest": False, "epochs": 1})
+def make_config(folder: Path, variants: dict, **changes: object):
+    sweep = {"random_forest": False, "epochs": 1}
+    return tiny_config(folder, variants=variants, sweep=sweep, **changes)
 
 
 @pytest.mark.ray
 def test_variants_are_run_shared_and_compared(
     tmp_path: Path, ray_local: None, capsys: pytest.CaptureFixture
 ) -> None:
-    config = make_config(tmp_path, VARIANTS)
+    again = {"seeds": [4], "variants": ["plain", "decay"]}
+    config = make_config(tmp_path, VARIANTS, repeats=again)
     assert run_study(config) == 1  # eight months of one year are no two folds of years
     said = capsys.readouterr().out
     assert "study: variant decay (3 of 4)" in said
+    assert "study: variant decay from seed 4 (2 of 2)" in said
     assert "variant years failed: ConfigError: sweep.folds.count = 2: by_year has only 1" in said
     place = tmp_path / "results/tiny"
     summary = seals.read_model(str(place / "study.json"), StudySummary)
@@ -45,7 +48,11 @@ def test_variants_are_run_shared_and_compared(
     rows = {row.variant: row for row in summary.rows if row.method == ENCODER}
     assert rows["same"].test.difference == rows["same"].val.difference == 0
     assert rows["decay"].val.how == "paired"
-    assert len(list((tmp_path / "data/sweeps").glob("tiny-*"))) == 2  # same is plain
+    seeds = {row.variant: row for row in summary.seeds}
+    assert list(seeds) == ["plain", "decay"]
+    assert seeds["plain"].dice_sd > 0  # the seed tells
+    assert seeds["decay"].over_seeds and seeds["decay"].over_folds
+    assert len(list((tmp_path / "data/sweeps").glob("tiny-*"))) == 4  # same is plain
     assert len(list((tmp_path / "data/samples").glob("tiny-*"))) == 1
     table = list(csv.DictReader((place / "variants.csv").open()))
     assert [(row["variant"], row["method"]) for row in table] == [
@@ -55,6 +62,7 @@ def test_variants_are_run_shared_and_compared(
     assert "6 months of Synthetic Mendenhall (source: synthetic), resized to 32 x 32 px" in page
     assert "sweep.weight_decay = 0.1" in page and "- years: failed, ConfigError" in page
     assert "were not used" in page  # the test scores
+    assert "## Other training seeds" in page
     assert (place / "variants.png").read_bytes().startswith(b"\x89PNG")
 
     assert "does otherwise than" not in page  # one change each says itself

@@ -15,6 +15,7 @@ from glacier.samples.folds import Split
 from glacier.samples.sample_set import Frame, SampleMonth, SampleSet
 from glacier.studies import claim_list, judgements
 from glacier.studies.rows import VariantRow, list_rows
+from glacier.studies.seeds import Repeats
 from glacier.studies.summary import StudySummary, summarise
 from glacier.studies.variants import Variant
 from tests.support.sweeps import counts_of, make_card, make_config, make_sweep
@@ -156,14 +157,17 @@ def find_row(variants: Sequence[Variant], name: str, method: str = "net") -> Var
     return next(row for row in rows if (row.variant, row.method) == (name, method))
 
 
-def summarise_study(*variants: Variant, lost: Mapping[str, str] | None = None) -> StudySummary:
+def summarise_study(
+    *variants: Variant, lost: Mapping[str, str] | None = None, repeats: Repeats | None = None
+) -> StudySummary:
     """The study of some variants, of which the first is the reference, and others that failed."""
     changes: dict[str, Any] = {variant.name: dict(variant.changes) for variant in variants}
     changes |= {name: {} for name in lost or {}}
     source = variants[0].config.ingest.source
     parts = {} if source == "synthetic" else archive_of(source)
     parts |= {"regions": [region.model_dump() for region in variants[0].config.regions]}
-    return summarise(make_config(["net"], variants=changes, **parts), variants, lost or {})
+    config = make_config(["net"], variants=changes, **parts)
+    return summarise(config, variants, lost or {}, repeats or {})
 
 
 TRIO = ("resnet34", "resnet50", "efficientnet-b4")
