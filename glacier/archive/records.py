@@ -324,10 +324,23 @@ def write_truth(
     )
 
 
+PLATFORMS = (
+    (re.compile(r"L[A-Z]0(\d)_"), "landsat-{}"),
+    (re.compile(r"S2([A-D])_"), "sentinel-2{}"),
+    (re.compile(r"HLS\.([LS]30)\."), "hls-{}"),
+)
+"""How scenes of each satellite are named, and it; of the harmonised data the product."""
+
+
 def name_platforms(scene_ids: Sequence[str]) -> tuple[str, ...]:
-    """Satellites of scenes by their USGS names: ``LC09_...`` -> ``landsat-9``."""
-    found = (re.match(r"L[A-Z](\d\d)_", name) for name in scene_ids)
-    return tuple(sorted({f"landsat-{int(match[1])}" for match in found if match}))
+    """Satellites of scenes by their names: ``LC09_...`` -> ``landsat-9``."""
+    found = {
+        name.format(match[1].lower())
+        for scene_id in scene_ids
+        for pattern, name in PLATFORMS
+        if (match := pattern.match(scene_id))
+    }
+    return tuple(sorted(found))
 
 
 def count_attempts(target: ArchiveMonth) -> int:

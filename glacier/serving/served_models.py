@@ -242,6 +242,8 @@ def name_sensor(trained: Config) -> str:
     ingest = trained.ingest
     if ingest.chosen.knows_truth:
         return "made up by a program"
+    if ingest.source == "stac" and ingest.stac.product != "landsat":
+        return f"of {ingest.stac.collection}"
     if "platforms" in ingest.chosen.inapplicable:
         named = {image.platform or UNNAMED for image in ingest.folder.images} or {UNNAMED}
         return f"of {join_words(sorted(named))}"

@@ -11,10 +11,10 @@ cloud the next may show, since each was judged by itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -73,6 +73,79 @@ class Product:
         """The best version of a scene has the highest."""
         return self.tier == "T1", self.made, self.level == "L2SP"
 
+    @property
+    def track(self) -> tuple[str, int]:
+        """What its rows share in a pass: satellite and path."""
+        return str(self.platform), self.path
+
+    @property
+    def order(self) -> tuple[str, int | str]:
+        """Of rows of a pass, what shows where both are clear: the better tier, the lower row."""
+        return self.tier, self.row
+
+
+TILES = (
+    re.compile(
+        r"^(?P<mission>S2[A-D])_MSIL2A_(?P<day>\d{8})T\d{6}_(?:N\d{4}_)?R\d{3}_"
+        r"T(?P<tile>\d{2}[A-Z]{3})(?:_(?P<made>\d{8}T\d{6}))?"
+    ),
+    re.compile(
+        r"^(?P<mission>S2[A-D])_T?(?P<tile>\d{2}[A-Z]{3})_(?P<day>\d{8})(?:T\d{6})?"
+        r"(?:_(?P<made>\d+))?_L2A"
+    ),
+    re.compile(r"^HLS\.(?P<mission>[LS]30)\.T(?P<tile>\d{2}[A-Z]{3})\.(?P<day>\d{7})T\d{6}"),
+)
+"""Names of scenes that come in tiles: Sentinel-2's own, Earth Search's, and the harmonised data's.
+
+Source: ESA, Sentinel-2 naming convention since 2016; Earth Search v1; HLS Product User Guide 2.0.
+"""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """What tells a scene from others that comes in tiles."""
+
+    mission: str
+    """``S2A``, or ``L30`` and ``S30`` of the harmonised data."""
+    tile: str
+    """Of the military grid, such as ``32TLR``."""
+    day: date
+    """Of the observation, by UTC."""
+    made: str = ""
+    """When it was processed, or how often; empty where unknown."""
+
+    @property
+    def scene(self) -> tuple[str, str, date]:
+        """The scene that it is a version of."""
+        return self.mission, self.tile, self.day
+
+    @property
+    def rank(self) -> tuple[int, str]:
+        """The latest version of a scene has the highest."""
+        return len(self.made), self.made
+
+    @property
+    def track(self) -> tuple[str, int]:
+        """What its tiles share in a pass: an orbit takes longer than a pass over a place."""
+        return self.mission, 0
+
+    @property
+    def order(self) -> tuple[str, int | str]:
+        """Of tiles of a pass, which shows where both are clear: they were made alike."""
+        return "", self.tile
+
+
+def read_tile(name: str) -> Tile | None:
+    """What the name of a scene in tiles tells; None where it is none, or its day is none."""
+    match = next((found for pattern in TILES if (found := pattern.match(name))), None)
+    if match is None:
+        return None
+    try:
+        day = datetime.strptime(match["day"], "%Y%m%d" if len(match["day"]) == 8 else "%Y%j")
+    except ValueError:
+        return None
+    return Tile(match["mission"], match["tile"], day.date(), match.groupdict().get("made") or "")
+
 
 def read_product(name: str) -> Product | None:
     """What a name tells; None where it is no Landsat name, or its day is none."""
@@ -88,13 +161,33 @@ def read_product(name: str) -> Product | None:
     )  # fmt: skip
 
 
-def choose_versions(found: Iterable[tuple[Product | None, T]]) -> list[T]:
+class Version(Protocol):
+    """One version of a scene, whatever tells it from others."""
+
+    @property
+    def scene(self) -> Hashable:
+        """The scene that it is a version of."""
+
+    @property
+    def rank(self) -> Any:
+        """The best version of a scene has the highest."""
+
+    @property
+    def track(self) -> tuple[str, int]:
+        """What all scenes of a pass share."""
+
+    @property
+    def order(self) -> Any:
+        """The place of a scene in its pass; the first shows where two are clear."""
+
+
+def choose_versions(found: Iterable[tuple[Version | None, T]]) -> list[T]:
     """The best version of each scene, in the order in which the scenes came first.
 
     Args:
         found: Versions, each with what tells it apart; None: a scene of its own.
     """
-    best: dict[object, tuple[Product | None, T]] = {}
+    best: dict[object, tuple[Version | None, T]] = {}
     for at, (product, value) in enumerate(found):
         key = at if product is None else product.scene
         known = best[key][0] if key in best else None
@@ -103,8 +196,8 @@ def choose_versions(found: Iterable[tuple[Product | None, T]]) -> list[T]:
     return [value for _, value in best.values()]
 
 
-def group_passes(found: Iterable[tuple[Product | None, datetime, T]]) -> list[list[T]]:
-    """Rows of each pass together: the better tier first, then the lower row.
+def group_passes(found: Iterable[tuple[Version | None, datetime, T]]) -> list[list[T]]:
+    """Rows, or tiles, of each pass together: the better tier first, then the lower row.
 
     Args:
         found: Scenes, each with what tells it apart and its time; None: a pass of its own.
@@ -112,31 +205,32 @@ def group_passes(found: Iterable[tuple[Product | None, datetime, T]]) -> list[li
     Returns:
         Passes by satellite, path and time; those whose scenes nothing is known of last.
     """
-    named: list[tuple[Product, datetime, T]] = []
+    named: list[tuple[Version, datetime, T]] = []
     passes: list[list[T]] = []
     for product, when, value in found:
         if product is None:
             passes.append([value])
         else:
             named.append((product, when, value))
-    groups: list[list[tuple[Product, datetime, T]]] = []
-    for entry in sorted(named, key=lambda e: (e[0].platform, e[0].path, e[1], e[0].row)):
+    groups: list[list[tuple[Version, datetime, T]]] = []
+    for entry in sorted(named, key=lambda e: (e[0].track, e[1], e[0].order)):
         product, when, _ = entry
         last = groups[-1][-1] if groups else None
-        same = last is not None and (last[0].platform, last[0].path) == (
-            product.platform, product.path,
-        )  # fmt: skip
+        same = last is not None and last[0].track == product.track
         if last is not None and same and when - groups[-1][0][1] <= PASS_TIME:
             groups[-1].append(entry)
         else:
             groups.append([entry])
-    ordered = [sorted(group, key=lambda e: (e[0].tier, e[0].row)) for group in groups]
+    ordered = [sorted(group, key=lambda e: e[0].order) for group in groups]
     return [[value for *_, value in group] for group in ordered] + passes
 
 
 def merge_scenes(scenes: Sequence[Scene]) -> list[Scene]:
     """Scenes of one grid as one observation a pass, named by its first row."""
-    found = [(read_product(scene.scene_id), scene.acquired, scene) for scene in scenes]
+    found = [
+        (read_product(scene.scene_id) or read_tile(scene.scene_id), scene.acquired, scene)
+        for scene in scenes
+    ]
     return [merge_rows(rows) for rows in group_passes(found)]
 
 

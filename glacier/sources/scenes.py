@@ -86,6 +86,8 @@ class SceneFiles:
     """Time of observation, UTC; None: unknown, so that of a usual pass."""
     sun_elevation_deg: float | None = None
     """Height of the sun at the scene's centre, degrees; None: unknown, so by place and time."""
+    offset: float = 0.0
+    """Of the reflectance of a tile (``tiles``); Landsat's own is always the same."""
 
 
 @dataclass(frozen=True)
@@ -198,16 +200,43 @@ def load_scene(scene: SceneFiles, grid: Grid, settings: Ingest) -> Scene | Unsee
     if not any(layer.any() for layer in layers.values()):
         return Unseen("blank", describe_frame(whole))
     hidden = ~is_clear(qa, settings.cloud_profile) | (qa & FILL != 0)
+    saturated = None
     if radsat is not None:
         product = read_product(scene.name)
-        radsat &= np.uint16(saturated_bits(product.platform if product else None))
-        if settings.mask_saturated:
-            hidden |= radsat != 0
+        bits = np.uint16(saturated_bits(product.platform if product else None))
+        saturated = radsat & bits != 0
+    return lay_scene(scene, layers, hidden, saturated, whole, window, grid, settings)
+
+
+def lay_scene(
+    scene: SceneFiles,
+    layers: dict[str, NDArray[np.uint16]],
+    hidden: NDArray[np.bool_],
+    saturated: NDArray[np.bool_] | None,
+    whole: OwnPixels,
+    window: Window,
+    grid: Grid,
+    settings: Ingest,
+) -> Scene:
+    """Mask a scene on its own pixels and lay it onto a grid.
+
+    Args:
+        scene: Where it came from.
+        layers: Band to (h, w) uint16 in the window; what is hidden becomes 0.
+        hidden: (h, w), cloud, shadow and what holds no data.
+        saturated: (h, w); None: nobody knows.
+        whole: Pixels of the whole scene.
+        window: The part of them that was read.
+        grid: The region's grid.
+        settings: Whether saturated observations count.
+    """
+    if saturated is not None and settings.mask_saturated:
+        hidden = hidden | saturated
     for layer in layers.values():
         layer[hidden] = NODATA
-    if radsat is not None:
+    if saturated is not None:
         seen = np.any([layer != NODATA for layer in layers.values()], axis=0)
-        layers[GLARE] = (seen * (1 + (radsat != 0))).astype(np.uint16)
+        layers[GLARE] = (seen * (1 + saturated)).astype(np.uint16)
     placed = place_layers(layers, whole.cut(window), grid)
     return finish_scene(scene, placed, *time_scene(scene, whole))
 

@@ -23,7 +23,7 @@ from glacier.config import Config
 from glacier.errors import DamagedError, SourceError
 from glacier.geo.gdal import RASTER
 from glacier.geo.raster import WGS84, Grid
-from glacier.landsat import BANDS, is_settled, month_interval
+from glacier.landsat import BANDS, OPTICAL, is_settled, month_interval
 from glacier.progress import say
 from glacier.settings.identity import digest, identity
 from glacier.settings.regions import Region
@@ -48,6 +48,7 @@ from glacier.sources.stac_items import (
     read_items,
     refuse_item,
 )
+from glacier.sources.tiles import TILE_PRODUCTS, load_tile
 from glacier.wording import shorten_list
 
 SCENES_A_MONTH = 4
@@ -93,8 +94,10 @@ class StacSource(Source):
 
     def identity(self, region: Region) -> dict[str, Any]:
         """What changes the pixels."""
-        return {
-            "settings": identity(self.settings) | {"url": self.catalogue},
+        own = {"settings": identity(self.settings) | {"url": self.catalogue}}
+        if self.settings.product != "landsat":
+            return own | {"mask_saturated": self.ingest.mask_saturated}
+        return own | {
             "platforms": sorted(set(self.ingest.platforms)),
             "tiers": sorted(set(self.ingest.tiers)),
             "mask_saturated": self.ingest.mask_saturated,
@@ -102,7 +105,8 @@ class StacSource(Source):
 
     def describe_requests(self, regions: int, months: int) -> str:
         """Searches, and windows of scenes' files."""
-        each = len(BANDS) + 2  # and two of quality
+        product = self.settings.product
+        each = len(OPTICAL) + 1 if product != "landsat" else len(BANDS) + 2  # with those of quality
         files = months * SCENES_A_MONTH * each
         return (
             f"{regions} searches and windows of about {files} files "
@@ -161,8 +165,8 @@ class StacSource(Source):
                 )
                 known = {item.get("id") for item in found}  # of the box on the other side
                 found += [i for i in search.items_as_dicts() if i.get("id") not in known]
-            kept = keep_items(found, self.catalogue)
-            if undated := find_undated(kept):
+            kept = keep_items(found, self.settings, self.catalogue)
+            if undated := find_undated(kept, self.settings.product):
                 names = shorten_list(undated, MAX_NAMED)
                 say(f"ingest: {self.catalogue}: left out without a time: {names}")
         except (APIError, RequestException, pystac.STACError) as error:
@@ -182,7 +186,8 @@ class StacSource(Source):
         if night := predict_night(grid, month):
             return night
         self.survey(region)
-        items, faults = pick_items(read_items(self.address(region)), month, self.ingest)
+        listed = read_items(self.address(region), self.settings.product)
+        items, faults = pick_items(listed, month, self.ingest)
         loads: list[tuple[str, Load]] = [
             (scene.name, partial(self.read_scene, scene, grid)) for scene in items
         ]
@@ -200,14 +205,21 @@ class StacSource(Source):
         try:
             with configure_reading():
                 try:
-                    found = load_scene(sign_scene(scene, url), grid, self.ingest)
+                    found = self.load(sign_scene(scene, url), grid)
                 except FAULTS:
                     planetary_computer.sas.TOKEN_CACHE.clear()
-                    found = load_scene(sign_scene(scene, url), grid, self.ingest)
+                    found = self.load(sign_scene(scene, url), grid)
             outcome = "ok"
             return found
         finally:
             self.limiter.release(ticket, outcome)
+
+    def load(self, scene: SceneFiles, grid: Grid) -> Scene | Unseen:
+        """Read a scene as its product lies in files."""
+        product = self.settings.product
+        if product == "landsat":
+            return load_scene(scene, grid, self.ingest)
+        return load_tile(scene, TILE_PRODUCTS[product], grid, self.ingest)
 
 
 def open_catalogue(settings: Stac) -> Client:

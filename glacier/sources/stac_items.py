@@ -21,15 +21,13 @@ from glacier.geo.declared import same_scale
 from glacier.landsat import band_scale, month_interval
 from glacier.satellites import LETTER, choose_satellites
 from glacier.settings.ingest import Ingest
-from glacier.settings.stac import PLANETARY_COMPUTER
-from glacier.sources.passes import Product, choose_versions, read_product
+from glacier.settings.stac import PLANETARY_COMPUTER, ProductName, Stac
+from glacier.sources.passes import Product, Tile, choose_versions, read_product, read_tile
 from glacier.sources.scenes import BAND_OF_ASSET, QA_PIXEL, QA_RADSAT, SceneFiles
-
-NEEDED = (*BAND_OF_ASSET, QA_PIXEL, QA_RADSAT)
-"""Assets of a scene that are read, a file each."""
+from glacier.sources.tiles import TILE_PRODUCTS, find_offset
 
 PROPERTIES = ("datetime", "start_datetime", "platform", "created", "updated", "view:sun_elevation")
-PREFIXES = ("landsat:",)
+PREFIXES = ("landsat:", "s2:", "earthsearch:")
 
 Kept = Mapping[str, Any]
 """An item as it is kept: ``id``, ``properties``, ``assets`` with unsigned addresses, ``fault``."""
@@ -40,25 +38,27 @@ class ListedScene:
     """An item of a catalogue, read or not to be read."""
 
     files: SceneFiles
-    product: Product | None
-    platform: int | None
-    """8 for Landsat 8; None where nothing says."""
-    tier: str
+    product: Product | Tile | None
     fault: str = ""
     """Why it cannot be read; empty where it can."""
+    platform: int | None = None
+    """8 for Landsat 8; None where nothing says, and for other satellites."""
+    tier: str = ""
+    """Of a scene of Landsat."""
 
 
-def keep_items(found: Iterable[Any], url: str) -> dict[str, Any]:
+def keep_items(found: Iterable[Any], settings: Stac, url: str) -> dict[str, Any]:
     """Items of a search as a GeoJSON collection, each no larger than reading needs.
 
     Args:
         found: Items as a catalogue gives them.
+        settings: What they are.
         url: The catalogue, for messages.
 
     Raises:
         ConfigError: The pixels of all items lie elsewhere than on the web.
     """
-    kept = [keep_item(item) for item in found]
+    kept = [keep_item(item, settings.product) for item in found]
     elsewhere = [item["elsewhere"] for item in kept if "elsewhere" in item]
     if elsewhere and len(elsewhere) == len(kept):
         raise ConfigError(
@@ -69,7 +69,14 @@ def keep_items(found: Iterable[Any], url: str) -> dict[str, Any]:
     return {"type": "FeatureCollection", "features": kept}
 
 
-def keep_item(raw: Any) -> dict[str, Any]:
+def list_assets(product: ProductName) -> tuple[str, ...]:
+    """Names of the assets of a scene that are read, a file each."""
+    if product == "landsat":
+        return (*BAND_OF_ASSET, QA_PIXEL, QA_RADSAT)
+    return TILE_PRODUCTS[product].assets
+
+
+def keep_item(raw: Any, product: ProductName = "landsat") -> dict[str, Any]:
     """What reading needs of an item, as plain values, its addresses unsigned."""
     plain = raw if isinstance(raw, dict) else {}
     values = plain.get("properties")
@@ -86,9 +93,9 @@ def keep_item(raw: Any) -> dict[str, Any]:
     }
     try:
         assets = pystac.Item.from_dict(plain).assets
-        for name in NEEDED:
+        for name in list_assets(product):
             if name in assets:
-                kept["assets"][name] = {"href": check_asset(name, assets[name])}
+                kept["assets"][name] = {"href": check_asset(name, assets[name], product)}
     except ElsewhereError as error:
         return kept | {"fault": str(error), "elsewhere": error.address}
     except Exception as error:  # a library's reading of what anyone may have written
@@ -105,8 +112,11 @@ class ElsewhereError(SourceError):
         self.address = address
 
 
-def check_asset(name: str, asset: pystac.Asset) -> str:
+def check_asset(name: str, asset: pystac.Asset, product: ProductName = "landsat") -> str:
     """The unsigned address of an asset that can be read.
+
+    What an item says of the scale of tiles is not looked at: catalogues give the offset of
+    Sentinel-2 also where it has been taken off.
 
     Raises:
         ElsewhereError: It is not on the web: a catalogue could else name any file of this machine.
@@ -115,7 +125,7 @@ def check_asset(name: str, asset: pystac.Asset) -> str:
     address = unsigned_address(asset)
     if urlsplit(address).scheme not in ("http", "https"):
         raise ElsewhereError(name, address)
-    if fault := find_other_scale(name, asset.extra_fields):
+    if product == "landsat" and (fault := find_other_scale(name, asset.extra_fields)):
         raise SourceError(fault)
     return address
 
@@ -134,9 +144,9 @@ def find_other_scale(name: str, fields: Mapping[str, Any]) -> str:
     return f"{name} has scale {scale} and offset {offset}, which are not Landsat's"
 
 
-def find_undated(kept: Mapping[str, Any]) -> list[str]:
+def find_undated(kept: Mapping[str, Any], product: ProductName) -> list[str]:
     """Names of kept items that belong to no month, since neither time nor name tells one."""
-    items = (list_item(item) for item in kept["features"])
+    items = (list_item(item, product) for item in kept["features"])
     return [item.files.name for item in items if item.files.day == date.min]
 
 
@@ -146,24 +156,53 @@ def unsigned_address(asset: pystac.Asset) -> str:
 
 
 @lru_cache(maxsize=64)
-def read_items(address: str) -> tuple[ListedScene, ...]:
+def read_items(address: str, product: ProductName = "landsat") -> tuple[ListedScene, ...]:
     """Items of a kept search.
+
+    Args:
+        address: Of the search.
+        product: What they are.
 
     Raises:
         StoreError: The file is damaged; remove it to search again.
     """
     try:
-        return tuple(list_item(item) for item in seals.read_json(address)["features"])
+        return tuple(list_item(item, product) for item in seals.read_json(address)["features"])
     except (KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"{address} is no kept search: {error!r}; remove it") from error
 
 
-def list_item(item: Kept) -> ListedScene:
-    """An item by its properties, or by its name where they say nothing.
+def list_item(item: Kept, product: ProductName = "landsat") -> ListedScene:
+    """An item of a product.
 
     Raises:
         KeyError: It was not kept by :func:`keep_item`.
     """
+    return list_landsat(item) if product == "landsat" else list_tile(item, product)
+
+
+def list_tile(item: Kept, product: ProductName) -> ListedScene:
+    """An item of a product that comes in tiles."""
+    name, properties = item["id"], item["properties"]
+    tile, when = read_tile(name), read_time(properties)
+    day = when.date() if when else tile.day if tile else None
+    sun = read_angle(properties.get("view:sun_elevation"))
+    zenith = read_angle(properties.get("s2:mean_solar_zenith"))
+    offset, fault = (0.0, "") if product != "sentinel-2" else find_offset(properties)
+    files = SceneFiles(
+        name,
+        {asset: str(value["href"]) for asset, value in item["assets"].items()},
+        day or date.min,
+        when,
+        90 - zenith if sun is None and zenith is not None else sun,
+        offset,
+    )
+    fault = item.get("fault", "") or fault or ("" if day else "says no time")
+    return ListedScene(files, tile, fault)
+
+
+def list_landsat(item: Kept) -> ListedScene:
+    """A scene of Landsat by its properties, or by its name where they say nothing."""
     name, properties = item["id"], item["properties"]
     product = read_product(name)
     when = read_time(properties)
@@ -191,7 +230,7 @@ def list_item(item: Kept) -> ListedScene:
         when,
         read_angle(properties.get("view:sun_elevation")),
     )
-    return ListedScene(files, product, platform, tier, fault if day else "says no time")
+    return ListedScene(files, product, fault if day else "says no time", platform, tier)
 
 
 def describe_product(
@@ -254,8 +293,10 @@ def pick_items(
         item
         for item in items
         if is_within(item.files, start, end)
-        and item.platform in (None, *satellites)
-        and item.tier in ingest.tiers
+        and (
+            ingest.stac.product != "landsat"
+            or (item.platform in (None, *satellites) and item.tier in ingest.tiers)
+        )
     ]
     chosen = choose_versions((item.product, item.files) for item in here if not item.fault)
     faults = {item.files.name: item.fault for item in here if item.fault}

@@ -23,11 +23,18 @@ OTHER: dict[str, Any] = {
 SOURCES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "earthengine": ({"source": "earthengine"}, set()),
     "stac": ({"source": "stac"}, set()),
+    "sentinel-2": (
+        {"source": "stac", "stac": {"collection": "sentinel-2-l2a"}}, {"platforms", "tiers"}
+    ),
+    "hls": (
+        {"source": "stac", "stac": {"collection": "hls2-l30"}},
+        {"platforms", "tiers", "mask_saturated"},
+    ),
     "scenes": ({"source": "folder", "folder": {"holds": "scenes"}}, set()),
     "months": ({"source": "folder"}, set(OTHER)),
     "image": ({"source": "folder", "folder": {"images": [IMAGE]}}, set(OTHER)),
     "synthetic": ({"source": "synthetic"}, {"platforms", "tiers"}),
-}
+}  # fmt: skip
 """Settings of each source, and the fields that cannot act on it."""
 
 

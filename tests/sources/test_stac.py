@@ -17,6 +17,7 @@ from glacier.composite import Composite, Empty, Scene
 from glacier.config import Config
 from glacier.errors import ConfigError, SourceError
 from glacier.geo.raster import Grid, encode_cog
+from glacier.landsat import reflectance
 from glacier.settings.ingest import Ingest
 from glacier.settings.regions import Region
 from glacier.settings.stac import PLANETARY_COMPUTER
@@ -36,6 +37,7 @@ from glacier.sources.stac_items import (
 from tests.support.fake_stac import FakeStac, serve_stac
 from tests.support.landsat_files import product_name, scenes_of, synthetic, write_scene
 from tests.support.scene_grids import CLOUDS, grid_over, make_scene, share_off, write_own
+from tests.support.tile_files import write_tile
 from tests.support.tiny import VALUES, tiny_config
 
 JULY = date(2014, 7, 1)
@@ -495,3 +497,69 @@ def test_items_are_kept_small_and_without_query(fake: FakeStac, tmp_path: Path) 
     text = kept_search(config).read_text()
     assert "secret" not in text and "thumbnail" not in text
     assert product_name(scenes_of(config, JULY)[0]) in text
+
+
+# Other products than Landsat's own.
+
+
+def list_sentinel(fake: FakeStac, place: Path, config: Config) -> np.ndarray:
+    """Put one scene of Sentinel-2 into a catalogue; returns its reflectance, (6, H, W) of 20 m."""
+    region = open_source(config).grid(config.regions[0])
+    side = round(region.pixel_m / 20)
+    own = Grid(
+        region.crs, region.left_m, region.top_m, 20, region.height * side, region.width * side
+    )
+    ground = np.rint(np.random.default_rng(1).uniform(0, 1, (6, *own.shape)) * 1e4) / 1e4
+    names = ("blue", "green", "red", "nir08", "swir16", "swir22")
+    quality = np.full(own.shape, 11, np.uint8)
+    quality[: 2 * side] = 9  # two rows of the region under cloud
+    files = write_tile(place, dict(zip(names, ground, strict=True)), quality, own, -0.1)
+    fake.files = {f"/s2/{path.name}": path for path in files.values()}
+    fake.items = [
+        {
+            "type": "Feature", "stac_version": "1.0.0", "links": [],
+            "id": "S2A_T08VNM_20140718T200000_L2A", "collection": "sentinel-2-c1-l2a",
+            "bbox": [-135, 58, -134, 59],
+            "geometry": {"type": "Point", "coordinates": [-134.5, 58.5]},
+            "properties": {
+                "datetime": "2014-07-18T20:00:00Z", "platform": "sentinel-2a",
+                "s2:processing_baseline": "05.00", "view:sun_elevation": 48.0,
+            },
+            "assets": {
+                name: {
+                    "href": f"{fake.url}/s2/{path.name}",
+                    "raster:bands": [{"scale": 0.0001, "offset": -0.1}],
+                }
+                for name, path in files.items()
+            },
+        }
+    ]  # fmt: skip
+    return ground
+
+
+def test_a_month_of_sentinel_2_has_the_reflectance_of_its_scene_and_names_the_satellite(
+    fake: FakeStac, tmp_path: Path
+) -> None:
+    stac_settings = {"url": fake.url, "collection": "sentinel-2-c1-l2a"}
+    config = stac_config(tmp_path, fake, stac=stac_settings)
+    ground = list_sentinel(fake, tmp_path / "s2", config)
+    (target,) = [t for t in list_months(config, open_source(config)) if t.month == JULY]
+    record = ingest_month(config, target)
+    assert (record.status, record.platforms) == ("ok", ("sentinel-2a",))
+    assert record.sun_elevation_deg == 48
+    found = fetch(config)
+    assert isinstance(found, Composite)
+    side = ground.shape[1] // found.n_obs.shape[0]
+    height, width = found.n_obs.shape
+    mean = ground.reshape(6, height, side, width, side).mean(axis=(2, 4))
+    for k, numbers in enumerate(found.bands.values()):
+        assert not numbers[:2].any()
+        np.testing.assert_allclose(reflectance(numbers[2:]), mean[k][2:], atol=2.8e-5)
+
+
+def test_searches_of_two_collections_are_kept_apart(fake: FakeStac, tmp_path: Path) -> None:
+    config = stac_config(tmp_path, fake)
+    other = stac_config(tmp_path, fake, stac={"url": fake.url, "collection": "sentinel-2-l2a"})
+    region = config.regions[0]
+    assert open_source(config).address(region) != open_source(other).address(region)
+    assert open_source(config).identity(region) != open_source(other).identity(region)
