@@ -62,6 +62,9 @@ class ImageScore(Model):
     """Predicted less true area."""
     valid_share: float = 1.0
     """Share of the test part that was seen, 0..1."""
+    claimed_px: float | None = None
+    """Sum of the probabilities over the pixels that count: as much glacier as is claimed, pixels;
+    None for a method without probabilities."""
 
     @property
     def key(self) -> str:
@@ -177,9 +180,11 @@ class ScorecardBuilder:
         if boundary:
             self.boundaries.append(boundary)
         self.true_km2 += counts.glacier_pixels * pixel_km2
+        claimed = None
         if is_soft:
             found = measure_reliability(prediction, image.label, mask)
             self.reliability = found + self.reliability if self.reliability else found
+            claimed = sum(found.probability)
         self.images.append(
             ImageScore(
                 region=image.region,
@@ -188,6 +193,7 @@ class ScorecardBuilder:
                 outline=OutlineScore.of(boundary),
                 area_error_km2=counts.area_error_px * pixel_km2,
                 valid_share=float(image.seen[mask].mean()),
+                claimed_px=claimed,
             )
         )
         self.add_units(image, predicted)

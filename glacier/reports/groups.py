@@ -56,6 +56,9 @@ def list_group_rows(groups: Groups) -> list[dict[str, Any]]:
             "area_error": group.area_error,
             "area_error_low": low_of(group.area_interval),
             "area_error_high": high_of(group.area_interval),
+            "calibration": group.calibration,
+            "calibration_low": low_of(group.calibration_interval),
+            "calibration_high": high_of(group.calibration_interval),
         }
         for method, own in groups.items()
         for group in own

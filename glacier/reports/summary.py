@@ -25,7 +25,7 @@ from glacier.settings.model import Model
 from glacier.settings.values import BareName, Sha256
 from glacier.training.saved import SavedSweep
 
-SCHEMA = 12
+SCHEMA = 13
 """Counts up when a report's content changes for the same sweep."""
 
 

@@ -39,6 +39,27 @@ def test_the_worst_group_of_each_kind_comes_first() -> None:
     assert andes.area_interval[0] < -0.4 < andes.area_interval[1]
 
 
+def claim(image: ImageScore, pixels: float) -> ImageScore:
+    """The image with so many pixels of glacier claimed."""
+    return image.model_copy(update={"claimed_px": pixels})
+
+
+def test_a_group_that_claims_more_than_there_is_has_that_as_its_calibration() -> None:
+    images = [claim(image, image.counts.glacier_pixels + 5.5) for image in IMAGES[:2]]
+    images += [claim(image, image.counts.glacier_pixels) for image in IMAGES[2:]]
+    andes, alps = compare_groups(images, {"andes"}, {})[:2]
+    assert andes.calibration == 0 and andes.calibration_interval == (0, 0)
+    pixels = sum(image.counts.pixels for image in IMAGES[:2])
+    assert alps.calibration == pytest.approx(11 / pixels)
+    assert alps.calibration_interval
+    assert alps.calibration_interval[0] <= alps.calibration <= alps.calibration_interval[1]
+
+
+def test_a_method_without_probabilities_has_no_calibration() -> None:
+    found = compare_groups([claim(IMAGES[0], 3), *IMAGES[1:]], {"andes"}, {})
+    assert [(g.name, g.calibration) for g in found[:2]] == [("andes", None), ("alps", None)]
+
+
 def test_a_kind_of_one_group_is_no_comparison() -> None:
     assert compare_groups(IMAGES[:1], (), {}) == ()
 

@@ -11,7 +11,7 @@ from glacier.evaluation.calibration import measure_reliability
 from glacier.evaluation.metrics import ClassPixels, Counts, count_pixels, pool_counts
 from glacier.evaluation.scorecard import AreaScore, OutlineScore, Scorecard, ScorecardBuilder
 from glacier.geo.raster import Grid
-from glacier.labels import SHADED, Surface, label_truth
+from glacier.labels import IGNORE, SHADED, Surface, label_truth
 from glacier.samples.folds import FoldMasks
 from glacier.samples.month_images import MonthImage
 from glacier.samples.sample_set import Frame, SampleSet
@@ -80,6 +80,17 @@ def test_the_valid_share_is_that_of_what_was_seen_whatever_the_label() -> None:
     card = begin()
     card.add(image, PART, probability(image))
     assert card.build().images[0].valid_share == 0.75
+
+
+def test_what_is_claimed_is_the_sum_of_the_known_probabilities() -> None:
+    image = make_image()
+    known = PART & (image.label != IGNORE)
+    card = begin()
+    card.add(image, PART, probability(image))
+    card.add(make_image(2), PART, probability(image) >= 0.5)
+    soft, hard = card.build().images
+    assert soft.claimed_px == pytest.approx(probability(image)[known].sum())
+    assert hard.claimed_px is None
 
 
 def test_pixels_of_resized_samples_are_as_large_as_on_the_ground() -> None:
