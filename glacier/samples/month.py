@@ -70,9 +70,11 @@ class MonthTask:
 
     def outcome(self, status: Status, reason: str, **facts: Any) -> SampleMonth:
         """What became of the month."""
+        record = self.record
         return SampleMonth(
-            region=self.record.region, month=self.month, status=status, reason=reason, **facts
-        )
+            region=record.region, month=self.month, status=status, reason=reason,
+            platforms=record.platforms, **facts,
+        )  # fmt: skip
 
 
 Rows = list[dict[str, Any]]

@@ -33,7 +33,7 @@ from glacier.settings.model import ADDRESS, RUNTIME_ONLY, TEXT, Model
 from glacier.settings.values import Name
 from glacier.table_rows import REPEATED, TableRows, give_back
 
-FORMAT = 9
+FORMAT = 10
 """Counts up when the samples' bytes change for the same configuration."""
 
 
@@ -86,6 +86,8 @@ class SampleMonth(Model):
     """Share of the labelled pixels that are as bright as the range goes, 0..1; None: unknown."""
     notes: tuple[str, ...] = ()
     """What was chosen, left out, cut out or mended in the outlines, in sentences."""
+    platforms: tuple[str, ...] = ()
+    """What took its scenes, such as ``landsat-8``; empty: nobody knows."""
 
     @property
     def key(self) -> str:
@@ -115,6 +117,7 @@ MONTHS = pa.schema(
         "snow_outside": pa.float64(),
         "clipped": pa.float64(),
         "notes": REPEATED,
+        "platforms": pa.list_(pa.string()),
         "state": pa.uint64(),
     }
 )
@@ -240,6 +243,11 @@ class SampleSet(seals.Manifest):
         found = {(row["region"], row["notes"]) for row in rows}
         said = {(region, note) for region, notes in found for note in json.loads(notes)}
         return dict(Counter(sorted(note for _, note in said)).most_common())
+
+    @property
+    def sensors(self) -> tuple[str, ...]:
+        """What took the images that have samples, in the order of their names."""
+        return tuple(sorted({name for month in self.usable for name in month.platforms}))
 
     @property
     def shown_range(self) -> tuple[float, float]:

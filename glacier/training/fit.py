@@ -198,4 +198,5 @@ def span_data(samples: SampleSet) -> DataSpan:
         first=f"{dates[0]:%Y-%m}",
         last=f"{dates[-1]:%Y-%m}",
         images=len(months),
+        sensors=samples.sensors,
     )

@@ -26,7 +26,7 @@ from glacier.settings.values import BareName, Name, Sha256
 from glacier.settings.weights import name_source
 from glacier.wording import shorten_list
 
-FORMAT = 6
+FORMAT = 7
 """Counts up when ``model.json`` changes for the same model."""
 
 MAX_UNITS = 24
@@ -80,6 +80,8 @@ class DataSpan(Model):
     last: Month
     """Last month with an image."""
     images: int = Field(ge=1)
+    sensors: tuple[str, ...] = ()
+    """What took them, such as ``landsat-8``; empty: nobody knows."""
     bounds: tuple[tuple[Longitude, Latitude, Longitude, Latitude], ...] = ()
     """West, south, east and north edge of the regions, degrees; over the date line west is more
     than east."""
@@ -209,9 +211,10 @@ def describe_network(card: ModelCard) -> str:
 def describe_data(card: ModelCard) -> str:
     """Images and labels, and who owns them."""
     data, label, train = card.data, card.label, card.split.train
+    taken = f", taken by {escape(', '.join(data.sensors))}" if data.sensors else ""
     lines = [
         f"The run's images are of {escape(', '.join(data.regions))}, {data.first} to {data.last} "
-        f"({data.images} months with an image); of these it learned from "
+        f"({data.images} months with an image{taken}); of these it learned from "
         f"{escape(shorten_list(train, MAX_UNITS))}. Labels: "
         f"{LABELS[label.kind].are}."
     ]

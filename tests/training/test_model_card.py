@@ -48,6 +48,8 @@ def test_the_card_holds_network_data_and_scores() -> None:
          "from weights trained on ImageNet"),
         ({"training": Sweep(**TRAINING, encoder_weights="/a/b/w.safetensors")},
          "from the weights of w.safetensors"),
+        ({"data": CARD.data.model_copy(update={"sensors": ("landsat-8", "sentinel-2a")})},
+         "21 months with an image, taken by landsat-8, sentinel-2a)"),
         ({"parent": "ab" * 32}, "from the weights of an earlier model, abababababab, with which"),
     ],
 )  # fmt: skip
@@ -66,6 +68,7 @@ EVIL = "[a](http://evil.example) <script>x</script> ![p](q)\n\n# heading\n| a |\
     {"encoder": EVIL},
     {"image": CARD.image.model_copy(update={"bands": (EVIL,)})},
     {"data": CARD.data.model_copy(update={"regions": (EVIL,)})},
+    {"data": CARD.data.model_copy(update={"sensors": (EVIL,)})},
 ], ids=lambda changes: next(iter(changes)))  # fmt: skip
 def test_words_from_outside_are_words_in_the_card(changes: dict) -> None:
     markdown = MarkdownIt("commonmark").enable("table")
