@@ -22,6 +22,7 @@ from glacier.file_checks import (
     refuse_masks,
     refuse_packages,
     refuse_registry,
+    refuse_trackers,
 )
 from glacier.fold_checks import Inputs, list_inputs, refuse_folds
 from glacier.geo.raster import Grid
@@ -154,6 +155,7 @@ def refuse_work(config: Config, job: str) -> Iterator[str]:
             yield str(error)
     if job in ("pipeline", "sweep", "study", "claims"):
         yield from refuse_packages(config.sweep)
+        yield from refuse_trackers(config)
     try:
         source = open_source(config)
         inputs = list_inputs(config, source)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from glacier import store
 from glacier.config import Config
 from glacier.errors import ConfigError, StoreError, WeightsError
+from glacier.machine import explain_no_tracker
 from glacier.mapping.images import find_images, name_files
 from glacier.registry.ledger import Ledger
 from glacier.samples.label_files import list_masks
@@ -47,6 +48,13 @@ def refuse_packages(sweep: Sweep) -> Iterator[str]:
                 find_packaged(encoder, source)
             except WeightsError as error:
                 yield str(error)
+
+
+def refuse_trackers(config: Config) -> Iterator[str]:
+    """Why epochs could not be written for those that are to look on."""
+    for tracker in config.sweep.track:
+        if reason := explain_no_tracker(tracker, store.results_folder(config)):
+            yield reason
 
 
 def refuse_masks(config: Config) -> Iterator[str]:

@@ -341,3 +341,23 @@ def explain_missing_extra(verb: str) -> str:
         f"glacier {verb} needs {', '.join(missing)}, not installed here: run "
         f"`pip install 'glacier-maps[{verb}]'`"
     )
+
+
+def explain_no_tracker(tracker: str, results: str) -> str:
+    """Why epochs cannot be written for a tracker; nothing where they can.
+
+    Args:
+        tracker: ``tensorboard`` or ``mlflow``.
+        results: Address of a run's results.
+    """
+    if tracker == "mlflow" and find_spec("mlflow") is None:
+        return (
+            "sweep.track mlflow: the package is not installed here, and is no extra, since its "
+            "pins differ from ours: run `pip install mlflow-skinny`, or leave it out"
+        )
+    if tracker == "tensorboard" and "://" in results:
+        return (
+            "sweep.track tensorboard writes to a folder of this machine, and results is "
+            f"{results}: leave it out"
+        )
+    return ""

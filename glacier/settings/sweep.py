@@ -126,6 +126,9 @@ class Sweep(Model):
     """New starts of a trial that failed, from its last checkpoint."""
     max_failed: Annotated[int, RUNTIME_ONLY] = Field(0, ge=0)
     """Trials that may fail before the job's exit code says so."""
+    track: Annotated[tuple[Literal["tensorboard", "mlflow"], ...], RUNTIME_ONLY] = ()
+    """Where the driver also writes every epoch: tensorboard (results/<name>/tensorboard), mlflow
+    (where MLFLOW_TRACKING_URI says; its package is yours to install)."""
     random_forest: Annotated[bool, SELECTION] = True
     """Fit the random-forest baseline in every fold."""
 

@@ -33,6 +33,7 @@ from glacier.settings.weights import WORDS
 from glacier.training.packing import Pack, gpus_of_pack, part_packs
 from glacier.training.saved import TrialKey
 from glacier.training.sweep_plan import SweepPlan
+from glacier.training.tracking import TrackEpochs, open_trackers
 from glacier.training.trial import Trial
 
 CREDENTIALS = (
@@ -184,7 +185,7 @@ def tune_trials(
         try:
             if not pending:
                 return []
-            return list_failures(plan, run_tuner(config.sweep, trainable, pending, folder))
+            return list_failures(plan, run_tuner(config, trainable, pending, folder))
         except RuntimeError as error:  # Tune gives up where Ray ends a trial for its memory
             if not isinstance(error.__cause__, ray.exceptions.OutOfMemoryError):
                 raise
@@ -205,9 +206,10 @@ def tune_trials(
 
 
 def run_tuner(
-    settings: Sweep, trainable: Any, pending: list[TrialKey], folder: str
+    config: Config, trainable: Any, pending: list[TrialKey], folder: str
 ) -> tune.ResultGrid:
     """One run of Tune over some trials, pack by pack."""
+    settings, trackers = config.sweep, open_trackers(config)
     gpus = ray.cluster_resources().get("GPU", 0)  # type: ignore[no-untyped-call]
     packs = part_packs(settings, pending, gpus)
     share = gpus_of_pack(settings, max(map(len, packs)))
@@ -224,7 +226,7 @@ def run_tuner(
                 storage_path=folder,
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=settings.max_retries),
-                callbacks=[LiveTable(progress, settings)],
+                callbacks=[LiveTable(progress, settings), TrackEpochs(trackers)],
             ),
         )
         return tuner.fit()
