@@ -39,7 +39,8 @@ ENTRANCE = {
 HOMES = {
     "ray": {
         "cluster", "cluster_version", "archive.ingest", "archive.workers", "samples.prepare",
-        "training.sweep", "training.tuning", "training.candidate", "continual.tuning",
+        "training.sweep", "training.tuning", "training.tracking", "training.candidate",
+        "continual.tuning",
         "mapping.predict", "reports.series", "monitoring.months", "serving.on_ray",
     },
     "torch": {"training", "continual", "explaining"},

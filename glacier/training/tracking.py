@@ -36,11 +36,11 @@ class Tracker(Protocol):
 
 
 class TensorBoard:
-    """A folder of events for each trial, below ``results/<name>/tensorboard``."""
+    """A folder of events for each trial, below ``results/<name>/tensorboard/<sweep>``."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, sweep: str) -> None:
         """Write where a run's results lie, a folder of this machine."""
-        self.folder = Path(store.results_folder(config), "tensorboard")
+        self.folder = Path(store.results_folder(config), "tensorboard", sweep)
         self.writers: dict[TrialKey, Any] = {}
 
     def write(self, trial: TrialKey, epoch: int, measures: dict[str, float]) -> None:
@@ -67,11 +67,11 @@ class MLflow:
     Its server is found as its own documentation says, mostly by ``MLFLOW_TRACKING_URI``.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, sweep: str) -> None:
         """Find the experiment, or begin it."""
         from mlflow import MlflowClient
 
-        self.client = MlflowClient()
+        self.client, self.sweep = MlflowClient(), sweep
         found = self.client.get_experiment_by_name(config.name)
         self.experiment = (
             found.experiment_id if found else self.client.create_experiment(config.name)
@@ -85,10 +85,13 @@ class MLflow:
         """Log an epoch in the run of the trial."""
         if trial not in self.runs:
             encoder, fold = trial
-            run = self.client.create_run(self.experiment, run_name=f"{encoder} fold {fold}")
+            run = self.client.create_run(
+                self.experiment, run_name=f"{self.sweep} {encoder} fold {fold}"
+            )
             self.runs[trial] = run.info.run_id
-            for name, value in {**self.settings, "encoder": encoder, "fold": str(fold)}.items():
-                self.client.log_param(self.runs[trial], name, value)
+            settings = {**self.settings, "encoder": encoder, "fold": str(fold)}
+            for name, setting in settings.items():
+                self.client.log_param(self.runs[trial], name, setting)
         for name, value in measures.items():
             self.client.log_metric(self.runs[trial], name, value, step=epoch)
 
@@ -104,8 +107,12 @@ TRACKERS: dict[str, type[TensorBoard] | type[MLflow]] = {
 }
 
 
-def open_trackers(config: Config) -> list[Tracker]:
+def open_trackers(config: Config, sweep: str) -> list[Tracker]:
     """The trackers that a run asks for.
+
+    Args:
+        config: The run.
+        sweep: Name of the sweep's folder, which tells variants of a study apart.
 
     Raises:
         ConfigError: One of them cannot be had, or does not answer.
@@ -114,7 +121,7 @@ def open_trackers(config: Config) -> list[Tracker]:
         if reason := explain_no_tracker(name, store.results_folder(config)):
             raise ConfigError(reason)
     try:
-        return [TRACKERS[name](config) for name in config.sweep.track]
+        return [TRACKERS[name](config, sweep) for name in config.sweep.track]
     except Exception as error:  # whatever a server or a library says
         raise ConfigError(f"sweep.track {', '.join(config.sweep.track)}: {error}") from error
 

@@ -209,7 +209,8 @@ def run_tuner(
     config: Config, trainable: Any, pending: list[TrialKey], folder: str
 ) -> tune.ResultGrid:
     """One run of Tune over some trials, pack by pack."""
-    settings, trackers = config.sweep, open_trackers(config)
+    settings = config.sweep
+    trackers = open_trackers(config, folder.rpartition("/")[2])
     gpus = ray.cluster_resources().get("GPU", 0)  # type: ignore[no-untyped-call]
     packs = part_packs(settings, pending, gpus)
     share = gpus_of_pack(settings, max(map(len, packs)))

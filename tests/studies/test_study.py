@@ -25,7 +25,7 @@ VARIANTS = {
 
 
 def make_config(folder: Path, variants: dict, **changes: object):
-    sweep = {"random_forest": False, "epochs": 1}
+    sweep = {"random_forest": False, "epochs": 1, "track": ["tensorboard"]}
     return tiny_config(folder, variants=variants, sweep=sweep, **changes)
 
 
@@ -54,6 +54,8 @@ def test_variants_are_run_shared_and_compared(
     assert seeds["decay"].over_seeds and seeds["decay"].over_folds
     assert len(list((tmp_path / "data/sweeps").glob("tiny-*"))) == 4  # same is plain
     assert len(list((tmp_path / "data/samples").glob("tiny-*"))) == 1
+    events = {path.parent for path in place.glob("tensorboard/*/*/events.*")}
+    assert len(events) == 8 and len({path.parent for path in events}) == 4  # 2 folds a sweep
     table = list(csv.DictReader((place / "variants.csv").open()))
     assert [(row["variant"], row["method"]) for row in table] == [
         (row.variant, row.method) for row in summary.rows

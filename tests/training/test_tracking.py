@@ -41,13 +41,13 @@ def read_events(folder: Path) -> list[tuple[int, str, float]]:
 
 def test_every_epoch_of_every_trial_is_a_point_of_its_curves(tmp_path: Path) -> None:
     config = tiny_config(tmp_path, sweep={"track": ["tensorboard"]})
-    callback = TrackEpochs(open_trackers(config))
+    callback = TrackEpochs(open_trackers(config, "a-1"))
     for epoch, loss in enumerate([0.75, 0.5]):
         for fold in (0, 1):
             report(callback, fold, make_epoch(epoch, loss + fold, None if fold else 0.5))
     callback.on_trial_result(1, [], SimpleNamespace(config={}), {"failed": []})
     callback.on_experiment_end([])
-    place = tmp_path / "results/tiny/tensorboard"
+    place = tmp_path / "results/tiny/tensorboard/a-1"
     for fold in (0, 1):
         found = read_events(place / f"{ENCODER}-fold-{fold}")
         losses = [(step, value) for step, name, value in found if name == "train_loss"]
@@ -66,12 +66,12 @@ def test_a_tracker_that_fails_is_said_once_and_the_others_go_on(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     config = tiny_config(tmp_path)
-    callback = TrackEpochs([Broken(config), TensorBoard(config)])
+    callback = TrackEpochs([Broken(config, "a-1"), TensorBoard(config, "a-1")])
     report(callback, 0, make_epoch(0, 0.5))
     report(callback, 0, make_epoch(1, 0.4))
     callback.on_experiment_end([])
     assert capsys.readouterr().out.count("Broken takes no further epochs: no space left\n") == 1
-    assert len(read_events(tmp_path / f"results/tiny/tensorboard/{ENCODER}-fold-0")) == 8
+    assert len(read_events(tmp_path / f"results/tiny/tensorboard/a-1/{ENCODER}-fold-0")) == 8
 
 
 class FakeClient:
@@ -113,11 +113,12 @@ def test_mlflow_has_a_run_a_trial_with_its_settings_and_epochs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_mlflow(monkeypatch, FakeClient)
-    callback = TrackEpochs(open_trackers(tiny_config(tmp_path, sweep={"track": ["mlflow"]})))
+    config = tiny_config(tmp_path, sweep={"track": ["mlflow"]})
+    callback = TrackEpochs(open_trackers(config, "a-1"))
     report(callback, 1, make_epoch(0, 0.5))
     report(callback, 1, make_epoch(1, 0.25))
     callback.on_experiment_end([])
-    run = f"{ENCODER} fold 1"
+    run = f"a-1 {ENCODER} fold 1"
     assert FakeClient.said[0] == ("run", "experiment tiny", run)
     assert ("param", run, "batch_size", "2") in FakeClient.said
     assert ("param", run, "fold", "1") in FakeClient.said
@@ -134,14 +135,14 @@ def test_a_server_that_does_not_answer_is_known_before_any_training(
 
     with_mlflow(monkeypatch, refuse)
     with pytest.raises(ConfigError, match=r"sweep\.track mlflow: no answer from http"):
-        open_trackers(tiny_config(tmp_path, sweep={"track": ["mlflow"]}))
+        open_trackers(tiny_config(tmp_path, sweep={"track": ["mlflow"]}), "a-1")
 
 
 def test_trackers_that_cannot_be_are_refused_with_a_remedy(tmp_path: Path) -> None:
     config = tiny_config(tmp_path, sweep={"track": ["mlflow"]})
     with pytest.raises(ConfigError, match="pip install mlflow-skinny"):
-        open_trackers(config)
+        open_trackers(config, "a-1")
     far = tiny_config(tmp_path, sweep={"track": ["tensorboard"]})
     far = Config.model_validate(far.model_dump(mode="json") | {"results": "s3://bucket/results"})
     with pytest.raises(ConfigError, match="results is s3://bucket/results/tiny: leave it out"):
-        open_trackers(far)
+        open_trackers(far, "a-1")
