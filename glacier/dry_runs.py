@@ -277,13 +277,22 @@ def plan_network(fetches: bool = False, trains: bool = False, measures: bool = F
     return tell_addresses
 
 
-def plan_disk(plan: RunPlan) -> Iterator[str]:
-    """The disk that all stages would take, against what is free."""
-    need = plan.archive_gb
-    need += 0.0 if is_prepared(plan.config) else plan.samples_gb
-    need += 0.0 if is_swept(plan.config) else plan.sweep_gb
-    storage = store.absolute(plan.config.storage)
-    yield f"storage: up to {show_gb(need)} in {storage}{compare_disk(storage, need)}"
+def plan_disk(trains: bool = True) -> Tell:
+    """The disk that the stages would take, against what is free.
+
+    Args:
+        trains: Whether the models of a sweep are among what is written.
+    """
+
+    def tell_disk(plan: RunPlan) -> Iterator[str]:
+        """The one line of it."""
+        need = plan.archive_gb
+        need += 0.0 if is_prepared(plan.config) else plan.samples_gb
+        need += 0.0 if not trains or is_swept(plan.config) else plan.sweep_gb
+        storage = store.absolute(plan.config.storage)
+        yield f"storage: up to {show_gb(need)} in {storage}{compare_disk(storage, need)}"
+
+    return tell_disk
 
 
 def compare_disk(address: str, need_gb: float) -> str:
@@ -295,12 +304,13 @@ def compare_disk(address: str, need_gb: float) -> str:
     return f", where {show_gb(free)} are free{short}"
 
 
+DISK = plan_disk()
 EVERYTHING = plan_network(fetches=True, trains=True)
 WHOLE_PIPELINE = plan_network(fetches=True, trains=True, measures=True)
 STAGES: dict[str, tuple[Tell, ...]] = {
-    "ingest": (plan_ingest, plan_network(fetches=True), plan_disk),
-    "prepare": (plan_places, plan_prepare, plan_network(), plan_disk),
-    "sweep": (plan_places, plan_sweep, plan_network(trains=True), plan_disk),
+    "ingest": (plan_ingest, plan_network(fetches=True), DISK),
+    "prepare": (plan_places, plan_prepare, plan_network(), DISK),
+    "sweep": (plan_places, plan_sweep, plan_network(trains=True), DISK),
     "report": (plan_places, plan_report, plan_network()),
     "predict": (plan_places, plan_predict, plan_network()),
     "series": (plan_places, plan_series, plan_network(measures=True)),
@@ -311,11 +321,14 @@ STAGES: dict[str, tuple[Tell, ...]] = {
     "export": (plan_export, plan_network()),
     "pipeline": (
         plan_ingest, plan_prepare, plan_sweep, plan_report, plan_predict, plan_series,
-        WHOLE_PIPELINE, plan_disk,
+        WHOLE_PIPELINE, DISK,
     ),
     "serve": (plan_serve, plan_network()),
-    "study": (plan_ingest, plan_prepare, plan_sweep, EVERYTHING, plan_disk),
-    "continual": (plan_ingest, plan_prepare, plan_continual, plan_network(fetches=True), plan_disk),
-    "claims": (plan_ingest, plan_prepare, plan_sweep, EVERYTHING, plan_disk),
+    "study": (plan_ingest, plan_prepare, plan_sweep, EVERYTHING, DISK),
+    "continual": (
+        plan_ingest, plan_prepare, plan_continual, plan_network(fetches=True),
+        plan_disk(trains=False),
+    ),
+    "claims": (plan_ingest, plan_prepare, plan_sweep, EVERYTHING, DISK),
 }  # fmt: skip
 """Verb to what is said of it."""

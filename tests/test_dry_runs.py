@@ -98,6 +98,16 @@ def test_each_stage_says_place_size_and_disk(tmp_path: Path, job: str, capsys: S
     assert out.count("228.6 km2") == 1
 
 
+def test_models_are_no_part_of_what_a_benchmark_of_strategies_writes(
+    tmp_path: Path, capsys: Said
+) -> None:
+    plan = plan_run(stream_config(tmp_path))
+    images = plan.archive_gb + plan.samples_gb
+    for job, size_gb in (("continual", images), ("sweep", images + plan.sweep_gb)):
+        dry_run(plan.config, job)
+        assert f"storage: up to {show_gb(size_gb)} in" in capsys.readouterr().out
+
+
 def test_a_step_that_takes_much_memory_is_said(tmp_path: Path, capsys: Said) -> None:
     prepare = {"size_px": 512}
     dry_run(tiny_config(tmp_path, prepare=prepare, sweep={"batch_size": 8}), "sweep")
