@@ -115,9 +115,7 @@ def explain_seeds(row: SeedRow, reference: str) -> str:
     where = "above" if found.difference > 0 else "below"
     luck = "more than luck of the training" if found.sure else "within the luck of the training"
     ground = (
-        "and other places would show it too"
-        if row.over_folds.sure
-        else "and not shown for places beyond these"
+        "and shown for other folds, too" if row.over_folds.sure else "and not shown for other folds"
     )
     return f"{who}: {abs(found.difference):.3f} {where} {reference}, {luck} {ground}."
 

@@ -122,7 +122,7 @@ class ModelCard(Manifest):
     split: Split
     training: Sweep
     seed: int = Field(ge=0, lt=2**32)
-    """Seed of the run."""
+    """Training seed: of its first weights and of the order of its samples."""
     scores: CardScores
     parameters: int = Field(ge=1)
     parent: Sha256 = ""

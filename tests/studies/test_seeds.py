@@ -65,7 +65,7 @@ def test_a_gain_has_an_interval_over_seeds_and_a_corrected_one_over_folds() -> N
     error = np.sqrt((1 / 4 + ratio) * by_fold.var(ddof=1))
     assert row.over_folds.p == pytest.approx(2 * stats.t.sf(by_fold.mean() / error, 3))
     assert explain_seeds(row, "random").endswith(
-        "above random, more than luck of the training and other places would show it too."
+        "above random, more than luck of the training and shown for other folds, too."
     )
 
 
@@ -78,7 +78,7 @@ def test_a_gain_at_one_place_alone_is_not_said_of_others() -> None:
     row = list_seed_rows(repeats, "random", "test")[1]
     assert row.over_seeds and row.over_seeds.sure
     assert row.over_folds and not row.over_folds.sure
-    assert "more than luck of the training and not shown for places beyond" in explain_seeds(
+    assert "more than luck of the training and not shown for other folds" in explain_seeds(
         row, "random"
     )
 
