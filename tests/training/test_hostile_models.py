@@ -44,6 +44,7 @@ from glacier.training.checkpoint import (
 )
 from glacier.training.encoders import check_encoder
 from glacier.training.learner import Learner
+from glacier.training.model_card import FORMAT
 from glacier.training.model_files import load_model, save_model
 from glacier.training.sampler import WindowSampler
 from glacier.training.tensors import read_weights
@@ -196,7 +197,7 @@ CARDS: dict[str, tuple[dict[str, object], str]] = {
     "temperature 1e30": ({"temperature": 1e30}, "temperature"),
     "seed -1": ({"seed": -1}, "seed"),
     "no parameters": ({"parameters": 0}, "parameters"),
-    "format 3": ({"format": 3}, "format 3: this version reads 6"),
+    "format 3": ({"format": 3}, f"format 3: this version reads {FORMAT}"),
     "batches of 10**9": ({"training__batch_size": 10**9}, "batch_size"),
     "a training encoder of a hub": ({"training__encoders": ["tu-hf-hub:a/b"]}, "bare name"),
     "a region that is a path": ({"data__regions": ["../../x"]}, "regions"),

@@ -294,8 +294,8 @@ def refuse(address: str, url: str = PLANETARY_COMPUTER) -> Callable[[Trap], Any]
 
 def read_item(changes: Any) -> Any:
     """Keep a changed item as a search does, and pick July's: scenes, and faults by name."""
-    kept = keep_items([ITEM | {"assets": {}}, changes], PLANETARY_COMPUTER)
-    find_undated(kept)
+    kept = keep_items([ITEM | {"assets": {}}, changes], Stac(), PLANETARY_COMPUTER)
+    find_undated(kept, "landsat")
     items = [list_item(item) for item in kept["features"]]
     return pick_items(items, JULY, Ingest(source="stac"))
 
