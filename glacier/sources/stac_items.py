@@ -84,6 +84,7 @@ def keep_item(raw: Any, product: ProductName = "landsat") -> dict[str, Any]:
     kept: dict[str, Any] = {
         "type": "Feature",
         "id": str(plain.get("id", "item without an id")),
+        "collection": str(plain.get("collection", "")),
         "properties": {
             key: value
             for key, value in properties.items()
@@ -188,7 +189,9 @@ def list_tile(item: Kept, product: ProductName) -> ListedScene:
     day = when.date() if when else tile.day if tile else None
     sun = read_angle(properties.get("view:sun_elevation"))
     zenith = read_angle(properties.get("s2:mean_solar_zenith"))
-    offset, fault = (0.0, "") if product != "sentinel-2" else find_offset(properties)
+    offset, fault = 0.0, ""
+    if product == "sentinel-2":
+        offset, fault = find_offset(properties, item.get("collection", ""))
     files = SceneFiles(
         name,
         {asset: str(value["href"]) for asset, value in item["assets"].items()},

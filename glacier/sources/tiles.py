@@ -140,11 +140,16 @@ TILE_PRODUCTS: Mapping[ProductName, TileProduct] = {
 """Products other than Landsat's own."""
 
 
-def find_offset(properties: Mapping[str, Any]) -> tuple[float, str]:
+def find_offset(properties: Mapping[str, Any], collection: str) -> tuple[float, str]:
     """Offset of the reflectance of a Sentinel-2 item, and why nobody can tell it; or an empty text.
 
     From processing baseline 04.00 on numbers are 1000 higher, of scenes of earlier years too where
-    they were processed anew. Earth Search took that off most of its items, and says so of some.
+    they were processed anew. Earth Search took that off most items of its first collection, and
+    says so of some; it never did in its second, whose name has ``c1``.
+
+    Args:
+        properties: Of the item.
+        collection: Name of the collection that it is of.
 
     Source:
         ESA, Sentinel-2 Products Specification Document, BOA_ADD_OFFSET; Element84/earth-search
@@ -158,7 +163,7 @@ def find_offset(properties: Mapping[str, Any]) -> tuple[float, str]:
     applied = properties.get("earthsearch:boa_offset_applied")
     if baseline < FIRST_OFFSET or applied is True:
         return 0.0, ""
-    if applied is False:
+    if applied is False and "c1" not in collection:
         return 0.0, (
             f"says that the offset of baseline {baseline:05.2f} is still in its numbers, which is "
             "wrong of many such items: set collection sentinel-2-c1-l2a, or another catalogue"

@@ -220,8 +220,18 @@ def test_harmonised_scenes_are_masked_by_the_bits_of_fmask(
 def test_the_offset_follows_the_baseline_and_not_the_year(
     properties: dict[str, Any], offset: float, fault: str
 ) -> None:
-    found, why = find_offset(properties)
+    found, why = find_offset(properties, "sentinel-2-l2a")
     assert found == offset and (fault in why if fault else why == "")
+
+
+def test_what_its_first_collection_says_wrongly_holds_in_the_second_of_earth_search() -> None:
+    properties = {"s2:processing_baseline": "05.10", "earthsearch:boa_offset_applied": False}
+    assert find_offset(properties, "sentinel-2-c1-l2a") == (-0.1, "")
+    item = make_item("S2A_T32TLR_20200718T103716_L2A", "05.10")
+    item["collection"] = "sentinel-2-c1-l2a"
+    item["properties"] |= properties
+    found = list_item(keep_item(item, "sentinel-2"), "sentinel-2")
+    assert (found.files.offset, found.fault) == (-0.1, "")
 
 
 @pytest.mark.parametrize(
