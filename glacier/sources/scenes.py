@@ -205,7 +205,19 @@ def load_scene(scene: SceneFiles, grid: Grid, settings: Ingest) -> Scene | Unsee
         product = read_product(scene.name)
         bits = np.uint16(saturated_bits(product.platform if product else None))
         saturated = radsat & bits != 0
-    return lay_scene(scene, layers, hidden, saturated, whole, window, grid, settings)
+    return lay_scene(scene, layers, hidden, saturated, Overlap(whole, window, grid), settings)
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Where a scene and a region share ground."""
+
+    whole: OwnPixels
+    """Pixels of the whole scene."""
+    window: Window
+    """The part of them that was read."""
+    grid: Grid
+    """Of the region."""
 
 
 def lay_scene(
@@ -213,9 +225,7 @@ def lay_scene(
     layers: dict[str, NDArray[np.uint16]],
     hidden: NDArray[np.bool_],
     saturated: NDArray[np.bool_] | None,
-    whole: OwnPixels,
-    window: Window,
-    grid: Grid,
+    overlap: Overlap,
     settings: Ingest,
 ) -> Scene:
     """Mask a scene on its own pixels and lay it onto a grid.
@@ -225,9 +235,7 @@ def lay_scene(
         layers: Band to (h, w) uint16 in the window; what is hidden becomes 0.
         hidden: (h, w), cloud, shadow and what holds no data.
         saturated: (h, w); None: nobody knows.
-        whole: Pixels of the whole scene.
-        window: The part of them that was read.
-        grid: The region's grid.
+        overlap: Where they lie.
         settings: Whether saturated observations count.
     """
     if saturated is not None and settings.mask_saturated:
@@ -237,8 +245,8 @@ def lay_scene(
     if saturated is not None:
         seen = np.any([layer != NODATA for layer in layers.values()], axis=0)
         layers[GLARE] = (seen * (1 + saturated)).astype(np.uint16)
-    placed = place_layers(layers, whole.cut(window), grid)
-    return finish_scene(scene, placed, *time_scene(scene, whole))
+    placed = place_layers(layers, overlap.whole.cut(overlap.window), overlap.grid)
+    return finish_scene(scene, placed, *time_scene(scene, overlap.whole))
 
 
 def finish_scene(

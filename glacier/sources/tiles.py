@@ -24,6 +24,7 @@ from glacier.settings.ingest import Ingest
 from glacier.settings.stac import ProductName
 from glacier.sources.resample import ALIGNED_PX, OwnPixels
 from glacier.sources.scenes import (
+    Overlap,
     SceneFiles,
     Unseen,
     describe_frame,
@@ -213,7 +214,7 @@ def load_tile(
         return Unseen("blank", describe_frame(whole))
     hidden = product.hides(quality, settings.cloud_profile)
     saturated = None if product.saturated is None else quality == product.saturated
-    return lay_scene(scene, layers, hidden, saturated, whole, window, grid, settings)
+    return lay_scene(scene, layers, hidden, saturated, Overlap(whole, window, grid), settings)
 
 
 def read_reflectance(
