@@ -101,7 +101,7 @@ def make_scores(config: Config, folder: Path) -> PlaceTable:
     for month, path in zip(samples.usable, files, strict=True):
         image, frame = read_image(ground, samples, month), samples.regions[month.region]
         found = match_mask(path, image, frame)
-        finds.append(judge_image(image, found, samples.bands, frame.pixel_sides_m))
+        finds.append(judge_image(image, found, samples))
     method = folder.name if BARE.fullmatch(folder.name) else "masks"
     return make_table(method, ground.rpartition("/")[2], finds)
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glacier.evaluation.boundary import Boundary, measure_boundary, pool_boundaries
+from glacier.evaluation.debris import find_debris
 from glacier.evaluation.metrics import Counts, count_pixels, percent_of, pool_counts
-from glacier.labels import Surface, label_ndsi, surface_of
 from glacier.samples.month_images import MonthImage
+from glacier.samples.sample_set import SampleSet
 from glacier.seals import Manifest
-from glacier.settings.labels import NDSI_ABOVE, NIR_ABOVE
 from glacier.settings.model import Model
 
 FORMAT = 1
@@ -79,40 +79,19 @@ class PlaceTable(Manifest):
     images: tuple[Score, ...]
 
 
-def find_debris(image: MonthImage, bands: Sequence[str]) -> NDArray[np.bool_] | None:
-    """Ice under debris, (H, W) bool: as its label says, else glacier where no ice is to be seen.
-
-    Args:
-        image: With its label and classes.
-        bands: Names of its bands.
-
-    Returns:
-        None where neither is known.
-    """
-    if image.surface is not None:
-        return np.asarray(surface_of(image.surface) == Surface.DEBRIS_ICE)
-    if not {"green", "nir", "swir1"} <= set(bands):
-        return None
-    green, nir, swir1 = (image.band(bands.index(name)) for name in ("green", "nir", "swir1"))
-    seen_ice = label_ndsi(green, nir, swir1, NDSI_ABOVE, NIR_ABOVE)
-    return np.asarray((image.label == 1) & (seen_ice == 0))
-
-
 def judge_image(
     image: MonthImage,
     found: NDArray[np.bool_],
-    bands: Sequence[str],
-    pixel_m: tuple[float, float],
+    samples: SampleSet,
 ) -> ImageFind:
     """Hold what a method found against the label of an image.
 
     Args:
         image: With its label.
         found: (H, W) bool, called glacier.
-        bands: Names of the image's bands.
-        pixel_m: Height and width of a pixel, metres.
+        samples: Description of the samples.
     """
-    debris = find_debris(image, bands)
+    debris, pixel_m = find_debris(image, samples), samples.regions[image.region].pixel_sides_m
     tolerance_m = TOLERANCE_PX * max(pixel_m)
     return ImageFind(
         region=image.region,

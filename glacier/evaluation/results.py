@@ -16,7 +16,7 @@ from glacier.seals import Manifest
 from glacier.settings.model import Model
 from glacier.settings.values import BareName
 
-FORMAT = 14
+FORMAT = 15
 """Counts up when a sweep's bytes change for the same configuration."""
 
 RESULT = "done.json"

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from glacier.evaluation.boundary import Boundary, measure_boundary, pool_boundaries
 from glacier.evaluation.calibration import Calibration, Reliability, measure_reliability
+from glacier.evaluation.debris import find_debris
 from glacier.evaluation.metrics import (
     SIZES_KM2,
     ClassPixels,
@@ -57,6 +58,8 @@ class ImageScore(Model):
     region: str
     month: date
     counts: Counts
+    debris: Counts | None = None
+    """Of glacier under debris alone, see :func:`debris.find_debris`; None where it is not known."""
     outline: OutlineScore = OutlineScore()
     area_error_km2: float = 0.0
     """Predicted less true area."""
@@ -180,6 +183,7 @@ class ScorecardBuilder:
         if boundary:
             self.boundaries.append(boundary)
         self.true_km2 += counts.glacier_pixels * pixel_km2
+        debris = find_debris(image, self.samples)
         claimed = None
         if is_soft:
             found = measure_reliability(prediction, image.label, mask)
@@ -190,6 +194,9 @@ class ScorecardBuilder:
                 region=image.region,
                 month=image.month,
                 counts=counts,
+                debris=None
+                if debris is None
+                else count_pixels(predicted, image.label, mask & debris),
                 outline=OutlineScore.of(boundary),
                 area_error_km2=counts.area_error_px * pixel_km2,
                 valid_share=float(image.seen[mask].mean()),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from glacier import store
 from glacier.labels import IGNORE
 from glacier.landsat import NODATA
-from glacier.samples.coding import Coding
+from glacier.samples.coding import REFLECTANCE, Coding
 from glacier.samples.rows import rows_address
 from glacier.samples.sample_set import SampleMonth, SampleSet, month_key
 from glacier.windows import pad_to
@@ -83,6 +83,26 @@ class MonthImage:
         place = np.s_[..., row : row + size, col : col + size]
         image = self.coding.decode(self.numbers[place])
         return pad_to(image, size, np.nan), pad_to(self.label[place], size, IGNORE)
+
+
+def find_reflectance(
+    image: MonthImage, samples: SampleSet, name: str
+) -> NDArray[np.float32] | None:
+    """Reflectance of a band that networks or baselines read: (H, W) float32, NaN where unseen.
+
+    Args:
+        image: The image.
+        samples: Their description.
+        name: The band.
+
+    Returns:
+        None where the samples do not hold it, or as shares of each image's maximum alone.
+    """
+    if samples.scale == "reflectance" and name in samples.bands:
+        return image.band(samples.bands.index(name))
+    if name in samples.extra_bands:
+        return REFLECTANCE.decode(image.extra_numbers[samples.extra_bands.index(name)])
+    return None
 
 
 def read_images(folder: str, samples: SampleSet) -> list[MonthImage]:

@@ -11,6 +11,7 @@ from glacier.markdown import escape, write_table
 from glacier.progress import duration
 from glacier.published import INTRODUCTION, PUBLISHED
 from glacier.reports.terms import TERMS
+from glacier.studies.by_place import conclude_places, write_places
 from glacier.studies.rows import Column, VariantRow
 from glacier.studies.seeds import write_seeds
 from glacier.studies.sentences import describe_difference
@@ -45,6 +46,7 @@ def write_page(summary: StudySummary, alt: str) -> str:
         "",
         *write_scores(summary),
         "",
+        *write_places(summary.places),
         *write_regions(summary.regions, summary.reference),
         *write_seeds(summary.seeds, summary.reference, summary.compared_on),
         f"![{escape(alt)}](variants.png)",
@@ -66,6 +68,8 @@ def write_page(summary: StudySummary, alt: str) -> str:
 
 def write_verdicts(summary: StudySummary) -> list[str]:
     """What the study found, first of all: which settings help, or the verdict of every variant."""
+    if said := conclude_places(summary.places):
+        return [escape(said)]
     if summary.regions:
         return [conclude_regions(summary.regions, summary.reference)]
     if summary.column == "val":

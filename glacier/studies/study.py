@@ -160,6 +160,9 @@ def write_study(
         "variants.png": picture.png,
         "README.md": write_page(summary, picture.alt).encode(),
     }
+    if summary.places:
+        by_place = [row.model_dump(exclude={"area_percent"}) for row in summary.places]
+        contents["places.csv"] = encode_csv(by_place)
     seals.write_whole(store.join(folder, "study.json"), summary, contents)
     for sentence in summary.leakage or summary.sentences:
         say(f"study: {sentence}")

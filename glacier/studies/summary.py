@@ -13,6 +13,7 @@ from glacier.evaluation.comparison import MonthCounts, count_months
 from glacier.evaluation.results import FailedTrial
 from glacier.reports.sharing import share_changes, share_text, shorten_address
 from glacier.settings.model import Model
+from glacier.studies.by_place import PlaceRow, list_place_rows
 from glacier.studies.rows import SPLITS, Column, VariantRow, list_rows
 from glacier.studies.seeds import Repeats, SeedRow, list_seed_rows
 from glacier.studies.sentences import explain_leakage, explain_row
@@ -26,7 +27,7 @@ from glacier.studies.variants import (
 )
 from glacier.studies.worst_region import RegionRow, list_region_rows
 
-SCHEMA = 10
+SCHEMA = 11
 """Counts up when a study's content changes for the same sweeps."""
 
 
@@ -82,6 +83,8 @@ class StudySummary(Stamp):
     rows: tuple[VariantRow, ...]
     regions: tuple[RegionRow, ...]
     """By the worst region; empty where no variant's training was told of regions."""
+    places: tuple[PlaceRow, ...]
+    """By place; empty where folds are not regions."""
     seeds: tuple[SeedRow, ...]
     """By training seed; empty where no variant is repeated."""
     losses: tuple[Losses, ...]
@@ -132,6 +135,7 @@ def summarise(
         failed_variants=share_reasons(lost, config),
         rows=tuple(rows),
         regions=tuple(list_region_rows(variants, missing)),
+        places=tuple(list_place_rows(variants)),
         seeds=tuple(list_seed_rows(repeats, first.name, SPLITS[column])),
         losses=tuple(losses for variant in variants for losses in list_losses(variant)),
         sentences=tuple(explain_row(row, first.name, column) for row in encoders),

@@ -22,9 +22,8 @@ from glacier.evaluation.results import BaselineFold, BaselineResult
 from glacier.evaluation.scorecard import ScorecardBuilder
 from glacier.indices import FALSE_COLOUR, normalised_difference
 from glacier.labels import IGNORE, grey_level
-from glacier.samples.coding import REFLECTANCE
 from glacier.samples.folds import FoldMasks, Split
-from glacier.samples.month_images import MonthImage
+from glacier.samples.month_images import MonthImage, find_reflectance
 from glacier.samples.sample_set import SampleSet
 from glacier.settings.labels import NDSI_ABOVE, NIR_ABOVE
 from glacier.training.trial import derive_seed
@@ -62,12 +61,9 @@ class Lesson:
         Raises:
             SampleError: The samples do not hold the band, or the archive lacked it.
         """
-        shown, extra = self.samples.bands, self.samples.extra_bands
-        if self.samples.scale == "reflectance" and name in shown:
-            return image.band(shown.index(name))
-        if name not in extra:
+        band = find_reflectance(image, self.samples, name)
+        if band is None:
             raise SampleError(f"the samples do not hold {name}")
-        band = REFLECTANCE.decode(image.extra_numbers[extra.index(name)])
         if not np.isfinite(band).any() and image.seen.any():
             raise SampleError(f"{image.key} has no {name}: the archive does not hold the band")
         return band

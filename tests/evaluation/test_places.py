@@ -5,18 +5,23 @@ from datetime import date
 import numpy as np
 import pytest
 
-from glacier.evaluation.places import (
-    PlaceTable,
-    find_debris,
-    judge_image,
-    make_table,
-)
+from glacier.evaluation.debris import find_debris
+from glacier.evaluation.places import PlaceTable, judge_image, make_table
+from glacier.geo.raster import Grid
 from glacier.labels import Surface
 from glacier.samples.month_images import MonthImage
+from glacier.samples.sample_set import Frame, SampleSet
 from tests.support.months import make_month
 
-BANDS = ("blue", "green", "red", "nir", "swir1")
 SIDE = 20
+FRAME = Frame(grid=Grid("EPSG:32608", 0, 0, 30, SIDE, SIDE), shape=(SIDE, SIDE))
+SAMPLES = SampleSet(
+    bands=("blue", "green", "red", "nir", "swir1"),
+    size_px=SIDE,
+    layout="chips",
+    blocks=(1, 1),
+    regions=dict.fromkeys(("a", "good", "bad", "none"), FRAME),
+)
 HALF = np.arange(SIDE) < SIDE // 2
 LEFT = np.broadcast_to(HALF, (SIDE, SIDE))
 """Glacier of most images here."""
@@ -35,7 +40,7 @@ def make_image(
 
 
 def judge(found: np.ndarray, *images: MonthImage) -> PlaceTable:
-    finds = [judge_image(image, found, BANDS, (30.0, 30.0)) for image in images]
+    finds = [judge_image(image, found, SAMPLES) for image in images]
     return make_table("mine", "ground-1", finds)
 
 
@@ -66,15 +71,27 @@ def test_an_outline_that_lies_three_pixels_off_is_90_m_away() -> None:
 def test_debris_is_glacier_that_shows_no_ice_or_what_the_label_calls_so() -> None:
     bright = np.arange(SIDE)[None] < np.full((SIDE, 1), 4)
     image = make_image(bright=bright)
-    np.testing.assert_array_equal(find_debris(image, BANDS), LEFT & ~bright)
+    np.testing.assert_array_equal(find_debris(image, SAMPLES), LEFT & ~bright)
     (place,) = judge(bright, image).places
     assert place.debris_recall == 0 and place.recall == pytest.approx(0.4)
     (place,) = judge(np.arange(SIDE)[None] < np.full((SIDE, 1), 7), image).places
     assert place.debris_recall == pytest.approx(0.5)
     surface = np.where(LEFT, Surface.DEBRIS_ICE, 0).astype(np.uint8)
     image = make_image(surface=surface)
-    np.testing.assert_array_equal(find_debris(image, BANDS), LEFT)
-    assert find_debris(make_image(), ("nir", "red")) is None
+    np.testing.assert_array_equal(find_debris(image, SAMPLES), LEFT)
+    short = SAMPLES.model_copy(update={"bands": ("blue", "green", "red", "nir", "ndsi")})
+    assert find_debris(make_image(), short) is None
+
+
+def test_debris_is_not_told_by_shares_of_an_images_maximum_but_by_the_reflectance_beside() -> None:
+    pixels = np.broadcast_to(np.array(ROCK)[:, None, None], (len(ROCK), SIDE, SIDE))
+    seen = np.broadcast_to(np.array([0.8, 0.7, 0.1])[:, None, None], (3, SIDE, SIDE))
+    image = make_month("a", date(2020, 3, 1), pixels, LEFT.astype(np.uint8), extra=seen)
+    stretched = SAMPLES.model_copy(update={"scale": "own_maximum"})
+    assert find_debris(image, stretched) is None
+    beside = stretched.model_copy(update={"extra_bands": ("green", "nir", "swir1")})
+    found = find_debris(image, beside)
+    assert found is not None and not found.any()
 
 
 def test_a_place_without_ice_is_scored_by_what_is_claimed_alone() -> None:

@@ -1,0 +1,263 @@
+"""What every method scores at every place, where no fold trains on the places that it tests."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+
+import numpy as np
+
+from glacier.evaluation.comparison import Kind
+from glacier.evaluation.metrics import percent_of, pool_counts
+from glacier.evaluation.scorecard import ImageScore
+from glacier.markdown import escape, write_table
+from glacier.reports.groups import list_tested
+from glacier.settings.model import Model
+from glacier.studies.variants import Variant
+
+MANY_IMAGES = 3
+"""Images of a place from which its area is told image by image."""
+
+
+class PlaceRow(Model):
+    """One method at one place."""
+
+    variant: str
+    method: str
+    kind: Kind
+    title: str
+    """The method as tables name it."""
+    is_rule: bool
+    """It is a threshold on bands or indices, and not the one that makes the labels."""
+    place: str
+    """As people call it."""
+    images: int
+    iou: float | None
+    """Over the pixels of all images; None where no ice is known, likewise the next three."""
+    debris_recall: float | None
+    """Of ice that the label calls debris, else of the label's glacier that no bright ice or snow
+    covers in the image."""
+    boundary_mean_m: float | None
+    """Mean over the images, metres."""
+    area_error_percent: float | None
+    """Mean over the images of its amount, of the label's area."""
+    claimed_percent: float
+    """Share of the ground without ice that is called glacier."""
+    area_percent: dict[str, float]
+    """Month, YYYY-MM, to the area called glacier less the label's, of the latter, in percent."""
+
+
+def list_place_rows(variants: Sequence[Variant]) -> list[PlaceRow]:
+    """A row per variant, method and place; simple methods once, since they are the same in all.
+
+    Args:
+        variants: The variants, of which the first is the reference.
+
+    Returns:
+        Empty where the folds of a variant are not regions.
+    """
+    if any(variant.settings.folds.kind != "by_region" for variant in variants):
+        return []
+    return [
+        make_place_row(variant, method, region, list(images))
+        for variant in variants
+        for method, tested in list_tested(variant.sweep).items()
+        if variant is variants[0] or variant.kind(method) != "baseline"
+        for region, images in groupby(sorted(tested, key=region_of), key=region_of)
+    ]
+
+
+def region_of(image: ImageScore) -> str:
+    """The region that an image is of."""
+    return image.region
+
+
+def make_place_row(
+    variant: Variant, method: str, region: str, images: Sequence[ImageScore]
+) -> PlaceRow:
+    """What a method scores at a place."""
+    counts = pool_counts(image.counts for image in images)
+    debris = pool_counts(image.debris for image in images if image.debris is not None)
+    has_ice = counts.glacier_pixels > 0
+    distances = [image.outline.mean_m for image in images if image.outline.mean_m is not None]
+    areas = {
+        f"{image.month:%Y-%m}": error
+        for image in sorted(images, key=lambda image: image.month)
+        if (found := image.counts).glacier_pixels
+        and (error := percent_of(found.area_error_px, found.glacier_pixels)) is not None
+    }
+    ground = counts.fp + counts.tn
+    return PlaceRow(
+        variant=variant.name,
+        method=method,
+        kind=variant.kind(method),
+        title=variant.scored[method].title,
+        is_rule=method in variant.rival_rules,
+        place=variant.config.place(region),
+        images=len(images),
+        iou=counts.iou if has_ice else None,
+        debris_recall=debris.recall if debris.glacier_pixels else None,
+        boundary_mean_m=float(np.mean(distances)) if has_ice and distances else None,
+        area_error_percent=float(np.mean(np.abs(list(areas.values())))) if areas else None,
+        claimed_percent=100 * counts.fp / ground if ground else 0.0,
+        area_percent=areas,
+    )
+
+
+Methods = Mapping[tuple[str, str], Mapping[str, PlaceRow]]
+"""Variant and method to place to what it scores there."""
+
+
+def group_methods(rows: Sequence[PlaceRow]) -> Methods:
+    """The rows by method, in their order."""
+    found: dict[tuple[str, str], dict[str, PlaceRow]] = defaultdict(dict)
+    for row in rows:
+        found[row.variant, row.method][row.place] = row
+    return found
+
+
+def mean_iou(places: Mapping[str, PlaceRow]) -> float:
+    """IoU of a method over the places with known ice, each counted once; 0 without any."""
+    known = [row.iou for row in places.values() if row.iou is not None]
+    return float(np.mean(known)) if known else 0.0
+
+
+def conclude_places(rows: Sequence[PlaceRow]) -> str:
+    """How the best network stands to the rules on unseen ground, in a sentence or two.
+
+    Returns:
+        Empty where no network or no rule was scored.
+    """
+    methods = sorted(group_methods(rows).values(), key=mean_iou, reverse=True)
+    networks = [m for m in methods if next(iter(m.values())).kind == "encoder"]
+    rules = [m for m in methods if next(iter(m.values())).is_rule]
+    if not networks or not rules:
+        return ""
+    best, rule = networks[0], rules[0]
+    below = [
+        f"{place} ({row.iou:.3f}; {rule[place].iou:.3f})"
+        for place, row in best.items()
+        if row.iou is not None and place in rule and row.iou <= (rule[place].iou or 0.0)
+    ]
+    (first, second) = (next(iter(method.values())) for method in (best, rule))
+    gain = mean_iou(best) - mean_iou(rule)
+    where = (
+        f"it does not beat that rule at {', '.join(below)}" if below else "it does so everywhere"
+    )
+    return (
+        f"On ground that no network saw, {first.title} ({first.variant}) has the highest mean IoU "
+        f"over the places, {mean_iou(best):.3f}; the best rule, {second.title}, "
+        f"{mean_iou(rule):.3f} ({gain:+.3f}); {where}. The network is named by these same scores, "
+        "so its lead is flattered."
+    )
+
+
+def write_places(rows: Sequence[PlaceRow]) -> list[str]:
+    """The page's part on places; empty where there is none."""
+    if not rows:
+        return []
+    lines = ["## Place by place", ""]
+    lines += ["IoU, the best method first and the worst place first:", "", *pivot_iou(rows), ""]
+    for told, value in TABLES.items():
+        table = pivot(rows, value)
+        lines += [told, "", *table, ""] if table else []
+    for place, table in pivot_areas(rows).items():
+        told = f"{place}: area called glacier less that of the label of the same image, in percent:"
+        lines += [escape(told), "", *table, ""]
+    return lines
+
+
+Value = Callable[[PlaceRow], float | None]
+"""What a table shows of a method at a place; None where it has nothing to say."""
+
+TABLES: dict[str, Value] = {
+    "Recall of ice under debris (where no label says which, of glacier on which no bright ice or "
+    "snow is to be seen in that image):": lambda row: row.debris_recall,
+    "Mean distance of the outlines, metres:": lambda row: row.boundary_mean_m,
+    "Error of the area without its sign, percent, mean over the images:": (
+        lambda row: row.area_error_percent
+    ),
+    "Share of the ground that is called glacier where there is none, percent:": (
+        lambda row: row.claimed_percent if row.iou is None else None
+    ),
+}
+"""What is said above a table to what it shows."""
+
+
+def pivot_iou(rows: Sequence[PlaceRow]) -> list[str]:
+    """A row for every method, the best first; a column for every place with ice, worst first."""
+    methods = sorted(group_methods(rows).values(), key=mean_iou, reverse=True)
+    means: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        if row.iou is not None:
+            means[row.place].append(row.iou)
+    places = sorted(means, key=lambda place: np.mean(means[place]))
+    return write_table(
+        ("method", "variant", *map(escape, places), "mean"),
+        [
+            (
+                *name_method(next(iter(method.values()))),
+                *(format_iou(method.get(place)) for place in places),
+                f"{mean_iou(method):.3f}",
+            )
+            for method in methods
+        ],
+    )
+
+
+def format_iou(row: PlaceRow | None) -> str:
+    """An IoU as a cell."""
+    return "" if row is None or row.iou is None else f"{row.iou:.3f}"
+
+
+def name_method(row: PlaceRow) -> tuple[str, str]:
+    """A method and its variant as cells; a simple method is of none."""
+    return escape(row.title), "" if row.kind == "baseline" else escape(row.variant)
+
+
+def pivot(rows: Sequence[PlaceRow], value: Value) -> list[str]:
+    """A row for every method, a column for every place where any has a value; or no line."""
+    places = list(dict.fromkeys(row.place for row in rows if value(row) is not None))
+    methods = sorted(group_methods(rows).values(), key=mean_iou, reverse=True)
+    if not places:
+        return []
+    return write_table(
+        ("method", "variant", *map(escape, places)),
+        [
+            (
+                *name_method(next(iter(method.values()))),
+                *(format_value(method.get(place), value) for place in places),
+            )
+            for method in methods
+        ],
+    )
+
+
+def format_value(row: PlaceRow | None, value: Value) -> str:
+    """A value of a table as a cell: a recall to three digits, all else to three that count."""
+    found = None if row is None else value(row)
+    return "" if found is None else f"{found:.3g}"
+
+
+def pivot_areas(rows: Sequence[PlaceRow]) -> dict[str, list[str]]:
+    """Place to a table of errors by image, of the places with ``MANY_IMAGES`` or more."""
+    found: dict[str, list[str]] = {}
+    for place in dict.fromkeys(row.place for row in rows if row.iou is not None):
+        own = sorted(
+            (row for row in rows if row.place == place),
+            key=lambda row: (row.area_error_percent is None, row.area_error_percent),
+        )
+        months = sorted({month for row in own for month in row.area_percent})
+        if len(months) >= MANY_IMAGES:
+            cells = [
+                (*name_method(row), *(format_error(row.area_percent.get(m)) for m in months))
+                for row in own
+            ]
+            found[place] = write_table(("method", "variant", *months), cells)
+    return found
+
+
+def format_error(percent: float | None) -> str:
+    """An error with its sign as a cell."""
+    return "" if percent is None else f"{percent:+.1f}"
