@@ -34,6 +34,7 @@ TITLES = {
     "continual": ("continual/", "learning on from new months"),
     "corrections": ("corrections/", "outlines back from people"),
     "reports": ("reports/", "the page a reviewer reads"),
+    "releases": ("releases/", "trained models to others, and from others"),
     "studies": ("studies/", "variants of a run compared"),
     "serving": ("serving/", "maps over HTTP"),
     "monitoring": ("monitoring/", "drift over time"),

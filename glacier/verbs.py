@@ -458,6 +458,13 @@ def score_masks(argv: Sequence[str]) -> int:
     return run_plainly("places", partial(run_places, argv))
 
 
+def pass_models(argv: Sequence[str]) -> int:
+    """Pass trained models on, or take them from others."""
+    from glacier.releases.command import run_models
+
+    return run_plainly("models", partial(run_models, argv))
+
+
 def explain_aside(argv: Sequence[str], usage: str) -> int:
     """Print how a verb without a configuration is typed: asked for, or by mistake."""
     asked = argv[:1] in (["--help"], ["-h"])
@@ -471,6 +478,7 @@ ASIDES: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
     "status": ("Say what the last job of a run is doing or has done.", tell_status),
     "corrections": ("Offer outlines to be corrected by people; take them back.", correct_outlines),
     "registry": ("Show which model serves; promote one that waits; roll back.", keep_registry),
+    "models": ("Pass trained models on; list, show and fetch those of others.", pass_models),
     "places": ("Score masks of any method on real places.", score_masks),
     "configs": ("List the run configurations that ship, and where they lie.", show_configs),
     "list": ("Show what runs have left in storage and results.", show_runs),

@@ -22,6 +22,7 @@ OWN = {
     "samples.mapped_images",  # what a node lays out for its own processes
     "job_log",  # lines at the end of a file, which nothing vouches for
     "geo.vector_files", "geo.zipped",  # copies of inputs, for the time of reading
+    "releases.index", "releases.share",  # a model on its way, in a folder of the process
     "serving.spool",  # uploads, for the time of mapping
     "serving.kept_maps",  # what is known of a map, in a folder that goes as a whole
 }  # fmt: skip

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 ORDER = (
     "settings", "top", "geo", "plots", "sources", "archive", "samples", "evaluation", "registry",
     "training", "continual", "mapping", "explaining", "reports", "monitoring", "corrections",
-    "studies", "serving", "doctor", "planning",
+    "releases", "studies", "serving", "doctor", "planning",
     "entrance",
 )  # fmt: skip
 """Folders of ``glacier/`` in the order in which data flow; each imports those before it alone."""
@@ -64,7 +64,7 @@ HOMES = {
     "pystac": {"sources"},
     "pystac_client": {"sources"},
     "planetary_computer": {"sources"},
-    "requests": {"sources"},
+    "requests": {"sources", "releases.web"},
     "urllib3": {"sources"},
     "jinja2": {"reports"},
     "fastapi": {"serving"},

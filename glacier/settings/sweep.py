@@ -167,12 +167,16 @@ class Sweep(Model):
             seed: The training seed.
             encoders: Those to keep, at least one of which it has; empty: all.
         """
-        kept = tuple(e for e in self.encoders if not encoders or e in encoders)
+        kept = self.of_encoders(encoders or self.encoders)
+        return kept.model_copy(update={"training_seed": seed, "random_forest": False})
+
+    def of_encoders(self, encoders: Collection[str]) -> Self:
+        """The same of some of its encoders alone."""
+        kept = tuple(encoder for encoder in self.encoders if encoder in encoders)
         given = self.encoder_weights
         if not isinstance(given, str):
             given = {encoder: source for encoder, source in given.items() if encoder in kept}
-        changes = {"training_seed": seed, "encoders": kept, "encoder_weights": given}
-        return self.model_copy(update={**changes, "random_forest": False})
+        return self.model_copy(update={"encoders": kept, "encoder_weights": given})
 
     def rename_weights(self, rename: Callable[[str], str]) -> Self:
         """The same with other words for where weights come from."""
