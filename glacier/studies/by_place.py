@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
@@ -9,8 +10,9 @@ from itertools import groupby
 import numpy as np
 
 from glacier.evaluation.comparison import Kind
-from glacier.evaluation.metrics import percent_of, pool_counts
+from glacier.evaluation.metrics import Counts, percent_of, pool_counts
 from glacier.evaluation.scorecard import ImageScore
+from glacier.mapping.uncertainty import MIN_TESTED, interval_from_tests
 from glacier.markdown import escape, write_table
 from glacier.reports.groups import list_tested
 from glacier.settings.model import Model
@@ -46,6 +48,9 @@ class PlaceRow(Model):
     """Share of the ground without ice that is called glacier."""
     area_percent: dict[str, float]
     """Month, YYYY-MM, to the area called glacier less the label's, of the latter, in percent."""
+    areas_held: int | None
+    """Images whose label's area lies in the 90 % interval that the errors in the other images make
+    of the mapped one; None where they are too few for an interval."""
 
 
 def list_place_rows(variants: Sequence[Variant]) -> list[PlaceRow]:
@@ -102,7 +107,30 @@ def make_place_row(
         area_error_percent=float(np.mean(np.abs(list(areas.values())))) if areas else None,
         claimed_percent=100 * counts.fp / ground if ground else 0.0,
         area_percent=areas,
+        areas_held=count_held([image.counts for image in images]),
     )
+
+
+def count_held(images: Sequence[Counts]) -> int | None:
+    """Images whose true area lies in an interval made of the errors in the others.
+
+    So would someone fare who has drawn the glacier in those, and has the map alone of this one.
+
+    Args:
+        images: Pixels of each image.
+
+    Returns:
+        None where too few others make an interval, or an area is 0.
+    """
+    areas = [(counts.tp + counts.fp, counts.glacier_pixels) for counts in images]
+    if len(areas) <= MIN_TESTED or any(0 in pair for pair in areas):
+        return None
+    errors = [(math.log(mapped / true),) for mapped, true in areas]
+    held = 0
+    for at, (mapped, true) in enumerate(areas):
+        found = interval_from_tests(mapped, errors[:at] + errors[at + 1 :])
+        held += found is not None and found.low_km2 <= true <= found.high_km2
+    return held
 
 
 Methods = Mapping[tuple[str, str], Mapping[str, PlaceRow]]
@@ -163,7 +191,11 @@ def write_places(rows: Sequence[PlaceRow]) -> list[str]:
         table = pivot(rows, value)
         lines += [told, "", *table, ""] if table else []
     for place, table in pivot_areas(rows).items():
-        told = f"{place}: area called glacier less that of the label of the same image, in percent:"
+        told = (
+            f"{place}: area called glacier less that of the label of the same image, in percent; "
+            "in how many images the label's area lies in the 90 % interval that the errors in the "
+            "other images make:"
+        )
         lines += [escape(told), "", *table, ""]
     return lines
 
@@ -251,10 +283,14 @@ def pivot_areas(rows: Sequence[PlaceRow]) -> dict[str, list[str]]:
         months = sorted({month for row in own for month in row.area_percent})
         if len(months) >= MANY_IMAGES:
             cells = [
-                (*name_method(row), *(format_error(row.area_percent.get(m)) for m in months))
+                (
+                    *name_method(row),
+                    *(format_error(row.area_percent.get(month)) for month in months),
+                    "" if row.areas_held is None else f"{row.areas_held} of {row.images}",
+                )
                 for row in own
             ]
-            found[place] = write_table(("method", "variant", *months), cells)
+            found[place] = write_table(("method", "variant", *months, "interval holds"), cells)
     return found
 
 

@@ -1,15 +1,18 @@
 """A study whose folds are places: every method at every place, networks beside rules."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from glacier.evaluation.metrics import Counts
 from glacier.evaluation.results import BaselineFold, BaselineResult
 from glacier.evaluation.scorecard import ImageScore, OutlineScore, Scorecard
-from glacier.studies.by_place import conclude_places, list_place_rows
+from glacier.studies.by_place import conclude_places, count_held, list_place_rows
 from glacier.studies.page import write_page
 from glacier.studies.variants import Variant
 from tests.support.variants import edit_cards, make_variant, summarise_study
@@ -86,6 +89,19 @@ def test_a_place_is_scored_over_its_images_and_its_area_image_by_image() -> None
     assert rows["ndsi_nir", "Synthetic Alps"].is_rule
 
 
+def test_an_area_has_an_interval_of_the_errors_in_the_other_images() -> None:
+    alike = [Counts(tp=60, fp=10, fn=n) for n in (20, 21, 19, 20)]
+    odd = [*alike[:3], Counts(tp=60, fp=10, fn=90)]
+    assert count_held(alike) == 4 and count_held(odd) == 3  # three that agree, and a fourth
+    assert count_held(alike[:3]) is None  # two others make no interval
+    assert count_held([*alike, Counts(fn=5)]) is None
+    errors = [math.log(70 / 80), math.log(70 / 81), math.log(70 / 79)]
+    reach = stats.t.isf(0.05, 2) * np.std(errors, ddof=1) * math.sqrt(1 + 1 / 3)
+    low = 70 / math.exp(np.mean(errors) + reach)
+    inside, outside = (Counts(tp=70, fn=whole(low) - 70) for whole in (math.ceil, math.floor))
+    assert count_held([*alike[:3], inside]) == 4 and count_held([*alike[:3], outside]) == 3
+
+
 def test_a_simple_method_has_its_rows_once_and_a_network_in_every_variant() -> None:
     rows = list_place_rows([STUDY, make_study("pretrained", NETWORK, RULE)])
     found = [(row.variant, row.method) for row in rows if row.place == "Synthetic Alps"]
@@ -106,8 +122,8 @@ def test_the_page_begins_with_where_the_best_network_beats_the_best_rule() -> No
     assert "| method | variant | Synthetic Alps | Synthetic Andes | mean |" in table
     assert "| net | random | 0.900 | 0.764 | 0.832 |" in table
     assert "| NDSI + NIR |  | 0.500 | 0.800 | 0.650 |" in table
-    assert "| method | variant | 2019-03 | 2020-03 | 2021-03 |" in table
-    assert "| net | random | -25.0 | +10.0 | +50.0 |" in table
+    assert "| method | variant | 2019-03 | 2020-03 | 2021-03 | interval holds |" in table
+    assert "| net | random | -25.0 | +10.0 | +50.0 |  |" in table
     assert "| method | variant | Synthetic Bay |" in table
 
 
