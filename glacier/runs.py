@@ -6,11 +6,12 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from glacier import store
+from glacier import seals, store
 from glacier.errors import ConfigError, StoreError
 from glacier.job_log import LOGS
 from glacier.locks import find_living
@@ -18,11 +19,11 @@ from glacier.progress import say
 
 FOLDERS = (
     "archive", "samples", "sweeps", "trials", "models", "maps", "weights", "catalogue", "continual",
-    LOGS,
+    "fetched", LOGS,
 )  # fmt: skip
 """Folders of a storage."""
 
-SHARED = ("archive", "weights", "catalogue")
+SHARED = ("archive", "weights", "catalogue", "fetched")
 """Those that are named after places and files, not after runs, and serve all runs."""
 
 
@@ -94,6 +95,12 @@ def run_clean(argv: Sequence[str]) -> int:
         if owner := find_living(item.address):
             say(f"{item.name} is worked on by {owner}; nothing was removed")
             return 1
+    served = find_registered(find_place("storage", options.storage))
+    for item in chosen:
+        if item.name in served:
+            say(f"{item.name} is of a model that {served[item.name]} may let serve; nothing was "
+                "removed. Remove that file first if nobody needs it any more")  # fmt: skip
+            return 1
     for item in chosen:
         if options.yes:
             store.remove_folder(item.address)
@@ -101,6 +108,28 @@ def run_clean(argv: Sequence[str]) -> int:
     if not options.yes:
         say("nothing was removed; add --yes to do it")
     return 0
+
+
+def find_registered(storage: str) -> dict[str, str]:
+    """Items that a version of a registry consists of, by the registry's address.
+
+    Raises:
+        StoreError: A registry is damaged, or the storage cannot be reached.
+    """
+    from glacier.evaluation.results import SweepResult  # late: seconds that no listing needs
+    from glacier.registry.ledger import Ledger, list_registries
+
+    found: dict[str, str] = {}
+    for ledger in (Ledger(storage, name) for name in list_registries(storage)):
+        for version in ledger.read().versions:
+            names = [version.model, f"samples/{version.data.samples}"]
+            with suppress(StoreError):  # of a sweep that is gone or damaged the models are unknown
+                swept = seals.read_model(
+                    store.join(ledger.locate(version), "sweep.json"), SweepResult
+                )
+                names.append(f"models/{swept.models}")
+            found |= dict.fromkeys(names, ledger.address)
+    return found
 
 
 def parse_places(argv: Sequence[str], verb: str) -> argparse.Namespace:

@@ -7,8 +7,11 @@ import pytest
 from glacier import seals
 from glacier.lock_file import create
 from glacier.owner import Owner
+from glacier.registry.ledger import Ledger
 from glacier.runs import run_clean, run_list
 from glacier.verbs import main
+from tests.support.saved_sweeps import make_config, places_of, write_sweep
+from tests.support.versions import DATA, make_version
 
 FILES = (
     "data/archive/mendenhall-11111111/2014-07.tif",
@@ -89,6 +92,28 @@ def test_a_folder_in_which_a_run_works_is_not_removed(
     )
     assert run_clean(["demo", "--yes", *places]) == 0  # its owner is dead
     assert left(tmp_path) == {FILES[0], FILES[3], *FILES[5:]}
+
+
+def test_what_a_registry_may_let_serve_is_not_removed(
+    tmp_path: Path, places: list[str], capsys: pytest.CaptureFixture
+) -> None:
+    config = make_config(tmp_path)
+    swept = write_sweep(config)
+    folder = Path(places_of(config, swept).sweep).name
+    data = DATA.model_copy(update={"samples": swept.samples})
+    ledger = Ledger(config.storage, "alps")
+    ledger.begin(make_version(model=f"sweeps/{folder}", data=data), "nothing served before")
+    before = left(tmp_path)
+    (tmp_path / f"data/models/{swept.models}").mkdir(parents=True)
+    (tmp_path / f"data/models/{swept.models}/weights").touch()
+    for name in (f"sweeps/{folder}", f"samples/{swept.samples}", f"models/{swept.models}", "tiny"):
+        assert run_clean([name, "--yes", *places]) == 1
+        assert f"is of a model that {ledger.address} may let serve" in capsys.readouterr().out
+    assert left(tmp_path) == {*before, f"data/models/{swept.models}/weights"}
+    assert run_clean(["demo", "--yes", *places]) == 0
+    Path(ledger.address).unlink()
+    assert run_clean(["tiny", "--yes", *places]) == 0
+    assert not (tmp_path / f"data/sweeps/{folder}").exists()
 
 
 def test_an_unknown_name_removes_nothing(

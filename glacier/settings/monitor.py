@@ -26,9 +26,9 @@ class Monitor(Model):
     other years, of which there must be 3; 1 or 2 where there are fewer years."""
     false_alarms: float = Field(0.05, gt=0, le=0.5)
     """Share of usual months that may be called an alarm; 0.05 needs 19 reference months."""
-    features: bool = True
+    features: bool = False
     """The encoder of a network looks at every month, too, in up to 16 windows, which takes about
-    two thirds of the time of mapping them."""
+    two thirds of the time of mapping them. Where it was measured, it added nothing."""
     hold: Annotated[bool, RUNTIME_ONLY] = False
     """An alarm keeps ``glacier latest`` from publishing a month until a person has looked."""
     looked: Annotated[dict[MonthOfRegion, Person], RUNTIME_ONLY] = Field(default_factory=dict)

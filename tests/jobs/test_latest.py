@@ -210,7 +210,7 @@ def test_an_alarm_is_mapped_and_waits_until_somebody_has_looked(
     assert list(place.glob(f"data/maps/*/*/{UNTIL}.class.tif"))
     before = read_files(place)
     assert watch()[-1] == "2015-02" and read_files(place) == before
-    config = tiny_config(place, latest={"until": UNTIL})
+    config = tiny_config(place, latest={"until": UNTIL}, monitor={"features": True})
     assert run_monitor(config) == 0  # which shows what waits
     assert UNTIL in (place / "results/tiny/monitor.csv").read_text()
     (region,) = read_model(summary_address(f"{place}/results/tiny"), MonitorSummary).regions

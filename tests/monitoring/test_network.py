@@ -11,6 +11,7 @@ from glacier.training.saved import SavedSweep, SweepPlaces
 from tests.support.finished_runs import GRID
 from tests.support.tiny import tiny_config
 
+LOOKS = {"features": True}
 NAMES = (("resnet34", 0), ("resnet34", 1), ("resnet50", 0))
 
 
@@ -38,7 +39,7 @@ def test_it_is_the_network_that_mapped_the_most_months_of_the_region(tmp_path: P
         make_record("ridge", "2019-03", 0, 1),
         MapRecord(region="dark", name="2019-01", status="empty"),
     ]
-    found = choose_lookers(tiny_config(tmp_path), make_sweep(tmp_path), records)
+    found = choose_lookers(tiny_config(tmp_path, monitor=LOOKS), make_sweep(tmp_path), records)
     assert {region: (each.encoder, each.fold) for region, each in found.items()} == {
         "col": ("resnet34", 0), "ridge": ("resnet34", 1),
     }  # fmt: skip
@@ -48,24 +49,26 @@ def test_it_is_the_network_that_mapped_the_most_months_of_the_region(tmp_path: P
 def test_of_several_it_is_the_first_whatever_comes_later(tmp_path: Path) -> None:
     records = [make_record("ridge", f"2019-0{k}", 0, 1) for k in range(1, 5)]
     for many in (records[:1], records):
-        (found,) = choose_lookers(tiny_config(tmp_path), make_sweep(tmp_path), many).values()
+        (found,) = choose_lookers(
+            tiny_config(tmp_path, monitor=LOOKS), make_sweep(tmp_path), many
+        ).values()
         assert (found.encoder, found.fold) == ("resnet34", 0)
 
 
 def test_where_no_network_looks_it_says_why(tmp_path: Path) -> None:
-    config, records = tiny_config(tmp_path), [make_record("ridge", "2019-01", 2)]
+    config, records = tiny_config(tmp_path, monitor=LOOKS), [make_record("ridge", "2019-01", 2)]
     gone = choose_lookers(config, make_sweep(tmp_path), records)["ridge"]
     assert gone.encoder is None
     assert str(gone) == "none: resnet34, fold 2, which mapped it, is no longer in the storage"
     nobody = choose_lookers(config, make_sweep(tmp_path), [make_record("ridge", "2019-01")])
     assert nobody["ridge"].why_none == "its maps do not say who made them"
-    off = tiny_config(tmp_path, monitor={"features": False})
+    off = tiny_config(tmp_path)
     found = choose_lookers(off, make_sweep(tmp_path), records)["ridge"]
     assert found.encoder is None and found.why_none == "monitor.features is false"
 
 
 def test_what_was_found_is_found_again_only_with_the_same_network(tmp_path: Path) -> None:
-    config, sweep = tiny_config(tmp_path), make_sweep(tmp_path)
+    config, sweep = tiny_config(tmp_path, monitor=LOOKS), make_sweep(tmp_path)
 
     def digest(**facts: object) -> str:
         return digest_inputs(config, sweep, [], {"ridge": Looker(region="ridge", **facts)})

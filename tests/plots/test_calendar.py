@@ -47,5 +47,7 @@ def test_a_calendar_holds_ten_years_and_says_what_it_leaves_out():
     share = (np.abs(pixels_of(one).astype(int) - blue).max(axis=1) < 8).mean()
     assert 0.35 < share < 0.75  # ten of twelve columns, less gaps, letters and legend
     many = calendar.draw_calendar(dict.fromkeys("abcdef", squares))
+    four = calendar.draw_calendar(dict.fromkeys("abcd", squares))
+    assert many.size_px[0] == four.size_px[0] and many.png != four.png  # it says so
     assert "d: 120" in many.alt and "e: 120" not in many.alt
     assert many.alt.endswith("2 more regions are not shown.")
