@@ -67,7 +67,13 @@ def draw_calendar(regions: Mapping[str, Sequence[Square]]) -> Picture:
     for axes, (name, squares) in zip(panels, shown.items(), strict=True):
         draw_months(axes, name, squares)
     if left_out := len(regions) - len(shown):
-        figure.supxlabel(f"not drawn: {left_out} more", x=0.98, ha="right", fontsize=9.5, color=INK)
+        figure.supxlabel(
+            f"not drawn: {left_out} more region{'s' * (left_out > 1)}",
+            x=0.98,
+            ha="right",
+            fontsize=9.5,
+            color=INK,
+        )
     marks, words = explain_squares([s for squares in shown.values() for s in squares])
     figure.legend(
         marks, words, loc="outside lower left", ncols=len(marks) // len(SHARES), frameon=False,
