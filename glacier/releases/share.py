@@ -17,7 +17,7 @@ from glacier.mapping.assignment import choose_encoders
 from glacier.progress import say
 from glacier.releases.index import INDEX, MAX_SENTENCE, Release, SharedModel, read_release
 from glacier.reports.sharing import share_config, share_text
-from glacier.samples.sample_set import write_set
+from glacier.samples.sample_set import SampleSet, hold_months, write_set
 from glacier.scratch import open_scratch
 from glacier.settings.model import STORED
 from glacier.training.model_card import ModelCard, describe_model
@@ -107,9 +107,23 @@ def lay_out(sweep: SavedSweep, encoders: Sequence[str], inside: Path) -> list[Mo
         if trial.encoder in encoders:
             source = sweep.places.model(trial.encoder, trial.fold)
             cards.append(copy_model(source, there.model(trial.encoder, trial.fold)))
-    write_set(there.samples, sweep.samples)
+    write_set(there.samples, share_samples(sweep.samples, sweep.result.config))
     seals.write_model(there.result, share_result(sweep.result, encoders))
     return cards
+
+
+def share_samples(samples: SampleSet, config: Config) -> SampleSet:
+    """Samples whose months say why they failed without a place of a machine."""
+    months = (
+        month.model_copy(
+            update={
+                "reason": share_text(month.reason, config),
+                "notes": tuple(share_text(note, config) for note in month.notes),
+            }
+        )
+        for month in samples.months
+    )
+    return samples.model_copy(update={"months": hold_months(tuple(months))})
 
 
 def move_below(folder: Path, address: str) -> str:

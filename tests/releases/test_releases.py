@@ -6,7 +6,7 @@ import json
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from glacier.errors import GlacierError
 from glacier.releases.fetch import MARK, Fetched, fetch_model
 from glacier.releases.index import Release, SharedModel, read_card, read_release
 from glacier.releases.share import share_sweep
+from glacier.samples.sample_set import SampleSet, hold_months
 from glacier.training.model_files import load_model, save_model
 from glacier.training.saved import SavedSweep, open_sweep
 from glacier.training.unet import build_unet
@@ -60,7 +61,17 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
         card = make_card(encoder=ENCODER, fold=fold, inference=windows)
         save_model(places.model(ENCODER, fold), build_unet(ENCODER, 3).state_dict(), card)
     sweep, release = open_sweep(places.sweep), str(folder / "release")
+    sweep = replace(sweep, samples=fail_a_month(sweep.samples, f"RasterError: {folder}/a.tif: cut"))
     return Shared(config, sweep, release, share_sweep(config, sweep, release, "CC-BY-4.0"))
+
+
+def fail_a_month(samples: SampleSet, reason: str) -> SampleSet:
+    """Samples whose failed month names a file."""
+    months = [
+        month.model_copy(update={"reason": reason} if month.status == "failed" else {})
+        for month in samples.months
+    ]
+    return samples.model_copy(update={"months": hold_months(tuple(months))})
 
 
 def test_what_is_fetched_maps_by_the_same_weights_folds_and_samples(
@@ -70,7 +81,10 @@ def test_what_is_fetched_maps_by_the_same_weights_folds_and_samples(
     there = open_sweep(folder)
     assert [(t.encoder, t.fold) for t in there.result.trials] == [(ENCODER, f) for f in range(3)]
     assert there.result.splits == shared.sweep.result.splits
-    assert there.samples == shared.sweep.samples
+    own = fail_a_month(shared.sweep.samples, "RasterError: …/a.tif: cut")
+    assert list(there.samples.months) == list(own.months)
+    ways = {"files": {}, "months": ()}
+    assert there.samples.model_copy(update=ways) == own.model_copy(update=ways)
     for fold in range(3):
         own, card = load_model(shared.sweep.places.model(ENCODER, fold))
         other, same = load_model(there.places.model(ENCODER, fold))
@@ -83,7 +97,11 @@ def test_what_is_fetched_maps_by_the_same_weights_folds_and_samples(
     assert held == {MARK, *mark.files}
 
 
-def test_a_release_says_nothing_of_where_the_run_lay(shared: Shared) -> None:
+def test_a_release_says_nothing_of_where_the_run_lay(shared: Shared, tmp_path: Path) -> None:
+    place = fetch_model(shared.release, "tiny", str(tmp_path)).partition("/sweeps/")[0]
+    samples = open_sweep(f"{place}/sweeps/{shared.model.sweep}").samples
+    said = [month.reason for month in samples.months if month.status == "failed"]
+    assert said == ["RasterError: …/a.tif: cut"]
     data = b"".join(path.read_bytes() for path in Path(shared.release).iterdir())
     assert shared.config.storage.encode() not in data
     config = json.loads(shared.sweep.result.config.model_dump_json())
