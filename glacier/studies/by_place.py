@@ -164,21 +164,30 @@ def conclude_places(rows: Sequence[PlaceRow]) -> str:
         return ""
     best, rule = networks[0], rules[0]
     below = [
-        f"{place} ({row.iou:.3f}; {rule[place].iou:.3f})"
+        f"{place} ({row.iou:.3f}; {other.title} {other.iou:.3f})"
         for place, row in best.items()
-        if row.iou is not None and place in rule and row.iou <= (rule[place].iou or 0.0)
+        if (other := find_best(rules, place)) is not None
+        and row.iou is not None
+        and other.iou is not None
+        and row.iou <= other.iou
     ]
-    (first, second) = (next(iter(method.values())) for method in (best, rule))
+    first, second = (next(iter(method.values())) for method in (best, rule))
     gain = mean_iou(best) - mean_iou(rule)
-    where = (
-        f"it does not beat that rule at {', '.join(below)}" if below else "it does so everywhere"
-    )
+    where = "no rule is better anywhere"
+    if below:
+        where = f"a rule is as good or better at {', '.join(below)}"
     return (
         f"On ground that no network saw, {first.title} ({first.variant}) has the highest mean IoU "
         f"over the places, {mean_iou(best):.3f}; the best rule, {second.title}, "
-        f"{mean_iou(rule):.3f} ({gain:+.3f}); {where}. The network is named by these same scores, "
-        "so its lead is flattered."
+        f"{mean_iou(rule):.3f} ({gain:+.3f}); {where}. The network is named by these same "
+        "scores, so its lead is flattered."
     )
+
+
+def find_best(methods: Sequence[Mapping[str, PlaceRow]], place: str) -> PlaceRow | None:
+    """The method that is best at a place; None where none was scored there."""
+    found = [row for method in methods if (row := method.get(place)) and row.iou is not None]
+    return max(found, key=lambda row: row.iou or 0.0, default=None)
 
 
 def write_places(rows: Sequence[PlaceRow]) -> list[str]:
@@ -267,9 +276,9 @@ def pivot(rows: Sequence[PlaceRow], value: Value) -> list[str]:
 
 
 def format_value(row: PlaceRow | None, value: Value) -> str:
-    """A value of a table as a cell: a recall to three digits, all else to three that count."""
+    """A value of a table as a cell, to three digits that count; a whole number from 100 on."""
     found = None if row is None else value(row)
-    return "" if found is None else f"{found:.3g}"
+    return "" if found is None else f"{found:.0f}" if found >= 100 else f"{found:.3g}"
 
 
 def pivot_areas(rows: Sequence[PlaceRow]) -> dict[str, list[str]]:
