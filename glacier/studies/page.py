@@ -11,7 +11,8 @@ from glacier.markdown import escape, write_table
 from glacier.progress import duration
 from glacier.published import INTRODUCTION, PUBLISHED
 from glacier.reports.terms import TERMS
-from glacier.studies.by_place import conclude_places, write_places
+from glacier.studies.by_place import conclude_places
+from glacier.studies.place_tables import write_places
 from glacier.studies.rows import Column, VariantRow
 from glacier.studies.seeds import write_seeds
 from glacier.studies.sentences import describe_difference
