@@ -19,6 +19,7 @@ from glacier.settings.explain import Explain
 from glacier.settings.export import Export
 from glacier.settings.identity import digest, identity
 from glacier.settings.ingest import Ingest
+from glacier.settings.labels import RULE_BANDS
 from glacier.settings.latest import Latest
 from glacier.settings.learn import Learn
 from glacier.settings.model import ADDRESS, PRIVATE, RUNTIME_ONLY, TEXT, Model
@@ -239,7 +240,29 @@ class Config(Model):
                 f"sweep.normalise imagenet knows 3 bands, prepare.image has "
                 f"{len(self.prepare.image)}; use training"
             )
+        self.check_joined_rule()
         return self
+
+    def check_joined_rule(self) -> None:
+        """Refuse a rule beside the networks that lacks its bands, or makes the labels itself."""
+        if self.sweep.joined_rule == "none":
+            return
+        if missing := [name for name in RULE_BANDS if name not in self.prepare.image]:
+            raise ValueError(
+                f"sweep.joined_rule ndsi needs {', '.join(missing)} in prepare.image, which is "
+                f"{', '.join(self.prepare.image)}: add it where the scenes have it, or leave the "
+                "rule out"
+            )
+        if self.prepare.scale != "reflectance":
+            raise ValueError(
+                f"sweep.joined_rule ndsi has thresholds of reflectance, and prepare.scale is "
+                f"{self.prepare.scale}: set it to reflectance, or leave the rule out"
+            )
+        if self.prepare.label.kind == "ndsi":
+            raise ValueError(
+                "sweep.joined_rule ndsi would answer with the very rule that prepare.label.kind "
+                "ndsi makes the labels of: take other labels, or leave the rule out"
+            )
 
 
 def config_digest(config: Config) -> str:

@@ -379,6 +379,7 @@ def test_a_bad_value_is_answered_with_field_value_and_remedy(
 
 
 FROM_FILES = {"ingest.source": "folder", "prepare.label.kind": "ndsi"}
+RULED = {"sweep.joined_rule": "ndsi", "prepare.image": ["nir", "green", "swir1"]}
 
 
 @pytest.mark.parametrize(
@@ -420,6 +421,15 @@ FROM_FILES = {"ingest.source": "folder", "prepare.label.kind": "ndsi"}
         ),
         ({"prepare.layout": "resize"}, ["by_block", "prepare.layout chips"]),
         ({"sweep.normalise": "imagenet", "prepare.image": ["nir"]}, ["knows 3 bands", "has 1"]),
+        (
+            {"sweep.joined_rule": "ndsi", "prepare.image": ["nir", "green"]},
+            ["joined_rule ndsi needs swir1", "which is nir, green"],
+        ),
+        (
+            RULED | {"prepare.scale": "own_maximum"},
+            ["thresholds of reflectance", "prepare.scale is own_maximum"],
+        ),
+        (RULED | {"prepare.label.kind": "ndsi"}, ["the very rule", "take other labels"]),
     ],
 )
 def test_combinations_that_no_stage_could_honour_are_refused(
@@ -438,6 +448,7 @@ def test_combinations_that_no_stage_could_honour_are_refused(
         {"prepare.label.unseen": "background", "sweep.protocol": "notebook"},
         {"prepare.layout": "resize", "sweep.folds.kind": "shuffled"},
         {"sweep.normalise": "imagenet"},
+        RULED,
     ],
 )
 def test_their_neighbours_are_taken(place: Path, dotted: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from glacier.config import Config
 from glacier.evaluation.kinds import FOLDS, LABELS
 from glacier.published import INTRODUCTION
 from glacier.samples.sample_set import SampleMonth
-from glacier.settings.labels import Label
+from glacier.settings.labels import NDSI_ABOVE, NIR_ABOVE, Label
 from glacier.settings.months import Months
 from glacier.settings.sweep import Sweep
 from glacier.settings.weights import name_source
@@ -29,6 +29,7 @@ CHANGES: dict[tuple[str, Any], str] = {
     ("sweep.folds.hold_out_last", False): "Every month is in some fold, none kept out.",
     ("sweep.normalise", "training"): "Bands are normalised by the training pixels of the fold, not "
     "by ImageNet's colours.",
+    ("sweep.joined_rule", "ndsi"): "A rule on NDSI speaks beside every network.",
     ("prepare.label.kind", "truth"): "The labels are the glacier itself, not a threshold of the "
     "picture that the network sees.",
     ("prepare.label.unseen", "ignore"): "Pixels hidden by cloud count nowhere, not as bare ground.",
@@ -46,6 +47,13 @@ FAIRNESS = {
     "mean of the regions.",
 }
 """Way against unfairness to what was done."""
+
+JOINED = (
+    f"A rule speaks beside every network: where NDSI is above {NDSI_ABOVE:g}, ground above "
+    f"{NIR_ABOVE:g} in the near infrared is glacier at least as probably, and darker ground at "
+    "most as probably, as it is in the training part."
+)
+"""What a joined rule does to the scores."""
 
 EARLIER_LOOKS = (
     "Whether settings were changed after an earlier run had shown its test scores, a run cannot "
@@ -113,6 +121,8 @@ def explain_run(
     sentences.append(explain_weights(config.sweep))
     if (kind := config.sweep.fairness.kind) in FAIRNESS:
         sentences.append(FAIRNESS[kind])
+    if config.sweep.joined_rule != "none":
+        sentences.append(JOINED)
     return sentences
 
 

@@ -22,6 +22,8 @@ NIR_ABOVE = 0.11
 
 Source: Hall, Riggs & Salomonson 1995, Remote Sensing of Environment 54.
 """
+RULE_BANDS = ("green", "nir", "swir1")
+"""Bands that they are of."""
 
 
 class Provenance(Model):

@@ -90,6 +90,12 @@ class Sweep(Model):
     test_time_augmentation: bool = False
     """Test with the mean over the eight flips and quarter turns of every window; needs
     ``flips``."""
+    joined_rule: Annotated[Literal["none", "ndsi"], WHEN_SET] = "none"
+    """What speaks beside every network, in tests and maps. ndsi: where NDSI is above 0.4, ground
+    above 0.11 in the near infrared is glacier at least as probably, and darker ground (water) at
+    most as probably, as such ground is in the training part. It finds clean ice of a kind that no
+    training showed; the network alone finds ice under debris. Of reflectance with green, nir and
+    swir1. The epoch is chosen by what the network says alone."""
     training_seed: Annotated[TrainingSeed | None, WHEN_SET] = None
     """Seed of the first weights and of the order of samples; None: the run's ``seed``. Folds and
     samples do not depend on it, so two of them differ by the luck of training alone."""

@@ -17,6 +17,9 @@ from glacier.reports.groups import list_tested
 from glacier.settings.model import Model
 from glacier.studies.variants import Variant
 
+WITH_RULE = " with the rule on NDSI"
+"""After the name of a network beside which a rule speaks."""
+
 
 class PlaceRow(Model):
     """One method at one place."""
@@ -89,11 +92,12 @@ def make_place_row(
         and (error := percent_of(found.area_error_px, found.glacier_pixels)) is not None
     }
     ground = counts.fp + counts.tn
+    is_joined = variant.settings.joined_rule != "none" and variant.kind(method) != "baseline"
     return PlaceRow(
         variant=variant.name,
         method=method,
         kind=variant.kind(method),
-        title=variant.scored[method].title,
+        title=variant.scored[method].title + (WITH_RULE if is_joined else ""),
         is_rule=method in variant.rival_rules,
         place=variant.config.place(region),
         images=len(images),

@@ -15,7 +15,7 @@ from glacier.studies.variants import Variant
 Row = TypeVar("Row", bound=Model)
 """A row of a table, with differences in some of its fields."""
 
-AT_TEST_TIME = {"sweep.test_time_augmentation", "sweep.calibrate"}
+AT_TEST_TIME = {"sweep.test_time_augmentation", "sweep.calibrate", "sweep.joined_rule"}
 """Settings that move no validation score of an epoch."""
 
 

@@ -58,6 +58,6 @@ def load_encoder(folder: str, sha256: str) -> WindowEncoder:
             f"{folder} is another network (sha256 {card.sha256[:12]}) than the one that mapped the "
             f"months ({sha256[:12]}): run `glacier predict` again"
         )
-    plain = card.inference.model_copy(update={"orientations": 1})
+    plain = card.inference.model_copy(update={"orientations": 1, "rule": None})
     pooled = PooledEncoder(model).to(take_device(1, 0))
     return WindowEncoder(Viewer.of(pooled, plain).predict, card)

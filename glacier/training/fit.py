@@ -24,6 +24,7 @@ from glacier.settings.labels import Label
 from glacier.settings.labels import name_files as name_of_files
 from glacier.training.checkpoint import Checkpoint, drop_checkpoint
 from glacier.training.inference import Viewer
+from glacier.training.joined_rule import JoinedRule, fit_rule
 from glacier.training.learner import (
     Learner,
     OnEpoch,
@@ -73,7 +74,19 @@ def make_learner(trial: Trial, images: Sequence[MonthImage]) -> Learner:
         whole=trial.samples.layout == "resize",
         bands=trial.samples.bands,
     )
-    return Learner(trial, sampler, mean, std)
+    return Learner(trial, sampler, mean, std, choose_rule(trial, images))
+
+
+def choose_rule(trial: Trial, images: Sequence[MonthImage]) -> JoinedRule | None:
+    """What speaks beside the network of a trial: what its training ground says of the rule.
+
+    A model that goes on learning keeps the one that it has.
+    """
+    if trial.start:
+        return read_card(trial.start.model).inference.rule
+    if trial.settings.joined_rule == "none":
+        return None
+    return fit_rule(trial.samples.bands, ((i, trial.training_mask(i)) for i in images))
 
 
 def conclude_trial(

@@ -15,6 +15,7 @@ from torch import nn
 
 from glacier.errors import TrainingError
 from glacier.training.folding import fold
+from glacier.training.joined_rule import JoinedRule
 from glacier.training.model_card import Inference
 from glacier.training.process import keep_float32
 from glacier.training.unet import make_predictor
@@ -49,6 +50,8 @@ class Viewer:
         predict = in_full_batches(make_predictor(model, mean, std, settings.precision), batch)
         if settings.orientations == 8:
             predict = average_orientations(predict)
+        if settings.rule:
+            predict = join_rule(predict, settings.rule)
         return cls(predict, settings, batch)
 
     def logits(self, image: NDArray[np.float32], wanted: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -63,6 +66,11 @@ class Viewer:
         """
         size, stride = self.settings.size_px, self.settings.stride_px
         return predict_blended(self.predict, image, wanted, size, stride, self.batch)
+
+
+def join_rule(predict: Predictor, rule: JoinedRule) -> Predictor:
+    """A network, and a rule beside it."""
+    return lambda windows: rule.join(predict(windows), windows)
 
 
 def take_device(threads: int, gpus: float) -> torch.device:

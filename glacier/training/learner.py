@@ -24,6 +24,7 @@ from glacier.samples.month_images import MonthImage
 from glacier.training.checkpoint import Checkpoint, restore_checkpoint, save_checkpoint
 from glacier.training.fairness import count_channels, make_batch_loss
 from glacier.training.inference import Viewer, choose_device
+from glacier.training.joined_rule import JoinedRule
 from glacier.training.losses import choose_loss
 from glacier.training.model_card import Inference
 from glacier.training.model_files import load_model, read_card
@@ -117,6 +118,7 @@ class Learner:
         sampler: WindowSampler,
         mean: NDArray[np.float32],
         std: NDArray[np.float32],
+        rule: JoinedRule | None = None,
     ) -> None:
         """Build the network from the trial's seed, on the trial's device."""
         settings = trial.settings
@@ -159,6 +161,7 @@ class Learner:
             precision=settings.precision,
             mean=tuple(map(float, mean)),
             std=tuple(map(float, std)),
+            rule=rule,
         )
 
     def scaling(self) -> tuple[Tensor, Tensor]:

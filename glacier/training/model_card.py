@@ -18,13 +18,14 @@ from glacier.markdown import escape
 from glacier.samples.folds import Split
 from glacier.samples.image import ImageRecipe, Level
 from glacier.seals import Manifest
-from glacier.settings.labels import Label
+from glacier.settings.labels import RULE_BANDS, Label
 from glacier.settings.model import Model
 from glacier.settings.months import Month
 from glacier.settings.sweep import Sweep
 from glacier.settings.values import BareName, Name, Sha256
 from glacier.settings.weights import name_source
-from glacier.wording import shorten_list
+from glacier.training.joined_rule import JoinedRule
+from glacier.wording import join_words, shorten_list
 
 FORMAT = 7
 """Counts up when ``model.json`` changes for the same model."""
@@ -62,6 +63,8 @@ class Inference(Model):
     """(B,) subtracted from each band."""
     std: tuple[Deviation, ...]
     """(B,) each band is divided by it."""
+    rule: JoinedRule | None = None
+    """What NDSI says beside the network; None: the network speaks alone."""
 
     @model_validator(mode="after")
     def check_inference(self) -> Self:
@@ -141,6 +144,12 @@ class ModelCard(Manifest):
         for name, values in own.items():
             if len(values) != len(self.bands):
                 raise ValueError(f"{name} has {len(values)} numbers for {len(self.bands)} bands")
+        if (rule := self.inference.rule) and self.image.scale != "reflectance":
+            raise ValueError(f"a joined rule needs reflectance; the images are {self.image.scale}")
+        for name in RULE_BANDS if rule else ():
+            at = getattr(rule, name)
+            if self.bands[at : at + 1] != (name,):
+                raise ValueError(f"{name} of the joined rule is not band {at} of {self.bands}")
         for name, (low, high) in {"range": self.image.range, "pixel_m": self.pixel_m}.items():
             if low > high or (low == high and name == "range"):
                 raise ValueError(f"{name} {low}, {high}: low must be below high")
@@ -204,7 +213,24 @@ def describe_network(card: ModelCard) -> str:
         f"A U-Net with the encoder {escape(card.encoder)}, {card.parameters / 1e6:.1f} million "
         f"parameters, from {began}; loss {training.loss}, seed {card.seed}. Its logits are "
         f"divided by {card.temperature:.3g}; from a probability of {card.threshold:.2f} on "
-        "a pixel is called glacier. `model.json` holds all that is needed to use it."
+        f"a pixel is called glacier.{describe_rule(card.inference.rule)} `model.json` holds all "
+        "that is needed to use it."
+    )
+
+
+def describe_rule(rule: JoinedRule | None) -> str:
+    """What is said beside the network, as sentences after a blank; nothing where nothing is."""
+    if rule is None or rule.bright is rule.dark is None:
+        return ""
+    known = {
+        f"ground above {rule.nir_above:g} in the near infrared is glacier with a probability of at "
+        "least": rule.bright,
+        "darker ground with one of at most": rule.dark,
+    }
+    told = [f"{words} {share:.2f}" for words, share in known.items() if share is not None]
+    return (
+        f" Where NDSI is above {rule.ndsi_above:g}, a rule speaks beside it: "
+        f"{join_words(told)}, as on the training ground."
     )
 
 

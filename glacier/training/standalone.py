@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from glacier.training.eight_bit import LEVELS, STEPS, Ranges, list_ranges
+from glacier.training.joined_rule import JoinedRule
 from glacier.training.model_card import ModelCard
 
 
@@ -38,6 +39,7 @@ class Standalone(nn.Module):
         is_bounded = card.image.scale == "reflectance"
         ranges = list_ranges(card.image) if is_bounded else [(-math.inf, math.inf)] * len(card.fill)
         register(self, low=[low for low, _ in ranges], high=[high for _, high in ranges])
+        self.rule = card.inference.rule
         register(self, fill=card.fill, mean=card.inference.mean, std=card.inference.std)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -46,6 +48,8 @@ class Standalone(nn.Module):
         clipped = torch.minimum(torch.maximum(image, self.low), self.high)
         pixels = torch.where(seen, clipped, self.fill)
         logits = self.average((pixels - self.mean) / self.std)
+        if self.rule:
+            logits = join_rule(logits, pixels, self.rule)
         return torch.where(seen, torch.sigmoid(logits / self.temperature), math.nan)
 
     def average(self, windows: torch.Tensor) -> torch.Tensor:
@@ -55,6 +59,19 @@ class Standalone(nn.Module):
         answers = self.network(turned).unflatten(0, (len(ways), -1)).unbind()
         back = [turn_back(answer, way) for way, answer in zip(ways, answers, strict=True)]
         return torch.stack(back).mean(dim=0)
+
+
+def join_rule(logits: torch.Tensor, pixels: torch.Tensor, rule: JoinedRule) -> torch.Tensor:
+    """Logits (N, 1, size, size) within what a rule allows, as :meth:`JoinedRule.join`."""
+    green, nir, swir1 = (pixels[:, at : at + 1] for at in (rule.green, rule.nir, rule.swir1))
+    green, swir1 = green.clamp(min=0), swir1.clamp(min=0)
+    is_high = (green - swir1) / (green + swir1) > rule.ndsi_above
+    is_bright = nir > rule.nir_above
+    if rule.bright is not None:
+        logits = torch.where(is_high & is_bright, logits.clamp(min=rule.least), logits)
+    if rule.dark is not None:
+        logits = torch.where(is_high & ~is_bright, logits.clamp(max=rule.most), logits)
+    return logits
 
 
 def turn(windows: torch.Tensor, way: int) -> torch.Tensor:

@@ -44,7 +44,9 @@ def make_images(found: Found) -> list[tuple[ImageScore, ...]]:
     ]
 
 
-def make_study(name: str, networks: Found, rule: Found) -> Variant:
+def make_study(
+    name: str, networks: Found, rule: Found, changes: Mapping[str, object] | None = None
+) -> Variant:
     """A variant with a network and a rule."""
     folds = tuple(
         BaselineFold(fold=at, scorecard=Scorecard(images=images))
@@ -54,7 +56,12 @@ def make_study(name: str, networks: Found, rule: Found) -> Variant:
         title="NDSI + NIR", phrase="NDSI", is_rule=True, is_rival=True, folds=folds
     )
     variant = make_variant(
-        name, {"net": [0.8] * 3}, baselines={"ndsi_nir": ndsi}, regions=REGIONS, sweep=FOLDS
+        name,
+        {"net": [0.8] * 3},
+        baselines={"ndsi_nir": ndsi},
+        changes=changes,
+        regions=REGIONS,
+        sweep=FOLDS,
     )
     images = make_images(networks)
     return edit_cards(variant, lambda trial: {"images": images[trial.fold]})
@@ -106,6 +113,16 @@ def test_a_simple_method_has_its_rows_once_and_a_network_in_every_variant() -> N
     rows = list_place_rows([STUDY, make_study("pretrained", NETWORK, RULE)])
     found = [(row.variant, row.method) for row in rows if row.place == "Synthetic Alps"]
     assert found == [("random", "net"), ("random", "ndsi_nir"), ("pretrained", "net")]
+
+
+def test_a_network_beside_which_a_rule_speaks_is_called_so() -> None:
+    changes = {"sweep.joined_rule": "ndsi", "prepare.image": ["nir", "green", "swir1"]}
+    rows = list_place_rows([STUDY, make_study("joined", NETWORK, RULE, changes)])
+    assert {(row.variant, row.title) for row in rows} == {
+        ("random", "net"),
+        ("random", "NDSI + NIR"),
+        ("joined", "net with the rule on NDSI"),
+    }
 
 
 def test_the_page_begins_with_where_the_best_network_beats_the_best_rule() -> None:
